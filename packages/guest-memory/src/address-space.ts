@@ -1,0 +1,37 @@
+import type { HostMemory } from './host-memory.js';
+import type { RangeList } from './range-list.js';
+
+/** What the device does to memory; a bit mask. A region or mapping has to allow every bit that is set. */
+export const ACCESS = { READ: 1, WRITE: 2 } as const;
+
+/** What `resolve` gives in place of a host offset. Both are negative, so `< 0` asks for "not one host range". */
+export const RESOLVE = { FAULT: -1, SPLIT: -2 } as const;
+
+/**
+ * The only way from an address that a driver wrote to bytes of host memory: identity with bounds, a guest's list of
+ * regions, or an IOMMU domain. Addresses are numbers below 2^53 (virtio 1.4 §2.7.5 `addr` is 64 bits wide: one with
+ * higher bits set is a fault, never an alias), lengths 0 … 2^32-1, host offsets 0 … 2^32-1.
+ */
+export interface AddressSpace {
+  readonly memory: HostMemory;
+
+  /**
+   * Host offset of `[address, address + length)`.
+   *
+   * A zero length resolves its address alone: the answer is the one for a single byte there.
+   * @param access bits of `ACCESS`; 0 asks only whether the bytes are reachable
+   * @returns the offset when all bytes are one contiguous host range;
+   *          `RESOLVE.FAULT` when any byte is not reachable or not allowed – a hole, past the end, wrapping, or an
+   *          address or length that is negative, fractional, NaN or out of its range;
+   *          `RESOLVE.SPLIT` when the bytes are reachable but spread over several host ranges.
+   *          Never throws, never allocates.
+   */
+  resolve(address: number, length: number, access: number): number;
+
+  /**
+   * Append the host ranges of `[address, address + length)` in order. A zero length appends none, and still faults
+   * where `resolve` does.
+   * @returns false, with `ranges` unchanged, on a fault
+   */
+  resolveRanges(address: number, length: number, access: number, ranges: RangeList): boolean;
+}

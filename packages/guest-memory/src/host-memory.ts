@@ -1,0 +1,96 @@
+import { VirtioError } from '@ringwire/virtio-spec';
+import { firstByteOfOne, requireLittleEndian } from './byte-order.js';
+import type { CopyEngine } from './copy-engine.js';
+import { JsCopyEngine } from './js-copy-engine.js';
+import { WasmCopyEngine } from './wasm-copy-engine.js';
+import { WASM_PAGE, type WasmMemory, webAssembly } from './web-assembly.js';
+
+// Once, when the package loads: from here on every typed array may be read as little-endian.
+requireLittleEndian(firstByteOfOne());
+
+/** Host offsets are below 2^32. */
+const MAX_BYTES = 0x1_0000_0000;
+/** Views of every width start on a multiple of this. */
+const ALIGNMENT = 8;
+
+/**
+ * The bytes that everything else lies in: guests' RAM, rings, page tables and registers are ranges of it, found by
+ * host offset (0 … 2^32-1). Views are made once; their elements are in host byte order, which is little-endian.
+ */
+export class HostMemory {
+  /** Bytes. */
+  readonly size: number;
+  readonly u8: Uint8Array;
+  readonly u16: Uint16Array;
+  readonly u32: Uint32Array;
+  readonly i32: Int32Array;
+  /** For fields at any alignment; pass `true` for little-endian. */
+  readonly view: DataView;
+  /** What to post to another thread, which adopts it; undefined for wrapped memory. */
+  readonly wasm: WasmMemory | undefined;
+  /** Each thread has its own engine over the same bytes. */
+  readonly engine: CopyEngine;
+
+  private constructor(
+    buffer: ArrayBuffer | SharedArrayBuffer,
+    byteOffset: number,
+    byteLength: number,
+    wasm: WasmMemory | undefined,
+  ) {
+    this.size = byteLength;
+    this.u8 = new Uint8Array(buffer, byteOffset, byteLength);
+    this.u16 = new Uint16Array(buffer, byteOffset, Math.floor(byteLength / 2));
+    this.u32 = new Uint32Array(buffer, byteOffset, Math.floor(byteLength / 4));
+    this.i32 = new Int32Array(buffer, byteOffset, Math.floor(byteLength / 4));
+    this.view = new DataView(buffer, byteOffset, byteLength);
+    this.wasm = wasm;
+    this.engine = wasm === undefined ? new JsCopyEngine(this.u8, this.view) : new WasmCopyEngine(wasm, byteLength);
+  }
+
+  /**
+   * New shared memory of a fixed size, all zeros. The operating system backs a page when it is first touched.
+   * @param bytes 1 … 2^32, rounded up to whole WebAssembly pages of 64 KiB
+   */
+  static create(bytes: number): HostMemory {
+    if (!Number.isInteger(bytes) || bytes < 1 || bytes > MAX_BYTES) {
+      throw new VirtioError('bytes', bytes, 'an integer from 1 to 2^32', 'HostMemory.create');
+    }
+    const pages = Math.ceil(bytes / WASM_PAGE);
+    return HostMemory.adopt(new webAssembly.Memory({ initial: pages, maximum: pages, shared: true }));
+  }
+
+  /**
+   * Another thread's memory, as its structured clone arrives. A memory made elsewhere is taken at its present size,
+   * and growing it later adds nothing here; it has to be shared, because growing one that isn't detaches every view.
+   */
+  static adopt(memory: WasmMemory): HostMemory {
+    const { buffer } = memory;
+    if (!(memory instanceof webAssembly.Memory) || !(buffer instanceof SharedArrayBuffer)) {
+      throw new VirtioError('memory', String(memory), 'a shared WebAssembly.Memory', 'HostMemory.adopt');
+    }
+    return new HostMemory(buffer, 0, buffer.byteLength, memory);
+  }
+
+  /**
+   * Memory of another owner, copied by JavaScript. It has to keep its size: while its owner detaches or shrinks the
+   * buffer (as growing an unshared WebAssembly memory does), no view of it is of use.
+   * @param byteOffset a multiple of 8
+   * @param byteLength bytes from there on, 1 … 2^32; all that follow when left out
+   */
+  static wrap(
+    buffer: ArrayBuffer | SharedArrayBuffer,
+    byteOffset = 0,
+    byteLength: number = buffer.byteLength - byteOffset,
+  ): HostMemory {
+    const rest = buffer.byteLength - byteOffset;
+    if (!Number.isInteger(byteOffset) || byteOffset < 0 || byteOffset % ALIGNMENT !== 0 || rest < 1) {
+      const want = `a multiple of ${ALIGNMENT} below the buffer's ${buffer.byteLength} bytes`;
+      throw new VirtioError('byteOffset', byteOffset, want, 'HostMemory.wrap');
+    }
+    const most = Math.min(rest, MAX_BYTES);
+    if (!Number.isInteger(byteLength) || byteLength < 1 || byteLength > most) {
+      throw new VirtioError('byteLength', byteLength, `an integer from 1 to ${most}`, 'HostMemory.wrap');
+    }
+    return new HostMemory(buffer, byteOffset, byteLength, undefined);
+  }
+}

@@ -1,0 +1,27 @@
+import { type AddressSpace, RESOLVE } from './address-space.js';
+import type { HostMemory } from './host-memory.js';
+import type { RangeList } from './range-list.js';
+
+/** All of a host memory with addresses that are host offsets: a device without an IOMMU and without a guest. */
+export class IdentitySpace implements AddressSpace {
+  readonly memory: HostMemory;
+  private readonly size: number;
+
+  constructor(memory: HostMemory) {
+    this.memory = memory;
+    this.size = memory.size;
+  }
+
+  resolve(address: number, length: number, access: number): number {
+    // `>>> 0` leaves exactly the integers 0 … 2^32-1 as they are, so these two compares refuse everything else.
+    if (address >>> 0 !== address || length >>> 0 !== length) return RESOLVE.FAULT;
+    const inside = address < this.size && length <= this.size - address;
+    return inside && (access & ~3) === 0 ? address : RESOLVE.FAULT;
+  }
+
+  resolveRanges(address: number, length: number, access: number, ranges: RangeList): boolean {
+    if (this.resolve(address, length, access) < 0) return false;
+    if (length > 0) ranges.push(address, length);
+    return true;
+  }
+}
