@@ -14,16 +14,13 @@ module.validate(features);
 const { buffer } = module.toBinary({ write_debug_names: false });
 module.destroy();
 
-const lines = [];
-for (let at = 0; at < buffer.length; at += 48) {
-  lines.push(`  ${Array.from(buffer.subarray(at, at + 48), (byte) => byte.toString(16).padStart(2, '0')).join('')}`);
-}
+const base64 = Buffer.from(buffer).toString('base64');
+const lines = base64.match(/.{1,100}/g).map((line) => `  '${line}'`);
 const text = `// Generated from copy-engine.wat by scripts/build-copy-engine.mjs; a test compares the two.
 
-/** The copy engine's WebAssembly module, ${buffer.length} bytes in hexadecimal; white space means nothing. */
-export const COPY_ENGINE_WASM = \`
-${lines.join('\n')}
-\`;
+/** The copy engine's WebAssembly module, ${buffer.length} bytes in base64. */
+export const COPY_ENGINE_WASM: string =
+${lines.join(' +\n')};
 `;
 
 if (process.argv.includes('--check')) {

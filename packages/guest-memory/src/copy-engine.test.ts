@@ -135,4 +135,18 @@ describe.each(KINDS)('%s engine', (_, make) => {
       `from is ${size - 16}, want 17 bytes from there inside the memory's ${size} (CopyEngine)`,
     );
   });
+
+  test('countRun16 stops at the first halfword that is something else, at the bound, and at the end of memory', () => {
+    const { engine, u16, size } = make(SIZE);
+    const first = size - 4 * 16 + 14;
+    for (let i = 0; i < 4; i++) u16[(first + i * 16) >>> 1] = 0x80 | (i << 8);
+    expect(engine.countRun16(first, 16, 4, 0x8080, 0x80)).toBe(4);
+    expect(engine.countRun16(first, 16, 3, 0x8080, 0x80)).toBe(3);
+    expect(engine.countRun16(first, 16, 0, 0x8080, 0x80)).toBe(0);
+    expect(engine.countRun16(first, 16, 4, 0xffff, 0x80)).toBe(1);
+    u16[(first + 2 * 16) >>> 1] = 0x8080;
+    expect(engine.countRun16(first, 16, 4, 0x8080, 0x80)).toBe(2);
+    expect(engine.countRun16(first, 16, 4, 0x8080, 0x8000)).toBe(0);
+    expect(() => engine.countRun16(first, 16, 5, 0x8080, 0x80)).toThrow(VirtioError);
+  });
 });

@@ -51,3 +51,11 @@ test('stale ranges past the end are refused', () => {
   expect(() => list.truncate(2)).toThrow('count is 2, want an integer from 0 to 1 (RangeList)');
   expect(() => new RangeList(0)).toThrow('capacity is 0');
 });
+
+test('reserve makes room that can be written directly, and keeps what is there', () => {
+  const list = new RangeList(1);
+  list.push(7, 8);
+  list.reserve(5);
+  expect(list.offset.length).toBeGreaterThanOrEqual(6);
+  expect([list.count, list.offset[0], list.length[0]]).toEqual([1, 7, 8]);
+});

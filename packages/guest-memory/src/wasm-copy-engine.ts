@@ -2,7 +2,7 @@ import { VirtioError } from '@ringwire/virtio-spec';
 import { checkRange } from './copy-bounds.js';
 import type { CopyEngine } from './copy-engine.js';
 import { COPY_ENGINE_WASM } from './copy-engine-wasm.js';
-import { type WasmMemory, webAssembly } from './web-assembly.js';
+import { decodeBase64, type WasmMemory, webAssembly } from './web-assembly.js';
 
 /** The most that one call sums; copy-engine.wat says why. Even, so that halfwords stay whole across calls. */
 const SUM_BYTES = 0x2_0000;
@@ -21,7 +21,7 @@ let compiled: object | undefined;
 
 function instantiate(memory: WasmMemory): Exports {
   // Small enough for a browser's main thread, which limits what may be compiled synchronously.
-  compiled ??= new webAssembly.Module(bytesOfHex(COPY_ENGINE_WASM));
+  compiled ??= new webAssembly.Module(bytesOfBase64(COPY_ENGINE_WASM));
   try {
     return new webAssembly.Instance(compiled, { host: { memory } }).exports as unknown as Exports;
   } catch (cause) {
@@ -29,8 +29,8 @@ function instantiate(memory: WasmMemory): Exports {
   }
 }
 
-function bytesOfHex(hex: string): Uint8Array {
-  return Uint8Array.from(hex.match(/[0-9a-f]{2}/g)!, (pair) => Number.parseInt(pair, 16));
+function bytesOfBase64(base64: string): Uint8Array {
+  return Uint8Array.from(decodeBase64(base64), (character) => character.charCodeAt(0));
 }
 
 /** Copies and sums inside WebAssembly: about three times as fast on shared memory as JavaScript's own copies. */
