@@ -1,0 +1,82 @@
+import { RangeList } from '@ringwire/guest-memory';
+
+/**
+ * Descriptor chains that a device took from one queue, as a structure of arrays: caller-owned, filled by
+ * {@link DeviceQueue.takeBurst}, reused for ever. Chain `i` is described by the i-th element of each array; its bytes are
+ * the segments `first[i]` ≤ s < `end(i)`, all device-readable ones before all device-writable ones.
+ */
+export class ChainBurst {
+  /** Most chains that fit. */
+  readonly capacity: number;
+  /** Chains in the burst. */
+  count = 0;
+  /** Chains with a fault. */
+  faults = 0;
+  /** What {@link DeviceQueue.putUsed} wants back, per chain. */
+  readonly token: Uint16Array;
+  /** 0, or the `CHAIN_FAULT` for which the chain is to be given up: it has no segments; put it with length 0. */
+  readonly fault: Uint8Array;
+  /**
+   * Bytes that the device wrote into each chain. A device that writes sets it before {@link DeviceQueue.putUsedBurst},
+   * which sets it back: otherwise it is 0.
+   */
+  readonly written: Uint32Array;
+  /** First segment of each chain; the element behind the last chain closes it. */
+  readonly first: Uint32Array;
+  /** First device-writable segment of each chain. */
+  readonly firstWritable: Uint32Array;
+  /** Host ranges of all chains, in chain order. A buffer may be several ranges: it is contiguous only for the guest. */
+  readonly segments: RangeList;
+
+  /** @param capacity chains, 1 ≤ capacity ≤ 32768 */
+  constructor(capacity: number) {
+    this.capacity = capacity;
+    this.token = new Uint16Array(capacity);
+    this.fault = new Uint8Array(capacity);
+    this.written = new Uint32Array(capacity);
+    this.first = new Uint32Array(capacity + 1);
+    this.firstWritable = new Uint32Array(capacity);
+    this.segments = new RangeList(Math.max(4, capacity * 2));
+  }
+
+  /** One behind the last segment of chain `i`. */
+  end(i: number): number {
+    return this.first[i + 1]!;
+  }
+
+  /** Device-readable bytes of chain `i`. */
+  readableBytes(i: number): number {
+    return this.segments.bytes(this.first[i]!, this.firstWritable[i]! - this.first[i]!);
+  }
+
+  /** Device-writable bytes of chain `i`. */
+  writableBytes(i: number): number {
+    return this.segments.bytes(this.firstWritable[i]!, this.first[i + 1]! - this.firstWritable[i]!);
+  }
+
+  /** Empty the burst for the next turn. */
+  clear(): void {
+    if (this.faults > 0) {
+      this.fault.fill(0);
+      this.faults = 0;
+    }
+    this.count = 0;
+    this.segments.clear();
+  }
+
+  /** Chain `i` is to be given up. */
+  markFault(i: number, fault: number): void {
+    this.fault[i] = fault;
+    this.faults++;
+  }
+
+  /** Take the last chain out again. */
+  dropLast(): void {
+    this.count--;
+    if (this.fault[this.count] !== 0) {
+      this.fault[this.count] = 0;
+      this.faults--;
+    }
+    this.segments.truncate(this.first[this.count]!);
+  }
+}

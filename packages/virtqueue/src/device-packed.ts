@@ -1,0 +1,503 @@
+import { ACCESS, type CopyEngine } from '@ringwire/guest-memory';
+import {
+  PVIRTQ_DESC,
+  PVIRTQ_EVENT_MASK,
+  PVIRTQ_EVENT_SUPPRESS,
+  RING_EVENT_FLAGS,
+  VIRTQ_DESC_F,
+  VirtioError,
+} from '@ringwire/virtio-spec';
+import type { ChainBurst } from './chain-burst.js';
+import { DeviceChain } from './device-chain.js';
+import { type DeviceQueue, TAKE, type Take } from './device-queue.js';
+import { CHAIN_FAULT, newQueueCounters, type QueueCounters, RING_FAULT } from './queue-fault.js';
+import type { QueueLayout } from './queue-layout.js';
+import type { QueueState } from './queue-state.js';
+
+const DESC_WORDS = PVIRTQ_DESC.SIZE >> 2;
+const DESC_HALVES = PVIRTQ_DESC.SIZE >> 1;
+const LEN32 = PVIRTQ_DESC.len >> 2;
+const ID_AND_FLAGS32 = PVIRTQ_DESC.id >> 2;
+const ID16 = PVIRTQ_DESC.id >> 1;
+const FLAGS16 = PVIRTQ_DESC.flags >> 1;
+const { NEXT, WRITE, INDIRECT, AVAIL, USED } = VIRTQ_DESC_F;
+const MARKS = AVAIL | USED;
+const NOT_ALONE = NEXT | INDIRECT;
+const NOT_IN_FLIGHT = -1;
+const { READ: DMA_READ, WRITE: DMA_WRITE } = ACCESS;
+
+/**
+ * Device side of a packed virtqueue, virtio 1.4 §2.8. A buffer id is the driver's own: it is echoed, never an index.
+ * A chain's token is a private number, because neither its id nor its place in the ring is unique while it is in flight.
+ */
+export class DevicePackedQueue implements DeviceQueue {
+  readonly layout = 'packed';
+  readonly size: number;
+  readonly counters: QueueCounters = newQueueCounters();
+  inFlight = 0;
+  ringFault = 0;
+
+  private readonly ring: QueueLayout;
+  private readonly engine: CopyEngine;
+  private readonly u16: Uint16Array;
+  private readonly u32: Uint32Array;
+  // Element indexes into u16 and u32.
+  private readonly desc32: number;
+  private readonly desc16: number;
+  private readonly driverEvent16: number;
+  private readonly driverFlags16: number;
+  private readonly deviceEvent16: number;
+  private readonly deviceFlags16: number;
+
+  private readonly chain: DeviceChain;
+  // Per token of a chain in flight: buffer id | ring slots << 16, and device-writable bytes (or NOT_IN_FLIGHT).
+  private readonly idAndSlots: Uint32Array;
+  private readonly writable: Float64Array;
+  /**
+   * A ring of all tokens. From put on: those in flight, oldest first (exact while chains are put in order), and from
+   * taken on the free ones.
+   */
+  private readonly tokens: Uint16Array;
+  private readonly tokenMask: number;
+  /** Chains taken and put, free-running: differences are what counts. */
+  private taken = 0;
+  private put = 0;
+  /** Slots of chains that the driver has not got back yet: in flight, or put and not published. */
+  private slotsOut = 0;
+  private slotsPut = 0;
+  /** Next slot to look at, and the wrap counter there. */
+  private avail: number;
+  private availWrap: number;
+  /** Next slot to write a used descriptor to. */
+  private used: number;
+  private usedWrap: number;
+  /** Where used descriptors have been published up to. */
+  private published: number;
+  private publishedWrap: number;
+  /** Flags of the first used descriptor since the last publication: stored last, they make the whole batch visible. */
+  private firstFlags = 0;
+  // IN_ORDER: the used descriptor that may yet be absorbed by a later one (virtio 1.4 §2.8.9).
+  private batchId = -1;
+  private batchSlot = 0;
+  private batchWrap = 0;
+  private batchLength = 0;
+  private batchComplete = false;
+  private stopped = false;
+
+  constructor(ring: QueueLayout, state?: QueueState & { layout: 'packed' }) {
+    this.ring = ring;
+    this.size = ring.size;
+    this.engine = ring.memory.engine;
+    this.u16 = ring.memory.u16;
+    this.u32 = ring.memory.u32;
+    this.desc32 = ring.desc >>> 2;
+    this.desc16 = ring.desc >>> 1;
+    this.driverEvent16 = (ring.driver + PVIRTQ_EVENT_SUPPRESS.desc) >>> 1;
+    this.driverFlags16 = (ring.driver + PVIRTQ_EVENT_SUPPRESS.flags) >>> 1;
+    this.deviceEvent16 = (ring.device + PVIRTQ_EVENT_SUPPRESS.desc) >>> 1;
+    this.deviceFlags16 = (ring.device + PVIRTQ_EVENT_SUPPRESS.flags) >>> 1;
+    this.chain = new DeviceChain(ring);
+    this.idAndSlots = new Uint32Array(ring.size);
+    this.writable = new Float64Array(ring.size).fill(NOT_IN_FLIGHT);
+    let tokens = 1;
+    while (tokens < ring.size) tokens *= 2;
+    this.tokenMask = tokens - 1;
+    this.tokens = new Uint16Array(tokens);
+    for (let token = 0; token < ring.size; token++) this.tokens[token] = token;
+    this.avail = state?.lastAvailIdx ?? 0;
+    this.availWrap = state?.lastAvailWrapCounter ?? 1;
+    this.used = state?.usedIdx ?? 0;
+    this.usedWrap = state?.usedWrapCounter ?? 1;
+    this.published = this.used;
+    this.publishedWrap = this.usedWrap;
+  }
+
+  takeBurst(burst: ChainBurst, max: number): number {
+    if (this.halted()) return 0;
+    const wanted = Math.min(max, burst.capacity - burst.count);
+    burst.segments.reserve(wanted);
+    let done = 0;
+    while (done < wanted) {
+      const run = this.countAvailable(wanted - done);
+      if (run === 0) break;
+      const plain = this.takePlain(burst, run);
+      done += plain;
+      if (plain === run) continue;
+      if (!this.takeOther(burst)) break;
+      done++;
+    }
+    this.counters.taken += done;
+    return done;
+  }
+
+  takeAvailable(burst: ChainBurst): Take {
+    if (this.takeBurst(burst, 1) === 0) return this.ringFault === RING_FAULT.NONE ? TAKE.EMPTY : TAKE.RING_FAULT;
+    return burst.fault[burst.count - 1] === CHAIN_FAULT.NONE ? TAKE.CHAIN : TAKE.CHAIN_FAULT;
+  }
+
+  putUsed(token: number, written: number): void {
+    const writable = this.writable[token];
+    if (writable === undefined || writable === NOT_IN_FLIGHT)
+      throw new VirtioError('token', token, 'a chain in flight', 'virtio 1.4 §2.8.9');
+    if (!(written >= 0 && written <= writable))
+      throw new VirtioError('written', written, `0 to ${writable} bytes`, 'virtio 1.4 §2.8.5');
+    if (this.ring.inOrder) {
+      const next = this.tokens[this.put & this.tokenMask]!;
+      if (next !== token) throw new VirtioError('token', token, `${next}, the oldest one`, 'virtio 1.4 §2.8.9');
+      if (this.batchId >= 0 && !this.batchComplete) this.writeBatch();
+      if (this.batchId < 0) {
+        this.batchSlot = this.used;
+        this.batchWrap = this.usedWrap;
+      }
+      this.batchId = this.idAndSlots[token]! & 0xffff;
+      this.batchLength = written;
+      this.batchComplete = written === writable;
+    } else this.writeUsed(this.used, this.usedWrap, this.idAndSlots[token]! & 0xffff, written);
+    const slots = this.idAndSlots[token]! >>> 16;
+    this.used += slots;
+    if (this.used >= this.size) {
+      this.used -= this.size;
+      this.usedWrap ^= 1;
+    }
+    this.writable[token] = NOT_IN_FLIGHT;
+    this.tokens[(this.put + this.size) & this.tokenMask] = token;
+    this.put = (this.put + 1) & 0xffff;
+    this.slotsPut += slots;
+    this.inFlight--;
+    this.counters.used++;
+  }
+
+  putUsedBurst(burst: ChainBurst, from: number, count: number): void {
+    if (this.halted()) {
+      for (let i = from; i < from + count; i++) this.putOne(burst, i);
+      return;
+    }
+    if (this.ring.inOrder) {
+      for (let done = 0; done < count; ) {
+        done += this.putComplete(burst, from + done, count - done);
+        if (done < count) this.putOne(burst, from + done++);
+      }
+      return;
+    }
+    const u32 = this.u32;
+    const { token, written } = burst;
+    const { idAndSlots, writable, tokens, tokenMask, desc32, size } = this;
+    let put = this.put;
+    let used = this.used;
+    let marks = this.usedWrap === 0 ? 0 : MARKS;
+    let done = 0;
+    let slotsPut = this.slotsPut;
+    for (; done < count; done++) {
+      const chain = token[from + done]!;
+      const length = written[from + done]!;
+      // The first descriptor since the last publication keeps its flags back: putUsed knows how.
+      if (slotsPut === 0 || !(length <= writable[chain]!)) break;
+      const flags = marks | (length === 0 ? 0 : WRITE);
+      const word = desc32 + used * DESC_WORDS;
+      u32[word + LEN32] = length;
+      const is = idAndSlots[chain]!;
+      u32[word + ID_AND_FLAGS32] = (is & 0xffff) | (flags << 16);
+      if (length !== 0) written[from + done] = 0;
+      writable[chain] = NOT_IN_FLIGHT;
+      tokens[(put + size) & tokenMask] = chain;
+      put = (put + 1) & 0xffff;
+      slotsPut += is >>> 16;
+      used += is >>> 16;
+      if (used >= size) {
+        used -= size;
+        marks ^= MARKS;
+      }
+    }
+    this.put = put;
+    this.used = used;
+    this.usedWrap = marks === 0 ? 0 : 1;
+    this.slotsPut = slotsPut;
+    this.inFlight -= done;
+    this.counters.used += done;
+    if (done === count) return;
+    this.putOne(burst, from + done);
+    this.putUsedBurst(burst, from + done + 1, count - done - 1);
+  }
+
+  /**
+   * IN_ORDER: put chains that were used completely, up to the first other one; one used descriptor will stand for them
+   * all.
+   * @returns chains put
+   */
+  private putComplete(burst: ChainBurst, from: number, count: number): number {
+    if (this.batchId >= 0 && !this.batchComplete) return 0;
+    const { token, written } = burst;
+    const { idAndSlots, writable, tokens, tokenMask, size } = this;
+    let put = this.put;
+    let slots = 0;
+    let i = from;
+    let last = 0;
+    for (const end = from + count; i < end; i++) {
+      const chain = token[i]!;
+      const length = written[i]!;
+      if (tokens[put & tokenMask] !== chain || length !== writable[chain]) break;
+      last = idAndSlots[chain]!;
+      slots += last >>> 16;
+      writable[chain] = NOT_IN_FLIGHT;
+      if (length !== 0) {
+        written[i] = 0;
+        this.batchLength = length;
+      } else this.batchLength = 0;
+      tokens[(put + size) & tokenMask] = chain;
+      put = (put + 1) & 0xffff;
+    }
+    const done = i - from;
+    if (done === 0) return 0;
+    if (this.batchId < 0) {
+      this.batchSlot = this.used;
+      this.batchWrap = this.usedWrap;
+    }
+    this.batchId = last & 0xffff;
+    this.batchComplete = true;
+    this.put = put;
+    this.used += slots;
+    if (this.used >= size) {
+      this.used -= size;
+      this.usedWrap ^= 1;
+    }
+    this.slotsPut += slots;
+    this.inFlight -= done;
+    this.counters.used += done;
+    return done;
+  }
+
+  private putOne(burst: ChainBurst, i: number): void {
+    const written = burst.written[i]!;
+    burst.written[i] = 0;
+    this.putUsed(burst.token[i]!, written);
+  }
+
+  publishUsed(): boolean {
+    if (this.slotsPut === 0 || this.halted()) return false;
+    if (this.batchId >= 0) this.writeBatch();
+    // The first descriptor's flags last: the driver polls them, and behind them finds the whole batch.
+    Atomics.store(this.u16, this.desc16 + this.published * DESC_HALVES + FLAGS16, this.firstFlags);
+    const notify = this.driverWantsNotification();
+    this.published = this.used;
+    this.publishedWrap = this.usedWrap;
+    this.slotsOut -= this.slotsPut;
+    this.slotsPut = 0;
+    if (notify) this.counters.notifications++;
+    return notify;
+  }
+
+  untake(token: number): void {
+    const last = (this.taken - 1) & 0xffff;
+    if (this.inFlight === 0 || this.tokens[last & this.tokenMask] !== token || this.writable[token] === NOT_IN_FLIGHT)
+      throw new VirtioError('token', token, 'the chain taken last, still in flight', 'virtio 1.4 §2.8.21');
+    const slots = this.idAndSlots[token]! >>> 16;
+    this.writable[token] = NOT_IN_FLIGHT;
+    this.taken = last;
+    this.slotsOut -= slots;
+    this.inFlight--;
+    this.counters.taken--;
+    this.avail -= slots;
+    if (this.avail < 0) {
+      this.avail += this.size;
+      this.availWrap ^= 1;
+    }
+  }
+
+  hasAvailable(): boolean {
+    return !this.halted() && this.countAvailable(1) > 0;
+  }
+
+  disableNotifications(): void {
+    if (!this.halted()) Atomics.store(this.u16, this.deviceFlags16, RING_EVENT_FLAGS.DISABLE);
+  }
+
+  enableNotifications(): boolean {
+    if (this.halted()) return false;
+    if (this.ring.eventIdx) {
+      const wrap = this.availWrap === 0 ? 0 : PVIRTQ_EVENT_MASK.desc_event_wrap;
+      Atomics.store(this.u16, this.deviceEvent16, this.avail | wrap);
+      Atomics.store(this.u16, this.deviceFlags16, RING_EVENT_FLAGS.DESC);
+    } else Atomics.store(this.u16, this.deviceFlags16, RING_EVENT_FLAGS.ENABLE);
+    return this.countAvailable(1) > 0;
+  }
+
+  save(): QueueState {
+    if (this.inFlight !== 0) throw new VirtioError('inFlight', this.inFlight, '0 before saving', 'virtio 1.4 §2.8');
+    if (this.slotsPut !== 0)
+      throw new VirtioError('usedIdx', this.used, 'put elements published before saving', 'virtio 1.4 §2.8.9');
+    return {
+      layout: 'packed',
+      lastAvailIdx: this.avail,
+      lastAvailWrapCounter: this.availWrap as 0 | 1,
+      usedIdx: this.used,
+      usedWrapCounter: this.usedWrap as 0 | 1,
+    };
+  }
+
+  stop(): void {
+    this.stopped = true;
+  }
+
+  private halted(): boolean {
+    return this.stopped || this.ringFault !== RING_FAULT.NONE;
+  }
+
+  /** @returns slots marked available from avail on, at most `max`, up to the end of the ring; none twice */
+  private countAvailable(max: number): number {
+    const flags = this.ring.desc + this.avail * PVIRTQ_DESC.SIZE + PVIRTQ_DESC.flags;
+    const most = Math.min(max, this.size - this.avail);
+    return this.engine.countRun16(flags, PVIRTQ_DESC.SIZE, most, MARKS, this.availWrap === 0 ? USED : AVAIL);
+  }
+
+  /**
+   * Take chains of one descriptor and one host range each, which is what nearly every chain is, up to the first other one.
+   * Everything else is left to {@link takeOther}, so that this loop stays free of calls.
+   * @param run slots known to be available, up to the end of the ring
+   * @returns chains taken
+   */
+  private takePlain(burst: ChainBurst, run: number): number {
+    const u32 = this.u32;
+    const { token, first, firstWritable } = burst;
+    const { offset: segmentOffset, length: segmentLength } = burst.segments;
+    const { space } = this.ring;
+    const { tokens, tokenMask, idAndSlots, writable } = this;
+    // As long as this many are free, no slot can have been made available a second time.
+    const most = Math.min(run, this.size - this.slotsOut);
+    let taken = this.taken;
+    let word = this.desc32 + this.avail * DESC_WORDS;
+    let segment = burst.segments.count;
+    let i = burst.count;
+    for (const end = i + most; i < end; ) {
+      const hi = u32[word + 1]!;
+      const length = u32[word + LEN32]!;
+      const idAndFlags = u32[word + ID_AND_FLAGS32]!;
+      if ((idAndFlags & (NOT_ALONE << 16)) !== 0 || hi >= 0x20_0000 || length === 0) break;
+      const isWritable = (idAndFlags & (WRITE << 16)) !== 0;
+      const offset = space.resolve(hi * 0x1_0000_0000 + u32[word]!, length, isWritable ? DMA_WRITE : DMA_READ);
+      if (offset < 0) break;
+      const chain = tokens[taken & tokenMask]!;
+      idAndSlots[chain] = (idAndFlags & 0xffff) | (1 << 16);
+      writable[chain] = isWritable ? length : 0;
+      segmentOffset[segment] = offset;
+      segmentLength[segment] = length;
+      token[i] = chain;
+      firstWritable[i] = isWritable ? segment : segment + 1;
+      segment++;
+      i++;
+      first[i] = segment;
+      taken = (taken + 1) & 0xffff;
+      word += DESC_WORDS;
+    }
+    const done = i - burst.count;
+    burst.segments.count = segment;
+    burst.count = i;
+    this.taken = taken;
+    this.inFlight += done;
+    this.advance(done);
+    return done;
+  }
+
+  /** Take any chain that is available, or find the ring broken. @returns whether one was taken */
+  private takeOther(burst: ChainBurst): boolean {
+    const token = this.tokens[this.taken & this.tokenMask]!;
+    if (this.slotsOut === this.size) return this.stopRing(RING_FAULT.SLOTS_REUSED);
+    const slots = this.walk(burst, token);
+    if (slots === 0) return this.stopRing(RING_FAULT.ENDLESS_CHAIN);
+    if (this.slotsOut + slots > this.size) {
+      burst.dropLast();
+      return this.stopRing(RING_FAULT.SLOTS_REUSED);
+    }
+    const { fault } = this.chain;
+    if (fault !== CHAIN_FAULT.NONE) this.counters.chainFaults[fault]!++;
+    this.writable[token] = this.chain.writable;
+    this.taken = (this.taken + 1) & 0xffff;
+    this.inFlight++;
+    this.advance(slots);
+    return true;
+  }
+
+  /** Move on by slots that a chain, or several of them, had. */
+  private advance(slots: number): void {
+    this.slotsOut += slots;
+    this.avail += slots;
+    if (this.avail >= this.size) {
+      this.avail -= this.size;
+      this.availWrap ^= 1;
+    }
+  }
+
+  /**
+   * Follow a chain slot by slot.
+   * @returns the ring slots that it has, or 0 when its end cannot be told
+   */
+  private walk(burst: ChainBurst, token: number): number {
+    const chain = this.chain;
+    const u32 = this.u32;
+    chain.begin(burst);
+    let slot = this.avail;
+    for (let slots = 1; slots <= this.size; slots++) {
+      const word = this.desc32 + slot * DESC_WORDS;
+      const idAndFlags = u32[word + ID_AND_FLAGS32]!;
+      const flags = idAndFlags >>> 16;
+      // A chain that is given up is still followed to its end: the used descriptor skips all of its slots.
+      if (chain.fault === CHAIN_FAULT.NONE) {
+        const length = u32[word + LEN32]!;
+        if ((flags & INDIRECT) === 0) chain.addElement(u32[word]!, u32[word + 1]!, length, (flags & WRITE) !== 0);
+        else if (!this.ring.indirect) chain.fail(CHAIN_FAULT.INDIRECT_NOT_NEGOTIATED);
+        else if (slots > 1 || (flags & NEXT) !== 0) chain.fail(CHAIN_FAULT.INDIRECT_WITH_NEXT);
+        else chain.addIndirect(u32[word]!, u32[word + 1]!, length, true);
+      }
+      if ((flags & NEXT) === 0) {
+        this.idAndSlots[token] = (idAndFlags & 0xffff) | (slots << 16);
+        chain.finish(burst, token);
+        return slots;
+      }
+      if (++slot === this.size) slot = 0;
+    }
+    chain.abandon(burst);
+    return 0;
+  }
+
+  private writeBatch(): void {
+    this.writeUsed(this.batchSlot, this.batchWrap, this.batchId, this.batchLength);
+    this.batchId = -1;
+  }
+
+  private writeUsed(slot: number, wrap: number, id: number, written: number): void {
+    if (this.halted()) return;
+    const flags = (wrap === 0 ? 0 : MARKS) | (written === 0 ? 0 : WRITE);
+    // A buffer may have 2^32 bytes; its length may be reported as less, not as more than fits.
+    this.u32[this.desc32 + slot * DESC_WORDS + LEN32] = Math.min(written, 0xffff_ffff);
+    const half = this.desc16 + slot * DESC_HALVES;
+    this.u16[half + ID16] = id;
+    if (slot === this.published && wrap === this.publishedWrap) this.firstFlags = flags;
+    else this.u16[half + FLAGS16] = flags;
+  }
+
+  /** Whether a used descriptor between the last publication and used is one that the driver waits for. */
+  private driverWantsNotification(): boolean {
+    const flags = Atomics.load(this.u16, this.driverFlags16) & PVIRTQ_EVENT_MASK.desc_event_flags;
+    if (flags === RING_EVENT_FLAGS.DISABLE) return false;
+    // The reserved value 3, and DESC without EVENT_IDX, count as ENABLE: rather one notification too many.
+    if (flags !== RING_EVENT_FLAGS.DESC || !this.ring.eventIdx) return true;
+    const event = Atomics.load(this.u16, this.driverEvent16);
+    const slot = event & PVIRTQ_EVENT_MASK.desc_event_off;
+    if (slot >= this.size) return true;
+    const from = this.place(this.published, this.publishedWrap);
+    const twoLaps = 2 * this.size;
+    const used = (this.place(this.used, this.usedWrap) - from + twoLaps) % twoLaps;
+    const wanted = (this.place(slot, event >>> 15) - from + twoLaps) % twoLaps;
+    return wanted < used;
+  }
+
+  /** A slot and its wrap counter as one place on a track of two laps. */
+  private place(slot: number, wrap: number): number {
+    return wrap === 0 ? slot + this.size : slot;
+  }
+
+  private stopRing(fault: number): false {
+    this.ringFault = fault;
+    this.counters.ringFaults[fault]!++;
+    return false;
+  }
+}

@@ -1,0 +1,396 @@
+import { ACCESS } from '@ringwire/guest-memory';
+import {
+  VIRTQ_AVAIL,
+  VIRTQ_AVAIL_F,
+  VIRTQ_DESC,
+  VIRTQ_DESC_F,
+  VIRTQ_USED,
+  VIRTQ_USED_ELEM,
+  VIRTQ_USED_F,
+  VirtioError,
+  virtqAvailEventAt,
+  virtqUsedEventAt,
+} from '@ringwire/virtio-spec';
+import type { ChainBurst } from './chain-burst.js';
+import { DeviceChain } from './device-chain.js';
+import { type DeviceQueue, TAKE, type Take } from './device-queue.js';
+import { CHAIN_FAULT, newQueueCounters, type QueueCounters, RING_FAULT } from './queue-fault.js';
+import type { QueueLayout } from './queue-layout.js';
+import type { QueueState } from './queue-state.js';
+
+const DESC_WORDS = VIRTQ_DESC.SIZE >> 2;
+const ELEM_WORDS = VIRTQ_USED_ELEM.SIZE >> 2;
+const ELEM_LEN = VIRTQ_USED_ELEM.len >> 2;
+const NOT_IN_FLIGHT = -1;
+// Plain module constants: a hot loop reads an imported object's member from memory, checks and all.
+const { WRITE } = VIRTQ_DESC_F;
+const { READ: DMA_READ, WRITE: DMA_WRITE } = ACCESS;
+/** Flags of which a descriptor that is a whole chain has none. */
+const NOT_ALONE = VIRTQ_DESC_F.NEXT | VIRTQ_DESC_F.INDIRECT;
+
+/** Device side of a split virtqueue, virtio 1.4 §2.7. A chain's token is its head: an index into the table. */
+export class DeviceSplitQueue implements DeviceQueue {
+  readonly layout = 'split';
+  readonly size: number;
+  readonly counters: QueueCounters = newQueueCounters();
+  inFlight = 0;
+  ringFault = 0;
+
+  private readonly ring: QueueLayout;
+  private readonly mask: number;
+  private readonly u16: Uint16Array;
+  private readonly u32: Uint32Array;
+  // Element indexes into u16 and u32.
+  private readonly desc32: number;
+  private readonly availFlags16: number;
+  private readonly availIdx16: number;
+  private readonly availRing16: number;
+  private readonly usedEvent16: number;
+  private readonly usedFlags16: number;
+  private readonly usedIdx16: number;
+  private readonly usedRing32: number;
+  private readonly availEvent16: number;
+
+  private readonly chain: DeviceChain;
+  /** Per head: device-writable bytes of the chain in flight, or NOT_IN_FLIGHT. */
+  private readonly writable: Float64Array;
+  /** Heads in the order they were taken, at lastAvail & mask. */
+  private readonly taken: Uint16Array;
+  private lastAvail: number;
+  /** The driver's available index as last seen. */
+  private availSeen: number;
+  /** Where the next used element goes; runs ahead of the published index by what was put since. */
+  private used: number;
+  private published: number;
+  // IN_ORDER: the used element that may yet be absorbed by a later one (virtio 1.4 §2.7.9).
+  private batchSlot = 0;
+  private batchHead = -1;
+  private batchLength = 0;
+  private batchComplete = false;
+  private stopped = false;
+
+  constructor(ring: QueueLayout, state?: QueueState & { layout: 'split' }) {
+    this.ring = ring;
+    this.size = ring.size;
+    this.mask = ring.size - 1;
+    this.u16 = ring.memory.u16;
+    this.u32 = ring.memory.u32;
+    this.desc32 = ring.desc >>> 2;
+    this.availFlags16 = (ring.driver + VIRTQ_AVAIL.flags) >>> 1;
+    this.availIdx16 = (ring.driver + VIRTQ_AVAIL.idx) >>> 1;
+    this.availRing16 = (ring.driver + VIRTQ_AVAIL.ring) >>> 1;
+    this.usedEvent16 = (ring.driver + virtqUsedEventAt(ring.size)) >>> 1;
+    this.usedFlags16 = (ring.device + VIRTQ_USED.flags) >>> 1;
+    this.usedIdx16 = (ring.device + VIRTQ_USED.idx) >>> 1;
+    this.usedRing32 = (ring.device + VIRTQ_USED.ring) >>> 2;
+    this.availEvent16 = (ring.device + virtqAvailEventAt(ring.size)) >>> 1;
+    this.chain = new DeviceChain(ring);
+    this.writable = new Float64Array(ring.size).fill(NOT_IN_FLIGHT);
+    this.taken = new Uint16Array(ring.size);
+    this.lastAvail = state?.lastAvailIdx ?? 0;
+    this.availSeen = this.lastAvail;
+    this.used = state?.usedIdx ?? 0;
+    this.published = this.used;
+  }
+
+  takeBurst(burst: ChainBurst, max: number): number {
+    let wanted = Math.min(max, burst.capacity - burst.count);
+    let waiting = (this.availSeen - this.lastAvail) & 0xffff;
+    if (waiting < wanted) waiting = this.lookForAvailable();
+    if (waiting < wanted) wanted = waiting;
+    burst.segments.reserve(wanted);
+    let done = 0;
+    while (done < wanted) {
+      done += this.takePlain(burst, wanted - done);
+      if (done === wanted || !this.takeOther(burst)) break;
+      done++;
+    }
+    this.inFlight += done;
+    this.counters.taken += done;
+    return done;
+  }
+
+  takeAvailable(burst: ChainBurst): Take {
+    if (this.takeBurst(burst, 1) === 0) return this.ringFault === RING_FAULT.NONE ? TAKE.EMPTY : TAKE.RING_FAULT;
+    return burst.fault[burst.count - 1] === CHAIN_FAULT.NONE ? TAKE.CHAIN : TAKE.CHAIN_FAULT;
+  }
+
+  putUsed(token: number, written: number): void {
+    const writable = this.writable[token];
+    if (writable === undefined || writable === NOT_IN_FLIGHT)
+      throw new VirtioError('token', token, 'a chain in flight', 'virtio 1.4 §2.7.8');
+    if (!(written >= 0 && written <= writable))
+      throw new VirtioError('written', written, `0 to ${writable} bytes`, 'virtio 1.4 §2.7.8');
+    if (this.ring.inOrder) {
+      const next = this.taken[this.used & this.mask]!;
+      if (next !== token) throw new VirtioError('token', token, `${next}, the oldest one`, 'virtio 1.4 §2.7.9');
+      if (this.batchHead >= 0 && !this.batchComplete) this.writeBatch();
+      if (this.batchHead < 0) this.batchSlot = this.used;
+      this.batchHead = token;
+      this.batchLength = written;
+      this.batchComplete = written === writable;
+    } else if (!this.halted()) this.writeElement(this.used, token, written);
+    this.writable[token] = NOT_IN_FLIGHT;
+    this.inFlight--;
+    this.used = (this.used + 1) & 0xffff;
+    this.counters.used++;
+  }
+
+  putUsedBurst(burst: ChainBurst, from: number, count: number): void {
+    if (this.halted()) {
+      for (let i = from; i < from + count; i++) this.putOne(burst, i);
+      return;
+    }
+    if (this.ring.inOrder) {
+      for (let done = 0; done < count; ) {
+        done += this.putComplete(burst, from + done, count - done);
+        if (done < count) this.putOne(burst, from + done++);
+      }
+      return;
+    }
+    const u32 = this.u32;
+    const inFlight = this.writable;
+    const { token, written } = burst;
+    const mask = this.mask;
+    const ring32 = this.usedRing32;
+    let used = this.used;
+    for (let i = from; i < from + count; i++) {
+      const head = token[i]!;
+      const length = written[i]!;
+      if (!(length <= inFlight[head]!)) break;
+      inFlight[head] = NOT_IN_FLIGHT;
+      const word = ring32 + (used & mask) * ELEM_WORDS;
+      u32[word] = head;
+      u32[word + ELEM_LEN] = length;
+      if (length !== 0) written[i] = 0;
+      used = (used + 1) & 0xffff;
+    }
+    const done = (used - this.used) & 0xffff;
+    this.used = used;
+    this.inFlight -= done;
+    this.counters.used += done;
+    // The chain that is not as it should be: the slow way says what is wrong with it.
+    if (done < count) this.putOne(burst, from + done);
+  }
+
+  /**
+   * IN_ORDER: put chains that were used completely, up to the first other one; one used element will stand for them all.
+   * @returns chains put
+   */
+  private putComplete(burst: ChainBurst, from: number, count: number): number {
+    if (this.batchHead >= 0 && !this.batchComplete) return 0;
+    const inFlight = this.writable;
+    const order = this.taken;
+    const mask = this.mask;
+    const { token, written } = burst;
+    const start = this.used;
+    let used = start;
+    let i = from;
+    for (const end = from + count; i < end; i++) {
+      const head = token[i]!;
+      const length = written[i]!;
+      if (order[used & mask] !== head || length !== inFlight[head]) break;
+      inFlight[head] = NOT_IN_FLIGHT;
+      if (length !== 0) {
+        written[i] = 0;
+        this.batchLength = length;
+      } else this.batchLength = 0;
+      used = (used + 1) & 0xffff;
+    }
+    const done = i - from;
+    if (done === 0) return 0;
+    if (this.batchHead < 0) this.batchSlot = start;
+    this.batchHead = token[i - 1]!;
+    this.batchComplete = true;
+    this.used = used;
+    this.inFlight -= done;
+    this.counters.used += done;
+    return done;
+  }
+
+  private putOne(burst: ChainBurst, i: number): void {
+    const written = burst.written[i]!;
+    burst.written[i] = 0;
+    this.putUsed(burst.token[i]!, written);
+  }
+
+  publishUsed(): boolean {
+    const before = this.published;
+    const now = this.used;
+    if (now === before || this.halted()) return false;
+    if (this.batchHead >= 0) this.writeBatch();
+    this.published = now;
+    // The elements before idx, and idx before the event word is read: the driver does the reverse.
+    Atomics.store(this.u16, this.usedIdx16, now);
+    const notify = this.ring.eventIdx
+      ? ((now - Atomics.load(this.u16, this.usedEvent16) - 1) & 0xffff) < ((now - before) & 0xffff)
+      : (Atomics.load(this.u16, this.availFlags16) & VIRTQ_AVAIL_F.NO_INTERRUPT) === 0;
+    if (notify) this.counters.notifications++;
+    return notify;
+  }
+
+  untake(token: number): void {
+    const previous = (this.lastAvail - 1) & 0xffff;
+    if (this.inFlight === 0 || this.taken[previous & this.mask] !== token || this.writable[token] === NOT_IN_FLIGHT)
+      throw new VirtioError('token', token, 'the chain taken last, still in flight', 'virtio 1.4 §2.7.13');
+    this.writable[token] = NOT_IN_FLIGHT;
+    this.lastAvail = previous;
+    this.inFlight--;
+    this.counters.taken--;
+  }
+
+  hasAvailable(): boolean {
+    return this.lookForAvailable() > 0;
+  }
+
+  disableNotifications(): void {
+    // With EVENT_IDX flags stay 0 (virtio 1.4 §2.7.10.2): an avail_event left behind asks for nothing.
+    if (!this.ring.eventIdx && !this.halted()) Atomics.store(this.u16, this.usedFlags16, VIRTQ_USED_F.NO_NOTIFY);
+  }
+
+  enableNotifications(): boolean {
+    if (this.halted()) return false;
+    if (this.ring.eventIdx) Atomics.store(this.u16, this.availEvent16, this.lastAvail);
+    else Atomics.store(this.u16, this.usedFlags16, 0);
+    return this.lookForAvailable() > 0;
+  }
+
+  save(): QueueState {
+    if (this.inFlight !== 0) throw new VirtioError('inFlight', this.inFlight, '0 before saving', 'virtio 1.4 §2.7');
+    if (this.used !== this.published)
+      throw new VirtioError('usedIdx', this.used, 'put elements published before saving', 'virtio 1.4 §2.7.8');
+    return { layout: 'split', lastAvailIdx: this.lastAvail, usedIdx: this.used };
+  }
+
+  stop(): void {
+    this.stopped = true;
+  }
+
+  private halted(): boolean {
+    return this.stopped || this.ringFault !== RING_FAULT.NONE;
+  }
+
+  /** Read the available index. @returns chains waiting, 0 when the ring is halted or turns out to be broken */
+  private lookForAvailable(): number {
+    if (this.halted()) return 0;
+    const idx = Atomics.load(this.u16, this.availIdx16);
+    const waiting = (idx - this.lastAvail) & 0xffff;
+    if (waiting > this.size) {
+      this.stopRing(RING_FAULT.AVAIL_INDEX);
+      return 0;
+    }
+    this.availSeen = idx;
+    return waiting;
+  }
+
+  /**
+   * Take chains of one descriptor and one host range each, which is what nearly every chain is, up to the first other one.
+   * Everything else is left to {@link takeOther}, so that this loop stays free of calls.
+   * @returns chains taken
+   */
+  private takePlain(burst: ChainBurst, max: number): number {
+    const u16 = this.u16;
+    const u32 = this.u32;
+    const inFlight = this.writable;
+    const { token, first, firstWritable } = burst;
+    const { offset: segmentOffset, length: segmentLength } = burst.segments;
+    const space = this.ring.space;
+    const mask = this.mask;
+    const ring16 = this.availRing16;
+    const desc32 = this.desc32;
+    const order = this.taken;
+    let segment = burst.segments.count;
+    let i = burst.count;
+    let idx = this.lastAvail;
+    let taken = 0;
+    for (; taken < max; taken++) {
+      const slot = idx & mask;
+      const head = u16[ring16 + slot]!;
+      if (head > mask || inFlight[head] !== NOT_IN_FLIGHT) break;
+      const word = desc32 + head * DESC_WORDS;
+      const hi = u32[word + 1]!;
+      const length = u32[word + 2]!;
+      const flags = u32[word + 3]!;
+      if ((flags & NOT_ALONE) !== 0 || hi >= 0x20_0000 || length === 0) break;
+      const isWritable = (flags & WRITE) !== 0;
+      const offset = space.resolve(hi * 0x1_0000_0000 + u32[word]!, length, isWritable ? DMA_WRITE : DMA_READ);
+      if (offset < 0) break;
+      segmentOffset[segment] = offset;
+      segmentLength[segment] = length;
+      token[i] = head;
+      firstWritable[i] = isWritable ? segment : segment + 1;
+      inFlight[head] = isWritable ? length : 0;
+      order[slot] = head;
+      segment++;
+      i++;
+      first[i] = segment;
+      idx = (idx + 1) & 0xffff;
+    }
+    burst.segments.count = segment;
+    burst.count = i;
+    this.lastAvail = idx;
+    return taken;
+  }
+
+  /** Take any chain, or find the ring broken. @returns whether one was taken */
+  private takeOther(burst: ChainBurst): boolean {
+    const slot = this.lastAvail & this.mask;
+    const head = this.u16[this.availRing16 + slot]!;
+    if (head >= this.size) return this.stopRing(RING_FAULT.HEAD_OUT_OF_RANGE);
+    if (this.writable[head] !== NOT_IN_FLIGHT) return this.stopRing(RING_FAULT.HEAD_IN_FLIGHT);
+    this.writable[head] = this.walk(burst, head);
+    this.taken[slot] = head;
+    this.lastAvail = (this.lastAvail + 1) & 0xffff;
+    return true;
+  }
+
+  /** Follow a chain descriptor by descriptor. @returns its device-writable bytes */
+  private walk(burst: ChainBurst, head: number): number {
+    const chain = this.chain;
+    const u32 = this.u32;
+    chain.begin(burst);
+    let index = head;
+    for (;;) {
+      const word = this.desc32 + index * DESC_WORDS;
+      const lo = u32[word]!;
+      const hi = u32[word + 1]!;
+      const length = u32[word + 2]!;
+      const flagsAndNext = u32[word + 3]!;
+      if ((flagsAndNext & VIRTQ_DESC_F.INDIRECT) !== 0) {
+        // Plain descriptors may come before an indirect one, nothing behind it (virtio 1.4 §2.7.5.3.2).
+        if (!this.ring.indirect) chain.fail(CHAIN_FAULT.INDIRECT_NOT_NEGOTIATED);
+        else if ((flagsAndNext & VIRTQ_DESC_F.NEXT) !== 0) chain.fail(CHAIN_FAULT.INDIRECT_WITH_NEXT);
+        else chain.addIndirect(lo, hi, length, false);
+        break;
+      }
+      if (!chain.addElement(lo, hi, length, (flagsAndNext & WRITE) !== 0)) break;
+      if ((flagsAndNext & VIRTQ_DESC_F.NEXT) === 0) break;
+      index = flagsAndNext >>> 16;
+      if (index >= this.size) {
+        chain.fail(CHAIN_FAULT.NEXT_OUT_OF_RANGE);
+        break;
+      }
+    }
+    const fault = chain.finish(burst, head);
+    if (fault !== CHAIN_FAULT.NONE) this.counters.chainFaults[fault]!++;
+    return chain.writable;
+  }
+
+  private writeBatch(): void {
+    if (!this.halted()) this.writeElement(this.batchSlot, this.batchHead, this.batchLength);
+    this.batchHead = -1;
+  }
+
+  private writeElement(idx: number, head: number, written: number): void {
+    const word = this.usedRing32 + (idx & this.mask) * ELEM_WORDS;
+    this.u32[word] = head;
+    // A chain may have 2^32 bytes; its length may be reported as less, not as more than fits.
+    this.u32[word + ELEM_LEN] = Math.min(written, 0xffff_ffff);
+  }
+
+  private stopRing(fault: number): false {
+    this.ringFault = fault;
+    this.counters.ringFaults[fault]!++;
+    return false;
+  }
+}

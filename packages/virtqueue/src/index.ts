@@ -1,0 +1,10 @@
+export { BufferList } from './buffer-list.js';
+export { ChainBurst } from './chain-burst.js';
+export { type DeviceQueue, TAKE, type Take } from './device-queue.js';
+export type { IndirectTables } from './driver-indirect.js';
+export { BROKEN, type DriverCounters, type DriverQueue, NO_ROOM } from './driver-queue.js';
+export { openDeviceQueue, openDriverQueue } from './open-queue.js';
+export { CHAIN_FAULT, faultName, type QueueCounters, RING_FAULT } from './queue-fault.js';
+export { isRefusal, type QueueConfig, type QueueRefusal } from './queue-layout.js';
+export type { QueueState } from './queue-state.js';
+export { USED, UsedBurst } from './used-burst.js';

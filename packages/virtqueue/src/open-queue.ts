@@ -1,0 +1,40 @@
+import { VirtioError } from '@ringwire/virtio-spec';
+import { DevicePackedQueue } from './device-packed.js';
+import type { DeviceQueue } from './device-queue.js';
+import { DeviceSplitQueue } from './device-split.js';
+import type { IndirectTables } from './driver-indirect.js';
+import { DriverPackedQueue } from './driver-packed.js';
+import type { DriverQueue } from './driver-queue.js';
+import { DriverSplitQueue } from './driver-split.js';
+import { isRefusal, layOutQueue, type QueueConfig, type QueueRefusal } from './queue-layout.js';
+import { type QueueState, queueStateProblem } from './queue-state.js';
+
+/**
+ * Start the device side of a virtqueue where the driver put it.
+ * @param state positions of an earlier life of the queue, see {@link DeviceQueue.save}; without it, from the start
+ * @returns the queue, or why it cannot run: what a driver programmed, and a saved state, are foreign input.
+ *          Nothing was written then
+ * @see virtio 1.4 §2.7, §2.8, §2.6 (a reset queue is opened again, like a new one)
+ */
+export function openDeviceQueue(config: QueueConfig, state?: QueueState): DeviceQueue | QueueRefusal {
+  const layout = layOutQueue(config, 'device');
+  if (isRefusal(layout)) return layout;
+  const message =
+    state === undefined ? undefined : queueStateProblem(state, layout.packed ? 'packed' : 'split', layout.size);
+  if (message !== undefined) return { field: 'state', message };
+  return layout.packed
+    ? new DevicePackedQueue(layout, state as QueueState & { layout: 'packed' })
+    : new DeviceSplitQueue(layout, state as QueueState & { layout: 'split' });
+}
+
+/**
+ * Start the driver side of a virtqueue in the driver's own memory, and zero its parts.
+ * @param tables memory for indirect tables; used when INDIRECT_DESC is negotiated
+ * @throws VirtioError when the memory that the caller chose is no place for the queue
+ */
+export function openDriverQueue(config: QueueConfig, tables?: IndirectTables): DriverQueue {
+  const layout = layOutQueue(config, 'driver');
+  if (isRefusal(layout))
+    throw new VirtioError(layout.field, config[layout.field as 'size'], layout.message, 'virtio 1.4 §2.7, §2.8');
+  return layout.packed ? new DriverPackedQueue(layout, tables) : new DriverSplitQueue(layout, tables);
+}
