@@ -1,0 +1,44 @@
+import { readFileSync } from 'node:fs';
+import { VirtioError } from '@ringwire/virtio-spec';
+import { Command, CommanderError } from 'commander';
+import { addCheck } from './check.js';
+import { type ExitCode, type Terminal, UnusableInput } from './terminal.js';
+
+/** Each subcommand is one file that adds itself; `done` takes its exit code. */
+const COMMANDS = [addCheck];
+
+/** Run one command line, without the name of the program. */
+export async function run(args: readonly string[], terminal: Terminal): Promise<ExitCode> {
+  let code: ExitCode = 0;
+  const program = new Command('ringwire')
+    .description('Tools around virtio rings: see what is in them and which clause of the spec they break.')
+    .version(version())
+    .exitOverride()
+    .configureOutput({ writeOut: terminal.out, writeErr: terminal.err });
+  for (const add of COMMANDS) {
+    add(program, terminal, (exitCode) => {
+      code = exitCode;
+    });
+  }
+  // Subcommands take these settings over only when they are added later, so they are told themselves.
+  for (const command of program.commands) {
+    command.exitOverride().configureOutput({ writeOut: terminal.out, writeErr: terminal.err });
+  }
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return code;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    if (error instanceof UnusableInput || error instanceof VirtioError) {
+      terminal.err(`ringwire: ${error.message}\n`);
+      return 2;
+    }
+    throw error;
+  }
+}
+
+function version(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+  const found = manifest !== null && typeof manifest === 'object' && 'version' in manifest ? manifest.version : null;
+  return typeof found === 'string' ? found : 'unknown';
+}
