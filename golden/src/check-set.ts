@@ -1,0 +1,27 @@
+import { VirtioError } from '@ringwire/virtio-spec';
+import { checkQueue } from './check-queue.js';
+import { checkSteps } from './check-steps.js';
+import { DamagedSet, loadSet } from './load-set.js';
+import { Tally } from './tally.js';
+
+export type SetResult =
+  | { readonly outcome: 'agree' | 'disagree'; readonly tally: Tally }
+  | { readonly outcome: 'damaged'; readonly reason: string }
+  | { readonly outcome: 'not checked'; readonly kind: string };
+
+/** Check one folder that holds an `expected.json`. */
+export function checkSet(folder: string): SetResult {
+  try {
+    const loaded = loadSet(folder);
+    if ('otherKind' in loaded) return { outcome: 'not checked', kind: loaded.otherKind };
+    const tally = new Tally();
+    const reports = loaded.ring.queues.map((queue) => checkQueue(loaded.ring, queue, tally));
+    checkSteps(loaded.ring, reports, tally);
+    return { outcome: tally.differences.length === 0 ? 'agree' : 'disagree', tally };
+  } catch (error) {
+    // A VirtioError says that what expected.json gives can be no state of a device.
+    if (error instanceof DamagedSet || error instanceof VirtioError)
+      return { outcome: 'damaged', reason: error.message };
+    throw error;
+  }
+}

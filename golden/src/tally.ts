@@ -1,0 +1,33 @@
+/** What one set was checked for, and where it differs. */
+export class Tally {
+  readonly differences: string[] = [];
+  omitted = 0;
+  queues = 0;
+  elements = 0;
+  descriptors = 0;
+  framesOut = 0;
+  /** Bytes of transmitted frames whose pages were not saved. */
+  bytesNotSaved = 0;
+  placements = 0;
+  returned = 0;
+  /** Positions read from the bytes alone. */
+  certain = 0;
+  likely = 0;
+  likelyWrong = 0;
+  /** Positions that the saved part of a ring does not tell. */
+  notInferred = 0;
+  /** Violations that the driver is known for. */
+  knownFaults = 0;
+
+  differ(message: string): void {
+    if (this.differences.length < 20) this.differences.push(message);
+    else this.omitted++;
+  }
+
+  /** @returns whether they are equal */
+  equal(what: string, ours: number | string, theirs: number | string): boolean {
+    if (ours === theirs) return true;
+    this.differ(`${what} is ${ours}, the oracle says ${theirs}`);
+    return false;
+  }
+}
