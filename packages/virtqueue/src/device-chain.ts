@@ -17,7 +17,7 @@ const GIVEN_UP = 0.5;
  * Guest address as an exact number, or -1 when it needs more than 53 bits: such an address is a fault, never an alias.
  * @param lo,hi the two little-endian words of a 64-bit address
  */
-export function addressOf(lo: number, hi: number): number {
+function addressOf(lo: number, hi: number): number {
   return hi < 0x20_0000 ? hi * 0x1_0000_0000 + lo : -1;
 }
 

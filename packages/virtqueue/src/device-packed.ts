@@ -1,14 +1,8 @@
 import { ACCESS, type CopyEngine } from '@ringwire/guest-memory';
-import {
-  PVIRTQ_DESC,
-  PVIRTQ_EVENT_MASK,
-  PVIRTQ_EVENT_SUPPRESS,
-  RING_EVENT_FLAGS,
-  VIRTQ_DESC_F,
-  VirtioError,
-} from '@ringwire/virtio-spec';
+import { PVIRTQ_DESC, VIRTQ_DESC_F, VirtioError } from '@ringwire/virtio-spec';
 import type { ChainBurst } from './chain-burst.js';
 import { DeviceChain } from './device-chain.js';
+import { DevicePackedEvents } from './device-packed-events.js';
 import { type DeviceQueue, TAKE, type Take } from './device-queue.js';
 import { CHAIN_FAULT, newQueueCounters, type QueueCounters, RING_FAULT } from './queue-fault.js';
 import type { QueueLayout } from './queue-layout.js';
@@ -44,11 +38,8 @@ export class DevicePackedQueue implements DeviceQueue {
   // Element indexes into u16 and u32.
   private readonly desc32: number;
   private readonly desc16: number;
-  private readonly driverEvent16: number;
-  private readonly driverFlags16: number;
-  private readonly deviceEvent16: number;
-  private readonly deviceFlags16: number;
 
+  private readonly events: DevicePackedEvents;
   private readonly chain: DeviceChain;
   // Per token of a chain in flight: buffer id | ring slots << 16, and device-writable bytes (or NOT_IN_FLIGHT).
   private readonly idAndSlots: Uint32Array;
@@ -92,10 +83,7 @@ export class DevicePackedQueue implements DeviceQueue {
     this.u32 = ring.memory.u32;
     this.desc32 = ring.desc >>> 2;
     this.desc16 = ring.desc >>> 1;
-    this.driverEvent16 = (ring.driver + PVIRTQ_EVENT_SUPPRESS.desc) >>> 1;
-    this.driverFlags16 = (ring.driver + PVIRTQ_EVENT_SUPPRESS.flags) >>> 1;
-    this.deviceEvent16 = (ring.device + PVIRTQ_EVENT_SUPPRESS.desc) >>> 1;
-    this.deviceFlags16 = (ring.device + PVIRTQ_EVENT_SUPPRESS.flags) >>> 1;
+    this.events = new DevicePackedEvents(ring);
     this.chain = new DeviceChain(ring);
     this.idAndSlots = new Uint32Array(ring.size);
     this.writable = new Float64Array(ring.size).fill(NOT_IN_FLIGHT);
@@ -115,11 +103,12 @@ export class DevicePackedQueue implements DeviceQueue {
   takeBurst(burst: ChainBurst, max: number): number {
     if (this.halted()) return 0;
     const wanted = Math.min(max, burst.capacity - burst.count);
-    burst.segments.reserve(wanted);
     let done = 0;
     while (done < wanted) {
       const run = this.countAvailable(wanted - done);
       if (run === 0) break;
+      // Each time: a chain of many segments takes the room that was meant for later ones.
+      burst.segments.reserve(run);
       const plain = this.takePlain(burst, run);
       done += plain;
       if (plain === run) continue;
@@ -140,7 +129,7 @@ export class DevicePackedQueue implements DeviceQueue {
     if (writable === undefined || writable === NOT_IN_FLIGHT)
       throw new VirtioError('token', token, 'a chain in flight', 'virtio 1.4 §2.8.9');
     if (!(written >= 0 && written <= writable))
-      throw new VirtioError('written', written, `0 to ${writable} bytes`, 'virtio 1.4 §2.8.5');
+      throw new VirtioError('written', written, `0 to ${Math.floor(writable)} bytes`, 'virtio 1.4 §2.8.5');
     if (this.ring.inOrder) {
       const next = this.tokens[this.put & this.tokenMask]!;
       if (next !== token) throw new VirtioError('token', token, `${next}, the oldest one`, 'virtio 1.4 §2.8.9');
@@ -277,7 +266,7 @@ export class DevicePackedQueue implements DeviceQueue {
     if (this.batchId >= 0) this.writeBatch();
     // The first descriptor's flags last: the driver polls them, and behind them finds the whole batch.
     Atomics.store(this.u16, this.desc16 + this.published * DESC_HALVES + FLAGS16, this.firstFlags);
-    const notify = this.driverWantsNotification();
+    const notify = this.events.wantsUsed(this.published, this.publishedWrap, this.used, this.usedWrap);
     this.published = this.used;
     this.publishedWrap = this.usedWrap;
     this.slotsOut -= this.slotsPut;
@@ -308,16 +297,12 @@ export class DevicePackedQueue implements DeviceQueue {
   }
 
   disableNotifications(): void {
-    if (!this.halted()) Atomics.store(this.u16, this.deviceFlags16, RING_EVENT_FLAGS.DISABLE);
+    if (!this.halted()) this.events.disable();
   }
 
   enableNotifications(): boolean {
     if (this.halted()) return false;
-    if (this.ring.eventIdx) {
-      const wrap = this.availWrap === 0 ? 0 : PVIRTQ_EVENT_MASK.desc_event_wrap;
-      Atomics.store(this.u16, this.deviceEvent16, this.avail | wrap);
-      Atomics.store(this.u16, this.deviceFlags16, RING_EVENT_FLAGS.DESC);
-    } else Atomics.store(this.u16, this.deviceFlags16, RING_EVENT_FLAGS.ENABLE);
+    this.events.enable(this.avail, this.availWrap);
     return this.countAvailable(1) > 0;
   }
 
@@ -472,27 +457,6 @@ export class DevicePackedQueue implements DeviceQueue {
     this.u16[half + ID16] = id;
     if (slot === this.published && wrap === this.publishedWrap) this.firstFlags = flags;
     else this.u16[half + FLAGS16] = flags;
-  }
-
-  /** Whether a used descriptor between the last publication and used is one that the driver waits for. */
-  private driverWantsNotification(): boolean {
-    const flags = Atomics.load(this.u16, this.driverFlags16) & PVIRTQ_EVENT_MASK.desc_event_flags;
-    if (flags === RING_EVENT_FLAGS.DISABLE) return false;
-    // The reserved value 3, and DESC without EVENT_IDX, count as ENABLE: rather one notification too many.
-    if (flags !== RING_EVENT_FLAGS.DESC || !this.ring.eventIdx) return true;
-    const event = Atomics.load(this.u16, this.driverEvent16);
-    const slot = event & PVIRTQ_EVENT_MASK.desc_event_off;
-    if (slot >= this.size) return true;
-    const from = this.place(this.published, this.publishedWrap);
-    const twoLaps = 2 * this.size;
-    const used = (this.place(this.used, this.usedWrap) - from + twoLaps) % twoLaps;
-    const wanted = (this.place(slot, event >>> 15) - from + twoLaps) % twoLaps;
-    return wanted < used;
-  }
-
-  /** A slot and its wrap counter as one place on a track of two laps. */
-  private place(slot: number, wrap: number): number {
-    return wrap === 0 ? slot + this.size : slot;
   }
 
   private stopRing(fault: number): false {

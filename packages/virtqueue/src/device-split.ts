@@ -94,13 +94,15 @@ export class DeviceSplitQueue implements DeviceQueue {
   }
 
   takeBurst(burst: ChainBurst, max: number): number {
+    if (this.halted()) return 0;
     let wanted = Math.min(max, burst.capacity - burst.count);
     let waiting = (this.availSeen - this.lastAvail) & 0xffff;
     if (waiting < wanted) waiting = this.lookForAvailable();
     if (waiting < wanted) wanted = waiting;
-    burst.segments.reserve(wanted);
     let done = 0;
     while (done < wanted) {
+      // Each time: a chain of many segments takes the room that was meant for later ones.
+      burst.segments.reserve(wanted - done);
       done += this.takePlain(burst, wanted - done);
       if (done === wanted || !this.takeOther(burst)) break;
       done++;
@@ -120,7 +122,7 @@ export class DeviceSplitQueue implements DeviceQueue {
     if (writable === undefined || writable === NOT_IN_FLIGHT)
       throw new VirtioError('token', token, 'a chain in flight', 'virtio 1.4 §2.7.8');
     if (!(written >= 0 && written <= writable))
-      throw new VirtioError('written', written, `0 to ${writable} bytes`, 'virtio 1.4 §2.7.8');
+      throw new VirtioError('written', written, `0 to ${Math.floor(writable)} bytes`, 'virtio 1.4 §2.7.8');
     if (this.ring.inOrder) {
       const next = this.taken[this.used & this.mask]!;
       if (next !== token) throw new VirtioError('token', token, `${next}, the oldest one`, 'virtio 1.4 §2.7.9');

@@ -1,16 +1,15 @@
 import type { CopyEngine } from '@ringwire/guest-memory';
 import {
   PVIRTQ_DESC,
-  PVIRTQ_EVENT_MASK,
   PVIRTQ_EVENT_SUPPRESS,
   packedNotificationData,
   pvirtqDescBytes,
-  RING_EVENT_FLAGS,
   VIRTQ_DESC_F,
   VirtioError,
 } from '@ringwire/virtio-spec';
 import { type BufferList, highWord, lowWord } from './buffer-list.js';
 import { DriverIndirect, directElements, type IndirectTables, writableBytes } from './driver-indirect.js';
+import { DriverPackedEvents } from './driver-packed-events.js';
 import { BROKEN, type DriverCounters, type DriverQueue, NO_ROOM, newDriverCounters } from './driver-queue.js';
 import type { QueueLayout } from './queue-layout.js';
 import { USED, type UsedBurst } from './used-burst.js';
@@ -43,11 +42,8 @@ export class DriverPackedQueue implements DriverQueue {
   // Element indexes into u16 and u32.
   private readonly desc32: number;
   private readonly desc16: number;
-  private readonly driverEvent16: number;
-  private readonly driverFlags16: number;
-  private readonly deviceEvent16: number;
-  private readonly deviceFlags16: number;
 
+  private readonly events: DriverPackedEvents;
   // Per id: ring slots of the outstanding buffer (0: not outstanding), its device-writable bytes.
   private readonly slots: Uint16Array;
   private readonly writable: Float64Array;
@@ -74,6 +70,8 @@ export class DriverPackedQueue implements DriverQueue {
   // IN_ORDER: buffers left of the batch that one used descriptor stands for, and the length it gives for the last.
   private batchLeft = 0;
   private batchLength = 0;
+  /** Buffers were taken back after a reset: whatever the ring says about them is over. */
+  private detached = false;
 
   /** Zeroes the ring: it is the driver's to initialize (virtio 1.4 §2.8.13). */
   constructor(ring: QueueLayout, tables?: IndirectTables) {
@@ -87,10 +85,7 @@ export class DriverPackedQueue implements DriverQueue {
     this.u32 = memory.u32;
     this.desc32 = ring.desc >>> 2;
     this.desc16 = ring.desc >>> 1;
-    this.driverEvent16 = (ring.driver + PVIRTQ_EVENT_SUPPRESS.desc) >>> 1;
-    this.driverFlags16 = (ring.driver + PVIRTQ_EVENT_SUPPRESS.flags) >>> 1;
-    this.deviceEvent16 = (ring.device + PVIRTQ_EVENT_SUPPRESS.desc) >>> 1;
-    this.deviceFlags16 = (ring.device + PVIRTQ_EVENT_SUPPRESS.flags) >>> 1;
+    this.events = new DriverPackedEvents(ring);
     this.slots = new Uint16Array(size);
     this.writable = new Float64Array(size);
     let ids = 1;
@@ -187,7 +182,7 @@ export class DriverPackedQueue implements DriverQueue {
     this.unpublished = 0;
     // The first descriptor's flags last: the device polls them, and behind them finds the whole batch.
     Atomics.store(this.u16, this.desc16 + this.published * DESC_HALVES + FLAGS16, this.firstFlags);
-    const notify = this.deviceWantsNotification();
+    const notify = this.events.wantsAvailable(this.published, this.publishedWrap, this.avail);
     this.published = this.avail;
     this.publishedWrap = this.availWrap;
     if (notify) this.counters.notifications++;
@@ -224,12 +219,12 @@ export class DriverPackedQueue implements DriverQueue {
   }
 
   disableNotifications(): void {
-    Atomics.store(this.u16, this.driverFlags16, RING_EVENT_FLAGS.DISABLE);
+    this.events.disable();
   }
 
   enableNotifications(after = 0): boolean {
     if (!this.ring.eventIdx) {
-      Atomics.store(this.u16, this.driverFlags16, RING_EVENT_FLAGS.ENABLE);
+      this.events.enable();
       return this.hasUsed();
     }
     // Buffers may be lists of several slots, used in any order: the slot that far ahead is used no earlier.
@@ -241,21 +236,21 @@ export class DriverPackedQueue implements DriverQueue {
       slot -= this.size;
       wrap ^= 1;
     }
-    Atomics.store(this.u16, this.driverEvent16, slot | (wrap === 0 ? 0 : PVIRTQ_EVENT_MASK.desc_event_wrap));
-    Atomics.store(this.u16, this.driverFlags16, RING_EVENT_FLAGS.DESC);
+    this.events.enableAt(slot, wrap);
     // Not whether that slot is used: the device may have gone past it already, inside a list or a batch.
     return this.hasUsed();
   }
 
   detachUnused(burst: UsedBurst): number {
     let detached = 0;
+    this.detached = true;
+    this.batchLeft = 0;
     for (let id = 0; id < this.size && burst.count < burst.capacity; id++) {
       if (this.slots[id] === 0) continue;
       burst.push(id, 0, UNUSED);
       this.release(id);
       detached++;
     }
-    this.batchLeft = 0;
     return detached;
   }
 
@@ -385,7 +380,7 @@ export class DriverPackedQueue implements DriverQueue {
 
   /** @returns slots from used on that hold used descriptors, at most `max`, up to the end of the ring */
   private countUsed(max: number): number {
-    if (this.broken !== BROKEN.NONE || this.outstanding === this.unpublished) return 0;
+    if (this.broken !== BROKEN.NONE || this.detached || this.outstanding === this.unpublished) return 0;
     const flags = this.ring.desc + this.used * PVIRTQ_DESC.SIZE + PVIRTQ_DESC.flags;
     // No more than are outstanding: a slot that is free keeps the marks of its last use.
     const most = Math.min(max, this.size - this.used, this.outstanding - this.unpublished);
@@ -414,21 +409,6 @@ export class DriverPackedQueue implements DriverQueue {
       if (this.ids[(this.tail - i) & this.idMask] === id) return false;
     }
     return true;
-  }
-
-  /** Whether a descriptor made available since the last publication is one that the device waits for. */
-  private deviceWantsNotification(): boolean {
-    const flags = Atomics.load(this.u16, this.deviceFlags16) & PVIRTQ_EVENT_MASK.desc_event_flags;
-    if (flags === RING_EVENT_FLAGS.DISABLE) return false;
-    // The reserved value 3, and DESC without EVENT_IDX, count as ENABLE: rather one notification too many.
-    if (flags !== RING_EVENT_FLAGS.DESC || !this.ring.eventIdx) return true;
-    const event = Atomics.load(this.u16, this.deviceEvent16);
-    const slot = event & PVIRTQ_EVENT_MASK.desc_event_off;
-    if (slot >= this.size) return true;
-    // Published descriptors run from published to avail; past the end of the ring they belong to the next lap.
-    const wrapped = this.avail <= this.published;
-    if (event >>> 15 === this.publishedWrap) return slot >= this.published && (wrapped || slot < this.avail);
-    return wrapped && slot < this.avail;
   }
 
   private distrust(code: number): false {

@@ -104,7 +104,8 @@ export interface DriverQueue {
   enableNotifications(after?: number): boolean;
 
   /**
-   * After the queue or device was reset: append buffers that will not be used any more, each once.
+   * After the queue or device was reset: append buffers that will not be used any more, each once. From the first call on
+   * nothing comes back used; open the queue again to go on.
    * @returns buffers appended; call again until it returns 0
    */
   detachUnused(burst: UsedBurst): number;

@@ -70,6 +70,8 @@ export class DriverSplitQueue implements DriverQueue {
   // IN_ORDER: buffers left of the batch that one used element stands for, and the length it gives for the last.
   private batchLeft = 0;
   private batchLength = 0;
+  /** Buffers were taken back after a reset: whatever the used ring says about them is over. */
+  private detached = false;
 
   /** Zeroes the ring: it is the driver's to initialize (virtio 1.4 §2.7.10.1). */
   constructor(ring: QueueLayout, tables?: IndirectTables) {
@@ -196,6 +198,8 @@ export class DriverSplitQueue implements DriverQueue {
   }
 
   takeUsed(burst: UsedBurst, max: number): number {
+    // An index seen before the device was found out counts no more.
+    if (this.broken !== BROKEN.NONE || this.detached) return 0;
     let wanted = Math.min(max, burst.capacity - burst.count);
     let waiting = (this.usedSeen - this.used) & 0xffff;
     if (waiting < wanted) waiting = this.lookForUsed();
@@ -238,6 +242,7 @@ export class DriverSplitQueue implements DriverQueue {
 
   detachUnused(burst: UsedBurst): number {
     let detached = 0;
+    this.detached = true;
     for (let id = 0; id < this.size && burst.count < burst.capacity; id++) {
       if (this.writable[id] === NOT_OUTSTANDING) continue;
       burst.push(id, 0, UNUSED);
@@ -371,7 +376,7 @@ export class DriverSplitQueue implements DriverQueue {
 
   /** Read the used index. @returns used buffers waiting, 0 when the device is not to be believed */
   private lookForUsed(): number {
-    if (this.broken !== BROKEN.NONE) return 0;
+    if (this.broken !== BROKEN.NONE || this.detached) return 0;
     const idx = Atomics.load(this.u16, this.usedIdx16);
     const waiting = (idx - this.used) & 0xffff;
     if (waiting > ((this.published - this.used) & 0xffff)) {

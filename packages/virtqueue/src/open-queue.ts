@@ -34,7 +34,6 @@ export function openDeviceQueue(config: QueueConfig, state?: QueueState): Device
  */
 export function openDriverQueue(config: QueueConfig, tables?: IndirectTables): DriverQueue {
   const layout = layOutQueue(config, 'driver');
-  if (isRefusal(layout))
-    throw new VirtioError(layout.field, config[layout.field as 'size'], layout.message, 'virtio 1.4 §2.7, §2.8');
+  if (isRefusal(layout)) throw new VirtioError(layout.field, config[layout.field as 'size'], layout.want, layout.spec);
   return layout.packed ? new DriverPackedQueue(layout, tables) : new DriverSplitQueue(layout, tables);
 }

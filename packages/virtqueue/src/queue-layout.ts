@@ -39,6 +39,12 @@ export interface QueueRefusal {
   readonly message: string;
 }
 
+/** A refusal with the parts of its message, for an error of our own caller's. */
+export interface LayoutRefusal extends QueueRefusal {
+  readonly want: string;
+  readonly spec: string;
+}
+
 /** A queue's parts as host offsets, and its features as plain booleans: worked out once, when the queue starts. */
 export interface QueueLayout {
   readonly memory: HostMemory;
@@ -72,7 +78,7 @@ const RW = ACCESS.READ | ACCESS.WRITE;
  * @returns the layout, or why the queue is refused: what a driver programmed is foreign input
  * @see virtio 1.4 §2.7, §2.8.10.1 (size and alignment of each part)
  */
-export function layOutQueue(config: QueueConfig, side: 'device' | 'driver'): QueueLayout | QueueRefusal {
+export function layOutQueue(config: QueueConfig, side: 'device' | 'driver'): QueueLayout | LayoutRefusal {
   const { space, size, features } = config;
   const packed = hasFeature(features, VIRTIO_F.RING_PACKED);
   if (packed ? !isPvirtqSize(size) : !isVirtqSize(size)) {
@@ -132,6 +138,7 @@ function part(field: Part['field'], address: number, bytes: number, align: numbe
   return { field, address, bytes, align, access };
 }
 
-function refuse(field: QueueRefusal['field'], value: number, want: string, section: string): QueueRefusal {
-  return { field, message: new VirtioError(field, value, want, `virtio 1.4 ${section}`).message };
+function refuse(field: QueueRefusal['field'], value: number, want: string, section: string): LayoutRefusal {
+  const spec = `virtio 1.4 ${section}`;
+  return { field, message: new VirtioError(field, value, want, spec).message, want, spec };
 }
