@@ -8,12 +8,6 @@ import type { QueueLayout } from './queue-layout.js';
 const CHAIN_BYTES_MAX = 2 ** 32;
 const WORDS = VIRTQ_DESC.SIZE >> 2;
 /**
- * Device-writable bytes of a faulty chain: it is put with 0, and 0 is not all of it. So no batch of IN_ORDER skips it,
- * which would tell the driver that it was used completely (virtio 1.4 §2.7.9, §2.8.9).
- */
-const GIVEN_UP = 0.5;
-
-/**
  * Guest address as an exact number, or -1 when it needs more than 53 bits: such an address is a fault, never an alias.
  * @param lo,hi the two little-endian words of a 64-bit address
  */
@@ -127,7 +121,7 @@ export class DeviceChain {
     if (this.fault !== 0) {
       burst.segments.truncate(this.firstSegment);
       this.firstWritable = -1;
-      this.writable = GIVEN_UP;
+      this.writable = 0;
     }
     const i = burst.count;
     burst.token[i] = token;

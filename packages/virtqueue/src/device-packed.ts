@@ -17,7 +17,11 @@ const FLAGS16 = PVIRTQ_DESC.flags >> 1;
 const { NEXT, WRITE, INDIRECT, AVAIL, USED } = VIRTQ_DESC_F;
 const MARKS = AVAIL | USED;
 const NOT_ALONE = NEXT | INDIRECT;
-const NOT_IN_FLIGHT = -1;
+const CHAIN_WORDS = 2;
+/** Stands for 2^32-2 writable bytes and for more, up to a chain's most, 2^32. */
+const MOST_BYTES = 0xffff_ffff;
+const CHAIN_BYTES_MAX = 2 ** 32;
+const NOT_IN_FLIGHT = 0;
 const { READ: DMA_READ, WRITE: DMA_WRITE } = ACCESS;
 
 /**
@@ -41,18 +45,15 @@ export class DevicePackedQueue implements DeviceQueue {
 
   private readonly events: DevicePackedEvents;
   private readonly chain: DeviceChain;
-  // Per token of a chain in flight: buffer id | ring slots << 16, and device-writable bytes (or NOT_IN_FLIGHT).
-  private readonly idAndSlots: Uint32Array;
-  private readonly writable: Float64Array;
   /**
-   * A ring of all tokens. From put on: those in flight, oldest first (exact while chains are put in order), and from
-   * taken on the free ones.
+   * Two words per token: buffer id | ring slots << 16, and device-writable bytes + 1 of a chain in flight, 0 of none.
+   * A token is the chain's first slot, unless a chain from an earlier lap that began there is still in flight.
    */
-  private readonly tokens: Uint16Array;
-  private readonly tokenMask: number;
-  /** Chains taken and put, free-running: differences are what counts. */
-  private taken = 0;
-  private put = 0;
+  private readonly chains: Uint32Array;
+  /** First slots of the chains whose token is another one. */
+  /** Per token: 1 when the chain is to be given up. */
+  private readonly givenUp: Uint8Array;
+  private readonly displaced = new Map<number, number>();
   /** Slots of chains that the driver has not got back yet: in flight, or put and not published. */
   private slotsOut = 0;
   private slotsPut = 0;
@@ -85,13 +86,8 @@ export class DevicePackedQueue implements DeviceQueue {
     this.desc16 = ring.desc >>> 1;
     this.events = new DevicePackedEvents(ring);
     this.chain = new DeviceChain(ring);
-    this.idAndSlots = new Uint32Array(ring.size);
-    this.writable = new Float64Array(ring.size).fill(NOT_IN_FLIGHT);
-    let tokens = 1;
-    while (tokens < ring.size) tokens *= 2;
-    this.tokenMask = tokens - 1;
-    this.tokens = new Uint16Array(tokens);
-    for (let token = 0; token < ring.size; token++) this.tokens[token] = token;
+    this.chains = new Uint32Array(ring.size * CHAIN_WORDS);
+    this.givenUp = new Uint8Array(ring.size);
     this.avail = state?.lastAvailIdx ?? 0;
     this.availWrap = state?.lastAvailWrapCounter ?? 1;
     this.used = state?.usedIdx ?? 0;
@@ -125,87 +121,78 @@ export class DevicePackedQueue implements DeviceQueue {
   }
 
   putUsed(token: number, written: number): void {
-    const writable = this.writable[token];
-    if (writable === undefined || writable === NOT_IN_FLIGHT)
-      throw new VirtioError('token', token, 'a chain in flight', 'virtio 1.4 §2.8.9');
-    if (!(written >= 0 && written <= writable))
-      throw new VirtioError('written', written, `0 to ${Math.floor(writable)} bytes`, 'virtio 1.4 §2.8.5');
+    const word = token * CHAIN_WORDS;
+    const writable = (this.chains[word + 1] ?? NOT_IN_FLIGHT) - 1;
+    if (writable < 0) throw new VirtioError('token', token, 'a chain in flight', 'virtio 1.4 §2.8.9');
+    const isGivenUp = this.givenUp[token] === 1;
+    const most = writable + 1 === MOST_BYTES ? CHAIN_BYTES_MAX : writable;
+    if (!(written >= 0 && written <= most))
+      throw new VirtioError('written', written, `0 to ${most} bytes`, 'virtio 1.4 §2.8.5');
+    const idAndSlots = this.chains[word]!;
+    const slots = idAndSlots >>> 16;
     if (this.ring.inOrder) {
-      const next = this.tokens[this.put & this.tokenMask]!;
-      if (next !== token) throw new VirtioError('token', token, `${next}, the oldest one`, 'virtio 1.4 §2.8.9');
+      if (token !== this.used)
+        throw new VirtioError('token', token, `${this.used}, the oldest one`, 'virtio 1.4 §2.8.9');
       if (this.batchId >= 0 && !this.batchComplete) this.writeBatch();
-      if (this.batchId < 0) {
-        this.batchSlot = this.used;
-        this.batchWrap = this.usedWrap;
-      }
-      this.batchId = this.idAndSlots[token]! & 0xffff;
+      if (this.batchId < 0) this.beginBatch();
+      this.batchId = idAndSlots & 0xffff;
       this.batchLength = written;
-      this.batchComplete = written === writable;
-    } else this.writeUsed(this.used, this.usedWrap, this.idAndSlots[token]! & 0xffff, written);
-    const slots = this.idAndSlots[token]! >>> 16;
-    this.used += slots;
-    if (this.used >= this.size) {
-      this.used -= this.size;
-      this.usedWrap ^= 1;
-    }
-    this.writable[token] = NOT_IN_FLIGHT;
-    this.tokens[(this.put + this.size) & this.tokenMask] = token;
-    this.put = (this.put + 1) & 0xffff;
-    this.slotsPut += slots;
+      this.batchComplete = written === writable && !isGivenUp;
+    } else this.writeUsed(this.used, this.usedWrap, idAndSlots & 0xffff, written);
+    this.forget(token);
+    this.advanceUsed(slots);
     this.inFlight--;
     this.counters.used++;
   }
 
   putUsedBurst(burst: ChainBurst, from: number, count: number): void {
-    if (this.halted()) {
-      for (let i = from; i < from + count; i++) this.putOne(burst, i);
-      return;
+    let done = 0;
+    while (done < count) {
+      if (this.ring.inOrder) done += this.putComplete(burst, from + done, count - done);
+      else if (!this.halted() && this.displaced.size === 0) done += this.putPlain(burst, from + done, count - done);
+      if (done < count) this.putOne(burst, from + done++);
     }
-    if (this.ring.inOrder) {
-      for (let done = 0; done < count; ) {
-        done += this.putComplete(burst, from + done, count - done);
-        if (done < count) this.putOne(burst, from + done++);
-      }
-      return;
-    }
+  }
+
+  /**
+   * Put chains one after the other, up to the first that {@link putUsed} has to look at: the first one since the last
+   * publication, whose flags are kept back, and one that is not as it should be.
+   * @returns chains put
+   */
+  private putPlain(burst: ChainBurst, from: number, count: number): number {
+    if (this.slotsPut === 0) return 0;
     const u32 = this.u32;
     const { token, written } = burst;
-    const { idAndSlots, writable, tokens, tokenMask, desc32, size } = this;
-    let put = this.put;
+    const { chains, desc32, size } = this;
     let used = this.used;
     let marks = this.usedWrap === 0 ? 0 : MARKS;
-    let done = 0;
     let slotsPut = this.slotsPut;
-    for (; done < count; done++) {
-      const chain = token[from + done]!;
-      const length = written[from + done]!;
-      // The first descriptor since the last publication keeps its flags back: putUsed knows how.
-      if (slotsPut === 0 || !(length <= writable[chain]!)) break;
-      const flags = marks | (length === 0 ? 0 : WRITE);
+    let i = from;
+    for (const end = from + count; i < end; i++) {
+      const chain = token[i]! * CHAIN_WORDS;
+      const length = written[i]!;
+      if (!(length < chains[chain + 1]!)) break;
+      const idAndSlots = chains[chain]!;
+      const flags = length === 0 ? marks : marks | WRITE;
       const word = desc32 + used * DESC_WORDS;
       u32[word + LEN32] = length;
-      const is = idAndSlots[chain]!;
-      u32[word + ID_AND_FLAGS32] = (is & 0xffff) | (flags << 16);
-      if (length !== 0) written[from + done] = 0;
-      writable[chain] = NOT_IN_FLIGHT;
-      tokens[(put + size) & tokenMask] = chain;
-      put = (put + 1) & 0xffff;
-      slotsPut += is >>> 16;
-      used += is >>> 16;
+      u32[word + ID_AND_FLAGS32] = (idAndSlots & 0xffff) | (flags << 16);
+      if (length !== 0) written[i] = 0;
+      chains[chain + 1] = NOT_IN_FLIGHT;
+      slotsPut += idAndSlots >>> 16;
+      used += idAndSlots >>> 16;
       if (used >= size) {
         used -= size;
         marks ^= MARKS;
       }
     }
-    this.put = put;
+    const done = i - from;
     this.used = used;
     this.usedWrap = marks === 0 ? 0 : 1;
     this.slotsPut = slotsPut;
     this.inFlight -= done;
     this.counters.used += done;
-    if (done === count) return;
-    this.putOne(burst, from + done);
-    this.putUsedBurst(burst, from + done + 1, count - done - 1);
+    return done;
   }
 
   /**
@@ -216,40 +203,28 @@ export class DevicePackedQueue implements DeviceQueue {
   private putComplete(burst: ChainBurst, from: number, count: number): number {
     if (this.batchId >= 0 && !this.batchComplete) return 0;
     const { token, written } = burst;
-    const { idAndSlots, writable, tokens, tokenMask, size } = this;
-    let put = this.put;
-    let slots = 0;
-    let i = from;
+    const { chains, givenUp, size } = this;
+    let used = this.used;
     let last = 0;
+    let i = from;
     for (const end = from + count; i < end; i++) {
       const chain = token[i]!;
       const length = written[i]!;
-      if (tokens[put & tokenMask] !== chain || length !== writable[chain]) break;
-      last = idAndSlots[chain]!;
-      slots += last >>> 16;
-      writable[chain] = NOT_IN_FLIGHT;
-      if (length !== 0) {
-        written[i] = 0;
-        this.batchLength = length;
-      } else this.batchLength = 0;
-      tokens[(put + size) & tokenMask] = chain;
-      put = (put + 1) & 0xffff;
+      if (chain !== used || length + 1 !== chains[chain * CHAIN_WORDS + 1] || givenUp[chain] === 1) break;
+      last = chains[chain * CHAIN_WORDS]!;
+      chains[chain * CHAIN_WORDS + 1] = NOT_IN_FLIGHT;
+      written[i] = 0;
+      this.batchLength = length;
+      used += last >>> 16;
+      if (used >= size) used -= size;
     }
     const done = i - from;
     if (done === 0) return 0;
-    if (this.batchId < 0) {
-      this.batchSlot = this.used;
-      this.batchWrap = this.usedWrap;
-    }
+    if (this.batchId < 0) this.beginBatch();
     this.batchId = last & 0xffff;
     this.batchComplete = true;
-    this.put = put;
-    this.used += slots;
-    if (this.used >= size) {
-      this.used -= size;
-      this.usedWrap ^= 1;
-    }
-    this.slotsPut += slots;
+    // As many slots as it takes to get there; all of them when it is a whole lap.
+    this.advanceUsed((used - this.used + size) % size || size);
     this.inFlight -= done;
     this.counters.used += done;
     return done;
@@ -275,13 +250,36 @@ export class DevicePackedQueue implements DeviceQueue {
     return notify;
   }
 
+  private beginBatch(): void {
+    this.batchSlot = this.used;
+    this.batchWrap = this.usedWrap;
+  }
+
+  private advanceUsed(slots: number): void {
+    this.slotsPut += slots;
+    this.used += slots;
+    if (this.used >= this.size) {
+      this.used -= this.size;
+      this.usedWrap ^= 1;
+    }
+  }
+
+  private isInFlight(token: number): boolean {
+    return (this.chains[token * CHAIN_WORDS + 1] ?? NOT_IN_FLIGHT) !== NOT_IN_FLIGHT;
+  }
+
+  private forget(token: number): void {
+    this.chains[token * CHAIN_WORDS + 1] = NOT_IN_FLIGHT;
+    this.givenUp[token] = 0;
+    this.displaced.delete(token);
+  }
+
   untake(token: number): void {
-    const last = (this.taken - 1) & 0xffff;
-    if (this.inFlight === 0 || this.tokens[last & this.tokenMask] !== token || this.writable[token] === NOT_IN_FLIGHT)
+    const slots = (this.chains[token * CHAIN_WORDS] ?? 0) >>> 16;
+    const first = this.displaced.get(token) ?? token;
+    if (!this.isInFlight(token) || (first + slots) % this.size !== this.avail)
       throw new VirtioError('token', token, 'the chain taken last, still in flight', 'virtio 1.4 §2.8.21');
-    const slots = this.idAndSlots[token]! >>> 16;
-    this.writable[token] = NOT_IN_FLIGHT;
-    this.taken = last;
+    this.forget(token);
     this.slotsOut -= slots;
     this.inFlight--;
     this.counters.taken--;
@@ -345,38 +343,39 @@ export class DevicePackedQueue implements DeviceQueue {
     const { token, first, firstWritable } = burst;
     const { offset: segmentOffset, length: segmentLength } = burst.segments;
     const { space } = this.ring;
-    const { tokens, tokenMask, idAndSlots, writable } = this;
+    const { chains } = this;
+    const start = this.avail;
     // As long as this many are free, no slot can have been made available a second time.
     const most = Math.min(run, this.size - this.slotsOut);
-    let taken = this.taken;
-    let word = this.desc32 + this.avail * DESC_WORDS;
+    let chain = start * CHAIN_WORDS;
+    let word = this.desc32 + start * DESC_WORDS;
     let segment = burst.segments.count;
-    let i = burst.count;
+    const already = burst.count;
+    let i = already;
     for (const end = i + most; i < end; ) {
       const hi = u32[word + 1]!;
       const length = u32[word + LEN32]!;
       const idAndFlags = u32[word + ID_AND_FLAGS32]!;
-      if ((idAndFlags & (NOT_ALONE << 16)) !== 0 || hi >= 0x20_0000 || length === 0) break;
+      if ((idAndFlags & (NOT_ALONE << 16)) !== 0 || hi >= 0x20_0000 || (length + 1) >>> 0 <= 1) break;
+      if (chains[chain + 1] !== NOT_IN_FLIGHT) break;
       const isWritable = (idAndFlags & (WRITE << 16)) !== 0;
       const offset = space.resolve(hi * 0x1_0000_0000 + u32[word]!, length, isWritable ? DMA_WRITE : DMA_READ);
       if (offset < 0) break;
-      const chain = tokens[taken & tokenMask]!;
-      idAndSlots[chain] = (idAndFlags & 0xffff) | (1 << 16);
-      writable[chain] = isWritable ? length : 0;
+      chains[chain] = (idAndFlags & 0xffff) | (1 << 16);
+      chains[chain + 1] = isWritable ? length + 1 : 1;
       segmentOffset[segment] = offset;
       segmentLength[segment] = length;
-      token[i] = chain;
+      token[i] = start + i - already;
       firstWritable[i] = isWritable ? segment : segment + 1;
       segment++;
       i++;
       first[i] = segment;
-      taken = (taken + 1) & 0xffff;
+      chain += CHAIN_WORDS;
       word += DESC_WORDS;
     }
-    const done = i - burst.count;
+    const done = i - already;
     burst.segments.count = segment;
     burst.count = i;
-    this.taken = taken;
     this.inFlight += done;
     this.advance(done);
     return done;
@@ -384,8 +383,10 @@ export class DevicePackedQueue implements DeviceQueue {
 
   /** Take any chain that is available, or find the ring broken. @returns whether one was taken */
   private takeOther(burst: ChainBurst): boolean {
-    const token = this.tokens[this.taken & this.tokenMask]!;
     if (this.slotsOut === this.size) return this.stopRing(RING_FAULT.SLOTS_REUSED);
+    // Fewer chains than slots are in flight: one of the tokens is free.
+    let token = this.avail;
+    while (this.isInFlight(token)) token = token + 1 === this.size ? 0 : token + 1;
     const slots = this.walk(burst, token);
     if (slots === 0) return this.stopRing(RING_FAULT.ENDLESS_CHAIN);
     if (this.slotsOut + slots > this.size) {
@@ -393,9 +394,12 @@ export class DevicePackedQueue implements DeviceQueue {
       return this.stopRing(RING_FAULT.SLOTS_REUSED);
     }
     const { fault } = this.chain;
-    if (fault !== CHAIN_FAULT.NONE) this.counters.chainFaults[fault]!++;
-    this.writable[token] = this.chain.writable;
-    this.taken = (this.taken + 1) & 0xffff;
+    if (fault !== CHAIN_FAULT.NONE) {
+      this.counters.chainFaults[fault]!++;
+      this.givenUp[token] = 1;
+    }
+    this.chains[token * CHAIN_WORDS + 1] = Math.min(this.chain.writable + 1, MOST_BYTES);
+    if (token !== this.avail) this.displaced.set(token, this.avail);
     this.inFlight++;
     this.advance(slots);
     return true;
@@ -433,7 +437,7 @@ export class DevicePackedQueue implements DeviceQueue {
         else chain.addIndirect(u32[word]!, u32[word + 1]!, length, true);
       }
       if ((flags & NEXT) === 0) {
-        this.idAndSlots[token] = (idAndFlags & 0xffff) | (slots << 16);
+        this.chains[token * CHAIN_WORDS] = (idAndFlags & 0xffff) | (slots << 16);
         chain.finish(burst, token);
         return slots;
       }

@@ -21,7 +21,10 @@ import type { QueueState } from './queue-state.js';
 const DESC_WORDS = VIRTQ_DESC.SIZE >> 2;
 const ELEM_WORDS = VIRTQ_USED_ELEM.SIZE >> 2;
 const ELEM_LEN = VIRTQ_USED_ELEM.len >> 2;
-const NOT_IN_FLIGHT = -1;
+/** Stands for 2^32-2 writable bytes and for more, up to a chain's most, 2^32. */
+const MOST_BYTES = 0xffff_ffff;
+const CHAIN_BYTES_MAX = 2 ** 32;
+const NOT_IN_FLIGHT = 0;
 // Plain module constants: a hot loop reads an imported object's member from memory, checks and all.
 const { WRITE } = VIRTQ_DESC_F;
 const { READ: DMA_READ, WRITE: DMA_WRITE } = ACCESS;
@@ -52,8 +55,10 @@ export class DeviceSplitQueue implements DeviceQueue {
   private readonly availEvent16: number;
 
   private readonly chain: DeviceChain;
-  /** Per head: device-writable bytes of the chain in flight, or NOT_IN_FLIGHT. */
-  private readonly writable: Float64Array;
+  /** Per head: device-writable bytes + 1 of the chain in flight, or NOT_IN_FLIGHT. */
+  private readonly writable: Uint32Array;
+  /** Per head: 1 when the chain is to be given up. */
+  private readonly givenUp: Uint8Array;
   /** Heads in the order they were taken, at lastAvail & mask. */
   private readonly taken: Uint16Array;
   private lastAvail: number;
@@ -85,7 +90,8 @@ export class DeviceSplitQueue implements DeviceQueue {
     this.usedRing32 = (ring.device + VIRTQ_USED.ring) >>> 2;
     this.availEvent16 = (ring.device + virtqAvailEventAt(ring.size)) >>> 1;
     this.chain = new DeviceChain(ring);
-    this.writable = new Float64Array(ring.size).fill(NOT_IN_FLIGHT);
+    this.writable = new Uint32Array(ring.size);
+    this.givenUp = new Uint8Array(ring.size);
     this.taken = new Uint16Array(ring.size);
     this.lastAvail = state?.lastAvailIdx ?? 0;
     this.availSeen = this.lastAvail;
@@ -118,11 +124,11 @@ export class DeviceSplitQueue implements DeviceQueue {
   }
 
   putUsed(token: number, written: number): void {
-    const writable = this.writable[token];
-    if (writable === undefined || writable === NOT_IN_FLIGHT)
-      throw new VirtioError('token', token, 'a chain in flight', 'virtio 1.4 §2.7.8');
-    if (!(written >= 0 && written <= writable))
-      throw new VirtioError('written', written, `0 to ${Math.floor(writable)} bytes`, 'virtio 1.4 §2.7.8');
+    const writable = (this.writable[token] ?? NOT_IN_FLIGHT) - 1;
+    if (writable < 0) throw new VirtioError('token', token, 'a chain in flight', 'virtio 1.4 §2.7.8');
+    const most = writable + 1 === MOST_BYTES ? CHAIN_BYTES_MAX : writable;
+    if (!(written >= 0 && written <= most))
+      throw new VirtioError('written', written, `0 to ${most} bytes`, 'virtio 1.4 §2.7.8');
     if (this.ring.inOrder) {
       const next = this.taken[this.used & this.mask]!;
       if (next !== token) throw new VirtioError('token', token, `${next}, the oldest one`, 'virtio 1.4 §2.7.9');
@@ -130,10 +136,9 @@ export class DeviceSplitQueue implements DeviceQueue {
       if (this.batchHead < 0) this.batchSlot = this.used;
       this.batchHead = token;
       this.batchLength = written;
-      this.batchComplete = written === writable;
+      this.batchComplete = written === writable && this.givenUp[token] === 0;
     } else if (!this.halted()) this.writeElement(this.used, token, written);
-    this.writable[token] = NOT_IN_FLIGHT;
-    this.inFlight--;
+    this.forget(token);
     this.used = (this.used + 1) & 0xffff;
     this.counters.used++;
   }
@@ -159,7 +164,7 @@ export class DeviceSplitQueue implements DeviceQueue {
     for (let i = from; i < from + count; i++) {
       const head = token[i]!;
       const length = written[i]!;
-      if (!(length <= inFlight[head]!)) break;
+      if (!(length < inFlight[head]!)) break;
       inFlight[head] = NOT_IN_FLIGHT;
       const word = ring32 + (used & mask) * ELEM_WORDS;
       u32[word] = head;
@@ -182,6 +187,7 @@ export class DeviceSplitQueue implements DeviceQueue {
   private putComplete(burst: ChainBurst, from: number, count: number): number {
     if (this.batchHead >= 0 && !this.batchComplete) return 0;
     const inFlight = this.writable;
+    const givenUp = this.givenUp;
     const order = this.taken;
     const mask = this.mask;
     const { token, written } = burst;
@@ -191,12 +197,10 @@ export class DeviceSplitQueue implements DeviceQueue {
     for (const end = from + count; i < end; i++) {
       const head = token[i]!;
       const length = written[i]!;
-      if (order[used & mask] !== head || length !== inFlight[head]) break;
+      if (order[used & mask] !== head || length + 1 !== inFlight[head] || givenUp[head] === 1) break;
       inFlight[head] = NOT_IN_FLIGHT;
-      if (length !== 0) {
-        written[i] = 0;
-        this.batchLength = length;
-      } else this.batchLength = 0;
+      written[i] = 0;
+      this.batchLength = length;
       used = (used + 1) & 0xffff;
     }
     const done = i - from;
@@ -208,6 +212,12 @@ export class DeviceSplitQueue implements DeviceQueue {
     this.inFlight -= done;
     this.counters.used += done;
     return done;
+  }
+
+  private forget(head: number): void {
+    this.writable[head] = NOT_IN_FLIGHT;
+    this.givenUp[head] = 0;
+    this.inFlight--;
   }
 
   private putOne(burst: ChainBurst, i: number): void {
@@ -233,11 +243,10 @@ export class DeviceSplitQueue implements DeviceQueue {
 
   untake(token: number): void {
     const previous = (this.lastAvail - 1) & 0xffff;
-    if (this.inFlight === 0 || this.taken[previous & this.mask] !== token || this.writable[token] === NOT_IN_FLIGHT)
+    if ((this.writable[token] ?? NOT_IN_FLIGHT) === NOT_IN_FLIGHT || this.taken[previous & this.mask] !== token)
       throw new VirtioError('token', token, 'the chain taken last, still in flight', 'virtio 1.4 §2.7.13');
-    this.writable[token] = NOT_IN_FLIGHT;
+    this.forget(token);
     this.lastAvail = previous;
-    this.inFlight--;
     this.counters.taken--;
   }
 
@@ -313,7 +322,7 @@ export class DeviceSplitQueue implements DeviceQueue {
       const hi = u32[word + 1]!;
       const length = u32[word + 2]!;
       const flags = u32[word + 3]!;
-      if ((flags & NOT_ALONE) !== 0 || hi >= 0x20_0000 || length === 0) break;
+      if ((flags & NOT_ALONE) !== 0 || hi >= 0x20_0000 || (length + 1) >>> 0 <= 1) break;
       const isWritable = (flags & WRITE) !== 0;
       const offset = space.resolve(hi * 0x1_0000_0000 + u32[word]!, length, isWritable ? DMA_WRITE : DMA_READ);
       if (offset < 0) break;
@@ -321,7 +330,7 @@ export class DeviceSplitQueue implements DeviceQueue {
       segmentLength[segment] = length;
       token[i] = head;
       firstWritable[i] = isWritable ? segment : segment + 1;
-      inFlight[head] = isWritable ? length : 0;
+      inFlight[head] = isWritable ? length + 1 : 1;
       order[slot] = head;
       segment++;
       i++;
@@ -340,7 +349,7 @@ export class DeviceSplitQueue implements DeviceQueue {
     const head = this.u16[this.availRing16 + slot]!;
     if (head >= this.size) return this.stopRing(RING_FAULT.HEAD_OUT_OF_RANGE);
     if (this.writable[head] !== NOT_IN_FLIGHT) return this.stopRing(RING_FAULT.HEAD_IN_FLIGHT);
-    this.writable[head] = this.walk(burst, head);
+    this.writable[head] = Math.min(this.walk(burst, head) + 1, MOST_BYTES);
     this.taken[slot] = head;
     this.lastAvail = (this.lastAvail + 1) & 0xffff;
     return true;
@@ -374,7 +383,10 @@ export class DeviceSplitQueue implements DeviceQueue {
       }
     }
     const fault = chain.finish(burst, head);
-    if (fault !== CHAIN_FAULT.NONE) this.counters.chainFaults[fault]!++;
+    if (fault !== CHAIN_FAULT.NONE) {
+      this.counters.chainFaults[fault]!++;
+      this.givenUp[head] = 1;
+    }
     return chain.writable;
   }
 
