@@ -1,0 +1,42 @@
+/** Ring formats; `packed` negotiates RING_PACKED. */
+export type Layout = 'split' | 'packed';
+/** Which frames travel: a length in bytes, or a mix. */
+export type FrameKind = '64' | '256' | '1500' | 'imix' | 'pcap';
+/** The one negotiated feature that sets a case apart from its plain neighbour. */
+export type Variant = 'event_idx' | 'indirect' | 'in_order';
+/** What the device does to every frame: copy and sum it in one pass, or copy it alone. */
+export type Check = 'sum' | 'copy';
+
+/** One case of the matrix: plain data, so that it can be posted to workers. */
+export interface CasePlan {
+  /** Such as `ring/split/xthread/64/b32`: what `--filter` looks at. */
+  readonly name: string;
+  /** `ring` moves frames, `latency` sends one at a time and waits, `ringcost` moves buffers nobody looks into. */
+  readonly kind: 'ring' | 'latency' | 'ringcost';
+  readonly layout: Layout;
+  /** Driver and device in one thread, taking turns, or in a thread each. */
+  readonly threads: 'inthread' | 'xthread';
+  readonly frames: FrameKind;
+  /** Buffers per publication, and most that the device takes at once. */
+  readonly batch: number;
+  readonly variant: Variant | undefined;
+  /** What a side with nothing to do does: look again, or sleep until it is notified. */
+  readonly idle: 'spin' | 'sleep';
+  readonly check: Check;
+}
+
+/** How long a case is run. */
+export interface Timing {
+  readonly warmSeconds: number;
+  /** Of each measured repeat. */
+  readonly seconds: number;
+  readonly repeats: number;
+}
+
+/** Descriptors of every ring, as many as DPDK's drivers ask for. */
+export const QUEUE_SIZE = 1024;
+
+/** Elements of one buffer: with INDIRECT_DESC a header and the rest, so that a table is worth it. */
+export const elementsOf = (plan: CasePlan): 1 | 2 => (plan.variant === 'indirect' ? 2 : 1);
+/** Bytes of the first of two elements; even, so that sums of both can be added. */
+export const HEADER_BYTES = 16;

@@ -1,0 +1,133 @@
+import { CACHE_LINES_TEXT, cacheLines } from './cache-lines.js';
+import type { CasePlan } from './case-plan.js';
+import { frameSet, meanLength } from './frame-set.js';
+import type { CaseRun } from './measure.js';
+import { median, spreadPercent } from './statistics.js';
+
+/** What the bench says of one case; the keys of an element of `cases` in its JSON. */
+export interface CaseResult {
+  readonly name: string;
+  /** Million frames per second; in latency cases, round trips. */
+  readonly mpps: number;
+  /** Payload, 10^9 bits per second. */
+  readonly gbps: number;
+  /** Median of the rounds; in latency cases the median round trip. */
+  readonly nsPerFrame: number;
+  /** Slowest less fastest round, in percent of the median. */
+  readonly spread: number;
+  /** ns per frame of each round. */
+  readonly rounds: readonly number[];
+  /** Round trips, ns. */
+  readonly p50?: number;
+  readonly p99?: number;
+  readonly p999?: number;
+  /** Mean length of a frame. */
+  readonly bytesPerFrame: number;
+  /** Frames of all rounds, warm-up included, and those of which every byte was summed and compared. */
+  readonly frames: number;
+  readonly summed: number;
+  /** What is copied and checked, in words. */
+  readonly copies: string;
+  readonly notificationsPerFrame: { readonly available: number; readonly used: number };
+  readonly cacheLinesPerFrame: number;
+  readonly cacheLinesOfRing: number;
+  readonly cacheLinesCounted: string;
+  /** From nothing to both sides ready, workers included; the slowest start if there were several. */
+  readonly startMs: number;
+  /** Cores that other programs used meanwhile: above a tenth the figures are theirs as well. */
+  readonly otherCores: number | null;
+  /** Why the case failed: a frame lost, out of place or damaged, a notification that did not come, a worker that died. */
+  readonly problem: string | null;
+}
+
+/** @param runs of the same case, each in workers of its own: at least one */
+export function caseResult(plan: CasePlan, runs: readonly CaseRun[]): CaseResult {
+  const frames = frameSet(plan.frames);
+  const bytesPerFrame = meanLength(frames);
+  const rounds = runs.flatMap(({ driver }) =>
+    driver.latency === undefined
+      ? driver.rounds.map((round) => round.ns / round.frames)
+      : driver.latency.rounds.map(({ p50 }) => p50),
+  );
+  const nsPerFrame = median(rounds);
+  const latency = runs[0]!.driver.latency?.all;
+  const sent = sum(runs, ({ driver }) => driver.frames);
+  const lines = cacheLines(plan, frames);
+  const others = runs.map(({ otherCores }) => otherCores);
+  return {
+    name: plan.name,
+    mpps: 1e3 / nsPerFrame,
+    gbps: plan.kind === 'ringcost' ? 0 : (bytesPerFrame * 8) / nsPerFrame,
+    nsPerFrame,
+    spread: spreadPercent(rounds),
+    rounds,
+    ...latency,
+    bytesPerFrame,
+    frames: sent,
+    summed: sum(runs, ({ device }) => device.summed),
+    copies: copiesText(plan, bytesPerFrame),
+    notificationsPerFrame: {
+      available: sum(runs, ({ driver }) => driver.notifications) / sent,
+      used: sum(runs, ({ device }) => device.notifications) / sent,
+    },
+    cacheLinesPerFrame: lines.ring + lines.payload,
+    cacheLinesOfRing: lines.ring,
+    cacheLinesCounted: CACHE_LINES_TEXT,
+    startMs: Math.max(...runs.map(({ startMs }) => startMs)),
+    otherCores: others.includes(undefined) ? null : Math.max(...(others as number[])),
+    problem: runs.map(problemOf).find((problem) => problem !== undefined) ?? null,
+  };
+}
+
+/** A case without figures. */
+export function failedCase(plan: CasePlan, problem: string): CaseResult {
+  const frames = frameSet(plan.frames);
+  const lines = cacheLines(plan, frames);
+  return {
+    name: plan.name,
+    mpps: 0,
+    gbps: 0,
+    nsPerFrame: 0,
+    spread: 0,
+    rounds: [],
+    bytesPerFrame: meanLength(frames),
+    frames: 0,
+    summed: 0,
+    copies: copiesText(plan, meanLength(frames)),
+    notificationsPerFrame: { available: 0, used: 0 },
+    cacheLinesPerFrame: lines.ring + lines.payload,
+    cacheLinesOfRing: lines.ring,
+    cacheLinesCounted: CACHE_LINES_TEXT,
+    startMs: 0,
+    otherCores: null,
+    problem,
+  };
+}
+
+/** What was wrong with a run, in words. */
+export function problemOf({ driver, device }: CaseRun): string | undefined {
+  const { lost, misplaced, damaged, first } = device.faults;
+  if (first !== undefined) return `${lost} lost, ${misplaced} out of place, ${damaged} damaged: ${first}`;
+  if (driver.frames !== device.frames) return `${driver.frames} frames were sent and ${device.frames} came`;
+  if (driver.missed > 0) return `the driver was not notified of used buffers ${driver.missed} times`;
+  if (device.missed > 0) return `the device was not notified of available buffers ${device.missed} times`;
+  return undefined;
+}
+
+function copiesText(plan: CasePlan, bytesPerFrame: number): string {
+  if (plan.kind === 'ringcost') return 'touches no payload: add, publish, take, put, publish, take back';
+  const what = `copies ${Number.isInteger(bytesPerFrame) ? bytesPerFrame : `a mean of ${bytesPerFrame.toFixed(0)}`} B`;
+  const pieces = plan.variant === 'indirect' ? ' in 2 pieces' : ' once';
+  if (plan.check === 'copy')
+    return (
+      `${what} per frame${pieces}; compares the number and length of every frame, the last 64 of every round byte by ` +
+      'byte, and in one more round, not measured, the sum over every byte of every frame'
+    );
+  return (
+    `${what} per frame${pieces} and sums every byte in the same pass; compares sum, length and number of every frame, ` +
+    'and the last 64 of every round byte by byte'
+  );
+}
+
+const sum = <T>(items: readonly T[], value: (item: T) => number): number =>
+  items.reduce((total, item) => total + value(item), 0);

@@ -1,0 +1,40 @@
+import { expect, test } from 'vitest';
+import { allCases, selectCases } from './cases.js';
+import { peerName } from './run-cases.js';
+
+const NAME =
+  /^(ring\/(split|packed)\/(inthread|xthread)\/(64|256|1500|imix|pcap)\/b(1|8|32|256)(\/(event_idx|indirect|in_order))?|ringcost\/(split|packed)\/b(1|8|32|256)|latency\/(split|packed)\/(spin|wait))$/;
+
+test('every case has a name of its own that follows the scheme', () => {
+  const names = allCases().map(({ name }) => name);
+  for (const name of names) expect(name).toMatch(NAME);
+  expect(new Set(names).size).toBe(names.length);
+});
+
+test('both formats have the same cases', () => {
+  const of = (layout: string): string[] =>
+    allCases()
+      .filter((plan) => plan.layout === layout)
+      .map(({ name }) => name.replace(layout, ''))
+      .sort();
+  expect(of('packed')).toEqual(of('split'));
+});
+
+test('a pattern selects by name', () => {
+  expect(selectCases(allCases(), /latency\/packed/).map(({ name }) => name)).toEqual([
+    'latency/packed/spin',
+    'latency/packed/wait',
+  ]);
+  expect(selectCases(allCases(), /no such case/)).toEqual([]);
+  expect(selectCases(allCases(), undefined)).toHaveLength(allCases().length);
+});
+
+test('DPDK stands beside the polled cases of two threads and bursts of 32, at 64 and 1500 bytes', () => {
+  const beside = allCases().filter((plan) => peerName(plan) !== undefined);
+  expect(beside.map((plan) => [plan.name, peerName(plan)])).toEqual([
+    ['ring/split/xthread/64/b32', 'dpdk/split/64'],
+    ['ring/split/xthread/1500/b32', 'dpdk/split/1500'],
+    ['ring/packed/xthread/64/b32', 'dpdk/packed/64'],
+    ['ring/packed/xthread/1500/b32', 'dpdk/packed/1500'],
+  ]);
+});

@@ -1,0 +1,43 @@
+import { readFileSync } from 'node:fs';
+import type { CaseResult } from './case-result.js';
+import type { Machine } from './machine.js';
+import { DISTURBED, type Ratio, type Results } from './run-cases.js';
+
+/** The bench's JSON; more keys may join, these stay what they are. */
+export interface BenchJson {
+  readonly schema: 1;
+  readonly machine: Machine;
+  readonly cases: readonly CaseResult[];
+  readonly ratios: readonly Ratio[];
+}
+
+export function benchJson(machine: Machine, { cases, ratios }: Results): BenchJson {
+  return { schema: 1, machine, cases, ratios };
+}
+
+export const jsonText = (json: BenchJson): string => `${JSON.stringify(json, null, 2)}\n`;
+
+/**
+ * Figures of an earlier run, by case name: nsPerFrame. Disturbed ones are left out. Empty when there is no such file or it is another format: a
+ * comparison that can't be made is left out.
+ */
+export function earlierFigures(file: string): Map<string, number> {
+  const figures = new Map<string, number>();
+  try {
+    const json: unknown = JSON.parse(readFileSync(file, 'utf8'));
+    if (!isObject(json)) return figures;
+    const { schema, cases } = json;
+    if (schema !== 1 || !Array.isArray(cases)) return figures;
+    for (const item of cases as unknown[]) {
+      if (!isObject(item)) continue;
+      const { name, nsPerFrame, otherCores } = item;
+      if (typeof otherCores === 'number' && otherCores > DISTURBED) continue;
+      if (typeof name === 'string' && typeof nsPerFrame === 'number' && nsPerFrame > 0) figures.set(name, nsPerFrame);
+    }
+  } catch {
+    return figures;
+  }
+  return figures;
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;

@@ -1,0 +1,59 @@
+import type { HostMemory } from '@ringwire/guest-memory';
+import {
+  BufferList,
+  ChainBurst,
+  type DeviceQueue,
+  type DriverQueue,
+  isRefusal,
+  openDeviceQueue,
+  openDriverQueue,
+  UsedBurst,
+} from '@ringwire/virtqueue';
+import type { CasePlan } from './case-plan.js';
+import { bufferGpa, guestOf, queueConfig } from './guest-layout.js';
+
+const BUFFER_BYTES = 64;
+
+/** Both sides of a ring in one thread, with buffers that nobody looks into: what the ring alone costs. */
+export class RingCost {
+  private readonly driver: DriverQueue;
+  private readonly device: DeviceQueue;
+  private readonly batch: number;
+  private readonly list: BufferList;
+  private readonly ids: Uint16Array;
+  private readonly burst: ChainBurst;
+  private readonly used: UsedBurst;
+
+  constructor(plan: CasePlan, memory: HostMemory) {
+    const config = queueConfig(plan, guestOf(memory));
+    this.driver = openDriverQueue(config);
+    const device = openDeviceQueue(config);
+    if (isRefusal(device)) throw new Error(device.message);
+    this.device = device;
+    this.driver.disableNotifications();
+    this.device.disableNotifications();
+    this.batch = plan.batch;
+    this.list = new BufferList(plan.batch);
+    for (let i = 0; i < plan.batch; i++) this.list.addReadable(bufferGpa(i), BUFFER_BYTES);
+    this.ids = new Uint16Array(plan.batch);
+    this.burst = new ChainBurst(plan.batch);
+    this.used = new UsedBurst(plan.batch);
+  }
+
+  /** Add, publish, take, put, publish and reclaim until as many buffers went round, the last burst whole. */
+  circulate(buffers: number): void {
+    const { driver, device, batch, list, ids, burst, used } = this;
+    for (let back = 0; back < buffers; ) {
+      driver.addBurst(list, ids);
+      driver.publish();
+      burst.clear();
+      const taken = device.takeBurst(burst, batch);
+      device.putUsedBurst(burst, 0, taken);
+      device.publishUsed();
+      used.clear();
+      const reclaimed = driver.takeUsed(used, batch);
+      if (reclaimed !== batch) throw new Error(`${reclaimed} of ${batch} buffers came back`);
+      back += reclaimed;
+    }
+  }
+}
