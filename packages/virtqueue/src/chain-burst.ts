@@ -17,8 +17,8 @@ export class ChainBurst {
   /** 0, or the `CHAIN_FAULT` for which the chain is to be given up: it has no segments; put it with length 0. */
   readonly fault: Uint8Array;
   /**
-   * Bytes that the device wrote into each chain. A device that writes sets it before {@link DeviceQueue.putUsedBurst},
-   * which sets it back: otherwise it is 0.
+   * Bytes that the device wrote into each chain, for {@link DeviceQueue.putUsedBurst} alone, which sets it back to 0. A
+   * device that puts chains one by one gives the length there and leaves this as it is.
    */
   readonly written: Uint32Array;
   /** First segment of each chain; the element behind the last chain closes it. */

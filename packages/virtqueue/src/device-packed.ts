@@ -5,7 +5,7 @@ import { DeviceChain } from './device-chain.js';
 import { DevicePackedEvents } from './device-packed-events.js';
 import { type DeviceQueue, TAKE, type Take } from './device-queue.js';
 import { CHAIN_FAULT, newQueueCounters, type QueueCounters, RING_FAULT } from './queue-fault.js';
-import type { QueueLayout } from './queue-layout.js';
+import { isRefusal, layOutQueue, type QueueLayout } from './queue-layout.js';
 import type { QueueState } from './queue-state.js';
 
 const DESC_WORDS = PVIRTQ_DESC.SIZE >> 2;
@@ -35,15 +35,15 @@ export class DevicePackedQueue implements DeviceQueue {
   inFlight = 0;
   ringFault = 0;
 
-  private readonly ring: QueueLayout;
+  private ring: QueueLayout;
   private readonly engine: CopyEngine;
   private readonly u16: Uint16Array;
   private readonly u32: Uint32Array;
   // Element indexes into u16 and u32.
-  private readonly desc32: number;
-  private readonly desc16: number;
+  private desc32 = 0;
+  private desc16 = 0;
 
-  private readonly events: DevicePackedEvents;
+  private events: DevicePackedEvents;
   private readonly chain: DeviceChain;
   /**
    * Two words per token: buffer id | ring slots << 16, and device-writable bytes + 1 of a chain in flight, 0 of none.
@@ -82,8 +82,7 @@ export class DevicePackedQueue implements DeviceQueue {
     this.engine = ring.memory.engine;
     this.u16 = ring.memory.u16;
     this.u32 = ring.memory.u32;
-    this.desc32 = ring.desc >>> 2;
-    this.desc16 = ring.desc >>> 1;
+    this.locate(ring);
     this.events = new DevicePackedEvents(ring);
     this.chain = new DeviceChain(ring);
     this.chains = new Uint32Array(ring.size * CHAIN_WORDS);
@@ -304,6 +303,16 @@ export class DevicePackedQueue implements DeviceQueue {
     return this.countAvailable(1) > 0;
   }
 
+  refresh(): boolean {
+    if (this.halted()) return false;
+    const ring = layOutQueue(this.ring.config, 'device');
+    if (isRefusal(ring)) return this.stopRing(RING_FAULT.UNREACHABLE);
+    this.ring = ring;
+    this.locate(ring);
+    this.events = new DevicePackedEvents(ring);
+    return true;
+  }
+
   save(): QueueState {
     if (this.inFlight !== 0) throw new VirtioError('inFlight', this.inFlight, '0 before saving', 'virtio 1.4 §2.8');
     if (this.slotsPut !== 0)
@@ -319,6 +328,11 @@ export class DevicePackedQueue implements DeviceQueue {
 
   stop(): void {
     this.stopped = true;
+  }
+
+  private locate(ring: QueueLayout): void {
+    this.desc32 = ring.desc >>> 2;
+    this.desc16 = ring.desc >>> 1;
   }
 
   private halted(): boolean {

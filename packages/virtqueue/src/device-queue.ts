@@ -83,6 +83,12 @@ export interface DeviceQueue {
   enableNotifications(): boolean;
 
   /**
+   * Find the ring's memory again, after mappings of its address space changed.
+   * @returns false when it is out of reach now: a ring fault
+   */
+  refresh(): boolean;
+
+  /**
    * Positions for saving, migration or hand-over.
    * @throws VirtioError while chains are in flight or used elements unpublished: put, publish or untake them first
    */

@@ -15,7 +15,7 @@ import type { ChainBurst } from './chain-burst.js';
 import { DeviceChain } from './device-chain.js';
 import { type DeviceQueue, TAKE, type Take } from './device-queue.js';
 import { CHAIN_FAULT, newQueueCounters, type QueueCounters, RING_FAULT } from './queue-fault.js';
-import type { QueueLayout } from './queue-layout.js';
+import { isRefusal, layOutQueue, type QueueLayout } from './queue-layout.js';
 import type { QueueState } from './queue-state.js';
 
 const DESC_WORDS = VIRTQ_DESC.SIZE >> 2;
@@ -39,20 +39,20 @@ export class DeviceSplitQueue implements DeviceQueue {
   inFlight = 0;
   ringFault = 0;
 
-  private readonly ring: QueueLayout;
+  private ring: QueueLayout;
   private readonly mask: number;
   private readonly u16: Uint16Array;
   private readonly u32: Uint32Array;
   // Element indexes into u16 and u32.
-  private readonly desc32: number;
-  private readonly availFlags16: number;
-  private readonly availIdx16: number;
-  private readonly availRing16: number;
-  private readonly usedEvent16: number;
-  private readonly usedFlags16: number;
-  private readonly usedIdx16: number;
-  private readonly usedRing32: number;
-  private readonly availEvent16: number;
+  private desc32 = 0;
+  private availFlags16 = 0;
+  private availIdx16 = 0;
+  private availRing16 = 0;
+  private usedEvent16 = 0;
+  private usedFlags16 = 0;
+  private usedIdx16 = 0;
+  private usedRing32 = 0;
+  private availEvent16 = 0;
 
   private readonly chain: DeviceChain;
   /** Per head: device-writable bytes + 1 of the chain in flight, or NOT_IN_FLIGHT. */
@@ -80,15 +80,7 @@ export class DeviceSplitQueue implements DeviceQueue {
     this.mask = ring.size - 1;
     this.u16 = ring.memory.u16;
     this.u32 = ring.memory.u32;
-    this.desc32 = ring.desc >>> 2;
-    this.availFlags16 = (ring.driver + VIRTQ_AVAIL.flags) >>> 1;
-    this.availIdx16 = (ring.driver + VIRTQ_AVAIL.idx) >>> 1;
-    this.availRing16 = (ring.driver + VIRTQ_AVAIL.ring) >>> 1;
-    this.usedEvent16 = (ring.driver + virtqUsedEventAt(ring.size)) >>> 1;
-    this.usedFlags16 = (ring.device + VIRTQ_USED.flags) >>> 1;
-    this.usedIdx16 = (ring.device + VIRTQ_USED.idx) >>> 1;
-    this.usedRing32 = (ring.device + VIRTQ_USED.ring) >>> 2;
-    this.availEvent16 = (ring.device + virtqAvailEventAt(ring.size)) >>> 1;
+    this.locate(ring);
     this.chain = new DeviceChain(ring);
     this.writable = new Uint32Array(ring.size);
     this.givenUp = new Uint8Array(ring.size);
@@ -266,6 +258,15 @@ export class DeviceSplitQueue implements DeviceQueue {
     return this.lookForAvailable() > 0;
   }
 
+  refresh(): boolean {
+    if (this.halted()) return false;
+    const ring = layOutQueue(this.ring.config, 'device');
+    if (isRefusal(ring)) return this.stopRing(RING_FAULT.UNREACHABLE);
+    this.ring = ring;
+    this.locate(ring);
+    return true;
+  }
+
   save(): QueueState {
     if (this.inFlight !== 0) throw new VirtioError('inFlight', this.inFlight, '0 before saving', 'virtio 1.4 §2.7');
     if (this.used !== this.published)
@@ -275,6 +276,18 @@ export class DeviceSplitQueue implements DeviceQueue {
 
   stop(): void {
     this.stopped = true;
+  }
+
+  private locate(ring: QueueLayout): void {
+    this.desc32 = ring.desc >>> 2;
+    this.availFlags16 = (ring.driver + VIRTQ_AVAIL.flags) >>> 1;
+    this.availIdx16 = (ring.driver + VIRTQ_AVAIL.idx) >>> 1;
+    this.availRing16 = (ring.driver + VIRTQ_AVAIL.ring) >>> 1;
+    this.usedEvent16 = (ring.driver + virtqUsedEventAt(ring.size)) >>> 1;
+    this.usedFlags16 = (ring.device + VIRTQ_USED.flags) >>> 1;
+    this.usedIdx16 = (ring.device + VIRTQ_USED.idx) >>> 1;
+    this.usedRing32 = (ring.device + VIRTQ_USED.ring) >>> 2;
+    this.availEvent16 = (ring.device + virtqAvailEventAt(ring.size)) >>> 1;
   }
 
   private halted(): boolean {

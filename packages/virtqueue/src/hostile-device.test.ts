@@ -266,6 +266,30 @@ describe.each(LAYOUTS)('%s', (layout) => {
       }
     },
   );
+
+  test.each([[[0, 3]], [[3, 0]], [[0, 0, 3]], [[0, 0xffff, 3]], [[1, 0]]])(
+    'DR-31: an id that changes between two looks, %j, gives back no buffer but the one that is out',
+    (ids) => {
+      for (const features of [[], [F.IN_ORDER]]) {
+        const bench = new DriverBench(layout, { size: 4, features });
+        let looks = 0;
+        const isSplit = layout === 'split';
+        const part = isSplit ? bench.config.device + 4 : bench.config.desc + 12;
+        const id32 = bench.guest.space.resolve(part, 1, 1) >>> 2;
+        const flags = isSplit ? 0 : 0x8082 * 0x1_0000;
+        const racing = racingSpace(bench, id32, () => ids[looks++ % ids.length]! + flags);
+        const queue = openDriverQueue({ ...bench.config, space: racing });
+        queue.addWritable(0x1000, 100);
+        queue.publish();
+        bench.use(0, 7);
+        looks = 0;
+        const taken = outcomes(queue);
+        expect(looks).toBeGreaterThan(0);
+        expect(taken.length === 1 ? taken : queue.broken > 0).toEqual(taken.length === 1 ? [[0, 7, USED.GOOD]] : true);
+        expect([queue.outstanding, queue.free]).toEqual([1 - taken.length, 3 + taken.length]);
+      }
+    },
+  );
 });
 
 /** Memory in which one 32-bit word has another value each time the queue looks at it. */

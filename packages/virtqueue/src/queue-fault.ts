@@ -44,6 +44,8 @@ export const RING_FAULT = {
   ENDLESS_CHAIN: 4,
   /** Packed: slots made available again that the device has not given back. */
   SLOTS_REUSED: 5,
+  /** The ring's own memory is out of reach, or not contiguous on the host any more. */
+  UNREACHABLE: 6,
 } as const;
 
 /** What a device queue counted since it started. Each fault raises exactly one element. */

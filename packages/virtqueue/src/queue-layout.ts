@@ -58,6 +58,8 @@ export interface QueueLayout {
   readonly indirect: boolean;
   readonly eventIdx: boolean;
   readonly inOrder: boolean;
+  /** What it was worked out from. */
+  readonly config: QueueConfig;
 }
 
 interface Part {
@@ -129,6 +131,7 @@ export function layOutQueue(config: QueueConfig, side: 'device' | 'driver'): Que
     indirect: hasFeature(features, VIRTIO_F.INDIRECT_DESC),
     eventIdx: hasFeature(features, VIRTIO_F.EVENT_IDX),
     inOrder: hasFeature(features, VIRTIO_F.IN_ORDER),
+    config,
   };
 }
 

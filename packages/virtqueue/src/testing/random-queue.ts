@@ -20,7 +20,7 @@ export interface Kind {
   readonly capacity: number;
 }
 
-export const MOST = 33;
+const MOST = 33;
 
 /** Split rings of 1 to 32, packed ones of 1 to 33 descriptors, with every set of features. */
 export const anyKind: fc.Arbitrary<Kind> = fc
