@@ -1,0 +1,44 @@
+export type { AmdViCounters } from './amdvi-counters.js';
+export { type AmdViExplanation, type AmdViStep, explainAmdVi } from './amdvi-explain.js';
+export { AmdViUnit, type AmdViUnitConfig } from './amdvi-unit.js';
+export { IommuDomain, type IommuDomainConfig, type Mapping } from './domain.js';
+export { Gart, gartEntry } from './gart.js';
+export { BUS_WORDS, type BusMember, InvalidationBus } from './invalidation-bus.js';
+export { IommuSpace, type IommuSpaceConfig } from './iommu-space.js';
+export { Iotlb, type IotlbCounters } from './iotlb.js';
+export {
+  type InvalidationSink,
+  type Iommu,
+  NO_PASID,
+  newTranslation,
+  TRANSLATED,
+  type Translated,
+  type Translation,
+} from './translation.js';
+export type { VirtioIommuCounters } from './virtio-iommu-counters.js';
+export { VirtioIommu, type VirtioIommuQueues } from './virtio-iommu-device.js';
+export {
+  type MapAccess,
+  openVirtioIommuDriver,
+  type VirtioIommuDriver,
+  type VirtioIommuDriverSetup,
+} from './virtio-iommu-driver.js';
+export { acceptIommuFeatures, type DeviceConfigAccess, type IommuLimits } from './virtio-iommu-driver-config.js';
+export type { IommuFault } from './virtio-iommu-driver-reports.js';
+export { type DriverArea, UNANSWERED } from './virtio-iommu-driver-slots.js';
+export {
+  type DomainMirror,
+  ENDPOINTS_MAX,
+  type InclusiveRange,
+  type VirtioIommuOptions,
+} from './virtio-iommu-options.js';
+export type { ReservedRegion } from './virtio-iommu-regions.js';
+export { type VtdCapabilities, type VtdFeatures, vtdCapabilities, vtdCapabilityRegisters } from './vtd-capabilities.js';
+export type { VtdInterrupt } from './vtd-event.js';
+export { explainWalk, type VtdExplanation, type VtdStep } from './vtd-explain.js';
+export { type InterruptMessage, newInterruptMessage, REMAPPED, type Remapped } from './vtd-interrupt-remap.js';
+export { DEVICE_TLB, type DeviceTlbInvalidation, type InterruptEntryInvalidation } from './vtd-invalidation.js';
+export { listMappings, type VtdMapping, type VtdMappingOptions } from './vtd-mappings.js';
+export { VTD_FAULT, VTD_FAULT_STYLE, type VtdFaultStyle, vtdFaultName } from './vtd-reasons.js';
+export { VTD_REG, type VtdRegister } from './vtd-registers.js';
+export { type VtdRegisterValue, VtdUnit, type VtdUnitConfig } from './vtd-unit.js';

@@ -1,0 +1,57 @@
+/** What became of one DMA request, see {@link Iommu.translate}. */
+export const TRANSLATED = {
+  /** `out` has the physical address. */
+  OK: 0,
+  /** The requester's addresses are physical addresses: `out` has the address itself. */
+  PASS_THROUGH: 1,
+  /** Blocked; a fault was recorded. */
+  FAULT: 2,
+  /** Blocked; tables or registers say that its faults are not recorded. */
+  BLOCKED: 3,
+  /** A write to the interrupt address range: an interrupt request, never a memory access. */
+  INTERRUPT: 4,
+} as const;
+export type Translated = (typeof TRANSLATED)[keyof typeof TRANSLATED];
+
+/** No PASID: a request without one. */
+export const NO_PASID = -1;
+
+/** Caller-owned result of a translation, reused. */
+export interface Translation {
+  /** Physical address of the byte asked for. */
+  physical: number;
+  /** Bytes of the naturally aligned page that it lies in, less one: 0xfff, 0x1fffff, 0x3fffffff, … */
+  pageMask: number;
+  /** `ACCESS` bits that the page allows this requester. */
+  allowed: number;
+  /** The domain that caches tag the translation with: what invalidations name. */
+  domain: number;
+  /** Table entries that the walk read. */
+  entriesRead: number;
+}
+
+export const newTranslation = (): Translation => ({ physical: 0, pageMask: 0, allowed: 0, domain: 0, entriesRead: 0 });
+
+/** One IOMMU, as its bus sees it: a walk of the tables as they are now, without any cache. */
+export interface Iommu {
+  /**
+   * Translate one byte's address and record the fault if it has none.
+   * @param sourceId requester: bus << 8 | device << 3 | function, or an endpoint id
+   * @param pasid    0 … 2^20-1, or NO_PASID
+   * @param address  below 2^53
+   * @param access   `ACCESS` bits; every one has to be allowed
+   */
+  translate(sourceId: number, pasid: number, address: number, access: number, out: Translation): Translated;
+}
+
+/** Where a unit announces that translations are void. When a call returns, no later DMA uses one of them. */
+export interface InvalidationSink {
+  /** Everything. */
+  all(): void;
+  /** All pages of a domain. */
+  domain(domain: number): void;
+  /** A naturally aligned stretch of a domain: `address` to `address + mask`. */
+  pages(domain: number, address: number, mask: number): void;
+  /** All that was cached for a requester, whatever its domain: its context changed. */
+  requester(sourceId: number): void;
+}

@@ -1,0 +1,258 @@
+import { ACCESS, type AddressSpace } from '@ringwire/guest-memory';
+import { VirtioError } from '@ringwire/virtio-spec';
+import {
+  type InvalidationSink,
+  type Iommu,
+  NO_PASID,
+  TRANSLATED,
+  type Translated,
+  type Translation,
+} from './translation.js';
+import { type VtdCapabilities, type VtdFeatures, vtdCapabilities, vtdCapabilityRegisters } from './vtd-capabilities.js';
+import { VtdCommands } from './vtd-commands.js';
+import { VtdDescriptors } from './vtd-descriptors.js';
+import { resetEvents, VtdEvent, type VtdInterrupt } from './vtd-event.js';
+import { VtdFaults } from './vtd-faults.js';
+import { type InterruptMessage, type Remapped, VtdInterruptRemap } from './vtd-interrupt-remap.js';
+import { type DeviceTlbInvalidation, type InterruptEntryInvalidation, VtdInvalidator } from './vtd-invalidation.js';
+import { VtdInvalidationQueue } from './vtd-invalidation-queue.js';
+import { WALK } from './vtd-paging.js';
+import { isQualified, qemuScalableReason, VTD_FAULT, VTD_FAULT_STYLE, type VtdFaultStyle } from './vtd-reasons.js';
+import { VtdRegisterFile } from './vtd-register-file.js';
+import { VTD_GCMD, VTD_REG, VTD_TTM } from './vtd-registers.js';
+import type { VtdTrace } from './vtd-table-reader.js';
+import { isInterruptAddress } from './vtd-tables.js';
+import { VTD_KIND, VtdWalk } from './vtd-walk.js';
+
+const WORD = 0x1_0000_0000;
+const WRITE = ACCESS.WRITE;
+/** Codes of paging tables begin here. */
+const PAGING_CODES = VTD_FAULT.FS_ACCESS;
+const OK = WALK.OK;
+const word = (register: { readonly at: number }): number => register.at >>> 2;
+const GSTS = word(VTD_REG.GSTS);
+const TE = VTD_GCMD.TE;
+
+export interface VtdUnitConfig {
+  /** Physical memory: tables and queues lie in it, and nothing else is reachable through it. */
+  readonly memory: AddressSpace;
+  /** Told of everything that becomes void; a call returns when no cache uses it any more. */
+  readonly sink: InvalidationSink;
+  /** What the unit can do, or the very values of CAP and ECAP. */
+  readonly capabilities?: VtdFeatures | { readonly cap: bigint; readonly ecap: bigint };
+  /** Bits of a physical address, 32 to 52; as many as an input address may have when left out. */
+  readonly hostAddressWidth?: number;
+  /** VER, major 7:4 and minor 3:0; 0x60. */
+  readonly version?: number;
+  readonly faultStyle?: VtdFaultStyle;
+  /** The unit's own messages: fault event and invalidation completion. */
+  readonly onInterrupt?: VtdInterrupt;
+  /** Reaches the TLBs of devices; without it they count as caches of `sink`. */
+  readonly deviceTlb?: DeviceTlbInvalidation;
+  /** Caches of remapped interrupts, if there are any. */
+  readonly onInterruptEntries?: InterruptEntryInvalidation;
+}
+
+/** The value of one register in a dump. */
+export interface VtdRegisterValue {
+  readonly offset: number;
+  readonly size: 4 | 8;
+  readonly value: bigint;
+}
+
+/** One Intel VT-d remapping unit: registers in front of {@link VtdWalk}, fault log, invalidation and interrupt remapping. */
+export class VtdUnit implements Iommu {
+  readonly capabilities: VtdCapabilities;
+  readonly hostAddressWidth: number;
+  readonly faults: VtdFaults;
+  readonly queue: VtdInvalidationQueue;
+  readonly registers: VtdRegisterFile;
+
+  private readonly memory: AddressSpace;
+  private readonly words: Uint32Array;
+  private readonly walker: VtdWalk;
+  private readonly interrupts: VtdInterruptRemap;
+  private readonly invalidator: VtdInvalidator;
+  private readonly faultStyle: VtdFaultStyle;
+  private readonly version: number;
+  private readonly commands: VtdCommands;
+
+  constructor(config: VtdUnitConfig) {
+    const chosen = config.capabilities ?? {};
+    const { cap, ecap } = 'cap' in chosen ? chosen : vtdCapabilityRegisters(chosen);
+    const capabilities = vtdCapabilities(cap, ecap);
+    const width = config.hostAddressWidth ?? Math.min(Math.max(capabilities.mgaw, 32), 52);
+    if (!Number.isInteger(width) || width < 32 || width > 52)
+      throw new VirtioError('hostAddressWidth', width, 'an integer from 32 to 52', 'VT-d 4.0 §8.1');
+    this.capabilities = capabilities;
+    this.hostAddressWidth = width;
+    this.memory = config.memory;
+    this.registers = new VtdRegisterFile(capabilities);
+    this.words = this.registers.words;
+    this.version = config.version ?? 0x60;
+    this.faultStyle = config.faultStyle ?? VTD_FAULT_STYLE.SPECIFICATION;
+    const send = config.onInterrupt ?? (() => {});
+    const faultEvent = new VtdEvent(this.words, VTD_REG.FECTL.at, send);
+    const completionEvent = new VtdEvent(this.words, VTD_REG.IECTL.at, send);
+    this.faults = new VtdFaults(this.words, capabilities, faultEvent);
+    this.invalidator = new VtdInvalidator(config.sink, capabilities);
+    const descriptors = new VtdDescriptors(capabilities, this.invalidator, config.deviceTlb, config.onInterruptEntries);
+    this.queue = new VtdInvalidationQueue(this.words, config.memory, descriptors, this.faults, completionEvent);
+    this.walker = new VtdWalk(config.memory, capabilities, width);
+    this.interrupts = new VtdInterruptRemap(this.words, this.walker.reader, capabilities, this.faults);
+    this.commands = new VtdCommands({
+      words: this.words,
+      capabilities,
+      walker: this.walker,
+      interrupts: this.interrupts,
+      invalidator: this.invalidator,
+      queue: this.queue,
+      faults: this.faults,
+      faultEvent,
+      completionEvent,
+    });
+    this.reset();
+  }
+
+  /** Power-on state: translation off, everything that was cached void. */
+  reset(): void {
+    const { words, capabilities } = this;
+    words.fill(0);
+    words[word(VTD_REG.VER)] = this.version;
+    words.set(capabilities.cap, word(VTD_REG.CAP));
+    words.set(capabilities.ecap, word(VTD_REG.ECAP));
+    resetEvents(words);
+    this.faults.reset();
+    this.queue.rewind();
+    this.walker.setRoot(0, 0);
+    this.interrupts.setTable(0, 0);
+    this.invalidator.all();
+  }
+
+  /**
+   * Put a dump's values into the registers, as they are and without what writing them would do; then go on from there.
+   * VER, CAP and ECAP stay the unit's own, and GCMD reads 0.
+   */
+  load(values: Iterable<VtdRegisterValue>): void {
+    this.reset();
+    for (const { offset, size, value } of values) {
+      if (offset < VTD_REG.GSTS.at) continue;
+      this.registers.set(offset, Number(value & 0xffff_ffffn));
+      if (size === 8) this.registers.set(offset + 4, Number((value >> 32n) & 0xffff_ffffn));
+    }
+    this.commands.latch();
+  }
+
+  /**
+   * A write to the interrupt address range is INTERRUPT, any other access to it BLOCKED, before a table is looked at.
+   * `pageMask` is that of the table's page, even where part of the page is in that range, as input or as output: a cache
+   * keeps pieces of 4 KiB that were translated, and drops all of them when any byte of the page is void.
+   */
+  translate(sourceId: number, pasid: number, address: number, access: number, out: Translation): Translated {
+    const walker = this.walker;
+    walker.reader.entriesRead = 0;
+    out.entriesRead = 0;
+    if (pasid === NO_PASID && isInterruptAddress(address))
+      return access === WRITE ? TRANSLATED.INTERRUPT : TRANSLATED.BLOCKED;
+    if ((this.words[GSTS]! & TE) === 0) {
+      passThrough(address, 0, out);
+      return TRANSLATED.PASS_THROUGH;
+    }
+    if (!this.answers(sourceId)) return TRANSLATED.BLOCKED;
+    const reason = walker.walk(sourceId, pasid, address, access);
+    out.entriesRead = walker.reader.entriesRead;
+    if (reason !== OK) return this.fault(reason, sourceId, pasid, address, access);
+    if (walker.kind === VTD_KIND.PASS_THROUGH) {
+      passThrough(address, walker.domain, out);
+      return TRANSLATED.PASS_THROUGH;
+    }
+    const paging = walker.paging;
+    out.physical = paging.physical;
+    out.pageMask = paging.pageMask;
+    out.allowed = paging.cacheable;
+    out.domain = walker.domain;
+    return TRANSLATED.OK;
+  }
+
+  /**
+   * Remap the interrupt that a write to the interrupt address range asks for (VT-d 4.0 §5.1).
+   * @param address 0xfee00000 to 0xfeefffff
+   * @param data    the 32 bits written
+   */
+  remapInterrupt(sourceId: number, address: number, data: number, out: InterruptMessage): Remapped {
+    return this.interrupts.remap(sourceId, address, data, out);
+  }
+
+  /** A walk of the same tables that changes neither them nor the unit, for tools. */
+  spectator(trace?: VtdTrace): VtdWalk {
+    return this.walker.spectator(this.memory, this.hostAddressWidth, trace);
+  }
+
+  /** Whether DMA is translated at all. */
+  get translating(): boolean {
+    return (this.words[GSTS]! & TE) !== 0;
+  }
+
+  /** @returns a number for 1, 2 and 4 bytes, a bigint for 8; 0 where there is no register or the access is not aligned */
+  read(offset: number, size: 1 | 2 | 4): number;
+  read(offset: number, size: 8): bigint;
+  read(offset: number, size: 1 | 2 | 4 | 8): number | bigint;
+  read(offset: number, size: 1 | 2 | 4 | 8): number | bigint {
+    return this.registers.read(offset, size);
+  }
+
+  /**
+   * Software's write: 4 bytes, or 8 as one of each half with the effects after both. Other sizes, and addresses that are
+   * not aligned, do nothing.
+   */
+  write(offset: number, size: number, value: number | bigint): void {
+    if ((size !== 4 && size !== 8) || !this.registers.has(offset, size)) return;
+    const low = typeof value === 'bigint' ? Number(value & 0xffff_ffffn) : value >>> 0;
+    this.registers.store(offset, low);
+    if (size === 4) {
+      this.commands.act(offset, low);
+      return;
+    }
+    const high = typeof value === 'bigint' ? Number((value >> 32n) & 0xffff_ffffn) : Math.floor(value / WORD) >>> 0;
+    this.registers.store(offset + 4, high);
+    this.commands.act(offset, low);
+    this.commands.act(offset + 4, high);
+  }
+
+  /** No requester has an id past 16 bits, and abort mode answers nobody. */
+  answers(sourceId: number): boolean {
+    return sourceId >>> 16 === 0 && !(this.walker.mode === VTD_TTM.ABORT && this.capabilities.abortMode);
+  }
+
+  /** Whether FPD on the way of a walk keeps its fault from being recorded. */
+  isHidden(walk: VtdWalk, reason: number): boolean {
+    return walk.faultsDisabled && isQualified(reason, this.faultStyle);
+  }
+
+  /** The code that a fault record has for what a walk found. */
+  reportedReason(found: number, access: number): number {
+    const qemu = this.faultStyle === VTD_FAULT_STYLE.QEMU && this.walker.mode === VTD_TTM.SCALABLE;
+    return qemu ? qemuScalableReason(found, access) : found;
+  }
+
+  private fault(found: number, sourceId: number, pasid: number, address: number, access: number): Translated {
+    const walker = this.walker;
+    const reason = this.reportedReason(found, access);
+    if (this.isHidden(walker, reason)) {
+      this.faults.counters.hidden++;
+      return TRANSLATED.BLOCKED;
+    }
+    const ridPasid = this.faultStyle === VTD_FAULT_STYLE.QEMU && found >= PAGING_CODES;
+    const high = Math.floor(address / WORD) >>> 0;
+    const recorded = ridPasid ? walker.pasid : pasid;
+    this.faults.record((address & 0xffff_f000) >>> 0, high, sourceId, recorded, reason, (access & WRITE) === 0);
+    return TRANSLATED.FAULT;
+  }
+}
+
+function passThrough(address: number, domain: number, out: Translation): void {
+  out.physical = address;
+  out.pageMask = 0xfff;
+  out.allowed = ACCESS.READ | WRITE;
+  out.domain = domain;
+}
