@@ -6,8 +6,8 @@ const frames = (length: number): Uint8Array[] => [new Uint8Array(length)];
 
 test('split, bursts of 32: 8 lines of descriptors, 3 of the available ring and 6 of the used ring', () => {
   // Index words lie in line 0 of each ring and entries begin at byte 4: a burst's entries straddle one line more, and
-  // the first burst has the index words in lines that it needs anyway. (15 + 31 * 17) / 1024.
-  expect(cacheLines(ring('split', 'xthread', '64', 32), frames(64)).ring).toBe(542 / 1024);
+  // the first burst has the index words in lines that it needs anyway. (15 + 7 * 17) / 256.
+  expect(cacheLines(ring('split', 'xthread', '64', 32), frames(64)).ring).toBe(134 / 256);
 });
 
 test('packed, bursts of 32: 8 lines of descriptors out, and the same 8 back', () => {

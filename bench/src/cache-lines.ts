@@ -1,5 +1,5 @@
 import { PVIRTQ_DESC, VIRTQ_AVAIL, VIRTQ_DESC, VIRTQ_USED } from '@ringwire/virtio-spec';
-import { type CasePlan, QUEUE_SIZE } from './case-plan.js';
+import { type CasePlan, queueSizeOf } from './case-plan.js';
 import type { FrameSet } from './frame-set.js';
 
 const LINE = 64;
@@ -22,19 +22,20 @@ type Area = 'desc' | 'avail' | 'used' | 'descUsed' | 'table';
 
 /** Replay one lap. Descriptors are used in ring order: buffers come back in the order in which they went. */
 export function cacheLines(plan: CasePlan, frames: FrameSet): CacheLines {
+  const size = queueSizeOf(plan);
   let moved = 0;
-  for (let start = 0; start < QUEUE_SIZE; start += plan.batch) {
+  for (let start = 0; start < size; start += plan.batch) {
     const lines = new Set<string>();
     const touch = (area: Area, from: number, bytes: number): void => {
       for (let line = Math.floor(from / LINE); line * LINE < from + bytes; line++) lines.add(`${area} ${line}`);
     };
-    const burst = { start, end: Math.min(start + plan.batch, QUEUE_SIZE) };
+    const burst = { start, end: Math.min(start + plan.batch, size) };
     if (plan.layout === 'split') replaySplit(plan, burst, touch);
     else replayPacked(plan, burst, touch);
     moved += lines.size;
   }
   const payload = frames.reduce((sum, { length }) => sum + Math.ceil(length / LINE), 0) / frames.length;
-  return { ring: moved / QUEUE_SIZE, payload: plan.kind === 'ringcost' ? 0 : payload };
+  return { ring: moved / size, payload: plan.kind === 'ringcost' ? 0 : payload };
 }
 
 interface Burst {

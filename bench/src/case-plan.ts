@@ -33,8 +33,10 @@ export interface Timing {
   readonly repeats: number;
 }
 
-/** Descriptors of every ring, as many as DPDK's drivers ask for. */
-export const QUEUE_SIZE = 1024;
+/** Descriptors of DPDK's rings, and of ours beside them: its own default, and QEMU's. */
+export const PEER_QUEUE_SIZE = 256;
+/** Descriptors of a case's rings: room for four bursts, so that both sides have something to do. */
+export const queueSizeOf = (plan: CasePlan): number => Math.max(PEER_QUEUE_SIZE, 4 * plan.batch);
 
 /** Elements of one buffer: with INDIRECT_DESC a header and the rest, so that a table is worth it. */
 export const elementsOf = (plan: CasePlan): 1 | 2 => (plan.variant === 'indirect' ? 2 : 1);

@@ -1,6 +1,7 @@
 import { CACHE_LINES_TEXT, cacheLines } from './cache-lines.js';
-import type { CasePlan } from './case-plan.js';
+import { type CasePlan, queueSizeOf } from './case-plan.js';
 import { frameSet, meanLength } from './frame-set.js';
+import { SINK_FRAMES } from './guest-layout.js';
 import type { CaseRun } from './measure.js';
 import { median, spreadPercent } from './statistics.js';
 
@@ -42,7 +43,7 @@ export interface CaseResult {
 
 /** @param runs of the same case, each in workers of its own: at least one */
 export function caseResult(plan: CasePlan, runs: readonly CaseRun[]): CaseResult {
-  const frames = frameSet(plan.frames);
+  const frames = frameSet(plan.frames, queueSizeOf(plan));
   const bytesPerFrame = meanLength(frames);
   const rounds = runs.flatMap(({ driver }) =>
     driver.latency === undefined
@@ -81,7 +82,7 @@ export function caseResult(plan: CasePlan, runs: readonly CaseRun[]): CaseResult
 
 /** A case without figures. */
 export function failedCase(plan: CasePlan, problem: string): CaseResult {
-  const frames = frameSet(plan.frames);
+  const frames = frameSet(plan.frames, queueSizeOf(plan));
   const lines = cacheLines(plan, frames);
   return {
     name: plan.name,
@@ -120,12 +121,12 @@ function copiesText(plan: CasePlan, bytesPerFrame: number): string {
   const pieces = plan.variant === 'indirect' ? ' in 2 pieces' : ' once';
   if (plan.check === 'copy')
     return (
-      `${what} per frame${pieces}; compares the number and length of every frame, the last 64 of every round byte by ` +
+      `${what} per frame${pieces}; compares the number and length of every frame, the last ${SINK_FRAMES} of every round byte by ` +
       'byte, and in one more round, not measured, the sum over every byte of every frame'
     );
   return (
     `${what} per frame${pieces} and sums every byte in the same pass; compares sum, length and number of every frame, ` +
-    'and the last 64 of every round byte by byte'
+    `and the last ${SINK_FRAMES} of every round byte by byte`
   );
 }
 

@@ -45,7 +45,14 @@ export function notify(control: Int32Array, at: number): void {
   Atomics.notify(control, at);
 }
 
-/** Sleep until notified. @param seen the word's value from before notifications were asked for @returns false: in vain */
-export function sleepUntilNotified(control: Int32Array, at: number, seen: number): boolean {
+/**
+ * Sleep until notified.
+ * @param seen  the word's value from before notifications were asked for
+ * @param ready whether there is work
+ * @returns false when there was work and no notification. Between the two the other side has as long again: it may have
+ *          lost its core right there
+ */
+export function sleepUntilNotified(control: Int32Array, at: number, seen: number, ready: () => boolean): boolean {
+  if (Atomics.wait(control, at, seen, NOTIFY_MS) !== 'timed-out' || !ready()) return true;
   return Atomics.wait(control, at, seen, NOTIFY_MS) !== 'timed-out';
 }

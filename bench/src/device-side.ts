@@ -29,6 +29,7 @@ export class DeviceSide {
   /** Number of the frame that is due. */
   private due = 0;
   private sink = 0;
+  private readonly ready = (): boolean => this.queue.hasAvailable();
 
   constructor(plan: CasePlan, memory: HostMemory, control: Int32Array, frames: FrameSet) {
     const queue = openDeviceQueue(queueConfig(plan, guestOf(memory)));
@@ -67,7 +68,7 @@ export class DeviceSide {
   sleep(): void {
     const seen = Atomics.load(this.control, WORD.AVAIL_NOTIFIED);
     if (this.queue.enableNotifications()) return;
-    if (!sleepUntilNotified(this.control, WORD.AVAIL_NOTIFIED, seen) && this.queue.hasAvailable()) this.missed++;
+    if (!sleepUntilNotified(this.control, WORD.AVAIL_NOTIFIED, seen, this.ready)) this.missed++;
     this.queue.disableNotifications();
   }
 

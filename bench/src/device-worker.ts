@@ -1,13 +1,14 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { HostMemory } from '@ringwire/guest-memory';
 import { faultName, RING_FAULT } from '@ringwire/virtqueue';
+import { queueSizeOf } from './case-plan.js';
 import { announce, LAST_ROUND, WORD, waitFor } from './control-words.js';
 import { DeviceSide } from './device-side.js';
 import { frameSet } from './frame-set.js';
 import type { FromWorker, WorkerJob } from './worker-job.js';
 
 const { plan, control, memory: wasm } = workerData as WorkerJob;
-const frameList = frameSet(plan.frames);
+const frameList = frameSet(plan.frames, queueSizeOf(plan));
 // The driver opens its queue first, and zeroes the ring.
 waitFor(control, WORD.DRIVER_UP, 1);
 const side = new DeviceSide(plan, HostMemory.adopt(wasm), control, frameList);

@@ -69,7 +69,7 @@ test('the receiver is asked, its first figures are left out, and nothing stays b
   const [receiver, sender] = calls();
   expect(receiver!.argv).toContain('--forward-mode=rxonly');
   expect(sender!.argv).toEqual(expect.arrayContaining(['--forward-mode=txonly', '--txpkts=1500']));
-  expect(sender!.argv.join(' ')).toMatch(/net_virtio_user0,path=.*,queue_size=1024,packed_vq=1/);
+  expect(sender!.argv.join(' ')).toMatch(/net_virtio_user0,path=.*,queue_size=256,packed_vq=1/);
   expect(sender!.argv).toContain('--in-memory');
   expectNothingLeft(calls());
 });

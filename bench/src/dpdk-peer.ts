@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Layout, QUEUE_SIZE } from './case-plan.js';
+import { type Layout, PEER_QUEUE_SIZE } from './case-plan.js';
 import { childSeconds, watchOthers } from './cpu-share.js';
 import { complaint, steady, TestpmdOutput } from './dpdk-output.js';
 import { coresOf, freeHugeBytes, type Machine, procFile } from './machine.js';
@@ -46,7 +46,7 @@ export function peerProblem(machine: Machine, meminfo: string = procFile('meminf
 
 /** The pair's command lines, for the report. */
 export const peerText: string =
-  `dpdk-testpmd, virtio-user txonly → vhost rxonly, ring of ${QUEUE_SIZE}, one core each: ` +
+  `dpdk-testpmd, virtio-user txonly → vhost rxonly, ring of ${PEER_QUEUE_SIZE}, one core each: ` +
   'copies every frame once, compares nothing';
 
 /**
@@ -74,7 +74,7 @@ export async function measurePeer(
     ]);
     running.push(receiver);
     await receiver.started();
-    const device = `net_virtio_user0,path=${socket},queues=1,queue_size=${QUEUE_SIZE},packed_vq=${packed}`;
+    const device = `net_virtio_user0,path=${socket},queues=1,queue_size=${PEER_QUEUE_SIZE},packed_vq=${packed}`;
     const sender = new Testpmd(program, directory, 'tx', [second!, first!], device, [
       '--forward-mode=txonly',
       `--txpkts=${bytes}`,

@@ -25,6 +25,7 @@ export class DriverSide {
   private readonly used = new UsedBurst(RECLAIM);
   /** Where the next frame lies. */
   private slot = 0;
+  private readonly ready = (): boolean => this.queue.hasUsed();
 
   constructor(plan: CasePlan, memory: HostMemory, control: Int32Array, frames: FrameSet) {
     if (frames.length > MOST_BUFFERS) throw new Error(`${frames.length} frames, want at most ${MOST_BUFFERS}`);
@@ -58,7 +59,7 @@ export class DriverSide {
   sleep(): void {
     const seen = Atomics.load(this.control, WORD.USED_NOTIFIED);
     if (this.queue.enableNotifications(Math.floor((this.queue.outstanding * 3) / 4))) return;
-    if (!sleepUntilNotified(this.control, WORD.USED_NOTIFIED, seen) && this.queue.hasUsed()) this.missed++;
+    if (!sleepUntilNotified(this.control, WORD.USED_NOTIFIED, seen, this.ready)) this.missed++;
     this.queue.disableNotifications();
   }
 

@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { HostMemory } from '@ringwire/guest-memory';
 import { BROKEN, faultName } from '@ringwire/virtqueue';
+import { queueSizeOf } from './case-plan.js';
 import { announce, LAST_ROUND, WORD, waitFor } from './control-words.js';
 import { DriverSide } from './driver-side.js';
 import { frameSet } from './frame-set.js';
@@ -13,7 +14,7 @@ const { plan, control } = job;
 const post = (message: FromWorker): void => parentPort?.postMessage(message);
 
 const memory = HostMemory.adopt(job.memory);
-const side = new DriverSide(plan, memory, control, frameSet(plan.frames));
+const side = new DriverSide(plan, memory, control, frameSet(plan.frames, queueSizeOf(plan)));
 sabotageMemory(job.sabotage, memory);
 announce(control, WORD.DRIVER_UP, 1);
 waitFor(control, WORD.DEVICE_UP, 1);

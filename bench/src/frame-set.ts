@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { readPcap } from '@ringwire/net-backend';
-import { type FrameKind, QUEUE_SIZE } from './case-plan.js';
+import type { FrameKind } from './case-plan.js';
 
 /** Bytes at the start of every frame that the driver replaces with the frame's number. */
 export const NUMBER_BYTES = 4;
@@ -16,12 +16,12 @@ const IMIX = [60, 60, 60, 60, 60, 60, 60, 590, 590, 590, 590, 1514];
 
 const CAPTURE = new URL('../data/two-hosts.pcap', import.meta.url);
 
-/** The same bytes for the same kind, in whichever thread; at least as many frames as a ring has descriptors. */
-export function frameSet(kind: FrameKind): FrameSet {
+/** The same bytes for the same kind, in whichever thread. @param atLeast frames: as many as the ring has descriptors */
+export function frameSet(kind: FrameKind, atLeast: number): FrameSet {
   const random = xorshift32(0x2545f491);
   if (kind === 'pcap') return readPcap(readFileSync(CAPTURE)).frames.map(({ bytes }) => bytes);
   const lengths: number[] = [];
-  while (lengths.length < QUEUE_SIZE) lengths.push(...(kind === 'imix' ? shuffled(IMIX, random) : [Number(kind)]));
+  while (lengths.length < atLeast) lengths.push(...(kind === 'imix' ? shuffled(IMIX, random) : [Number(kind)]));
   return lengths.map((length) => Uint8Array.from({ length }, () => random() & 0xff));
 }
 

@@ -1,7 +1,7 @@
 import { GuestMemory, HostMemory } from '@ringwire/guest-memory';
 import { featureWords, VIRTIO_F } from '@ringwire/virtio-spec';
 import type { IndirectTables, QueueConfig } from '@ringwire/virtqueue';
-import { type CasePlan, QUEUE_SIZE } from './case-plan.js';
+import { type CasePlan, queueSizeOf } from './case-plan.js';
 
 const MIB = 0x10_0000;
 
@@ -22,7 +22,7 @@ export const BUFFER_PITCH = 2240;
 export const MOST_BUFFERS: number = Math.floor((HIGH_RAM.size - AT.buffers) / BUFFER_PITCH);
 
 /** Frames that the device keeps: it writes over the oldest, whose lines are still in its cache. A power of two. */
-export const SINK_FRAMES = 64;
+export const SINK_FRAMES = 32;
 /** Host offset of the device's own copies; no guest address leads there. */
 export const SINK: number = HIGH_RAM.host + HIGH_RAM.size;
 const HOST_BYTES = SINK + MIB;
@@ -52,7 +52,7 @@ export function queueConfig(plan: CasePlan, space: GuestMemory): QueueConfig {
   if (plan.variant !== undefined) bits.push(VARIANT_BIT[plan.variant]);
   return {
     space,
-    size: QUEUE_SIZE,
+    size: queueSizeOf(plan),
     desc: GUEST_RAM + AT.desc,
     driver: GUEST_RAM + AT.driver,
     device: GUEST_RAM + AT.device,

@@ -1,5 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { HostMemory } from '@ringwire/guest-memory';
+import { queueSizeOf } from './case-plan.js';
 import { DeviceSide } from './device-side.js';
 import { DriverSide } from './driver-side.js';
 import { frameSet } from './frame-set.js';
@@ -33,7 +34,7 @@ function timed(work: () => void): number {
 }
 
 function runRing(): void {
-  const frameList = frameSet(plan.frames);
+  const frameList = frameSet(plan.frames, queueSizeOf(plan));
   const driver = new DriverSide(plan, memory, control, frameList);
   const device = new DeviceSide(plan, memory, control, frameList);
   sabotageMemory(job.sabotage, memory);

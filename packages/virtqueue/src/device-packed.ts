@@ -17,6 +17,8 @@ const FLAGS16 = PVIRTQ_DESC.flags >> 1;
 const { NEXT, WRITE, INDIRECT, AVAIL, USED } = VIRTQ_DESC_F;
 const MARKS = AVAIL | USED;
 const NOT_ALONE = NEXT | INDIRECT;
+/** Most slots that are looked at for what is available, at a time. */
+const LOOK_AHEAD = 256;
 const CHAIN_WORDS = 2;
 /** Stands for 2^32-2 writable bytes and for more, up to a chain's most, 2^32. */
 const MOST_BYTES = 0xffff_ffff;
@@ -60,6 +62,8 @@ export class DevicePackedQueue implements DeviceQueue {
   /** Next slot to look at, and the wrap counter there. */
   private avail: number;
   private availWrap: number;
+  /** Slots from there on that are known to be available. */
+  private run = 0;
   /** Next slot to write a used descriptor to. */
   private used: number;
   private usedWrap: number;
@@ -100,7 +104,8 @@ export class DevicePackedQueue implements DeviceQueue {
     const wanted = Math.min(max, burst.capacity - burst.count);
     let done = 0;
     while (done < wanted) {
-      const run = this.countAvailable(wanted - done);
+      if (this.run < wanted - done) this.lookAhead();
+      const run = Math.min(this.run, wanted - done);
       if (run === 0) break;
       // Each time: a chain of many segments takes the room that was meant for later ones.
       burst.segments.reserve(run);
@@ -282,6 +287,7 @@ export class DevicePackedQueue implements DeviceQueue {
     this.slotsOut -= slots;
     this.inFlight--;
     this.counters.taken--;
+    this.run = 0;
     this.avail -= slots;
     if (this.avail < 0) {
       this.avail += this.size;
@@ -290,7 +296,7 @@ export class DevicePackedQueue implements DeviceQueue {
   }
 
   hasAvailable(): boolean {
-    return !this.halted() && this.countAvailable(1) > 0;
+    return !this.halted() && this.lookAhead() > 0;
   }
 
   disableNotifications(): void {
@@ -300,7 +306,7 @@ export class DevicePackedQueue implements DeviceQueue {
   enableNotifications(): boolean {
     if (this.halted()) return false;
     this.events.enable(this.avail, this.availWrap);
-    return this.countAvailable(1) > 0;
+    return this.lookAhead() > 0;
   }
 
   refresh(): boolean {
@@ -339,11 +345,16 @@ export class DevicePackedQueue implements DeviceQueue {
     return this.stopped || this.ringFault !== RING_FAULT.NONE;
   }
 
-  /** @returns slots marked available from avail on, at most `max`, up to the end of the ring; none twice */
-  private countAvailable(max: number): number {
+  /**
+   * Count the slots marked available from avail on, up to the end of the ring: many at a time, because their cache lines
+   * come from the driver's core together almost as fast as one.
+   * @returns the count, 0 to LOOK_AHEAD
+   */
+  private lookAhead(): number {
     const flags = this.ring.desc + this.avail * PVIRTQ_DESC.SIZE + PVIRTQ_DESC.flags;
-    const most = Math.min(max, this.size - this.avail);
-    return this.engine.countRun16(flags, PVIRTQ_DESC.SIZE, most, MARKS, this.availWrap === 0 ? USED : AVAIL);
+    const most = Math.min(LOOK_AHEAD, this.size - this.avail);
+    this.run = this.engine.countRun16(flags, PVIRTQ_DESC.SIZE, most, MARKS, this.availWrap === 0 ? USED : AVAIL);
+    return this.run;
   }
 
   /**
@@ -423,9 +434,11 @@ export class DevicePackedQueue implements DeviceQueue {
   private advance(slots: number): void {
     this.slotsOut += slots;
     this.avail += slots;
+    this.run = Math.max(this.run - slots, 0);
     if (this.avail >= this.size) {
       this.avail -= this.size;
       this.availWrap ^= 1;
+      this.run = 0;
     }
   }
 
