@@ -6,6 +6,7 @@ export { Gart, gartEntry } from './gart.js';
 export { BUS_WORDS, type BusMember, InvalidationBus } from './invalidation-bus.js';
 export { IommuSpace, type IommuSpaceConfig } from './iommu-space.js';
 export { Iotlb, type IotlbCounters } from './iotlb.js';
+export { RequesterTable, type RequesterTableConfig } from './requester-table.js';
 export {
   type InvalidationSink,
   type Iommu,

@@ -26,7 +26,7 @@ export interface VtdExpectation {
           pa: string,
           size: string,
           permissions: number,
-          remark?: string,
+          remark?: string | undefined,
         ])[];
       }
     | undefined;
