@@ -1,4 +1,5 @@
 import type { RingReport } from '@ringwire/ring-oracle';
+import { checkReach } from './check-reach.js';
 import { isKnownFault } from './known-faults.js';
 import type { RingSet } from './load-set.js';
 import { givenPlaces, inspect, type Place, placeText } from './ring-view.js';
@@ -20,6 +21,7 @@ export function checkQueue(set: RingSet, queue: Queue, tally: Tally): RingReport
   checkRings(name, queue, report, tally);
   checkElements(name, queue, report, tally);
   checkCounts(set, queue, report, tally);
+  checkReach(set, name, report, tally);
   const inferred = inspect(set, queue, { features: true });
   checkFindings(set, `${name}, positions inferred`, inferred, tally);
   // Without a used index in the set, all that was taken had been returned.

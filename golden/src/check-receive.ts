@@ -1,5 +1,6 @@
 import type { PendingElement } from '@ringwire/ring-oracle';
 import type { Returned } from './check-returned.js';
+import type { DeviceMemory } from './device-memory.js';
 import { frameCount, frameLength } from './frames.js';
 import type { Placement, Step } from './set-schema.js';
 import type { Tally } from './tally.js';
@@ -11,23 +12,23 @@ export interface ReceiveQueue {
   readonly taken: Returned[];
 }
 
+export interface ReceiveRules {
+  /** Bytes of virtio_net_hdr before each frame. */
+  readonly headerLength: number;
+  /** VIRTIO_NET_F_MRG_RXBUF: a frame may go on in the next element, which has no header. */
+  readonly mergeable: boolean;
+  readonly memory: DeviceMemory;
+}
+
+/** A piece of a frame in physical memory. */
 interface Run {
   readonly offset: number;
   readonly address: bigint;
   readonly length: number;
 }
 
-/**
- * Each frame lies in the next receive elements of some queue, after the header of the first.
- * @param mergeable VIRTIO_NET_F_MRG_RXBUF: a frame may go on in the next element, which has no header
- */
-export function checkReceive(
-  queues: readonly ReceiveQueue[],
-  headerLength: number,
-  mergeable: boolean,
-  step: Step,
-  tally: Tally,
-): void {
+/** Each frame lies in the next receive elements of some queue, after the header of the first. */
+export function checkReceive(queues: readonly ReceiveQueue[], rules: ReceiveRules, step: Step, tally: Tally): void {
   const count = frameCount(step.inject);
   const found = new Map<number, Placement[]>();
   for (const placement of step.placements) {
@@ -43,8 +44,12 @@ export function checkReceive(
     const theirs = runsText(placements.map(([, offset, address, bytes]) => ({ offset, address, length: bytes })));
     let reason = 'no receive element is left';
     const hit = queues.some((queue) => {
-      const delivery = deliver(queue, length, headerLength, mergeable);
+      const delivery = deliver(queue, length, rules);
       if (delivery === null) return false;
+      if (typeof delivery === 'string') {
+        reason = `${queue.name}: ${delivery}`;
+        return false;
+      }
       const ours = runsText(delivery.runs);
       reason = `${queue.name} would take it to ${ours}`;
       if (ours === theirs) queue.taken.push(...delivery.taken);
@@ -58,13 +63,12 @@ export function checkReceive(
   }
 }
 
-/** Where a frame of this length goes when this queue takes it; null when it has no room. */
+/** Where a frame of this length goes when this queue takes it; null when it has no room, or why it cannot be written. */
 function deliver(
   queue: ReceiveQueue,
   length: number,
-  headerLength: number,
-  mergeable: boolean,
-): { runs: Run[]; taken: Returned[] } | null {
+  { headerLength, mergeable, memory }: ReceiveRules,
+): { runs: Run[]; taken: Returned[] } | string | null {
   const runs: Run[] = [];
   const taken: Returned[] = [];
   let offset = 0;
@@ -78,8 +82,12 @@ function deliver(
       const header = Math.min(skip, descriptor.length);
       const bytes = Math.min(length - offset, descriptor.length - header);
       skip -= header;
-      if (bytes > 0) runs.push({ offset, address: BigInt(descriptor.address) + BigInt(header), length: bytes });
-      offset += bytes;
+      const reached = memory.reach(BigInt(descriptor.address) + BigInt(header), bytes, 'write');
+      if (typeof reached === 'string') return reached;
+      for (const run of reached) {
+        if (run.length > 0) runs.push({ offset, ...run });
+        offset += run.length;
+      }
       written += bytes;
     }
     taken.push({ element, written });

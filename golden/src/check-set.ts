@@ -1,7 +1,9 @@
 import { VirtioError } from '@ringwire/virtio-spec';
 import { checkQueue } from './check-queue.js';
 import { checkSteps } from './check-steps.js';
-import { DamagedSet, loadSet } from './load-set.js';
+import { checkTables } from './check-tables.js';
+import { loadSet } from './load-set.js';
+import { DamagedSet } from './set-files.js';
 import { Tally } from './tally.js';
 
 export type SetResult =
@@ -15,11 +17,15 @@ export function checkSet(folder: string): SetResult {
     const loaded = loadSet(folder);
     if ('otherKind' in loaded) return { outcome: 'not checked', kind: loaded.otherKind };
     const tally = new Tally();
-    const reports = loaded.ring.queues.map((queue) => checkQueue(loaded.ring, queue, tally));
-    checkSteps(loaded.ring, reports, tally);
+    const { ring, tables } = loaded;
+    if (tables !== undefined) checkTables(tables, tally);
+    if (ring !== undefined) {
+      const reports = ring.queues.map((queue) => checkQueue(ring, queue, tally));
+      checkSteps(ring, reports, tally);
+    }
     return { outcome: tally.differences.length === 0 ? 'agree' : 'disagree', tally };
   } catch (error) {
-    // A VirtioError says that what expected.json gives can be no state of a device.
+    // A VirtioError says that what expected.json gives can be no state of a device, or its pages no memory.
     if (error instanceof DamagedSet || error instanceof VirtioError)
       return { outcome: 'damaged', reason: error.message };
     throw error;

@@ -6,7 +6,7 @@ import { checkReturned, type Returned } from './check-returned.js';
 import { checkTransmit } from './check-transmit.js';
 import { bytesOfHex, frameCount } from './frames.js';
 import { hasKnownFaults } from './known-faults.js';
-import { memoryOf, type RingSet } from './load-set.js';
+import type { RingSet } from './load-set.js';
 import { advance, givenPlaces, inspect, type Place, placeText } from './ring-view.js';
 import type { Queue, QueuePositions, Step } from './set-schema.js';
 import type { Tally } from './tally.js';
@@ -76,7 +76,7 @@ function transmit(set: RingSet, states: readonly QueueState[], step: Step, tally
   const late = total === frameCount(step.frames_out);
   const queues = late ? withInFlight : senders.map(({ queue, pending }) => ({ name: queue.name, elements: pending }));
   const rules = { headerLength: set.expected.header_len, anyAccess: hasKnownFaults(set) };
-  checkTransmit(memoryOf(set), queues, rules, step, tally);
+  checkTransmit(set.memory, queues, rules, step, tally);
   return new Map(senders.map((state) => [state, state.pending.map((element) => ({ element, written: null }))]));
 }
 
@@ -90,7 +90,8 @@ function receive(set: RingSet, states: readonly QueueState[], step: Step, tally:
       return { name: state.queue.name, pending: state.pending, taken: list };
     });
   const { header_len: headerLength, features } = set.expected;
-  checkReceive(queues, headerLength, bit(features, VIRTIO_NET_F.MRG_RXBUF), step, tally);
+  const rules = { headerLength, mergeable: bit(features, VIRTIO_NET_F.MRG_RXBUF), memory: set.memory };
+  checkReceive(queues, rules, step, tally);
   return taken;
 }
 

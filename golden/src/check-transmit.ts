@@ -1,4 +1,4 @@
-import type { PendingElement, SavedMemory } from '@ringwire/ring-oracle';
+import type { MemoryReader, PendingElement } from '@ringwire/ring-oracle';
 import { frameAt, frameCount } from './frames.js';
 import type { Step } from './set-schema.js';
 import type { Tally } from './tally.js';
@@ -30,7 +30,7 @@ const SAVED_FRAMES = 16;
  * The frames that left are those in the rings, less their headers; the frames of one queue in their order.
  */
 export function checkTransmit(
-  memory: SavedMemory,
+  memory: MemoryReader,
   queues: readonly TransmitQueue[],
   rules: TransmitRules,
   step: Step,
@@ -66,7 +66,7 @@ export function checkTransmit(
 }
 
 function readFrame(
-  memory: SavedMemory,
+  memory: MemoryReader,
   element: PendingElement,
   { headerLength, anyAccess }: TransmitRules,
 ): QueuedFrame {

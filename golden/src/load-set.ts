@@ -1,60 +1,69 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { type MemoryPiece, type MemoryRange, SavedMemory } from '@ringwire/ring-oracle';
-import type { z } from 'zod';
-import { AnySet, OTHER_KINDS, PagesIndex, type Queue, RingSetExpectation } from './set-schema.js';
+import { type VtdSetFiles, vtdMemory, vtdRegisterValues, vtdUnitOf } from '@ringwire/iommu/testing';
+import { hex, type MemoryPiece, type MemoryRange, SavedMemory } from '@ringwire/ring-oracle';
+import { VIRTIO_F } from '@ringwire/virtio-spec';
+import { type DeviceMemory, directMemory, IommuMemory } from './device-memory.js';
+import { checked, DamagedSet, loadPages, parseJson, type SavedPage } from './set-files.js';
+import { AnySet, OTHER_KINDS, type Queue, RingSetExpectation, TABLE_KINDS } from './set-schema.js';
+import { VtdSetExpectation } from './vtd-schema.js';
 
 /** A ring set, read and validated. `pieces` are private copies: steps write into them. */
 export interface RingSet {
   readonly layout: 'split' | 'packed';
   readonly expected: RingSetExpectation;
-  /** With ring addresses as guest physical ones. */
+  /** With ring addresses as `memory` has them. */
   readonly queues: readonly Queue[];
+  /** Saved pages by physical address. */
   readonly pieces: readonly MemoryPiece[];
-  /** All RAM there is, when the set says so. */
-  readonly ram: readonly MemoryRange[] | undefined;
+  /** The same pages, and all RAM there is when the set says so, as the device reaches them. */
+  readonly memory: DeviceMemory;
 }
 
-export type LoadedSet = { readonly ring: RingSet } | { readonly otherKind: string };
-
-/** What is wrong with a set's files; the message names file and place. */
-export class DamagedSet extends Error {
-  override readonly name = 'DamagedSet';
-}
+/** VT-d tables, rings, or rings behind tables. */
+export type LoadedSet =
+  | { readonly ring: RingSet | undefined; readonly tables: VtdSetFiles | undefined }
+  | { readonly otherKind: string };
 
 /** @throws DamagedSet */
 export function loadSet(folder: string): LoadedSet {
   const json = parseJson(folder, 'expected.json');
   const { kind } = checked('expected.json', AnySet, json);
   if (OTHER_KINDS.includes(kind)) return { otherKind: kind };
-  const expected = checked('expected.json', RingSetExpectation, json);
-  const layout = kind.endsWith('packed') ? 'packed' : 'split';
-  const { pieces, ram } = loadPages(folder, expected);
-  for (const [i, queue] of expected.queues.entries()) checkQueue(layout, queue, `expected.json: queues[${i}]`);
-  const queues = expected.queues.map((queue) => guestPhysical(queue, expected));
-  return { ring: { layout, expected, queues, pieces, ram } };
+  if (!TABLE_KINDS.includes(kind)) {
+    const expected = checked('expected.json', RingSetExpectation, json);
+    const { pages } = loadPages(folder);
+    const memory = directMemory(new SavedMemory(pages, ramOf(expected)));
+    return { ring: ringSet(expected, pages, memory), tables: undefined };
+  }
+  const expected = checked('expected.json', VtdSetExpectation, json);
+  const { size, bytes, pages } = loadPages(folder);
+  const index = { page_size: size, pages: pages.map(({ address, offset }) => ({ gpa: hex(address), offset })) };
+  const tables = { expected, pages: index, bytes };
+  if (kind !== 'vtd') return { ring: undefined, tables };
+  return { ring: ringBehindTables(checked('expected.json', RingSetExpectation, json), tables, pages), tables };
 }
 
-export const memoryOf = ({ pieces, ram }: RingSet): SavedMemory => new SavedMemory(pieces, ram);
+/** The unit's memory and the pieces are the same bytes: what a device's step changes, the unit sees. */
+function ringBehindTables(expected: RingSetExpectation, tables: VtdSetFiles, pages: readonly SavedPage[]): RingSet {
+  if (expected.source_id === undefined) throw new DamagedSet('expected.json: source_id: want the device of the rings');
+  const memory = vtdMemory(tables);
+  const unit = vtdUnitOf(tables, memory);
+  unit.load(vtdRegisterValues(tables.expected));
+  const { u8 } = memory.memory;
+  const shared = pages.map(({ address, bytes: { length }, offset }) => ({
+    address,
+    bytes: u8.subarray(offset, offset + length),
+  }));
+  const physical = new SavedMemory(shared, ramOf(expected));
+  return ringSet(expected, shared, new IommuMemory(unit, expected.source_id, physical));
+}
 
-function loadPages(folder: string, expected: RingSetExpectation): Pick<RingSet, 'pieces' | 'ram'> {
-  const index = checked('pages.json', PagesIndex, parseJson(folder, 'pages.json'));
-  const bytes = readBytes(folder, 'pages.bin');
-  const size = index.page_size;
-  const pieces: MemoryPiece[] = [];
-  let end = 0n;
-  for (const [i, { gpa, offset }] of index.pages.entries()) {
-    const where = `pages.json: pages[${i}], gpa 0x${gpa.toString(16)}`;
-    if (gpa < end) throw new DamagedSet(`${where}: want pages in ascending order without overlap`);
-    if (offset + size > bytes.length) {
-      throw new DamagedSet(
-        `${where}: want bytes ${offset} to ${offset + size - 1} of pages.bin, which has ${bytes.length}`,
-      );
-    }
-    pieces.push({ address: gpa, bytes: bytes.slice(offset, offset + size) });
-    end = gpa + BigInt(size);
-  }
-  return { pieces, ram: ramOf(expected) };
+function ringSet(expected: RingSetExpectation, pieces: readonly MemoryPiece[], memory: DeviceMemory): RingSet {
+  const { kind, features } = expected;
+  const packed = kind === 'vtd' ? ((features >> BigInt(VIRTIO_F.RING_PACKED)) & 1n) === 1n : kind.endsWith('packed');
+  const layout = packed ? 'packed' : 'split';
+  for (const [i, queue] of expected.queues.entries()) checkQueue(layout, queue, `expected.json: queues[${i}]`);
+  const queues = expected.queues.map((queue) => guestPhysical(queue, expected));
+  return { layout, expected, queues, pieces, memory };
 }
 
 const MIB = 0x10_0000n;
@@ -93,32 +102,3 @@ function guestPhysical(queue: Queue, { ring_addresses_are: kind, memory_table: t
   };
   return { ...queue, desc: translate(queue.desc), driver: translate(queue.driver), device: translate(queue.device) };
 }
-
-function readBytes(folder: string, file: string): Uint8Array {
-  try {
-    return readFileSync(join(folder, file));
-  } catch (error) {
-    throw new DamagedSet(`${file}: ${(error as NodeJS.ErrnoException).code ?? error}`);
-  }
-}
-
-function parseJson(folder: string, file: string): unknown {
-  const text = new TextDecoder().decode(readBytes(folder, file));
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new DamagedSet(`${file}: no valid JSON: ${error instanceof Error ? error.message : error}`);
-  }
-}
-
-function checked<T>(file: string, schema: z.ZodType<T>, value: unknown): T {
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const issues = result.error.issues.slice(0, 3).map(({ path, message }) => `${pathName(path)}: ${message}`);
-  throw new DamagedSet(`${file}: ${issues.join('; ')}`);
-}
-
-const pathName = (path: readonly PropertyKey[]): string =>
-  path.length === 0
-    ? 'the whole'
-    : path.map((key, i) => (typeof key === 'number' ? `[${key}]` : i === 0 ? String(key) : `.${String(key)}`)).join('');

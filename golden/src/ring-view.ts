@@ -1,5 +1,5 @@
 import { inspectRing, type PendingElement, type RingReport } from '@ringwire/ring-oracle';
-import { memoryOf, type RingSet } from './load-set.js';
+import type { RingSet } from './load-set.js';
 import type { Queue, QueuePositions } from './set-schema.js';
 
 /** A place in a ring: split a free-running index with wrap 0, packed a slot and its wrap counter. */
@@ -46,7 +46,7 @@ const MAX_FINDINGS = 1 << 20;
 export function inspect(set: RingSet, queue: Queue, options: InspectOptions): RingReport {
   const { lastAvail, used, driverUsedIdx } = options;
   return inspectRing({
-    memory: memoryOf(set),
+    memory: set.memory,
     layout: set.layout,
     size: queue.num,
     desc: queue.desc,

@@ -2,11 +2,12 @@ import { relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { checkSet, type SetResult } from './check-set.js';
 import { findSets } from './find-sets.js';
+import type { Tally } from './tally.js';
 
 const HELP = `Usage: pnpm golden [DIR...] [--json]
 
-Decode the rings of every set (a folder with expected.json) below the folders, by default golden/sets, and
-compare with what other implementations made of them: see golden/sets/README.md.
+Decode the rings and walk the VT-d tables of every set (a folder with expected.json) below the folders, by default
+golden/sets, and compare with what other implementations made of them: see golden/sets/README.md.
 
 Exit code: 0 all sets that were checked agree, 1 some disagree or are damaged, 2 nothing could be checked.
 `;
@@ -97,23 +98,42 @@ function setText({ name, result }: NamedResult): string {
   if (result.outcome === 'damaged') return `DISAGREE     ${name}: damaged set: ${result.reason}`;
   const { tally, outcome } = result;
   if (outcome === 'agree') {
-    const likely =
-      tally.likely === 0 ? '' : `, ${tally.likely - tally.likelyWrong} of ${tally.likely} likely ones right`;
-    const checks = [
-      `${tally.queues} queues`,
-      `${tally.elements} elements`,
-      `${tally.framesOut} frames out${tally.bytesNotSaved === 0 ? '' : ` (${tally.bytesNotSaved} bytes not saved)`}`,
-      `${tally.placements} placements`,
-      `${tally.returned} returned`,
-      `positions from bytes: ${tally.certain} certain${likely}`,
-      ...(tally.knownFaults === 0 ? [] : [`${tally.knownFaults} known faults of the driver`]),
-    ];
-    return `agree        ${name}: ${checks.join(', ')}`;
+    const checks = [...(tally.tables === undefined ? [] : [tablesText(tally.tables)]), ...ringTexts(tally)];
+    return `agree        ${name}: ${checks.join('; behind them ')}`;
   }
   const shown = tally.differences.slice(0, 5);
   const more = tally.differences.length - shown.length + tally.omitted;
   const lines = more > 0 ? [...shown, `and ${more} more`] : shown;
   return `DISAGREE     ${name}\n${lines.map((line) => `               ${line}`).join('\n')}`;
+}
+
+function tablesText(compared: Readonly<Record<string, number>>): string {
+  const { probes = 0, mutations = 0, vfio_maps: vfio = 0, live_translations: live = 0 } = compared;
+  const { 'kernel_maps.live': mapped = 0, 'kernel_maps.unmapped_before': unmapped = 0 } = compared;
+  return [
+    `${probes} probes`,
+    `${mutations} mutations`,
+    `${mapped + vfio} mappings`,
+    `${unmapped} unmapped accesses`,
+    `${live} live translations`,
+  ].join(', ');
+}
+
+/** Nothing when the set has no rings. */
+function ringTexts(tally: Tally): string[] {
+  if (tally.queues === 0) return [];
+  const likely = tally.likely === 0 ? '' : `, ${tally.likely - tally.likelyWrong} of ${tally.likely} likely ones right`;
+  const checks = [
+    `${tally.queues} queues`,
+    `${tally.elements} elements`,
+    ...(tally.tables === undefined ? [] : [`${tally.reached} pages reached`]),
+    `${tally.framesOut} frames out${tally.bytesNotSaved === 0 ? '' : ` (${tally.bytesNotSaved} bytes not saved)`}`,
+    `${tally.placements} placements`,
+    `${tally.returned} returned`,
+    `positions from bytes: ${tally.certain} certain${likely}`,
+    ...(tally.knownFaults === 0 ? [] : [`${tally.knownFaults} known faults of the driver`]),
+  ];
+  return [checks.join(', ')];
 }
 
 const setJson = ({ name, result }: NamedResult): unknown =>

@@ -71,11 +71,13 @@ const Step = z.object({
 export type Step = z.infer<typeof Step>;
 
 export const RingSetExpectation = z.object({
-  kind: z.enum(['virtqueue-split', 'virtqueue-packed', 'dpdk-virtqueue-split', 'dpdk-virtqueue-packed']),
+  kind: z.enum(['virtqueue-split', 'virtqueue-packed', 'dpdk-virtqueue-split', 'dpdk-virtqueue-packed', 'vtd']),
   capture: z.object({ machine: z.string().optional(), memory_mib: Count.optional() }).optional(),
   features: HexNumber.transform((text) => BigInt(text)),
   header_len: Count,
   ring_addresses_are: z.string().optional(),
+  /** `vtd`: whose IOVAs the ring addresses are. */
+  source_id: Count.max(0xffff).optional(),
   memory_table: z.array(z.object({ guest_phys_addr: Address, size: Address, userspace_addr: Address })).optional(),
   queues: z.array(Queue).min(1),
   steps: z.array(Step),
@@ -85,5 +87,8 @@ export type RingSetExpectation = z.infer<typeof RingSetExpectation>;
 
 export const AnySet = z.object({ kind: z.string() });
 
+/** Kinds with VT-d tables; `vtd` has rings behind them. */
+export const TABLE_KINDS: readonly string[] = ['vtd', 'vtd-tables'];
+
 /** Kinds of the same format that no check here covers. */
-export const OTHER_KINDS: readonly string[] = ['vtd', 'vtd-tables', 'pci-config'];
+export const OTHER_KINDS: readonly string[] = ['pci-config'];

@@ -18,6 +18,10 @@ export class Tally {
   notInferred = 0;
   /** Violations that the driver is known for. */
   knownFaults = 0;
+  /** Contiguous pieces of physical memory in which the device may do with ring parts and buffers what it has to. */
+  reached = 0;
+  /** Statements about VT-d tables that were compared, by section of expected.json; undefined in a set without any. */
+  tables: Readonly<Record<string, number>> | undefined;
 
   differ(message: string): void {
     if (this.differences.length < 20) this.differences.push(message);

@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { hex, type MemoryPiece, type MemoryRange } from '@ringwire/ring-oracle';
 import { z } from 'zod';
+import { readBytes, readJson } from './input-file.js';
 import { UnusableInput } from './terminal.js';
 
 /** Guest memory from files. */
@@ -44,7 +44,7 @@ function readRaw(path: string, base: bigint): MemoryDump {
 }
 
 function readPages(path: string): MemoryDump {
-  const index = parsePages(path);
+  const index = readJson(path, PagesIndex);
   const binPath = join(dirname(path), 'pages.bin');
   const bin = readBytes(binPath, binPath);
   const { page_size: size, pages } = index;
@@ -88,30 +88,4 @@ function dumpOf(name: string, pieces: readonly FilePiece[], missing: MemoryDump[
     },
     missing,
   };
-}
-
-function parsePages(path: string): z.infer<typeof PagesIndex> {
-  const text = new TextDecoder().decode(readBytes(path, path));
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch (error) {
-    throw new UnusableInput(`${path} is no valid JSON: ${error instanceof Error ? error.message : error}`);
-  }
-  const result = PagesIndex.safeParse(json);
-  if (result.success) return result.data;
-  const { path: keys, message } = result.error.issues[0]!;
-  const field = keys
-    .map((key, i) => (typeof key === 'number' ? `[${key}]` : `${i === 0 ? '' : '.'}${String(key)}`))
-    .join('');
-  throw new UnusableInput(`${path}: ${field === '' ? '' : `${field}: `}${message}`);
-}
-
-function readBytes(source: string | 0, path: string): Uint8Array {
-  try {
-    return readFileSync(source);
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    throw new UnusableInput(`${path} cannot be read: ${code === 'ENOENT' ? 'no such file' : (code ?? error)}`);
-  }
 }

@@ -1,5 +1,6 @@
 import { VIRTIO_F, VIRTIO_F_LEGACY, VIRTIO_NET_F, VIRTIO_NET_F_LEGACY } from '@ringwire/virtio-spec';
 import { InvalidArgumentError } from 'commander';
+import type { FaultCodes } from './vtd-dump.js';
 
 /** Parsers of option values: each says what it wants instead. */
 
@@ -19,6 +20,38 @@ export function integer(text: string): number {
 export function wrapCounter(text: string): 0 | 1 {
   if (text !== '0' && text !== '1') throw new InvalidArgumentError('Want 0 or 1.');
   return text === '0' ? 0 : 1;
+}
+
+/** A requester: `0x18`, `24`, or bus:device.function such as `00:03.0`. */
+export function sourceId(text: string): number {
+  const [, bus, device, fn] = /^([0-9a-f]{1,2}):([01]?[0-9a-f])\.([0-7])$/i.exec(text) ?? [];
+  if (bus !== undefined && device !== undefined && fn !== undefined)
+    return (Number.parseInt(bus, 16) << 8) | (Number.parseInt(device, 16) << 3) | Number(fn);
+  return below(text, 0x10000, 'Want a source id such as 0x18 or 00:03.0.');
+}
+
+export const pasid = (text: string): number => below(text, 2 ** 20, 'Want a PASID from 0 to 1048575.');
+
+export function addressWidth(text: string): number {
+  const width = below(text, 53, 'Want 32 to 52 bits.');
+  if (width < 32) throw new InvalidArgumentError('Want 32 to 52 bits.');
+  return width;
+}
+
+function below(text: string, limit: number, want: string): number {
+  const value = /^(0x[0-9a-f]+|[0-9]+)$/i.test(text) ? Number(text) : limit;
+  if (value >= limit) throw new InvalidArgumentError(want);
+  return value;
+}
+
+export function accessKind(text: string): 'read' | 'write' {
+  if (text !== 'read' && text !== 'write') throw new InvalidArgumentError('Want read or write.');
+  return text;
+}
+
+export function faultCodes(text: string): FaultCodes {
+  if (text !== 'specification' && text !== 'qemu') throw new InvalidArgumentError('Want specification or qemu.');
+  return text;
 }
 
 /** The reserved bits go before the network device's, and names of today before legacy ones. */

@@ -2,16 +2,17 @@ import { readFileSync } from 'node:fs';
 import { VirtioError } from '@ringwire/virtio-spec';
 import { Command, CommanderError } from 'commander';
 import { addCheck } from './check.js';
+import { addIommuWalk } from './iommu-walk.js';
 import { type ExitCode, type Terminal, UnusableInput } from './terminal.js';
 
 /** Each subcommand is one file that adds itself; `done` takes its exit code. */
-const COMMANDS = [addCheck];
+const COMMANDS = [addCheck, addIommuWalk];
 
 /** Run one command line, without the name of the program. */
 export async function run(args: readonly string[], terminal: Terminal): Promise<ExitCode> {
   let code: ExitCode = 0;
   const program = new Command('ringwire')
-    .description('Tools around virtio rings: see what is in them and which clause of the spec they break.')
+    .description('Tools around virtio rings and IOMMU tables: see what is in them and what is wrong with them.')
     .version(version())
     .exitOverride()
     .configureOutput({ writeOut: terminal.out, writeErr: terminal.err });
@@ -21,7 +22,7 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
     });
   }
   // Subcommands take these settings over only when they are added later, so they are told themselves.
-  for (const command of program.commands) {
+  for (const command of program.commands.flatMap((command) => [command, ...command.commands])) {
     command.exitOverride().configureOutput({ writeOut: terminal.out, writeErr: terminal.err });
   }
   try {

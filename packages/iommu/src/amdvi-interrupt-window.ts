@@ -2,7 +2,7 @@
  * Writes there are interrupt requests, whatever the tables say (AMD IOMMU spec 3.x §2.1.2). Both ends included; the
  * window is 1 MiB, naturally aligned.
  */
-export const INTERRUPT_WINDOW = { FIRST: 0xfee0_0000, LAST: 0xfeef_ffff } as const;
+const INTERRUPT_WINDOW = { FIRST: 0xfee0_0000, LAST: 0xfeef_ffff } as const;
 
 const FIRST = INTERRUPT_WINDOW.FIRST;
 const LAST = INTERRUPT_WINDOW.LAST;

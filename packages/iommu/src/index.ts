@@ -1,8 +1,10 @@
+export { AMDVI_COMMAND, AMDVI_PAGES, AMDVI_WAIT } from './amdvi-commands.js';
 export type { AmdViCounters } from './amdvi-counters.js';
 export { type AmdViExplanation, type AmdViStep, explainAmdVi } from './amdvi-explain.js';
+export { AMDVI_REGISTERS, type AmdViRegister } from './amdvi-registers.js';
 export { AmdViUnit, type AmdViUnitConfig } from './amdvi-unit.js';
 export { IommuDomain, type IommuDomainConfig, type Mapping } from './domain.js';
-export { Gart, gartEntry } from './gart.js';
+export { GART_CACHE, GART_CONTROL, GART_PTE, GART_REGISTERS, Gart, gartEntry } from './gart.js';
 export { BUS_WORDS, type BusMember, InvalidationBus } from './invalidation-bus.js';
 export { IommuSpace, type IommuSpaceConfig } from './iommu-space.js';
 export { Iotlb, type IotlbCounters } from './iotlb.js';
@@ -41,5 +43,5 @@ export { type InterruptMessage, newInterruptMessage, REMAPPED, type Remapped } f
 export { DEVICE_TLB, type DeviceTlbInvalidation, type InterruptEntryInvalidation } from './vtd-invalidation.js';
 export { listMappings, type VtdMapping, type VtdMappingOptions } from './vtd-mappings.js';
 export { VTD_FAULT, VTD_FAULT_STYLE, type VtdFaultStyle, vtdFaultName } from './vtd-reasons.js';
-export { VTD_REG, type VtdRegister } from './vtd-registers.js';
+export { VTD_REG, type VtdIotlbRegister, type VtdRegister } from './vtd-registers.js';
 export { type VtdRegisterValue, VtdUnit, type VtdUnitConfig } from './vtd-unit.js';

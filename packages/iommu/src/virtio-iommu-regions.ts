@@ -15,7 +15,7 @@ export interface ReservedRegion {
 }
 
 /** Most regions of one endpoint. */
-export const REGIONS_MAX = 16;
+const REGIONS_MAX = 16;
 
 const SPEC = 'virtio 1.4 §5.13.6.8.1';
 

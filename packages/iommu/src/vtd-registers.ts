@@ -1,7 +1,7 @@
 import type { RegisterRow, TableOf } from '@ringwire/virtio-spec';
 
 /** Bits of a 64-bit register by 32-bit word. */
-export type VtdWords = readonly [low: number, high: number];
+type VtdWords = readonly [low: number, high: number];
 
 /** One register: which bits software changes by writing, and which it clears by writing 1. */
 export interface VtdRegisterRow extends RegisterRow {

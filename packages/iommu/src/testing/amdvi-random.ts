@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 
 /** Tables that random walks go through, by number; table `t` is meant for level `t % 6 + 1`. */
-export const TABLES = 18;
+const TABLES = 18;
 export const TABLES_AT = 0x2_0000;
 /** The only indexes that random addresses have at any level: the rest of a table stays zero. */
 export const INDEXES: readonly number[] = [0, 1, 2, 511];
 /** Devices with random entries; one more lies past the device table. */
-export const DEVICES = 4;
+const DEVICES = 4;
 
 const tableAt = (table: number): bigint => BigInt(TABLES_AT + table * 4096);
 const rights: fc.Arbitrary<bigint> = oftenBut(12, 3n, fc.constantFrom(0n, 1n, 2n));

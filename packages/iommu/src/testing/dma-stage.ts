@@ -9,7 +9,7 @@ import { VtdUnit } from '../vtd-unit.js';
 export const RW: number = ACCESS.READ | ACCESS.WRITE;
 export const PAGE = 4096;
 /** Where tables go; below lies what is mapped. */
-export const TABLES = 0x20_0000;
+const TABLES = 0x20_0000;
 const TABLE_BYTES = 0x20_0000;
 export const SOURCE = 0x0018;
 const RTADDR = 0x20;

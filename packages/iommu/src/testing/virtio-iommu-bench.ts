@@ -17,7 +17,7 @@ import { VirtioIommu } from '../virtio-iommu-device.js';
 import type { VirtioIommuOptions } from '../virtio-iommu-options.js';
 
 export const LAYOUTS = ['split', 'packed'] as const;
-export type Layout = (typeof LAYOUTS)[number];
+type Layout = (typeof LAYOUTS)[number];
 
 /** Where things lie in the guest; every region has guards around it. */
 export const AT = { request: 0x1_0000, event: 0x1_4000, readable: 0x2_0000, writable: 0x3_0000, reports: 0x4_0000 };
