@@ -9,6 +9,10 @@ export default defineConfig({
     // Tests run on the sources, so that a stale build never answers for them.
     alias: [
       // Before the packages' own names: those match as prefixes.
+      {
+        find: '@ringwire/virtio-spec/iommu',
+        replacement: `${fileURLToPath(packagesDir)}virtio-spec/src/iommu-config.ts`,
+      },
       { find: /^@ringwire\/([^/]+)\/testing$/, replacement: `${fileURLToPath(packagesDir)}$1/src/testing/index.ts` },
       ...readdirSync(packagesDir).map((name) => ({
         find: `@ringwire/${name}`,

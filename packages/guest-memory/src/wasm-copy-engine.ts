@@ -35,55 +35,55 @@ function bytesOfBase64(base64: string): Uint8Array {
 
 /** Copies and sums inside WebAssembly: about three times as fast on shared memory as JavaScript's own copies. */
 export class WasmCopyEngine implements CopyEngine {
-  private readonly size: number;
-  private readonly wasm: Exports;
+  readonly #size: number;
+  readonly #wasm: Exports;
 
   /** @param size bytes of `memory` that may be touched */
   constructor(memory: WasmMemory, size: number) {
-    this.size = size;
-    this.wasm = instantiate(memory);
+    this.#size = size;
+    this.#wasm = instantiate(memory);
   }
 
   copy(to: number, from: number, length: number): void {
-    checkRange('to', to, length, this.size);
-    checkRange('from', from, length, this.size);
-    this.wasm.copy(to, from, length);
+    checkRange('to', to, length, this.#size);
+    checkRange('from', from, length, this.#size);
+    this.#wasm.copy(to, from, length);
   }
 
   fill(to: number, value: number, length: number): void {
-    checkRange('to', to, length, this.size);
-    this.wasm.fill(to, value, length);
+    checkRange('to', to, length, this.#size);
+    this.#wasm.fill(to, value, length);
   }
 
   checksum(from: number, length: number): number {
-    checkRange('from', from, length, this.size);
-    if (length <= SUM_BYTES) return this.wasm.checksum(from, length);
+    checkRange('from', from, length, this.#size);
+    if (length <= SUM_BYTES) return this.#wasm.checksum(from, length);
     let sum = 0;
     for (let done = 0; done < length; done += SUM_BYTES) {
-      sum += this.wasm.checksum(from + done, Math.min(SUM_BYTES, length - done));
+      sum += this.#wasm.checksum(from + done, Math.min(SUM_BYTES, length - done));
     }
     return fold(sum);
   }
 
   copyChecksum(to: number, from: number, length: number): number {
-    checkRange('to', to, length, this.size);
-    checkRange('from', from, length, this.size);
+    checkRange('to', to, length, this.#size);
+    checkRange('from', from, length, this.#size);
     if (to < from + length && from < to + length) {
-      this.wasm.copy(to, from, length);
+      this.#wasm.copy(to, from, length);
       return this.checksum(to, length);
     }
-    if (length <= SUM_BYTES) return this.wasm.copyChecksum(to, from, length);
+    if (length <= SUM_BYTES) return this.#wasm.copyChecksum(to, from, length);
     let sum = 0;
     for (let done = 0; done < length; done += SUM_BYTES) {
-      sum += this.wasm.copyChecksum(to + done, from + done, Math.min(SUM_BYTES, length - done));
+      sum += this.#wasm.copyChecksum(to + done, from + done, Math.min(SUM_BYTES, length - done));
     }
     return fold(sum);
   }
 
   countRun16(from: number, stride: number, most: number, mask: number, wanted: number): number {
     if (most === 0) return 0;
-    checkRange('from', from, (most - 1) * stride + 2, this.size);
-    return this.wasm.countRun16(from, stride, most, mask, wanted);
+    checkRange('from', from, (most - 1) * stride + 2, this.#size);
+    return this.#wasm.countRun16(from, stride, most, mask, wanted);
   }
 }
 

@@ -1,10 +1,10 @@
+import { hasFeature } from '@ringwire/virtio-spec';
 import {
-  hasFeature,
   type IommuConfigField,
   VIRTIO_IOMMU_CONFIG,
   VIRTIO_IOMMU_CONFIG_SIZE,
   VIRTIO_IOMMU_F,
-} from '@ringwire/virtio-spec';
+} from '@ringwire/virtio-spec/iommu';
 import type { VirtioIommuSetup } from './virtio-iommu-options.js';
 
 const BYPASS_AT = VIRTIO_IOMMU_CONFIG.bypass.at;

@@ -1,4 +1,4 @@
-import { VIRTIO_IOMMU_FAULT_R, VIRTIO_IOMMU_S } from '@ringwire/virtio-spec';
+import { VIRTIO_IOMMU_FAULT_R, VIRTIO_IOMMU_S } from '@ringwire/virtio-spec/iommu';
 
 /** What a virtio-iommu device counted since it was made; a reset leaves it alone. */
 export interface VirtioIommuCounters {

@@ -1,5 +1,5 @@
 import { ACCESS, type HostMemory } from '@ringwire/guest-memory';
-import { VIRTIO_IOMMU_FAULT_R, VIRTIO_IOMMU_MAP_F, VIRTIO_IOMMU_VQ } from '@ringwire/virtio-spec';
+import { VIRTIO_IOMMU_FAULT_R, VIRTIO_IOMMU_MAP_F, VIRTIO_IOMMU_VQ } from '@ringwire/virtio-spec/iommu';
 import type { DeviceQueue } from '@ringwire/virtqueue';
 import { type Iommu, NO_PASID, TRANSLATED, type Translated, type Translation } from './translation.js';
 import { IommuConfigSpace } from './virtio-iommu-config.js';

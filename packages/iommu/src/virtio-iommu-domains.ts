@@ -1,4 +1,5 @@
-import { VIRTIO_IOMMU_ATTACH_F, VIRTIO_IOMMU_MAP_F, VIRTIO_IOMMU_S, VirtioError } from '@ringwire/virtio-spec';
+import { VirtioError } from '@ringwire/virtio-spec';
+import { VIRTIO_IOMMU_ATTACH_F, VIRTIO_IOMMU_MAP_F, VIRTIO_IOMMU_S } from '@ringwire/virtio-spec/iommu';
 import { ENDPOINTS_MAX, type VirtioIommuSetup } from './virtio-iommu-options.js';
 import {
   checkRegions,

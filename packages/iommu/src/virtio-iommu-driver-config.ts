@@ -1,4 +1,5 @@
-import { hasFeature, VIRTIO_IOMMU_CONFIG, VIRTIO_IOMMU_CONFIG_SIZE, VIRTIO_IOMMU_F } from '@ringwire/virtio-spec';
+import { hasFeature } from '@ringwire/virtio-spec';
+import { VIRTIO_IOMMU_CONFIG, VIRTIO_IOMMU_CONFIG_SIZE, VIRTIO_IOMMU_F } from '@ringwire/virtio-spec/iommu';
 
 /** The device configuration space, as the transport gives it to a driver. */
 export interface DeviceConfigAccess {

@@ -1,4 +1,4 @@
-import { VIRTIO_IOMMU_FAULT } from '@ringwire/virtio-spec';
+import { VIRTIO_IOMMU_FAULT } from '@ringwire/virtio-spec/iommu';
 import { type DriverQueue, NO_ROOM, USED, UsedBurst } from '@ringwire/virtqueue';
 import { type IommuFault, parseFault } from './virtio-iommu-driver-reports.js';
 import { type DriverArea, placeArea } from './virtio-iommu-driver-slots.js';

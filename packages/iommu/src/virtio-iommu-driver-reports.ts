@@ -7,7 +7,7 @@ import {
   VIRTIO_IOMMU_PROBE_T,
   VIRTIO_IOMMU_PROBE_T_MASK,
   VIRTIO_IOMMU_RESV_MEM_T,
-} from '@ringwire/virtio-spec';
+} from '@ringwire/virtio-spec/iommu';
 
 /** A region that the driver is not to map, cut to the addresses below 2^53; `end` is its last one. */
 export interface ProbedRegion {

@@ -1,11 +1,11 @@
 import { ACCESS, type AddressSpace } from '@ringwire/guest-memory';
+import { VirtioError } from '@ringwire/virtio-spec';
 import {
   VIRTIO_IOMMU_REQ_HEAD,
   VIRTIO_IOMMU_REQ_PROBE,
   VIRTIO_IOMMU_REQ_TAIL,
   VIRTIO_IOMMU_S,
-  VirtioError,
-} from '@ringwire/virtio-spec';
+} from '@ringwire/virtio-spec/iommu';
 import { BufferList, type DriverQueue, NO_ROOM, USED, UsedBurst } from '@ringwire/virtqueue';
 
 /** What became of a request that the device did not answer: in place of a `VIRTIO_IOMMU_S` status. */

@@ -1,5 +1,5 @@
+import { hasFeature, VirtioError } from '@ringwire/virtio-spec';
 import {
-  hasFeature,
   VIRTIO_IOMMU_ATTACH_F,
   VIRTIO_IOMMU_CONFIG,
   VIRTIO_IOMMU_F,
@@ -10,8 +10,7 @@ import {
   VIRTIO_IOMMU_REQ_PROBE,
   VIRTIO_IOMMU_REQ_UNMAP,
   VIRTIO_IOMMU_T,
-  VirtioError,
-} from '@ringwire/virtio-spec';
+} from '@ringwire/virtio-spec/iommu';
 import { type DriverQueue, NO_ROOM } from '@ringwire/virtqueue';
 import { type DeviceConfigAccess, type IommuLimits, readIommuLimits } from './virtio-iommu-driver-config.js';
 import { type DriverDomain, DriverDomains } from './virtio-iommu-driver-domains.js';

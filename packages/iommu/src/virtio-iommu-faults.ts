@@ -1,5 +1,5 @@
 import { ACCESS, type HostMemory, scatter } from '@ringwire/guest-memory';
-import { VIRTIO_IOMMU_FAULT, VIRTIO_IOMMU_FAULT_F } from '@ringwire/virtio-spec';
+import { VIRTIO_IOMMU_FAULT, VIRTIO_IOMMU_FAULT_F } from '@ringwire/virtio-spec/iommu';
 import { ChainBurst, type DeviceQueue, TAKE } from '@ringwire/virtqueue';
 import type { VirtioIommuCounters } from './virtio-iommu-counters.js';
 

@@ -1,4 +1,5 @@
-import { featureWords, VIRTIO_IOMMU_F, VirtioError } from '@ringwire/virtio-spec';
+import { featureWords, VirtioError } from '@ringwire/virtio-spec';
+import { VIRTIO_IOMMU_F } from '@ringwire/virtio-spec/iommu';
 import type { InvalidationSink } from './translation.js';
 
 /** Numbers from `start` to `end`, both included. */

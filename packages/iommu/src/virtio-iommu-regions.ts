@@ -1,10 +1,10 @@
+import { VirtioError } from '@ringwire/virtio-spec';
 import {
   VIRTIO_IOMMU_PROBE_PROPERTY,
   VIRTIO_IOMMU_PROBE_RESV_MEM,
   VIRTIO_IOMMU_PROBE_T,
   VIRTIO_IOMMU_RESV_MEM_T,
-  VirtioError,
-} from '@ringwire/virtio-spec';
+} from '@ringwire/virtio-spec/iommu';
 
 /** Virtual addresses of an endpoint that no MAP request may use; `end` is the last of them. */
 export interface ReservedRegion {

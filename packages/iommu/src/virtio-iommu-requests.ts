@@ -1,6 +1,6 @@
 import { gather, type HostMemory, scatter } from '@ringwire/guest-memory';
+import { hasFeature } from '@ringwire/virtio-spec';
 import {
-  hasFeature,
   VIRTIO_IOMMU_ATTACH_F,
   VIRTIO_IOMMU_F,
   VIRTIO_IOMMU_MAP_F,
@@ -13,7 +13,7 @@ import {
   VIRTIO_IOMMU_REQ_UNMAP,
   VIRTIO_IOMMU_S,
   VIRTIO_IOMMU_T,
-} from '@ringwire/virtio-spec';
+} from '@ringwire/virtio-spec/iommu';
 import { ChainBurst, type DeviceQueue } from '@ringwire/virtqueue';
 import type { VirtioIommuCounters } from './virtio-iommu-counters.js';
 import type { DomainTable } from './virtio-iommu-domains.js';

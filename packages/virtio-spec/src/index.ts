@@ -3,7 +3,6 @@ export * from './device-ids.js';
 export * from './device-status.js';
 export * from './feature-words.js';
 export * from './features.js';
-export * from './iommu-config.js';
 export type * from './layout.js';
 export * from './mmio-registers.js';
 export * from './net-config.js';

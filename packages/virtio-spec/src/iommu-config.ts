@@ -14,10 +14,10 @@ export const VIRTIO_IOMMU_F = {
   BYPASS_CONFIG: 6,
 } as const;
 
-export type IommuFeature = keyof typeof VIRTIO_IOMMU_F;
+type IommuFeature = keyof typeof VIRTIO_IOMMU_F;
 
 /** One field of the configuration: it means something when `feature` is offered, always where there is none. */
-export interface IommuConfigRow extends FieldRow {
+interface IommuConfigRow extends FieldRow {
   readonly bytes: 1 | 3 | 4 | 8;
   readonly access: 'ro' | 'rw';
   readonly feature?: IommuFeature;

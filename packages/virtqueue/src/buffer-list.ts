@@ -33,17 +33,17 @@ export class BufferList {
   addReadable(address: number, length: number): this {
     if (this.readable !== this.count)
       throw new VirtioError('readable', this.count, 'device-readable elements first', 'virtio 1.4 §2.7.4.2');
-    this.push(address, length);
+    this.#push(address, length);
     this.readable++;
     return this;
   }
 
   addWritable(address: number, length: number): this {
-    this.push(address, length);
+    this.#push(address, length);
     return this;
   }
 
-  private push(address: number, length: number): void {
+  #push(address: number, length: number): void {
     if (!Number.isSafeInteger(address) || address < 0)
       throw new VirtioError('address', address, 'an integer below 2^53', 'virtio 1.4 §2.7.5');
     if (!Number.isInteger(length) || length < 1 || length > 0xffff_ffff)

@@ -21,35 +21,35 @@ function addressOf(lo: number, hi: number): number {
  * same for both.
  */
 export class DeviceChain {
-  private readonly space: AddressSpace;
-  private readonly size: number;
+  readonly #space: AddressSpace;
+  #size: number = 0;
   /** Room for one indirect table, fetched whole before it is looked at; grows up to Queue Size entries. */
-  private table = new Uint32Array(8 * WORDS);
-  private tableBytes = new Uint8Array(this.table.buffer);
-  private readonly tableRanges = new RangeList();
-  private segments: RangeList;
-  private firstSegment = 0;
-  private bytes = 0;
-  private descriptors = 0;
+  #table = new Uint32Array(8 * WORDS);
+  #tableBytes = new Uint8Array(this.#table.buffer);
+  readonly #tableRanges = new RangeList();
+  #segments: RangeList;
+  #firstSegment = 0;
+  #bytes = 0;
+  #descriptors = 0;
   /** First device-writable segment, or -1 while there is none. */
-  private firstWritable = -1;
+  #firstWritable = -1;
   /** Device-writable bytes so far. */
   writable = 0;
   /** `CHAIN_FAULT` code. */
   fault = 0;
 
   constructor(layout: QueueLayout) {
-    this.space = layout.space;
-    this.size = layout.size;
-    this.segments = this.tableRanges;
+    this.#space = layout.space;
+    this.#size = layout.size;
+    this.#segments = this.#tableRanges;
   }
 
   begin(burst: ChainBurst): void {
-    this.segments = burst.segments;
-    this.firstSegment = burst.segments.count;
-    this.bytes = 0;
-    this.descriptors = 0;
-    this.firstWritable = -1;
+    this.#segments = burst.segments;
+    this.#firstSegment = burst.segments.count;
+    this.#bytes = 0;
+    this.#descriptors = 0;
+    this.#firstWritable = -1;
     this.writable = 0;
     this.fault = 0;
   }
@@ -60,19 +60,19 @@ export class DeviceChain {
    * @returns false when the chain is to be given up
    */
   addElement(lo: number, hi: number, length: number, isWritable: boolean): boolean {
-    if (++this.descriptors > this.size) return this.fail(CHAIN_FAULT.CHAIN_TOO_LONG);
+    if (++this.#descriptors > this.#size) return this.fail(CHAIN_FAULT.CHAIN_TOO_LONG);
     if (isWritable) {
-      if (this.firstWritable < 0) this.firstWritable = this.segments.count;
+      if (this.#firstWritable < 0) this.#firstWritable = this.#segments.count;
       this.writable += length;
-    } else if (this.firstWritable >= 0) return this.fail(CHAIN_FAULT.READABLE_AFTER_WRITABLE);
+    } else if (this.#firstWritable >= 0) return this.fail(CHAIN_FAULT.READABLE_AFTER_WRITABLE);
     if (length === 0) return true;
-    this.bytes += length;
-    if (this.bytes > CHAIN_BYTES_MAX) return this.fail(CHAIN_FAULT.TOTAL_LENGTH);
+    this.#bytes += length;
+    if (this.#bytes > CHAIN_BYTES_MAX) return this.fail(CHAIN_FAULT.TOTAL_LENGTH);
     const address = addressOf(lo, hi);
     const access = isWritable ? ACCESS.WRITE : ACCESS.READ;
-    const offset = this.space.resolve(address, length, access);
-    if (offset >= 0) this.segments.push(offset, length);
-    else if (offset !== RESOLVE.SPLIT || !this.space.resolveRanges(address, length, access, this.segments))
+    const offset = this.#space.resolve(address, length, access);
+    if (offset >= 0) this.#segments.push(offset, length);
+    else if (offset !== RESOLVE.SPLIT || !this.#space.resolveRanges(address, length, access, this.#segments))
       return this.fail(CHAIN_FAULT.ADDRESS);
     return true;
   }
@@ -84,10 +84,10 @@ export class DeviceChain {
    */
   addIndirect(lo: number, hi: number, length: number, sequential: boolean): boolean {
     const entries = length / VIRTQ_DESC.SIZE;
-    if (length === 0 || !Number.isInteger(entries) || entries > this.size)
+    if (length === 0 || !Number.isInteger(entries) || entries > this.#size)
       return this.fail(CHAIN_FAULT.INDIRECT_LENGTH);
-    if (!this.fetchTable(addressOf(lo, hi), length)) return this.fail(CHAIN_FAULT.INDIRECT_ADDRESS);
-    const table = this.table;
+    if (!this.#fetchTable(addressOf(lo, hi), length)) return this.fail(CHAIN_FAULT.INDIRECT_ADDRESS);
+    const table = this.#table;
     let index = 0;
     for (;;) {
       const word = index * WORDS;
@@ -117,16 +117,16 @@ export class DeviceChain {
    * @returns the fault code, 0 when the chain is good
    */
   finish(burst: ChainBurst, token: number): number {
-    if (this.fault === 0 && this.bytes === 0) this.fault = CHAIN_FAULT.NO_BYTES;
+    if (this.fault === 0 && this.#bytes === 0) this.fault = CHAIN_FAULT.NO_BYTES;
     if (this.fault !== 0) {
-      burst.segments.truncate(this.firstSegment);
-      this.firstWritable = -1;
+      burst.segments.truncate(this.#firstSegment);
+      this.#firstWritable = -1;
       this.writable = 0;
     }
     const i = burst.count;
     burst.token[i] = token;
     if (this.fault !== 0) burst.markFault(i, this.fault);
-    burst.firstWritable[i] = this.firstWritable < 0 ? burst.segments.count : this.firstWritable;
+    burst.firstWritable[i] = this.#firstWritable < 0 ? burst.segments.count : this.#firstWritable;
     burst.first[i + 1] = burst.segments.count;
     burst.count = i + 1;
     return this.fault;
@@ -134,32 +134,32 @@ export class DeviceChain {
 
   /** Take the chain's segments out of the burst again: the ring is broken and the chain never was. */
   abandon(burst: ChainBurst): void {
-    burst.segments.truncate(this.firstSegment);
+    burst.segments.truncate(this.#firstSegment);
   }
 
-  private fetchTable(address: number, length: number): boolean {
-    if (length > this.table.byteLength) {
-      let bytes = this.table.byteLength;
+  #fetchTable(address: number, length: number): boolean {
+    if (length > this.#table.byteLength) {
+      let bytes = this.#table.byteLength;
       while (bytes < length) bytes *= 2;
-      this.table = new Uint32Array(bytes >> 2);
-      this.tableBytes = new Uint8Array(this.table.buffer);
+      this.#table = new Uint32Array(bytes >> 2);
+      this.#tableBytes = new Uint8Array(this.#table.buffer);
     }
-    const { memory } = this.space;
-    const offset = this.space.resolve(address, length, ACCESS.READ);
+    const { memory } = this.#space;
+    const offset = this.#space.resolve(address, length, ACCESS.READ);
     if (offset >= 0 && (offset & 3) === 0) {
       const from = offset >>> 2;
       const words = length >>> 2;
-      for (let i = 0; i < words; i++) this.table[i] = memory.u32[from + i]!;
+      for (let i = 0; i < words; i++) this.#table[i] = memory.u32[from + i]!;
       return true;
     }
-    const ranges = this.tableRanges;
+    const ranges = this.#tableRanges;
     ranges.clear();
-    if (!this.space.resolveRanges(address, length, ACCESS.READ, ranges)) return false;
+    if (!this.#space.resolveRanges(address, length, ACCESS.READ, ranges)) return false;
     let to = 0;
     for (let r = 0; r < ranges.count; r++) {
       const start = ranges.offset[r]!;
       const end = start + ranges.length[r]!;
-      for (let from = start; from < end; from++) this.tableBytes[to++] = memory.u8[from]!;
+      for (let from = start; from < end; from++) this.#tableBytes[to++] = memory.u8[from]!;
     }
     return true;
   }

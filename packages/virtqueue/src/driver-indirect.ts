@@ -17,9 +17,9 @@ export interface IndirectTables {
 /** The indirect tables of one driver queue: table `id` belongs to the buffer with that id. */
 export class DriverIndirect {
   readonly entries: number;
-  private readonly address: number;
-  private readonly table32: number;
-  private readonly u32: Uint32Array;
+  readonly #address: number;
+  readonly #table32: number;
+  readonly #u32: Uint32Array;
 
   constructor(ring: QueueLayout, tables: IndirectTables) {
     const { address, entries } = tables;
@@ -36,13 +36,13 @@ export class DriverIndirect {
         'virtio 1.4 §2.7.5.3',
       );
     this.entries = entries;
-    this.address = address;
-    this.table32 = offset >>> 2;
-    this.u32 = ring.memory.u32;
+    this.#address = address;
+    this.#table32 = offset >>> 2;
+    this.#u32 = ring.memory.u32;
   }
 
   addressOf(id: number): number {
-    return this.address + id * this.entries * VIRTQ_DESC.SIZE;
+    return this.#address + id * this.entries * VIRTQ_DESC.SIZE;
   }
 
   /**
@@ -50,8 +50,8 @@ export class DriverIndirect {
    * @param linked split: NEXT and `next` = 1, 2, …; packed: only WRITE may be set (virtio 1.4 §2.8.19)
    */
   write(id: number, buffer: BufferList, from: number, linked: boolean): void {
-    const u32 = this.u32;
-    let word = this.table32 + id * this.entries * WORDS;
+    const u32 = this.#u32;
+    let word = this.#table32 + id * this.entries * WORDS;
     for (let i = from; i < buffer.count; i++) {
       let flagsAndNext = i < buffer.readable ? 0 : VIRTQ_DESC_F.WRITE;
       if (linked) {

@@ -10,7 +10,8 @@ import {
 import { type BufferList, highWord, lowWord } from './buffer-list.js';
 import { DriverIndirect, directElements, type IndirectTables, writableBytes } from './driver-indirect.js';
 import { DriverPackedEvents } from './driver-packed-events.js';
-import { BROKEN, type DriverCounters, type DriverQueue, NO_ROOM, newDriverCounters } from './driver-queue.js';
+import { BROKEN, type DriverQueue, NO_ROOM } from './driver-queue.js';
+import { DriverQueueBase } from './driver-queue-base.js';
 import type { QueueLayout } from './queue-layout.js';
 import { USED, type UsedBurst } from './used-burst.js';
 
@@ -21,108 +22,113 @@ const ID_AND_FLAGS32 = PVIRTQ_DESC.id >> 2;
 const ID16 = PVIRTQ_DESC.id >> 1;
 const FLAGS16 = PVIRTQ_DESC.flags >> 1;
 const { NEXT, WRITE, INDIRECT, AVAIL, USED: USED_FLAG } = VIRTQ_DESC_F;
-const { GOOD, TOO_LONG, UNUSED } = USED;
+const { GOOD } = USED;
 const MARKS = AVAIL | USED_FLAG;
 
+// Fields start as what they will be: V8 keeps one that starts as undefined as anything.
+const NO_F64 = new Float64Array(0);
+const NO_U16 = new Uint16Array(0);
+const NO_U32 = new Uint32Array(0);
+
 /** Driver side of a packed virtqueue, virtio 1.4 §2.8. A buffer's id is a number below Queue Size that is not in use. */
-export class DriverPackedQueue implements DriverQueue {
+export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
   readonly layout = 'packed';
   readonly size: number;
-  readonly counters: DriverCounters = newDriverCounters();
-  outstanding = 0;
   /** Ring slots that hold no descriptor of an outstanding buffer. */
   free: number;
-  broken = 0;
 
-  private readonly ring: QueueLayout;
-  private readonly tables: DriverIndirect | undefined;
-  private readonly engine: CopyEngine;
-  private readonly u16: Uint16Array;
-  private readonly u32: Uint32Array;
+  readonly #ring: QueueLayout;
+  readonly #tables: DriverIndirect | undefined;
+  readonly #engine: CopyEngine;
+  #u16: Uint16Array = NO_U16;
+  #u32: Uint32Array = NO_U32;
   // Element indexes into u16 and u32.
-  private readonly desc32: number;
-  private readonly desc16: number;
+  #desc32 = 0;
+  #desc16 = 0;
 
-  private readonly events: DriverPackedEvents;
+  readonly #events: DriverPackedEvents;
   // Per id: ring slots of the outstanding buffer (0: not outstanding), its device-writable bytes.
-  private readonly slots: Uint16Array;
-  private readonly writable: Float64Array;
+  #slots: Uint16Array = NO_U16;
+  #writable: Float64Array = NO_F64;
   /**
    * A ring of all ids. From head on: those outstanding, oldest first (exact while the device uses buffers in order),
    * and from tail on the free ones.
    */
-  private readonly ids: Uint16Array;
-  private readonly idMask: number;
-  private head = 0;
-  private tail = 0;
+  #ids: Uint16Array = NO_U16;
+  #idMask = 0;
+  #head = 0;
+  #tail = 0;
   /** Buffers added and not published: the device cannot have used them. */
-  private unpublished = 0;
+  #unpublished = 0;
   /** Next slot to fill, and the wrap counter there. */
-  private avail = 0;
-  private availWrap = 1;
+  #avail = 0;
+  #availWrap = 1;
   /** Slot from which on nothing is published; the flags stored last, for that slot. */
-  private published = 0;
-  private publishedWrap = 1;
-  private firstFlags = 0;
+  #published = 0;
+  #publishedWrap = 1;
+  #firstFlags = 0;
   /** Next slot where a used descriptor is expected. */
-  private used = 0;
-  private usedWrap = 1;
+  #used = 0;
+  #usedWrap = 1;
   // IN_ORDER: buffers left of the batch that one used descriptor stands for, and the length it gives for the last.
-  private batchLeft = 0;
-  private batchLength = 0;
-  /** Buffers were taken back after a reset: whatever the ring says about them is over. */
-  private detached = false;
+  #batchLeft = 0;
+  #batchLength = 0;
 
   /** Zeroes the ring: it is the driver's to initialize (virtio 1.4 §2.8.13). */
   constructor(ring: QueueLayout, tables?: IndirectTables) {
+    super();
     const { size, memory } = ring;
-    this.ring = ring;
+    this.#ring = ring;
     this.size = size;
     this.free = size;
-    this.tables = tables !== undefined && ring.indirect ? new DriverIndirect(ring, tables) : undefined;
-    this.engine = memory.engine;
-    this.u16 = memory.u16;
-    this.u32 = memory.u32;
-    this.desc32 = ring.desc >>> 2;
-    this.desc16 = ring.desc >>> 1;
-    this.events = new DriverPackedEvents(ring);
-    this.slots = new Uint16Array(size);
-    this.writable = new Float64Array(size);
+    this.#tables = tables !== undefined && ring.indirect ? new DriverIndirect(ring, tables) : undefined;
+    this.#engine = memory.engine;
+    this.#u16 = memory.u16;
+    this.#u32 = memory.u32;
+    this.#desc32 = ring.desc >>> 2;
+    this.#desc16 = ring.desc >>> 1;
+    this.#events = new DriverPackedEvents(ring);
+    this.#slots = new Uint16Array(size);
+    this.#writable = new Float64Array(size);
     let ids = 1;
     while (ids < size) ids *= 2;
-    this.idMask = ids - 1;
-    this.ids = new Uint16Array(ids);
-    for (let id = 0; id < size; id++) this.ids[id] = id;
+    this.#idMask = ids - 1;
+    this.#ids = new Uint16Array(ids);
+    for (let id = 0; id < size; id++) this.#ids[id] = id;
     memory.engine.fill(ring.desc, 0, pvirtqDescBytes(size));
     memory.engine.fill(ring.driver, 0, PVIRTQ_EVENT_SUPPRESS.SIZE);
     memory.engine.fill(ring.device, 0, PVIRTQ_EVENT_SUPPRESS.SIZE);
   }
 
   addReadable(address: number, length: number): number {
-    return this.addOne(lowWord(address), highWord(address), length, 0);
+    return this.#addOne(lowWord(address), highWord(address), length, 0);
   }
 
   addWritable(address: number, length: number): number {
-    return this.addOne(lowWord(address), highWord(address), length, WRITE);
+    return this.#addOne(lowWord(address), highWord(address), length, WRITE);
   }
 
   addBurst(buffers: BufferList, id: Uint16Array): number {
     if (this.broken !== BROKEN.NONE) return 0;
     const count = Math.min(buffers.count, this.free);
     let added = 0;
-    if (count > 0 && this.unpublished === 0) {
+    if (count > 0 && this.#unpublished === 0) {
       // The first descriptor since the last publication keeps its flags back.
       const flags = buffers.readable > 0 ? 0 : WRITE;
-      id[0] = this.addOne(buffers.addressLo[0]!, buffers.addressHi[0]!, buffers.length[0]!, flags);
+      id[0] = this.#addOne(buffers.addressLo[0]!, buffers.addressHi[0]!, buffers.length[0]!, flags);
       added = 1;
     }
-    const u32 = this.u32;
+    const u32 = this.#u32;
     const { addressLo, addressHi, length: lengths, readable } = buffers;
-    const { ids, idMask, slots, writable, size } = this;
-    const lastWord = this.desc32 + size * DESC_WORDS;
-    let tail = this.tail;
-    let word = this.desc32 + this.avail * DESC_WORDS;
-    let marks = this.availWrap === 0 ? USED_FLAG : AVAIL;
+    const ids = this.#ids;
+    const idMask = this.#idMask;
+    const slots = this.#slots;
+    const writable = this.#writable;
+    const { size } = this;
+    const lastWord = this.#desc32 + size * DESC_WORDS;
+    let tail = this.#tail;
+    let word = this.#desc32 + this.#avail * DESC_WORDS;
+    let marks = this.#availWrap === 0 ? USED_FLAG : AVAIL;
     for (let i = added; i < count; i++) {
       const buffer = ids[tail & idMask]!;
       const length = lengths[i]!;
@@ -137,15 +143,15 @@ export class DriverPackedQueue implements DriverQueue {
       tail = (tail + 1) & 0xffff;
       word += DESC_WORDS;
       if (word === lastWord) {
-        word = this.desc32;
+        word = this.#desc32;
         marks ^= MARKS;
       }
     }
     added = count - added;
-    this.tail = tail;
-    this.avail = (word - this.desc32) / DESC_WORDS;
-    this.availWrap = marks === AVAIL ? 1 : 0;
-    this.unpublished += added;
+    this.#tail = tail;
+    this.#avail = (word - this.#desc32) / DESC_WORDS;
+    this.#availWrap = marks === AVAIL ? 1 : 0;
+    this.#unpublished += added;
     this.free -= added;
     this.outstanding += added;
     this.counters.added += added;
@@ -153,61 +159,62 @@ export class DriverPackedQueue implements DriverQueue {
   }
 
   add(buffer: BufferList, direct?: number): number {
-    const tables = this.tables;
+    const tables = this.#tables;
     const chained = directElements(buffer, direct, this.size, tables);
     const inTable = chained < buffer.count;
     if (inTable && chained > 0)
       throw new VirtioError('direct', chained, `0 or ${buffer.count}: a list is of one kind`, 'virtio 1.4 §2.8.19');
     const needed = inTable ? 1 : chained;
     if (needed > this.free || this.broken !== BROKEN.NONE) return NO_ROOM;
-    const id = this.ids[this.tail & this.idMask]!;
+    const id = this.#ids[this.#tail & this.#idMask]!;
     if (inTable) {
       tables!.write(id, buffer, 0, false);
       const address = tables!.addressOf(id);
-      this.fillSlot(lowWord(address), highWord(address), buffer.count * PVIRTQ_DESC.SIZE, id, INDIRECT);
+      this.#fillSlot(lowWord(address), highWord(address), buffer.count * PVIRTQ_DESC.SIZE, id, INDIRECT);
     } else {
       for (let i = 0; i < needed; i++) {
         const kind = i < buffer.readable ? 0 : WRITE;
         // The id counts in the last descriptor of a list; giving it in all of them costs nothing.
         const flags = i + 1 < needed ? kind | NEXT : kind;
-        this.fillSlot(buffer.addressLo[i]!, buffer.addressHi[i]!, buffer.length[i]!, id, flags);
+        this.#fillSlot(buffer.addressLo[i]!, buffer.addressHi[i]!, buffer.length[i]!, id, flags);
       }
     }
-    this.enqueue(id, needed, writableBytes(buffer));
+    this.#enqueue(id, needed, writableBytes(buffer));
     return id;
   }
 
   publish(): boolean {
-    if (this.unpublished === 0 || this.broken !== BROKEN.NONE) return false;
-    this.unpublished = 0;
+    if (this.#unpublished === 0 || this.broken !== BROKEN.NONE) return false;
+    this.#unpublished = 0;
     // The first descriptor's flags last: the device polls them, and behind them finds the whole batch.
-    Atomics.store(this.u16, this.desc16 + this.published * DESC_HALVES + FLAGS16, this.firstFlags);
-    const notify = this.events.wantsAvailable(this.published, this.publishedWrap, this.avail);
-    this.published = this.avail;
-    this.publishedWrap = this.availWrap;
+    Atomics.store(this.#u16, this.#desc16 + this.#published * DESC_HALVES + FLAGS16, this.#firstFlags);
+    const notify = this.#events.wantsAvailable(this.#published, this.#publishedWrap, this.#avail);
+    this.#published = this.#avail;
+    this.#publishedWrap = this.#availWrap;
     if (notify) this.counters.notifications++;
     return notify;
   }
 
   notificationData(vqIndex: number): number {
-    return packedNotificationData(vqIndex, this.published, this.publishedWrap);
+    return packedNotificationData(vqIndex, this.#published, this.#publishedWrap);
   }
 
   takeUsed(burst: UsedBurst, max: number): number {
+    if (this.deaf()) return 0;
     const wanted = Math.min(max, burst.capacity - burst.count);
     let done = 0;
     while (done < wanted) {
-      if (this.ring.inOrder) {
-        if (this.batchLeft === 0 && !this.readBatch()) break;
-        done += this.takeBatch(burst, wanted - done);
+      if (this.#ring.inOrder) {
+        if (this.#batchLeft === 0 && !this.#readBatch()) break;
+        done += this.#takeBatch(burst, wanted - done);
         continue;
       }
-      const run = this.countUsed(wanted - done);
+      const run = this.#countUsed(wanted - done);
       if (run === 0) break;
-      const plain = this.takePlain(burst, run);
+      const plain = this.#takePlain(burst, run);
       done += plain;
       if (plain === run) continue;
-      if (!this.takeOther(burst)) break;
+      if (!this.#takeOther(burst)) break;
       done++;
     }
     this.counters.used += done;
@@ -215,76 +222,63 @@ export class DriverPackedQueue implements DriverQueue {
   }
 
   hasUsed(): boolean {
-    return this.batchLeft > 0 || this.countUsed(1) > 0;
+    return !this.deaf() && (this.#batchLeft > 0 || this.#countUsed(1) > 0);
   }
 
   disableNotifications(): void {
-    this.events.disable();
+    this.#events.disable();
   }
 
   enableNotifications(after = 0): boolean {
-    if (!this.ring.eventIdx) {
-      this.events.enable();
+    if (!this.#ring.eventIdx) {
+      this.#events.enable();
       return this.hasUsed();
     }
     // Buffers may be lists of several slots, used in any order: the slot that far ahead is used no earlier.
-    const inRing = this.published - this.used + (this.publishedWrap === this.usedWrap ? 0 : this.size);
+    const inRing = this.#published - this.#used + (this.#publishedWrap === this.#usedWrap ? 0 : this.size);
     const skip = Math.min(after, Math.max(inRing - 1, 0));
-    let slot = this.used + skip;
-    let wrap = this.usedWrap;
+    let slot = this.#used + skip;
+    let wrap = this.#usedWrap;
     if (slot >= this.size) {
       slot -= this.size;
       wrap ^= 1;
     }
-    this.events.enableAt(slot, wrap);
+    this.#events.enableAt(slot, wrap);
     // Not whether that slot is used: the device may have gone past it already, inside a list or a batch.
     return this.hasUsed();
   }
 
-  detachUnused(burst: UsedBurst): number {
-    let detached = 0;
-    this.detached = true;
-    this.batchLeft = 0;
-    for (let id = 0; id < this.size && burst.count < burst.capacity; id++) {
-      if (this.slots[id] === 0) continue;
-      burst.push(id, 0, UNUSED);
-      this.release(id);
-      detached++;
-    }
-    return detached;
-  }
-
-  private addOne(lo: number, hi: number, length: number, flags: number): number {
+  #addOne(lo: number, hi: number, length: number, flags: number): number {
     if (this.free === 0 || this.broken !== BROKEN.NONE) return NO_ROOM;
-    const id = this.ids[this.tail & this.idMask]!;
-    this.fillSlot(lo, hi, length, id, flags);
-    this.enqueue(id, 1, flags === 0 ? 0 : length);
+    const id = this.#ids[this.#tail & this.#idMask]!;
+    this.#fillSlot(lo, hi, length, id, flags);
+    this.#enqueue(id, 1, flags === 0 ? 0 : length);
     return id;
   }
 
-  private fillSlot(lo: number, hi: number, length: number, id: number, flags: number): void {
-    const u32 = this.u32;
-    const slot = this.avail;
-    const word = this.desc32 + slot * DESC_WORDS;
-    const marked = flags | (this.availWrap === 0 ? USED_FLAG : AVAIL);
+  #fillSlot(lo: number, hi: number, length: number, id: number, flags: number): void {
+    const u32 = this.#u32;
+    const slot = this.#avail;
+    const word = this.#desc32 + slot * DESC_WORDS;
+    const marked = flags | (this.#availWrap === 0 ? USED_FLAG : AVAIL);
     u32[word] = lo;
     u32[word + 1] = hi;
     u32[word + LEN32] = length;
-    if (slot === this.published && this.availWrap === this.publishedWrap) {
-      this.u16[this.desc16 + slot * DESC_HALVES + ID16] = id;
-      this.firstFlags = marked;
+    if (slot === this.#published && this.#availWrap === this.#publishedWrap) {
+      this.#u16[this.#desc16 + slot * DESC_HALVES + ID16] = id;
+      this.#firstFlags = marked;
     } else u32[word + ID_AND_FLAGS32] = id | (marked << 16);
     if (slot + 1 === this.size) {
-      this.avail = 0;
-      this.availWrap ^= 1;
-    } else this.avail = slot + 1;
+      this.#avail = 0;
+      this.#availWrap ^= 1;
+    } else this.#avail = slot + 1;
   }
 
-  private enqueue(id: number, slots: number, writable: number): void {
-    this.slots[id] = slots;
-    this.writable[id] = writable;
-    this.tail = (this.tail + 1) & 0xffff;
-    this.unpublished++;
+  #enqueue(id: number, slots: number, writable: number): void {
+    this.#slots[id] = slots;
+    this.#writable[id] = writable;
+    this.#tail = (this.#tail + 1) & 0xffff;
+    this.#unpublished++;
     this.free -= slots;
     this.outstanding++;
     this.counters.added++;
@@ -292,17 +286,21 @@ export class DriverPackedQueue implements DriverQueue {
 
   /**
    * Take buffers of one slot that were used as they should be, up to the first other one, which is left to
-   * {@link takeOther}: this loop stays free of calls.
+   * {@link #takeOther}: this loop stays free of calls.
    * @param run slots known to hold used descriptors, up to the end of the ring
    * @returns buffers taken
    */
-  private takePlain(burst: UsedBurst, run: number): number {
-    if (this.unpublished !== 0) return 0;
-    const u32 = this.u32;
+  #takePlain(burst: UsedBurst, run: number): number {
+    if (this.#unpublished !== 0) return 0;
+    const u32 = this.#u32;
     const { id: usedIds, written, outcome } = burst;
-    const { ids, idMask, slots, writable, size } = this;
-    let head = this.head;
-    let word = this.desc32 + this.used * DESC_WORDS;
+    const ids = this.#ids;
+    const idMask = this.#idMask;
+    const slots = this.#slots;
+    const writable = this.#writable;
+    const { size } = this;
+    let head = this.#head;
+    let word = this.#desc32 + this.#used * DESC_WORDS;
     let i = burst.count;
     for (const end = i + run; i < end; i++) {
       const id = u32[word + ID_AND_FLAGS32]! & 0xffff;
@@ -320,100 +318,92 @@ export class DriverPackedQueue implements DriverQueue {
     }
     const done = i - burst.count;
     burst.count = i;
-    this.head = head;
+    this.#head = head;
     this.free += done;
     this.outstanding -= done;
-    this.advance(done);
+    this.#advance(done);
     return done;
   }
 
   /** Take whatever the next used descriptor names, or find the device out. @returns whether a buffer was taken */
-  private takeOther(burst: UsedBurst): boolean {
-    const word = this.desc32 + this.used * DESC_WORDS;
-    const id = this.u32[word + ID_AND_FLAGS32]! & 0xffff;
+  #takeOther(burst: UsedBurst): boolean {
+    const word = this.#desc32 + this.#used * DESC_WORDS;
+    const id = this.#u32[word + ID_AND_FLAGS32]! & 0xffff;
     if (id >= this.size) return this.distrust(BROKEN.USED_ID_OUT_OF_RANGE);
-    if (this.slots[id] === 0 || !this.isPublished(id)) return this.distrust(BROKEN.USED_ID_NOT_OUTSTANDING);
-    this.finish(burst, id, this.u32[word + LEN32]!);
+    if (this.#slots[id] === 0 || !this.#isPublished(id)) return this.distrust(BROKEN.USED_ID_NOT_OUTSTANDING);
+    this.#finish(burst, id, this.#u32[word + LEN32]!);
     return true;
   }
 
   /** IN_ORDER: take buffers of the batch at hand. @returns buffers taken, at least one */
-  private takeBatch(burst: UsedBurst, wanted: number): number {
-    const count = Math.min(wanted, this.batchLeft);
+  #takeBatch(burst: UsedBurst, wanted: number): number {
+    const count = Math.min(wanted, this.#batchLeft);
     for (let i = 0; i < count; i++) {
-      const id = this.ids[this.head & this.idMask]!;
+      const id = this.#ids[this.#head & this.#idMask]!;
       // Skipped buffers were used completely; the length is the last one's.
-      const length = --this.batchLeft === 0 ? this.batchLength : this.writable[id]!;
-      this.finish(burst, id, length);
+      const length = --this.#batchLeft === 0 ? this.#batchLength : this.#writable[id]!;
+      this.#finish(burst, id, length);
     }
     return count;
   }
 
-  private finish(burst: UsedBurst, id: number, length: number): void {
-    const writable = this.writable[id]!;
-    if (length <= writable) burst.push(id, length, GOOD);
-    else if (writable === 0) burst.push(id, 0, GOOD);
-    else {
-      burst.push(id, 0, TOO_LONG);
-      this.counters.tooLong++;
-    }
-    const slots = this.slots[id]!;
+  #finish(burst: UsedBurst, id: number, length: number): void {
+    this.report(burst, id, length, this.#writable[id]!);
+    const slots = this.#slots[id]!;
     this.release(id);
-    this.advance(slots);
+    this.#advance(slots);
   }
 
-  private release(id: number): void {
-    this.free += this.slots[id]!;
-    this.slots[id] = 0;
-    this.ids[(this.head + this.size) & this.idMask] = id;
-    this.head = (this.head + 1) & 0xffff;
+  protected override isOut(id: number): boolean {
+    return this.#slots[id] !== 0;
+  }
+
+  protected override release(id: number): void {
+    this.free += this.#slots[id]!;
+    this.#slots[id] = 0;
+    this.#ids[(this.#head + this.size) & this.#idMask] = id;
+    this.#head = (this.#head + 1) & 0xffff;
     this.outstanding--;
   }
 
-  private advance(slots: number): void {
-    this.used += slots;
-    if (this.used >= this.size) {
-      this.used -= this.size;
-      this.usedWrap ^= 1;
+  #advance(slots: number): void {
+    this.#used += slots;
+    if (this.#used >= this.size) {
+      this.#used -= this.size;
+      this.#usedWrap ^= 1;
     }
   }
 
   /** @returns slots from used on that hold used descriptors, at most `max`, up to the end of the ring */
-  private countUsed(max: number): number {
-    if (this.broken !== BROKEN.NONE || this.detached || this.outstanding === this.unpublished) return 0;
-    const flags = this.ring.desc + this.used * PVIRTQ_DESC.SIZE + PVIRTQ_DESC.flags;
+  #countUsed(max: number): number {
+    if (this.outstanding === this.#unpublished) return 0;
+    const flags = this.#ring.desc + this.#used * PVIRTQ_DESC.SIZE + PVIRTQ_DESC.flags;
     // No more than are outstanding: a slot that is free keeps the marks of its last use.
-    const most = Math.min(max, this.size - this.used, this.outstanding - this.unpublished);
-    return this.engine.countRun16(flags, PVIRTQ_DESC.SIZE, most, MARKS, this.usedWrap === 0 ? 0 : MARKS);
+    const most = Math.min(max, this.size - this.#used, this.outstanding - this.#unpublished);
+    return this.#engine.countRun16(flags, PVIRTQ_DESC.SIZE, most, MARKS, this.#usedWrap === 0 ? 0 : MARKS);
   }
 
   /** IN_ORDER: learn how many buffers the next used descriptor, if there is one, stands for (virtio 1.4 §2.8.9). */
-  private readBatch(): boolean {
-    if (this.countUsed(1) === 0) return false;
-    const word = this.desc32 + this.used * DESC_WORDS;
-    const id = this.u32[word + ID_AND_FLAGS32]! & 0xffff;
+  #readBatch(): boolean {
+    if (this.#countUsed(1) === 0) return false;
+    const word = this.#desc32 + this.#used * DESC_WORDS;
+    const id = this.#u32[word + ID_AND_FLAGS32]! & 0xffff;
     if (id >= this.size) return this.distrust(BROKEN.USED_ID_OUT_OF_RANGE);
-    const inRing = this.outstanding - this.unpublished;
+    const inRing = this.outstanding - this.#unpublished;
     for (let i = 0; i < inRing; i++) {
-      if (this.ids[(this.head + i) & this.idMask] !== id) continue;
-      this.batchLeft = i + 1;
-      this.batchLength = this.u32[word + LEN32]!;
+      if (this.#ids[(this.#head + i) & this.#idMask] !== id) continue;
+      this.#batchLeft = i + 1;
+      this.#batchLength = this.#u32[word + LEN32]!;
       return true;
     }
     return this.distrust(BROKEN.USED_ID_NOT_OUTSTANDING);
   }
 
   /** A buffer that was added but not published cannot have been used. */
-  private isPublished(id: number): boolean {
-    for (let i = 1; i <= this.unpublished; i++) {
-      if (this.ids[(this.tail - i) & this.idMask] === id) return false;
+  #isPublished(id: number): boolean {
+    for (let i = 1; i <= this.#unpublished; i++) {
+      if (this.#ids[(this.#tail - i) & this.#idMask] === id) return false;
     }
     return true;
-  }
-
-  private distrust(code: number): false {
-    this.broken = code;
-    this.counters.broken[code]!++;
-    return false;
   }
 }

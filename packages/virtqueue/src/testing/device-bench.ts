@@ -11,7 +11,7 @@ import type { QueueState } from '../queue-state.js';
 import { deviceTurn, PAYLOAD, type Turn } from './device-turn.js';
 import { type HandPacked, type HandSplit, handRing, type Layout } from './hand-ring.js';
 import { type RingPlace, WRITE } from './ring-bytes.js';
-import { watchTables } from './watched-tables.js';
+import { watchNewTables } from './watched-tables.js';
 
 /**
  * The guest of the device's tests. Rings and buffers lie in RAM; SEAM is where it goes on in another allocation of the
@@ -60,12 +60,13 @@ export class DeviceBench<R extends HandSplit | HandPacked = HandSplit | HandPack
   readonly burst: ChainBurst;
   queue: DeviceQueue;
   private tableProblems: string[] = [];
+  private readonly burstProblems: string[] = [];
 
   constructor(layout: R['layout'], options: BenchOptions = {}) {
     const { size = 8, features = [VIRTIO_F.INDIRECT_DESC], place = AT } = options;
     this.guest = new GuardedGuest([...REGIONS, ...(options.moreRam ?? [])], { patternedRam: true });
     this.ring = handRing(layout as Layout, this.guest, size, place) as R;
-    this.burst = new ChainBurst(options.burst ?? 16);
+    this.burst = watchNewTables(this.burstProblems, () => new ChainBurst(options.burst ?? 16));
     this.config = {
       space: options.wrapSpace?.(this.guest.space) ?? this.guest.space,
       size,
@@ -79,10 +80,9 @@ export class DeviceBench<R extends HandSplit | HandPacked = HandSplit | HandPack
 
   /** Open the queue, for the first time or after a reset of the ring. */
   open(state?: QueueState): DeviceQueue {
-    const queue = openDeviceQueue(this.config, state);
+    this.tableProblems = [];
+    const queue = watchNewTables(this.tableProblems, () => openDeviceQueue(this.config, state));
     if (isRefusal(queue)) throw new Error(queue.message);
-    const { u8, u16, u32, i32, view } = this.config.space.memory;
-    this.tableProblems = watchTables([queue, this.burst], [u8, u16, u32, i32, view]);
     this.queue = queue;
     return queue;
   }
@@ -90,7 +90,7 @@ export class DeviceBench<R extends HandSplit | HandPacked = HandSplit | HandPack
   /** One turn of the device; writes inside its private tables are checked. */
   turn(): Turn {
     const turn = deviceTurn(this.guest.memory, this.queue, this.burst);
-    expect(this.tableProblems).toEqual([]);
+    expect([...this.tableProblems, ...this.burstProblems]).toEqual([]);
     // No segments but those of its chains.
     expect(this.burst.segments.count).toBe(this.burst.count === 0 ? 0 : this.burst.end(this.burst.count - 1));
     return turn;

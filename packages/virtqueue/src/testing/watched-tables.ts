@@ -1,26 +1,29 @@
+/** Kinds of typed arrays that tables are made of. */
+const TABLES = ['Uint8Array', 'Uint16Array', 'Uint32Array', 'Float64Array'] as const;
+
 /**
  * Private tables under watch: a typed array drops a store beyond its end and cuts off what does not fit, both in
- * silence. Each array found in the owners' fields, and in the objects there, is replaced by a watched one.
- * @param guestViews views of guest memory, which stay as they are: `Atomics` take no others
- * @returns what went wrong, one line each; filled from now on
+ * silence. Each table that is made meanwhile is a watched one; views of memory that is there already stay as they are,
+ * `Atomics` take no others.
+ * @param problems filled with what goes wrong from now on, one line each
  */
-export function watchTables(owners: readonly object[], guestViews: readonly unknown[]): string[] {
-  const problems: string[] = [];
-  const seen = new Set<object>(guestViews.filter((view) => typeof view === 'object' && view !== null));
-  const visit = (owner: object): void => {
-    for (const [name, value] of Object.entries(owner)) {
-      if (typeof value !== 'object' || value === null || seen.has(value)) continue;
-      seen.add(value);
-      if (ArrayBuffer.isView(value)) Object.assign(owner, { [name]: watched(value, name, problems) });
-      else if (PRIVATE_OWNERS.has(name)) visit(value);
-    }
-  };
-  for (const owner of owners) visit(owner);
-  return problems;
+export function watchNewTables<T>(problems: string[], make: () => T): T {
+  const originals = TABLES.map((name) => globalThis[name]);
+  for (const name of TABLES) {
+    const construct = (target: new (size: number) => ArrayBufferView, args: [unknown]): object => {
+      const table: ArrayBufferView = Reflect.construct(target, args);
+      return typeof args[0] === 'number' ? watched(table, name, problems) : table;
+    };
+    Object.assign(globalThis, { [name]: new Proxy(globalThis[name], { construct } as ProxyHandler<never>) });
+  }
+  try {
+    return make();
+  } finally {
+    TABLES.forEach((name, i) => {
+      Object.assign(globalThis, { [name]: originals[i] });
+    });
+  }
 }
-
-/** Fields that hold further tables: a burst's segments, and a queue's chain with its table ranges. */
-const PRIVATE_OWNERS = new Set(['segments', 'chain', 'tableRanges', 'counters']);
 
 function watched(table: ArrayBufferView, name: string, problems: string[]): ArrayBufferView {
   return new Proxy(table, {
