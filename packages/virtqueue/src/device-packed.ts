@@ -27,11 +27,6 @@ const CHAIN_BYTES_MAX = 2 ** 32;
 const NOT_IN_FLIGHT = 0;
 const { READ: DMA_READ, WRITE: DMA_WRITE } = ACCESS;
 
-// Fields start as what they will be: V8 keeps one that starts as undefined as anything.
-const NO_U16 = new Uint16Array(0);
-const NO_U32 = new Uint32Array(0);
-const NO_U8 = new Uint8Array(0);
-
 /**
  * Device side of a packed virtqueue, virtio 1.4 §2.8. A buffer id is the driver's own: it is echoed, never an index.
  * A chain's token is a private number, because neither its id nor its place in the ring is unique while it is in flight.
@@ -40,66 +35,66 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
   readonly layout = 'packed';
   readonly size: number;
 
-  #ring: QueueLayout;
-  readonly #engine: CopyEngine;
-  #u16: Uint16Array = NO_U16;
-  #u32: Uint32Array = NO_U32;
+  private ring: QueueLayout;
+  private readonly engine: CopyEngine;
+  private readonly u16: Uint16Array;
+  private readonly u32: Uint32Array;
   // Element indexes into u16 and u32.
-  #desc32 = 0;
-  #desc16 = 0;
+  private desc32 = 0;
+  private desc16 = 0;
 
-  #events: DevicePackedEvents;
-  readonly #chain: DeviceChain;
+  private events: DevicePackedEvents;
+  private readonly chain: DeviceChain;
   /**
    * Two words per token: buffer id | ring slots << 16, and device-writable bytes + 1 of a chain in flight, 0 of none.
    * A token is the chain's first slot, unless a chain from an earlier lap that began there is still in flight.
    */
-  #chains: Uint32Array = NO_U32;
+  private readonly chains: Uint32Array;
   /** First slots of the chains whose token is another one. */
   /** Per token: 1 when the chain is to be given up. */
-  #givenUp: Uint8Array = NO_U8;
-  readonly #displaced = new Map<number, number>();
+  private readonly givenUp: Uint8Array;
+  private readonly displaced = new Map<number, number>();
   /** Slots of chains that the driver has not got back yet: in flight, or put and not published. */
-  #slotsOut = 0;
-  #slotsPut = 0;
+  private slotsOut = 0;
+  private slotsPut = 0;
   /** Next slot to look at, and the wrap counter there. */
-  #avail = 0;
-  #availWrap = 0;
+  private avail = 0;
+  private availWrap = 0;
   /** Slots from there on that are known to be available. */
-  #run = 0;
+  private run = 0;
   /** Next slot to write a used descriptor to. */
-  #used = 0;
-  #usedWrap = 0;
+  private used = 0;
+  private usedWrap = 0;
   /** Where used descriptors have been published up to. */
-  #published = 0;
-  #publishedWrap = 0;
+  private published = 0;
+  private publishedWrap = 0;
   /** Flags of the first used descriptor since the last publication: stored last, they make the whole batch visible. */
-  #firstFlags = 0;
+  private firstFlags = 0;
   // IN_ORDER: the used descriptor that may yet be absorbed by a later one (virtio 1.4 §2.8.9).
-  #batchId = -1;
-  #batchSlot = 0;
-  #batchWrap = 0;
-  #batchLength = 0;
-  #batchComplete = false;
+  private batchId = -1;
+  private batchSlot = 0;
+  private batchWrap = 0;
+  private batchLength = 0;
+  private batchComplete = false;
 
   constructor(ring: QueueLayout, state?: QueueState & { layout: 'packed' }) {
     super();
-    this.#ring = ring;
+    this.ring = ring;
     this.size = ring.size;
-    this.#engine = ring.memory.engine;
-    this.#u16 = ring.memory.u16;
-    this.#u32 = ring.memory.u32;
+    this.engine = ring.memory.engine;
+    this.u16 = ring.memory.u16;
+    this.u32 = ring.memory.u32;
     this.#locate(ring);
-    this.#events = new DevicePackedEvents(ring);
-    this.#chain = new DeviceChain(ring);
-    this.#chains = new Uint32Array(ring.size * CHAIN_WORDS);
-    this.#givenUp = new Uint8Array(ring.size);
-    this.#avail = state?.lastAvailIdx ?? 0;
-    this.#availWrap = state?.lastAvailWrapCounter ?? 1;
-    this.#used = state?.usedIdx ?? 0;
-    this.#usedWrap = state?.usedWrapCounter ?? 1;
-    this.#published = this.#used;
-    this.#publishedWrap = this.#usedWrap;
+    this.events = new DevicePackedEvents(ring);
+    this.chain = new DeviceChain(ring);
+    this.chains = new Uint32Array(ring.size * CHAIN_WORDS);
+    this.givenUp = new Uint8Array(ring.size);
+    this.avail = state?.lastAvailIdx ?? 0;
+    this.availWrap = state?.lastAvailWrapCounter ?? 1;
+    this.used = state?.usedIdx ?? 0;
+    this.usedWrap = state?.usedWrapCounter ?? 1;
+    this.published = this.used;
+    this.publishedWrap = this.usedWrap;
   }
 
   takeBurst(burst: ChainBurst, max: number): number {
@@ -107,8 +102,8 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
     const wanted = Math.min(max, burst.capacity - burst.count);
     let done = 0;
     while (done < wanted) {
-      if (this.#run < wanted - done) this.#lookAhead();
-      const run = Math.min(this.#run, wanted - done);
+      if (this.run < wanted - done) this.#lookAhead();
+      const run = Math.min(this.run, wanted - done);
       if (run === 0) break;
       // Each time: a chain of many segments takes the room that was meant for later ones.
       burst.segments.reserve(run);
@@ -124,23 +119,23 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
 
   putUsed(token: number, written: number): void {
     const word = token * CHAIN_WORDS;
-    const writable = (this.#chains[word + 1] ?? NOT_IN_FLIGHT) - 1;
+    const writable = (this.chains[word + 1] ?? NOT_IN_FLIGHT) - 1;
     if (writable < 0) throw new VirtioError('token', token, 'a chain in flight', 'virtio 1.4 §2.8.9');
-    const isGivenUp = this.#givenUp[token] === 1;
+    const isGivenUp = this.givenUp[token] === 1;
     const most = writable + 1 === MOST_BYTES ? CHAIN_BYTES_MAX : writable;
     if (!(written >= 0 && written <= most))
       throw new VirtioError('written', written, `0 to ${most} bytes`, 'virtio 1.4 §2.8.5');
-    const idAndSlots = this.#chains[word]!;
+    const idAndSlots = this.chains[word]!;
     const slots = idAndSlots >>> 16;
-    if (this.#ring.inOrder) {
-      if (token !== this.#used)
-        throw new VirtioError('token', token, `${this.#used}, the oldest one`, 'virtio 1.4 §2.8.9');
-      if (this.#batchId >= 0 && !this.#batchComplete) this.#writeBatch();
-      if (this.#batchId < 0) this.#beginBatch();
-      this.#batchId = idAndSlots & 0xffff;
-      this.#batchLength = written;
-      this.#batchComplete = written === writable && !isGivenUp;
-    } else this.#writeUsed(this.#used, this.#usedWrap, idAndSlots & 0xffff, written);
+    if (this.ring.inOrder) {
+      if (token !== this.used)
+        throw new VirtioError('token', token, `${this.used}, the oldest one`, 'virtio 1.4 §2.8.9');
+      if (this.batchId >= 0 && !this.batchComplete) this.#writeBatch();
+      if (this.batchId < 0) this.#beginBatch();
+      this.batchId = idAndSlots & 0xffff;
+      this.batchLength = written;
+      this.batchComplete = written === writable && !isGivenUp;
+    } else this.#writeUsed(this.used, this.usedWrap, idAndSlots & 0xffff, written);
     this.#forget(token);
     this.#advanceUsed(slots);
     this.inFlight--;
@@ -150,8 +145,8 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
   putUsedBurst(burst: ChainBurst, from: number, count: number): void {
     let done = 0;
     while (done < count) {
-      if (this.#ring.inOrder) done += this.#putComplete(burst, from + done, count - done);
-      else if (!this.halted() && this.#displaced.size === 0) done += this.#putPlain(burst, from + done, count - done);
+      if (this.ring.inOrder) done += this.#putComplete(burst, from + done, count - done);
+      else if (!this.halted() && this.displaced.size === 0) done += this.#putPlain(burst, from + done, count - done);
       if (done < count) this.putOne(burst, from + done++);
     }
   }
@@ -162,15 +157,15 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
    * @returns chains put
    */
   #putPlain(burst: ChainBurst, from: number, count: number): number {
-    if (this.#slotsPut === 0) return 0;
-    const u32 = this.#u32;
+    if (this.slotsPut === 0) return 0;
+    const u32 = this.u32;
     const { token, written } = burst;
-    const chains = this.#chains;
-    const desc32 = this.#desc32;
+    const chains = this.chains;
+    const desc32 = this.desc32;
     const { size } = this;
-    let used = this.#used;
-    let marks = this.#usedWrap === 0 ? 0 : MARKS;
-    let slotsPut = this.#slotsPut;
+    let used = this.used;
+    let marks = this.usedWrap === 0 ? 0 : MARKS;
+    let slotsPut = this.slotsPut;
     let i = from;
     for (const end = from + count; i < end; i++) {
       const chain = token[i]! * CHAIN_WORDS;
@@ -191,9 +186,9 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
       }
     }
     const done = i - from;
-    this.#used = used;
-    this.#usedWrap = marks === 0 ? 0 : 1;
-    this.#slotsPut = slotsPut;
+    this.used = used;
+    this.usedWrap = marks === 0 ? 0 : 1;
+    this.slotsPut = slotsPut;
     this.inFlight -= done;
     this.counters.used += done;
     return done;
@@ -205,12 +200,12 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
    * @returns chains put
    */
   #putComplete(burst: ChainBurst, from: number, count: number): number {
-    if (this.#batchId >= 0 && !this.#batchComplete) return 0;
+    if (this.batchId >= 0 && !this.batchComplete) return 0;
     const { token, written } = burst;
-    const chains = this.#chains;
-    const givenUp = this.#givenUp;
+    const chains = this.chains;
+    const givenUp = this.givenUp;
     const { size } = this;
-    let used = this.#used;
+    let used = this.used;
     let last = 0;
     let i = from;
     for (const end = from + count; i < end; i++) {
@@ -220,74 +215,74 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
       last = chains[chain * CHAIN_WORDS]!;
       chains[chain * CHAIN_WORDS + 1] = NOT_IN_FLIGHT;
       written[i] = 0;
-      this.#batchLength = length;
+      this.batchLength = length;
       used += last >>> 16;
       if (used >= size) used -= size;
     }
     const done = i - from;
     if (done === 0) return 0;
-    if (this.#batchId < 0) this.#beginBatch();
-    this.#batchId = last & 0xffff;
-    this.#batchComplete = true;
+    if (this.batchId < 0) this.#beginBatch();
+    this.batchId = last & 0xffff;
+    this.batchComplete = true;
     // As many slots as it takes to get there; all of them when it is a whole lap.
-    this.#advanceUsed((used - this.#used + size) % size || size);
+    this.#advanceUsed((used - this.used + size) % size || size);
     this.inFlight -= done;
     this.counters.used += done;
     return done;
   }
 
   publishUsed(): boolean {
-    if (this.#slotsPut === 0 || this.halted()) return false;
-    if (this.#batchId >= 0) this.#writeBatch();
+    if (this.slotsPut === 0 || this.halted()) return false;
+    if (this.batchId >= 0) this.#writeBatch();
     // The first descriptor's flags last: the driver polls them, and behind them finds the whole batch.
-    Atomics.store(this.#u16, this.#desc16 + this.#published * DESC_HALVES + FLAGS16, this.#firstFlags);
-    const notify = this.#events.wantsUsed(this.#published, this.#publishedWrap, this.#used, this.#usedWrap);
-    this.#published = this.#used;
-    this.#publishedWrap = this.#usedWrap;
-    this.#slotsOut -= this.#slotsPut;
-    this.#slotsPut = 0;
+    Atomics.store(this.u16, this.desc16 + this.published * DESC_HALVES + FLAGS16, this.firstFlags);
+    const notify = this.events.wantsUsed(this.published, this.publishedWrap, this.used, this.usedWrap);
+    this.published = this.used;
+    this.publishedWrap = this.usedWrap;
+    this.slotsOut -= this.slotsPut;
+    this.slotsPut = 0;
     if (notify) this.counters.notifications++;
     return notify;
   }
 
   #beginBatch(): void {
-    this.#batchSlot = this.#used;
-    this.#batchWrap = this.#usedWrap;
+    this.batchSlot = this.used;
+    this.batchWrap = this.usedWrap;
   }
 
   #advanceUsed(slots: number): void {
-    this.#slotsPut += slots;
-    this.#used += slots;
-    if (this.#used >= this.size) {
-      this.#used -= this.size;
-      this.#usedWrap ^= 1;
+    this.slotsPut += slots;
+    this.used += slots;
+    if (this.used >= this.size) {
+      this.used -= this.size;
+      this.usedWrap ^= 1;
     }
   }
 
   #isInFlight(token: number): boolean {
-    return (this.#chains[token * CHAIN_WORDS + 1] ?? NOT_IN_FLIGHT) !== NOT_IN_FLIGHT;
+    return (this.chains[token * CHAIN_WORDS + 1] ?? NOT_IN_FLIGHT) !== NOT_IN_FLIGHT;
   }
 
   #forget(token: number): void {
-    this.#chains[token * CHAIN_WORDS + 1] = NOT_IN_FLIGHT;
-    this.#givenUp[token] = 0;
-    this.#displaced.delete(token);
+    this.chains[token * CHAIN_WORDS + 1] = NOT_IN_FLIGHT;
+    this.givenUp[token] = 0;
+    this.displaced.delete(token);
   }
 
   untake(token: number): void {
-    const slots = (this.#chains[token * CHAIN_WORDS] ?? 0) >>> 16;
-    const first = this.#displaced.get(token) ?? token;
-    if (!this.#isInFlight(token) || (first + slots) % this.size !== this.#avail)
+    const slots = (this.chains[token * CHAIN_WORDS] ?? 0) >>> 16;
+    const first = this.displaced.get(token) ?? token;
+    if (!this.#isInFlight(token) || (first + slots) % this.size !== this.avail)
       throw new VirtioError('token', token, 'the chain taken last, still in flight', 'virtio 1.4 §2.8.21');
     this.#forget(token);
-    this.#slotsOut -= slots;
+    this.slotsOut -= slots;
     this.inFlight--;
     this.counters.taken--;
-    this.#run = 0;
-    this.#avail -= slots;
-    if (this.#avail < 0) {
-      this.#avail += this.size;
-      this.#availWrap ^= 1;
+    this.run = 0;
+    this.avail -= slots;
+    if (this.avail < 0) {
+      this.avail += this.size;
+      this.availWrap ^= 1;
     }
   }
 
@@ -296,41 +291,41 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
   }
 
   disableNotifications(): void {
-    if (!this.halted()) this.#events.disable();
+    if (!this.halted()) this.events.disable();
   }
 
   enableNotifications(): boolean {
     if (this.halted()) return false;
-    this.#events.enable(this.#avail, this.#availWrap);
+    this.events.enable(this.avail, this.availWrap);
     return this.#lookAhead() > 0;
   }
 
   refresh(): boolean {
     if (this.halted()) return false;
-    const ring = layOutQueue(this.#ring.config, 'device');
+    const ring = layOutQueue(this.ring.config, 'device');
     if (isRefusal(ring)) return this.stopRing(RING_FAULT.UNREACHABLE);
-    this.#ring = ring;
+    this.ring = ring;
     this.#locate(ring);
-    this.#events = new DevicePackedEvents(ring);
+    this.events = new DevicePackedEvents(ring);
     return true;
   }
 
   save(): QueueState {
     if (this.inFlight !== 0) throw new VirtioError('inFlight', this.inFlight, '0 before saving', 'virtio 1.4 §2.8');
-    if (this.#slotsPut !== 0)
-      throw new VirtioError('usedIdx', this.#used, 'put elements published before saving', 'virtio 1.4 §2.8.9');
+    if (this.slotsPut !== 0)
+      throw new VirtioError('usedIdx', this.used, 'put elements published before saving', 'virtio 1.4 §2.8.9');
     return {
       layout: 'packed',
-      lastAvailIdx: this.#avail,
-      lastAvailWrapCounter: this.#availWrap as 0 | 1,
-      usedIdx: this.#used,
-      usedWrapCounter: this.#usedWrap as 0 | 1,
+      lastAvailIdx: this.avail,
+      lastAvailWrapCounter: this.availWrap as 0 | 1,
+      usedIdx: this.used,
+      usedWrapCounter: this.usedWrap as 0 | 1,
     };
   }
 
   #locate(ring: QueueLayout): void {
-    this.#desc32 = ring.desc >>> 2;
-    this.#desc16 = ring.desc >>> 1;
+    this.desc32 = ring.desc >>> 2;
+    this.desc16 = ring.desc >>> 1;
   }
 
   /**
@@ -339,10 +334,10 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
    * @returns the count, 0 to LOOK_AHEAD
    */
   #lookAhead(): number {
-    const flags = this.#ring.desc + this.#avail * PVIRTQ_DESC.SIZE + PVIRTQ_DESC.flags;
-    const most = Math.min(LOOK_AHEAD, this.size - this.#avail);
-    this.#run = this.#engine.countRun16(flags, PVIRTQ_DESC.SIZE, most, MARKS, this.#availWrap === 0 ? USED : AVAIL);
-    return this.#run;
+    const flags = this.ring.desc + this.avail * PVIRTQ_DESC.SIZE + PVIRTQ_DESC.flags;
+    const most = Math.min(LOOK_AHEAD, this.size - this.avail);
+    this.run = this.engine.countRun16(flags, PVIRTQ_DESC.SIZE, most, MARKS, this.availWrap === 0 ? USED : AVAIL);
+    return this.run;
   }
 
   /**
@@ -352,16 +347,16 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
    * @returns chains taken
    */
   #takePlain(burst: ChainBurst, run: number): number {
-    const u32 = this.#u32;
+    const u32 = this.u32;
     const { token, first, firstWritable } = burst;
     const { offset: segmentOffset, length: segmentLength } = burst.segments;
-    const { space } = this.#ring;
-    const chains = this.#chains;
-    const start = this.#avail;
+    const { space } = this.ring;
+    const chains = this.chains;
+    const start = this.avail;
     // As long as this many are free, no slot can have been made available a second time.
-    const most = Math.min(run, this.size - this.#slotsOut);
+    const most = Math.min(run, this.size - this.slotsOut);
     let chain = start * CHAIN_WORDS;
-    let word = this.#desc32 + start * DESC_WORDS;
+    let word = this.desc32 + start * DESC_WORDS;
     let segment = burst.segments.count;
     const already = burst.count;
     let i = already;
@@ -396,23 +391,23 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
 
   /** Take any chain that is available, or find the ring broken. @returns whether one was taken */
   #takeOther(burst: ChainBurst): boolean {
-    if (this.#slotsOut === this.size) return this.stopRing(RING_FAULT.SLOTS_REUSED);
+    if (this.slotsOut === this.size) return this.stopRing(RING_FAULT.SLOTS_REUSED);
     // Fewer chains than slots are in flight: one of the tokens is free.
-    let token = this.#avail;
+    let token = this.avail;
     while (this.#isInFlight(token)) token = token + 1 === this.size ? 0 : token + 1;
     const slots = this.#walk(burst, token);
     if (slots === 0) return this.stopRing(RING_FAULT.ENDLESS_CHAIN);
-    if (this.#slotsOut + slots > this.size) {
+    if (this.slotsOut + slots > this.size) {
       burst.dropLast();
       return this.stopRing(RING_FAULT.SLOTS_REUSED);
     }
-    const { fault } = this.#chain;
+    const { fault } = this.chain;
     if (fault !== CHAIN_FAULT.NONE) {
       this.counters.chainFaults[fault]!++;
-      this.#givenUp[token] = 1;
+      this.givenUp[token] = 1;
     }
-    this.#chains[token * CHAIN_WORDS + 1] = Math.min(this.#chain.writable + 1, MOST_BYTES);
-    if (token !== this.#avail) this.#displaced.set(token, this.#avail);
+    this.chains[token * CHAIN_WORDS + 1] = Math.min(this.chain.writable + 1, MOST_BYTES);
+    if (token !== this.avail) this.displaced.set(token, this.avail);
     this.inFlight++;
     this.#advance(slots);
     return true;
@@ -420,13 +415,13 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
 
   /** Move on by slots that a chain, or several of them, had. */
   #advance(slots: number): void {
-    this.#slotsOut += slots;
-    this.#avail += slots;
-    this.#run = Math.max(this.#run - slots, 0);
-    if (this.#avail >= this.size) {
-      this.#avail -= this.size;
-      this.#availWrap ^= 1;
-      this.#run = 0;
+    this.slotsOut += slots;
+    this.avail += slots;
+    this.run = Math.max(this.run - slots, 0);
+    if (this.avail >= this.size) {
+      this.avail -= this.size;
+      this.availWrap ^= 1;
+      this.run = 0;
     }
   }
 
@@ -435,24 +430,24 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
    * @returns the ring slots that it has, or 0 when its end cannot be told
    */
   #walk(burst: ChainBurst, token: number): number {
-    const chain = this.#chain;
-    const u32 = this.#u32;
+    const chain = this.chain;
+    const u32 = this.u32;
     chain.begin(burst);
-    let slot = this.#avail;
+    let slot = this.avail;
     for (let slots = 1; slots <= this.size; slots++) {
-      const word = this.#desc32 + slot * DESC_WORDS;
+      const word = this.desc32 + slot * DESC_WORDS;
       const idAndFlags = u32[word + ID_AND_FLAGS32]!;
       const flags = idAndFlags >>> 16;
       // A chain that is given up is still followed to its end: the used descriptor skips all of its slots.
       if (chain.fault === CHAIN_FAULT.NONE) {
         const length = u32[word + LEN32]!;
         if ((flags & INDIRECT) === 0) chain.addElement(u32[word]!, u32[word + 1]!, length, (flags & WRITE) !== 0);
-        else if (!this.#ring.indirect) chain.fail(CHAIN_FAULT.INDIRECT_NOT_NEGOTIATED);
+        else if (!this.ring.indirect) chain.fail(CHAIN_FAULT.INDIRECT_NOT_NEGOTIATED);
         else if (slots > 1 || (flags & NEXT) !== 0) chain.fail(CHAIN_FAULT.INDIRECT_WITH_NEXT);
         else chain.addIndirect(u32[word]!, u32[word + 1]!, length, true);
       }
       if ((flags & NEXT) === 0) {
-        this.#chains[token * CHAIN_WORDS] = (idAndFlags & 0xffff) | (slots << 16);
+        this.chains[token * CHAIN_WORDS] = (idAndFlags & 0xffff) | (slots << 16);
         chain.finish(burst, token);
         return slots;
       }
@@ -463,18 +458,18 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
   }
 
   #writeBatch(): void {
-    this.#writeUsed(this.#batchSlot, this.#batchWrap, this.#batchId, this.#batchLength);
-    this.#batchId = -1;
+    this.#writeUsed(this.batchSlot, this.batchWrap, this.batchId, this.batchLength);
+    this.batchId = -1;
   }
 
   #writeUsed(slot: number, wrap: number, id: number, written: number): void {
     if (this.halted()) return;
     const flags = (wrap === 0 ? 0 : MARKS) | (written === 0 ? 0 : WRITE);
     // A buffer may have 2^32 bytes; its length may be reported as less, not as more than fits.
-    this.#u32[this.#desc32 + slot * DESC_WORDS + LEN32] = Math.min(written, 0xffff_ffff);
-    const half = this.#desc16 + slot * DESC_HALVES;
-    this.#u16[half + ID16] = id;
-    if (slot === this.#published && wrap === this.#publishedWrap) this.#firstFlags = flags;
-    else this.#u16[half + FLAGS16] = flags;
+    this.u32[this.desc32 + slot * DESC_WORDS + LEN32] = Math.min(written, 0xffff_ffff);
+    const half = this.desc16 + slot * DESC_HALVES;
+    this.u16[half + ID16] = id;
+    if (slot === this.published && wrap === this.publishedWrap) this.firstFlags = flags;
+    else this.u16[half + FLAGS16] = flags;
   }
 }

@@ -32,72 +32,67 @@ const { READ: DMA_READ, WRITE: DMA_WRITE } = ACCESS;
 /** Flags of which a descriptor that is a whole chain has none. */
 const NOT_ALONE = VIRTQ_DESC_F.NEXT | VIRTQ_DESC_F.INDIRECT;
 
-// Fields start as what they will be: V8 keeps one that starts as undefined as anything.
-const NO_U16 = new Uint16Array(0);
-const NO_U32 = new Uint32Array(0);
-const NO_U8 = new Uint8Array(0);
-
 /** Device side of a split virtqueue, virtio 1.4 §2.7. A chain's token is its head: an index into the table. */
 export class DeviceSplitQueue extends DeviceQueueBase implements DeviceQueue {
   readonly layout = 'split';
   readonly size: number;
 
-  #ring: QueueLayout;
-  #mask: number = 0;
-  #u16: Uint16Array = NO_U16;
-  #u32: Uint32Array = NO_U32;
+  private ring: QueueLayout;
+  private readonly mask: number;
+  private readonly u16: Uint16Array;
+  private readonly u32: Uint32Array;
   // Element indexes into u16 and u32.
-  #desc32 = 0;
-  #availFlags16 = 0;
-  #availIdx16 = 0;
-  #availRing16 = 0;
-  #usedEvent16 = 0;
-  #usedFlags16 = 0;
-  #usedIdx16 = 0;
-  #usedRing32 = 0;
-  #availEvent16 = 0;
+  private desc32 = 0;
+  private availFlags16 = 0;
+  private availIdx16 = 0;
+  private availRing16 = 0;
+  private usedEvent16 = 0;
+  private usedFlags16 = 0;
+  private usedIdx16 = 0;
+  private usedRing32 = 0;
+  private availEvent16 = 0;
 
-  readonly #chain: DeviceChain;
+  private readonly chain: DeviceChain;
   /** Per head: device-writable bytes + 1 of the chain in flight, or NOT_IN_FLIGHT. */
-  #writable: Uint32Array = NO_U32;
+  private readonly writable: Uint32Array;
   /** Per head: 1 when the chain is to be given up. */
-  #givenUp: Uint8Array = NO_U8;
+  private readonly givenUp: Uint8Array;
   /** Heads in the order they were taken, at lastAvail & mask. */
-  #taken: Uint16Array = NO_U16;
-  #lastAvail = 0;
+  private readonly taken: Uint16Array;
+  private lastAvail = 0;
   /** The driver's available index as last seen. */
-  #availSeen = 0;
+  private availSeen = 0;
   /** Where the next used element goes; runs ahead of the published index by what was put since. */
-  #used = 0;
-  #published = 0;
+  private used = 0;
+  private published = 0;
   // IN_ORDER: the used element that may yet be absorbed by a later one (virtio 1.4 §2.7.9).
-  #batchSlot = 0;
-  #batchHead = -1;
-  #batchLength = 0;
-  #batchComplete = false;
+  private batchSlot = 0;
+  private batchHead = -1;
+  private batchLength = 0;
+  private batchComplete = false;
 
   constructor(ring: QueueLayout, state?: QueueState & { layout: 'split' }) {
     super();
-    this.#ring = ring;
+    this.ring = ring;
     this.size = ring.size;
-    this.#mask = ring.size - 1;
-    this.#u16 = ring.memory.u16;
-    this.#u32 = ring.memory.u32;
+    this.mask = ring.size - 1;
+    this.u16 = ring.memory.u16;
+    this.u32 = ring.memory.u32;
     this.#locate(ring);
-    this.#chain = new DeviceChain(ring);
-    this.#writable = new Uint32Array(ring.size);
-    this.#givenUp = new Uint8Array(ring.size);
-    this.#taken = new Uint16Array(ring.size);
-    this.#lastAvail = state?.lastAvailIdx ?? 0;
-    this.#availSeen = this.#lastAvail;
-    this.#used = state?.usedIdx ?? 0;
-    this.#published = this.#used;
+    this.chain = new DeviceChain(ring);
+    this.writable = new Uint32Array(ring.size);
+    this.givenUp = new Uint8Array(ring.size);
+    this.taken = new Uint16Array(ring.size);
+    this.lastAvail = state?.lastAvailIdx ?? 0;
+    this.availSeen = this.lastAvail;
+    this.used = state?.usedIdx ?? 0;
+    this.published = this.used;
   }
 
   takeBurst(burst: ChainBurst, max: number): number {
     if (this.halted()) return 0;
     let wanted = Math.min(max, burst.capacity - burst.count);
-    let waiting = (this.#availSeen - this.#lastAvail) & 0xffff;
+    let waiting = (this.availSeen - this.lastAvail) & 0xffff;
     if (waiting < wanted) waiting = this.#lookForAvailable();
     if (waiting < wanted) wanted = waiting;
     let done = 0;
@@ -114,22 +109,22 @@ export class DeviceSplitQueue extends DeviceQueueBase implements DeviceQueue {
   }
 
   putUsed(token: number, written: number): void {
-    const writable = (this.#writable[token] ?? NOT_IN_FLIGHT) - 1;
+    const writable = (this.writable[token] ?? NOT_IN_FLIGHT) - 1;
     if (writable < 0) throw new VirtioError('token', token, 'a chain in flight', 'virtio 1.4 §2.7.8');
     const most = writable + 1 === MOST_BYTES ? CHAIN_BYTES_MAX : writable;
     if (!(written >= 0 && written <= most))
       throw new VirtioError('written', written, `0 to ${most} bytes`, 'virtio 1.4 §2.7.8');
-    if (this.#ring.inOrder) {
-      const next = this.#taken[this.#used & this.#mask]!;
+    if (this.ring.inOrder) {
+      const next = this.taken[this.used & this.mask]!;
       if (next !== token) throw new VirtioError('token', token, `${next}, the oldest one`, 'virtio 1.4 §2.7.9');
-      if (this.#batchHead >= 0 && !this.#batchComplete) this.#writeBatch();
-      if (this.#batchHead < 0) this.#batchSlot = this.#used;
-      this.#batchHead = token;
-      this.#batchLength = written;
-      this.#batchComplete = written === writable && this.#givenUp[token] === 0;
-    } else if (!this.halted()) this.#writeElement(this.#used, token, written);
+      if (this.batchHead >= 0 && !this.batchComplete) this.#writeBatch();
+      if (this.batchHead < 0) this.batchSlot = this.used;
+      this.batchHead = token;
+      this.batchLength = written;
+      this.batchComplete = written === writable && this.givenUp[token] === 0;
+    } else if (!this.halted()) this.#writeElement(this.used, token, written);
     this.#forget(token);
-    this.#used = (this.#used + 1) & 0xffff;
+    this.used = (this.used + 1) & 0xffff;
     this.counters.used++;
   }
 
@@ -138,19 +133,19 @@ export class DeviceSplitQueue extends DeviceQueueBase implements DeviceQueue {
       for (let i = from; i < from + count; i++) this.putOne(burst, i);
       return;
     }
-    if (this.#ring.inOrder) {
+    if (this.ring.inOrder) {
       for (let done = 0; done < count; ) {
         done += this.#putComplete(burst, from + done, count - done);
         if (done < count) this.putOne(burst, from + done++);
       }
       return;
     }
-    const u32 = this.#u32;
-    const inFlight = this.#writable;
+    const u32 = this.u32;
+    const inFlight = this.writable;
     const { token, written } = burst;
-    const mask = this.#mask;
-    const ring32 = this.#usedRing32;
-    let used = this.#used;
+    const mask = this.mask;
+    const ring32 = this.usedRing32;
+    let used = this.used;
     for (let i = from; i < from + count; i++) {
       const head = token[i]!;
       const length = written[i]!;
@@ -162,8 +157,8 @@ export class DeviceSplitQueue extends DeviceQueueBase implements DeviceQueue {
       if (length !== 0) written[i] = 0;
       used = (used + 1) & 0xffff;
     }
-    const done = (used - this.#used) & 0xffff;
-    this.#used = used;
+    const done = (used - this.used) & 0xffff;
+    this.used = used;
     this.inFlight -= done;
     this.counters.used += done;
     // The chain that is not as it should be: the slow way says what is wrong with it.
@@ -175,13 +170,13 @@ export class DeviceSplitQueue extends DeviceQueueBase implements DeviceQueue {
    * @returns chains put
    */
   #putComplete(burst: ChainBurst, from: number, count: number): number {
-    if (this.#batchHead >= 0 && !this.#batchComplete) return 0;
-    const inFlight = this.#writable;
-    const givenUp = this.#givenUp;
-    const order = this.#taken;
-    const mask = this.#mask;
+    if (this.batchHead >= 0 && !this.batchComplete) return 0;
+    const inFlight = this.writable;
+    const givenUp = this.givenUp;
+    const order = this.taken;
+    const mask = this.mask;
     const { token, written } = burst;
-    const start = this.#used;
+    const start = this.used;
     let used = start;
     let i = from;
     for (const end = from + count; i < end; i++) {
@@ -190,47 +185,47 @@ export class DeviceSplitQueue extends DeviceQueueBase implements DeviceQueue {
       if (order[used & mask] !== head || length + 1 !== inFlight[head] || givenUp[head] === 1) break;
       inFlight[head] = NOT_IN_FLIGHT;
       written[i] = 0;
-      this.#batchLength = length;
+      this.batchLength = length;
       used = (used + 1) & 0xffff;
     }
     const done = i - from;
     if (done === 0) return 0;
-    if (this.#batchHead < 0) this.#batchSlot = start;
-    this.#batchHead = token[i - 1]!;
-    this.#batchComplete = true;
-    this.#used = used;
+    if (this.batchHead < 0) this.batchSlot = start;
+    this.batchHead = token[i - 1]!;
+    this.batchComplete = true;
+    this.used = used;
     this.inFlight -= done;
     this.counters.used += done;
     return done;
   }
 
   #forget(head: number): void {
-    this.#writable[head] = NOT_IN_FLIGHT;
-    this.#givenUp[head] = 0;
+    this.writable[head] = NOT_IN_FLIGHT;
+    this.givenUp[head] = 0;
     this.inFlight--;
   }
 
   publishUsed(): boolean {
-    const before = this.#published;
-    const now = this.#used;
+    const before = this.published;
+    const now = this.used;
     if (now === before || this.halted()) return false;
-    if (this.#batchHead >= 0) this.#writeBatch();
-    this.#published = now;
+    if (this.batchHead >= 0) this.#writeBatch();
+    this.published = now;
     // The elements before idx, and idx before the event word is read: the driver does the reverse.
-    Atomics.store(this.#u16, this.#usedIdx16, now);
-    const notify = this.#ring.eventIdx
-      ? ((now - Atomics.load(this.#u16, this.#usedEvent16) - 1) & 0xffff) < ((now - before) & 0xffff)
-      : (Atomics.load(this.#u16, this.#availFlags16) & VIRTQ_AVAIL_F.NO_INTERRUPT) === 0;
+    Atomics.store(this.u16, this.usedIdx16, now);
+    const notify = this.ring.eventIdx
+      ? ((now - Atomics.load(this.u16, this.usedEvent16) - 1) & 0xffff) < ((now - before) & 0xffff)
+      : (Atomics.load(this.u16, this.availFlags16) & VIRTQ_AVAIL_F.NO_INTERRUPT) === 0;
     if (notify) this.counters.notifications++;
     return notify;
   }
 
   untake(token: number): void {
-    const previous = (this.#lastAvail - 1) & 0xffff;
-    if ((this.#writable[token] ?? NOT_IN_FLIGHT) === NOT_IN_FLIGHT || this.#taken[previous & this.#mask] !== token)
+    const previous = (this.lastAvail - 1) & 0xffff;
+    if ((this.writable[token] ?? NOT_IN_FLIGHT) === NOT_IN_FLIGHT || this.taken[previous & this.mask] !== token)
       throw new VirtioError('token', token, 'the chain taken last, still in flight', 'virtio 1.4 §2.7.13');
     this.#forget(token);
-    this.#lastAvail = previous;
+    this.lastAvail = previous;
     this.counters.taken--;
   }
 
@@ -240,54 +235,54 @@ export class DeviceSplitQueue extends DeviceQueueBase implements DeviceQueue {
 
   disableNotifications(): void {
     // With EVENT_IDX flags stay 0 (virtio 1.4 §2.7.10.2): an avail_event left behind asks for nothing.
-    if (!this.#ring.eventIdx && !this.halted()) Atomics.store(this.#u16, this.#usedFlags16, VIRTQ_USED_F.NO_NOTIFY);
+    if (!this.ring.eventIdx && !this.halted()) Atomics.store(this.u16, this.usedFlags16, VIRTQ_USED_F.NO_NOTIFY);
   }
 
   enableNotifications(): boolean {
     if (this.halted()) return false;
-    if (this.#ring.eventIdx) Atomics.store(this.#u16, this.#availEvent16, this.#lastAvail);
-    else Atomics.store(this.#u16, this.#usedFlags16, 0);
+    if (this.ring.eventIdx) Atomics.store(this.u16, this.availEvent16, this.lastAvail);
+    else Atomics.store(this.u16, this.usedFlags16, 0);
     return this.#lookForAvailable() > 0;
   }
 
   refresh(): boolean {
     if (this.halted()) return false;
-    const ring = layOutQueue(this.#ring.config, 'device');
+    const ring = layOutQueue(this.ring.config, 'device');
     if (isRefusal(ring)) return this.stopRing(RING_FAULT.UNREACHABLE);
-    this.#ring = ring;
+    this.ring = ring;
     this.#locate(ring);
     return true;
   }
 
   save(): QueueState {
     if (this.inFlight !== 0) throw new VirtioError('inFlight', this.inFlight, '0 before saving', 'virtio 1.4 §2.7');
-    if (this.#used !== this.#published)
-      throw new VirtioError('usedIdx', this.#used, 'put elements published before saving', 'virtio 1.4 §2.7.8');
-    return { layout: 'split', lastAvailIdx: this.#lastAvail, usedIdx: this.#used };
+    if (this.used !== this.published)
+      throw new VirtioError('usedIdx', this.used, 'put elements published before saving', 'virtio 1.4 §2.7.8');
+    return { layout: 'split', lastAvailIdx: this.lastAvail, usedIdx: this.used };
   }
 
   #locate(ring: QueueLayout): void {
-    this.#desc32 = ring.desc >>> 2;
-    this.#availFlags16 = (ring.driver + VIRTQ_AVAIL.flags) >>> 1;
-    this.#availIdx16 = (ring.driver + VIRTQ_AVAIL.idx) >>> 1;
-    this.#availRing16 = (ring.driver + VIRTQ_AVAIL.ring) >>> 1;
-    this.#usedEvent16 = (ring.driver + virtqUsedEventAt(ring.size)) >>> 1;
-    this.#usedFlags16 = (ring.device + VIRTQ_USED.flags) >>> 1;
-    this.#usedIdx16 = (ring.device + VIRTQ_USED.idx) >>> 1;
-    this.#usedRing32 = (ring.device + VIRTQ_USED.ring) >>> 2;
-    this.#availEvent16 = (ring.device + virtqAvailEventAt(ring.size)) >>> 1;
+    this.desc32 = ring.desc >>> 2;
+    this.availFlags16 = (ring.driver + VIRTQ_AVAIL.flags) >>> 1;
+    this.availIdx16 = (ring.driver + VIRTQ_AVAIL.idx) >>> 1;
+    this.availRing16 = (ring.driver + VIRTQ_AVAIL.ring) >>> 1;
+    this.usedEvent16 = (ring.driver + virtqUsedEventAt(ring.size)) >>> 1;
+    this.usedFlags16 = (ring.device + VIRTQ_USED.flags) >>> 1;
+    this.usedIdx16 = (ring.device + VIRTQ_USED.idx) >>> 1;
+    this.usedRing32 = (ring.device + VIRTQ_USED.ring) >>> 2;
+    this.availEvent16 = (ring.device + virtqAvailEventAt(ring.size)) >>> 1;
   }
 
   /** Read the available index. @returns chains waiting, 0 when the ring is halted or turns out to be broken */
   #lookForAvailable(): number {
     if (this.halted()) return 0;
-    const idx = Atomics.load(this.#u16, this.#availIdx16);
-    const waiting = (idx - this.#lastAvail) & 0xffff;
+    const idx = Atomics.load(this.u16, this.availIdx16);
+    const waiting = (idx - this.lastAvail) & 0xffff;
     if (waiting > this.size) {
       this.stopRing(RING_FAULT.AVAIL_INDEX);
       return 0;
     }
-    this.#availSeen = idx;
+    this.availSeen = idx;
     return waiting;
   }
 
@@ -297,19 +292,19 @@ export class DeviceSplitQueue extends DeviceQueueBase implements DeviceQueue {
    * @returns chains taken
    */
   #takePlain(burst: ChainBurst, max: number): number {
-    const u16 = this.#u16;
-    const u32 = this.#u32;
-    const inFlight = this.#writable;
+    const u16 = this.u16;
+    const u32 = this.u32;
+    const inFlight = this.writable;
     const { token, first, firstWritable } = burst;
     const { offset: segmentOffset, length: segmentLength } = burst.segments;
-    const space = this.#ring.space;
-    const mask = this.#mask;
-    const ring16 = this.#availRing16;
-    const desc32 = this.#desc32;
-    const order = this.#taken;
+    const space = this.ring.space;
+    const mask = this.mask;
+    const ring16 = this.availRing16;
+    const desc32 = this.desc32;
+    const order = this.taken;
     let segment = burst.segments.count;
     let i = burst.count;
-    let idx = this.#lastAvail;
+    let idx = this.lastAvail;
     let taken = 0;
     for (; taken < max; taken++) {
       const slot = idx & mask;
@@ -336,37 +331,37 @@ export class DeviceSplitQueue extends DeviceQueueBase implements DeviceQueue {
     }
     burst.segments.count = segment;
     burst.count = i;
-    this.#lastAvail = idx;
+    this.lastAvail = idx;
     return taken;
   }
 
   /** Take any chain, or find the ring broken. @returns whether one was taken */
   #takeOther(burst: ChainBurst): boolean {
-    const slot = this.#lastAvail & this.#mask;
-    const head = this.#u16[this.#availRing16 + slot]!;
+    const slot = this.lastAvail & this.mask;
+    const head = this.u16[this.availRing16 + slot]!;
     if (head >= this.size) return this.stopRing(RING_FAULT.HEAD_OUT_OF_RANGE);
-    if (this.#writable[head] !== NOT_IN_FLIGHT) return this.stopRing(RING_FAULT.HEAD_IN_FLIGHT);
-    this.#writable[head] = Math.min(this.#walk(burst, head) + 1, MOST_BYTES);
-    this.#taken[slot] = head;
-    this.#lastAvail = (this.#lastAvail + 1) & 0xffff;
+    if (this.writable[head] !== NOT_IN_FLIGHT) return this.stopRing(RING_FAULT.HEAD_IN_FLIGHT);
+    this.writable[head] = Math.min(this.#walk(burst, head) + 1, MOST_BYTES);
+    this.taken[slot] = head;
+    this.lastAvail = (this.lastAvail + 1) & 0xffff;
     return true;
   }
 
   /** Follow a chain descriptor by descriptor. @returns its device-writable bytes */
   #walk(burst: ChainBurst, head: number): number {
-    const chain = this.#chain;
-    const u32 = this.#u32;
+    const chain = this.chain;
+    const u32 = this.u32;
     chain.begin(burst);
     let index = head;
     for (;;) {
-      const word = this.#desc32 + index * DESC_WORDS;
+      const word = this.desc32 + index * DESC_WORDS;
       const lo = u32[word]!;
       const hi = u32[word + 1]!;
       const length = u32[word + 2]!;
       const flagsAndNext = u32[word + 3]!;
       if ((flagsAndNext & VIRTQ_DESC_F.INDIRECT) !== 0) {
         // Plain descriptors may come before an indirect one, nothing behind it (virtio 1.4 §2.7.5.3.2).
-        if (!this.#ring.indirect) chain.fail(CHAIN_FAULT.INDIRECT_NOT_NEGOTIATED);
+        if (!this.ring.indirect) chain.fail(CHAIN_FAULT.INDIRECT_NOT_NEGOTIATED);
         else if ((flagsAndNext & VIRTQ_DESC_F.NEXT) !== 0) chain.fail(CHAIN_FAULT.INDIRECT_WITH_NEXT);
         else chain.addIndirect(lo, hi, length, false);
         break;
@@ -382,20 +377,20 @@ export class DeviceSplitQueue extends DeviceQueueBase implements DeviceQueue {
     const fault = chain.finish(burst, head);
     if (fault !== CHAIN_FAULT.NONE) {
       this.counters.chainFaults[fault]!++;
-      this.#givenUp[head] = 1;
+      this.givenUp[head] = 1;
     }
     return chain.writable;
   }
 
   #writeBatch(): void {
-    if (!this.halted()) this.#writeElement(this.#batchSlot, this.#batchHead, this.#batchLength);
-    this.#batchHead = -1;
+    if (!this.halted()) this.#writeElement(this.batchSlot, this.batchHead, this.batchLength);
+    this.batchHead = -1;
   }
 
   #writeElement(idx: number, head: number, written: number): void {
-    const word = this.#usedRing32 + (idx & this.#mask) * ELEM_WORDS;
-    this.#u32[word] = head;
+    const word = this.usedRing32 + (idx & this.mask) * ELEM_WORDS;
+    this.u32[word] = head;
     // A chain may have 2^32 bytes; its length may be reported as less, not as more than fits.
-    this.#u32[word + ELEM_LEN] = Math.min(written, 0xffff_ffff);
+    this.u32[word + ELEM_LEN] = Math.min(written, 0xffff_ffff);
   }
 }

@@ -25,11 +25,6 @@ const { NEXT, WRITE, INDIRECT, AVAIL, USED: USED_FLAG } = VIRTQ_DESC_F;
 const { GOOD } = USED;
 const MARKS = AVAIL | USED_FLAG;
 
-// Fields start as what they will be: V8 keeps one that starts as undefined as anything.
-const NO_F64 = new Float64Array(0);
-const NO_U16 = new Uint16Array(0);
-const NO_U32 = new Uint32Array(0);
-
 /** Driver side of a packed virtqueue, virtio 1.4 §2.8. A buffer's id is a number below Queue Size that is not in use. */
 export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
   readonly layout = 'packed';
@@ -37,98 +32,90 @@ export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
   /** Ring slots that hold no descriptor of an outstanding buffer. */
   free: number;
 
-  readonly #ring: QueueLayout;
-  readonly #tables: DriverIndirect | undefined;
-  readonly #engine: CopyEngine;
-  #u16: Uint16Array = NO_U16;
-  #u32: Uint32Array = NO_U32;
+  private readonly ring: QueueLayout;
+  private readonly tables: DriverIndirect | undefined;
+  private readonly engine: CopyEngine;
+  private readonly u16: Uint16Array;
+  private readonly u32: Uint32Array;
   // Element indexes into u16 and u32.
-  #desc32 = 0;
-  #desc16 = 0;
+  private desc32 = 0;
+  private desc16 = 0;
 
-  readonly #events: DriverPackedEvents;
+  private readonly events: DriverPackedEvents;
   // Per id: ring slots of the outstanding buffer (0: not outstanding), its device-writable bytes.
-  #slots: Uint16Array = NO_U16;
-  #writable: Float64Array = NO_F64;
+  private readonly slots: Uint16Array;
+  private readonly writable: Float64Array;
   /**
    * A ring of all ids. From head on: those outstanding, oldest first (exact while the device uses buffers in order),
    * and from tail on the free ones.
    */
-  #ids: Uint16Array = NO_U16;
-  #idMask = 0;
-  #head = 0;
-  #tail = 0;
+  private readonly ids: Uint16Array;
+  private idMask = 0;
+  private head = 0;
+  private tail = 0;
   /** Buffers added and not published: the device cannot have used them. */
-  #unpublished = 0;
+  private unpublished = 0;
   /** Next slot to fill, and the wrap counter there. */
-  #avail = 0;
-  #availWrap = 1;
+  private avail = 0;
+  private availWrap = 1;
   /** Slot from which on nothing is published; the flags stored last, for that slot. */
-  #published = 0;
-  #publishedWrap = 1;
-  #firstFlags = 0;
+  private published = 0;
+  private publishedWrap = 1;
+  private firstFlags = 0;
   /** Next slot where a used descriptor is expected. */
-  #used = 0;
-  #usedWrap = 1;
+  private used = 0;
+  private usedWrap = 1;
   // IN_ORDER: buffers left of the batch that one used descriptor stands for, and the length it gives for the last.
-  #batchLeft = 0;
-  #batchLength = 0;
+  private batchLeft = 0;
+  private batchLength = 0;
 
   /** Zeroes the ring: it is the driver's to initialize (virtio 1.4 §2.8.13). */
   constructor(ring: QueueLayout, tables?: IndirectTables) {
     super();
     const { size, memory } = ring;
-    this.#ring = ring;
+    this.ring = ring;
     this.size = size;
     this.free = size;
-    this.#tables = tables !== undefined && ring.indirect ? new DriverIndirect(ring, tables) : undefined;
-    this.#engine = memory.engine;
-    this.#u16 = memory.u16;
-    this.#u32 = memory.u32;
-    this.#desc32 = ring.desc >>> 2;
-    this.#desc16 = ring.desc >>> 1;
-    this.#events = new DriverPackedEvents(ring);
-    this.#slots = new Uint16Array(size);
-    this.#writable = new Float64Array(size);
+    this.tables = tables !== undefined && ring.indirect ? new DriverIndirect(ring, tables) : undefined;
+    this.engine = memory.engine;
+    this.u16 = memory.u16;
+    this.u32 = memory.u32;
+    this.desc32 = ring.desc >>> 2;
+    this.desc16 = ring.desc >>> 1;
+    this.events = new DriverPackedEvents(ring);
+    this.slots = new Uint16Array(size);
+    this.writable = new Float64Array(size);
     let ids = 1;
     while (ids < size) ids *= 2;
-    this.#idMask = ids - 1;
-    this.#ids = new Uint16Array(ids);
-    for (let id = 0; id < size; id++) this.#ids[id] = id;
+    this.idMask = ids - 1;
+    this.ids = new Uint16Array(ids);
+    for (let id = 0; id < size; id++) this.ids[id] = id;
     memory.engine.fill(ring.desc, 0, pvirtqDescBytes(size));
     memory.engine.fill(ring.driver, 0, PVIRTQ_EVENT_SUPPRESS.SIZE);
     memory.engine.fill(ring.device, 0, PVIRTQ_EVENT_SUPPRESS.SIZE);
-  }
-
-  addReadable(address: number, length: number): number {
-    return this.#addOne(lowWord(address), highWord(address), length, 0);
-  }
-
-  addWritable(address: number, length: number): number {
-    return this.#addOne(lowWord(address), highWord(address), length, WRITE);
   }
 
   addBurst(buffers: BufferList, id: Uint16Array): number {
     if (this.broken !== BROKEN.NONE) return 0;
     const count = Math.min(buffers.count, this.free);
     let added = 0;
-    if (count > 0 && this.#unpublished === 0) {
+    if (count > 0 && this.unpublished === 0) {
       // The first descriptor since the last publication keeps its flags back.
       const flags = buffers.readable > 0 ? 0 : WRITE;
-      id[0] = this.#addOne(buffers.addressLo[0]!, buffers.addressHi[0]!, buffers.length[0]!, flags);
+      id[0] = this.addOne(buffers.addressLo[0]!, buffers.addressHi[0]!, buffers.length[0]!, flags);
       added = 1;
     }
-    const u32 = this.#u32;
+    const u32 = this.u32;
     const { addressLo, addressHi, length: lengths, readable } = buffers;
-    const ids = this.#ids;
-    const idMask = this.#idMask;
-    const slots = this.#slots;
-    const writable = this.#writable;
+    const ids = this.ids;
+    const idMask = this.idMask;
+    const slots = this.slots;
+    const writable = this.writable;
     const { size } = this;
-    const lastWord = this.#desc32 + size * DESC_WORDS;
-    let tail = this.#tail;
-    let word = this.#desc32 + this.#avail * DESC_WORDS;
-    let marks = this.#availWrap === 0 ? USED_FLAG : AVAIL;
+    const lastWord = this.desc32 + size * DESC_WORDS;
+    let tail = this.tail;
+    let word = this.desc32 + this.avail * DESC_WORDS;
+    let marks = this.availWrap === 0 ? USED_FLAG : AVAIL;
     for (let i = added; i < count; i++) {
       const buffer = ids[tail & idMask]!;
       const length = lengths[i]!;
@@ -143,15 +130,15 @@ export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
       tail = (tail + 1) & 0xffff;
       word += DESC_WORDS;
       if (word === lastWord) {
-        word = this.#desc32;
+        word = this.desc32;
         marks ^= MARKS;
       }
     }
     added = count - added;
-    this.#tail = tail;
-    this.#avail = (word - this.#desc32) / DESC_WORDS;
-    this.#availWrap = marks === AVAIL ? 1 : 0;
-    this.#unpublished += added;
+    this.tail = tail;
+    this.avail = (word - this.desc32) / DESC_WORDS;
+    this.availWrap = marks === AVAIL ? 1 : 0;
+    this.unpublished += added;
     this.free -= added;
     this.outstanding += added;
     this.counters.added += added;
@@ -159,14 +146,14 @@ export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
   }
 
   add(buffer: BufferList, direct?: number): number {
-    const tables = this.#tables;
+    const tables = this.tables;
     const chained = directElements(buffer, direct, this.size, tables);
     const inTable = chained < buffer.count;
     if (inTable && chained > 0)
       throw new VirtioError('direct', chained, `0 or ${buffer.count}: a list is of one kind`, 'virtio 1.4 §2.8.19');
     const needed = inTable ? 1 : chained;
     if (needed > this.free || this.broken !== BROKEN.NONE) return NO_ROOM;
-    const id = this.#ids[this.#tail & this.#idMask]!;
+    const id = this.ids[this.tail & this.idMask]!;
     if (inTable) {
       tables!.write(id, buffer, 0, false);
       const address = tables!.addressOf(id);
@@ -184,19 +171,19 @@ export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
   }
 
   publish(): boolean {
-    if (this.#unpublished === 0 || this.broken !== BROKEN.NONE) return false;
-    this.#unpublished = 0;
+    if (this.unpublished === 0 || this.broken !== BROKEN.NONE) return false;
+    this.unpublished = 0;
     // The first descriptor's flags last: the device polls them, and behind them finds the whole batch.
-    Atomics.store(this.#u16, this.#desc16 + this.#published * DESC_HALVES + FLAGS16, this.#firstFlags);
-    const notify = this.#events.wantsAvailable(this.#published, this.#publishedWrap, this.#avail);
-    this.#published = this.#avail;
-    this.#publishedWrap = this.#availWrap;
+    Atomics.store(this.u16, this.desc16 + this.published * DESC_HALVES + FLAGS16, this.firstFlags);
+    const notify = this.events.wantsAvailable(this.published, this.publishedWrap, this.avail);
+    this.published = this.avail;
+    this.publishedWrap = this.availWrap;
     if (notify) this.counters.notifications++;
     return notify;
   }
 
   notificationData(vqIndex: number): number {
-    return packedNotificationData(vqIndex, this.#published, this.#publishedWrap);
+    return packedNotificationData(vqIndex, this.published, this.publishedWrap);
   }
 
   takeUsed(burst: UsedBurst, max: number): number {
@@ -204,8 +191,8 @@ export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
     const wanted = Math.min(max, burst.capacity - burst.count);
     let done = 0;
     while (done < wanted) {
-      if (this.#ring.inOrder) {
-        if (this.#batchLeft === 0 && !this.#readBatch()) break;
+      if (this.ring.inOrder) {
+        if (this.batchLeft === 0 && !this.#readBatch()) break;
         done += this.#takeBatch(burst, wanted - done);
         continue;
       }
@@ -222,63 +209,63 @@ export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
   }
 
   hasUsed(): boolean {
-    return !this.deaf() && (this.#batchLeft > 0 || this.#countUsed(1) > 0);
+    return !this.deaf() && (this.batchLeft > 0 || this.#countUsed(1) > 0);
   }
 
   disableNotifications(): void {
-    this.#events.disable();
+    this.events.disable();
   }
 
   enableNotifications(after = 0): boolean {
-    if (!this.#ring.eventIdx) {
-      this.#events.enable();
+    if (!this.ring.eventIdx) {
+      this.events.enable();
       return this.hasUsed();
     }
     // Buffers may be lists of several slots, used in any order: the slot that far ahead is used no earlier.
-    const inRing = this.#published - this.#used + (this.#publishedWrap === this.#usedWrap ? 0 : this.size);
+    const inRing = this.published - this.used + (this.publishedWrap === this.usedWrap ? 0 : this.size);
     const skip = Math.min(after, Math.max(inRing - 1, 0));
-    let slot = this.#used + skip;
-    let wrap = this.#usedWrap;
+    let slot = this.used + skip;
+    let wrap = this.usedWrap;
     if (slot >= this.size) {
       slot -= this.size;
       wrap ^= 1;
     }
-    this.#events.enableAt(slot, wrap);
+    this.events.enableAt(slot, wrap);
     // Not whether that slot is used: the device may have gone past it already, inside a list or a batch.
     return this.hasUsed();
   }
 
-  #addOne(lo: number, hi: number, length: number, flags: number): number {
+  protected override addOne(lo: number, hi: number, length: number, flags: number): number {
     if (this.free === 0 || this.broken !== BROKEN.NONE) return NO_ROOM;
-    const id = this.#ids[this.#tail & this.#idMask]!;
+    const id = this.ids[this.tail & this.idMask]!;
     this.#fillSlot(lo, hi, length, id, flags);
     this.#enqueue(id, 1, flags === 0 ? 0 : length);
     return id;
   }
 
   #fillSlot(lo: number, hi: number, length: number, id: number, flags: number): void {
-    const u32 = this.#u32;
-    const slot = this.#avail;
-    const word = this.#desc32 + slot * DESC_WORDS;
-    const marked = flags | (this.#availWrap === 0 ? USED_FLAG : AVAIL);
+    const u32 = this.u32;
+    const slot = this.avail;
+    const word = this.desc32 + slot * DESC_WORDS;
+    const marked = flags | (this.availWrap === 0 ? USED_FLAG : AVAIL);
     u32[word] = lo;
     u32[word + 1] = hi;
     u32[word + LEN32] = length;
-    if (slot === this.#published && this.#availWrap === this.#publishedWrap) {
-      this.#u16[this.#desc16 + slot * DESC_HALVES + ID16] = id;
-      this.#firstFlags = marked;
+    if (slot === this.published && this.availWrap === this.publishedWrap) {
+      this.u16[this.desc16 + slot * DESC_HALVES + ID16] = id;
+      this.firstFlags = marked;
     } else u32[word + ID_AND_FLAGS32] = id | (marked << 16);
     if (slot + 1 === this.size) {
-      this.#avail = 0;
-      this.#availWrap ^= 1;
-    } else this.#avail = slot + 1;
+      this.avail = 0;
+      this.availWrap ^= 1;
+    } else this.avail = slot + 1;
   }
 
   #enqueue(id: number, slots: number, writable: number): void {
-    this.#slots[id] = slots;
-    this.#writable[id] = writable;
-    this.#tail = (this.#tail + 1) & 0xffff;
-    this.#unpublished++;
+    this.slots[id] = slots;
+    this.writable[id] = writable;
+    this.tail = (this.tail + 1) & 0xffff;
+    this.unpublished++;
     this.free -= slots;
     this.outstanding++;
     this.counters.added++;
@@ -291,16 +278,16 @@ export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
    * @returns buffers taken
    */
   #takePlain(burst: UsedBurst, run: number): number {
-    if (this.#unpublished !== 0) return 0;
-    const u32 = this.#u32;
+    if (this.unpublished !== 0) return 0;
+    const u32 = this.u32;
     const { id: usedIds, written, outcome } = burst;
-    const ids = this.#ids;
-    const idMask = this.#idMask;
-    const slots = this.#slots;
-    const writable = this.#writable;
+    const ids = this.ids;
+    const idMask = this.idMask;
+    const slots = this.slots;
+    const writable = this.writable;
     const { size } = this;
-    let head = this.#head;
-    let word = this.#desc32 + this.#used * DESC_WORDS;
+    let head = this.head;
+    let word = this.desc32 + this.used * DESC_WORDS;
     let i = burst.count;
     for (const end = i + run; i < end; i++) {
       const id = u32[word + ID_AND_FLAGS32]! & 0xffff;
@@ -318,7 +305,7 @@ export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
     }
     const done = i - burst.count;
     burst.count = i;
-    this.#head = head;
+    this.head = head;
     this.free += done;
     this.outstanding -= done;
     this.#advance(done);
@@ -327,73 +314,73 @@ export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
 
   /** Take whatever the next used descriptor names, or find the device out. @returns whether a buffer was taken */
   #takeOther(burst: UsedBurst): boolean {
-    const word = this.#desc32 + this.#used * DESC_WORDS;
-    const id = this.#u32[word + ID_AND_FLAGS32]! & 0xffff;
+    const word = this.desc32 + this.used * DESC_WORDS;
+    const id = this.u32[word + ID_AND_FLAGS32]! & 0xffff;
     if (id >= this.size) return this.distrust(BROKEN.USED_ID_OUT_OF_RANGE);
-    if (this.#slots[id] === 0 || !this.#isPublished(id)) return this.distrust(BROKEN.USED_ID_NOT_OUTSTANDING);
-    this.#finish(burst, id, this.#u32[word + LEN32]!);
+    if (this.slots[id] === 0 || !this.#isPublished(id)) return this.distrust(BROKEN.USED_ID_NOT_OUTSTANDING);
+    this.#finish(burst, id, this.u32[word + LEN32]!);
     return true;
   }
 
   /** IN_ORDER: take buffers of the batch at hand. @returns buffers taken, at least one */
   #takeBatch(burst: UsedBurst, wanted: number): number {
-    const count = Math.min(wanted, this.#batchLeft);
+    const count = Math.min(wanted, this.batchLeft);
     for (let i = 0; i < count; i++) {
-      const id = this.#ids[this.#head & this.#idMask]!;
+      const id = this.ids[this.head & this.idMask]!;
       // Skipped buffers were used completely; the length is the last one's.
-      const length = --this.#batchLeft === 0 ? this.#batchLength : this.#writable[id]!;
+      const length = --this.batchLeft === 0 ? this.batchLength : this.writable[id]!;
       this.#finish(burst, id, length);
     }
     return count;
   }
 
   #finish(burst: UsedBurst, id: number, length: number): void {
-    this.report(burst, id, length, this.#writable[id]!);
-    const slots = this.#slots[id]!;
+    this.report(burst, id, length, this.writable[id]!);
+    const slots = this.slots[id]!;
     this.release(id);
     this.#advance(slots);
   }
 
   protected override isOut(id: number): boolean {
-    return this.#slots[id] !== 0;
+    return this.slots[id] !== 0;
   }
 
   protected override release(id: number): void {
-    this.free += this.#slots[id]!;
-    this.#slots[id] = 0;
-    this.#ids[(this.#head + this.size) & this.#idMask] = id;
-    this.#head = (this.#head + 1) & 0xffff;
+    this.free += this.slots[id]!;
+    this.slots[id] = 0;
+    this.ids[(this.head + this.size) & this.idMask] = id;
+    this.head = (this.head + 1) & 0xffff;
     this.outstanding--;
   }
 
   #advance(slots: number): void {
-    this.#used += slots;
-    if (this.#used >= this.size) {
-      this.#used -= this.size;
-      this.#usedWrap ^= 1;
+    this.used += slots;
+    if (this.used >= this.size) {
+      this.used -= this.size;
+      this.usedWrap ^= 1;
     }
   }
 
   /** @returns slots from used on that hold used descriptors, at most `max`, up to the end of the ring */
   #countUsed(max: number): number {
-    if (this.outstanding === this.#unpublished) return 0;
-    const flags = this.#ring.desc + this.#used * PVIRTQ_DESC.SIZE + PVIRTQ_DESC.flags;
+    if (this.outstanding === this.unpublished) return 0;
+    const flags = this.ring.desc + this.used * PVIRTQ_DESC.SIZE + PVIRTQ_DESC.flags;
     // No more than are outstanding: a slot that is free keeps the marks of its last use.
-    const most = Math.min(max, this.size - this.#used, this.outstanding - this.#unpublished);
-    return this.#engine.countRun16(flags, PVIRTQ_DESC.SIZE, most, MARKS, this.#usedWrap === 0 ? 0 : MARKS);
+    const most = Math.min(max, this.size - this.used, this.outstanding - this.unpublished);
+    return this.engine.countRun16(flags, PVIRTQ_DESC.SIZE, most, MARKS, this.usedWrap === 0 ? 0 : MARKS);
   }
 
   /** IN_ORDER: learn how many buffers the next used descriptor, if there is one, stands for (virtio 1.4 §2.8.9). */
   #readBatch(): boolean {
     if (this.#countUsed(1) === 0) return false;
-    const word = this.#desc32 + this.#used * DESC_WORDS;
-    const id = this.#u32[word + ID_AND_FLAGS32]! & 0xffff;
+    const word = this.desc32 + this.used * DESC_WORDS;
+    const id = this.u32[word + ID_AND_FLAGS32]! & 0xffff;
     if (id >= this.size) return this.distrust(BROKEN.USED_ID_OUT_OF_RANGE);
-    const inRing = this.outstanding - this.#unpublished;
+    const inRing = this.outstanding - this.unpublished;
     for (let i = 0; i < inRing; i++) {
-      if (this.#ids[(this.#head + i) & this.#idMask] !== id) continue;
-      this.#batchLeft = i + 1;
-      this.#batchLength = this.#u32[word + LEN32]!;
+      if (this.ids[(this.head + i) & this.idMask] !== id) continue;
+      this.batchLeft = i + 1;
+      this.batchLength = this.u32[word + LEN32]!;
       return true;
     }
     return this.distrust(BROKEN.USED_ID_NOT_OUTSTANDING);
@@ -401,8 +388,8 @@ export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
 
   /** A buffer that was added but not published cannot have been used. */
   #isPublished(id: number): boolean {
-    for (let i = 1; i <= this.#unpublished; i++) {
-      if (this.#ids[(this.#tail - i) & this.#idMask] === id) return false;
+    for (let i = 1; i <= this.unpublished; i++) {
+      if (this.ids[(this.tail - i) & this.idMask] === id) return false;
     }
     return true;
   }

@@ -1,3 +1,5 @@
+import { VIRTQ_DESC_F } from '@ringwire/virtio-spec';
+import { highWord, lowWord } from './buffer-list.js';
 import { BROKEN, type DriverCounters, newDriverCounters } from './driver-queue.js';
 import { USED, type UsedBurst } from './used-burst.js';
 
@@ -13,6 +15,17 @@ export abstract class DriverQueueBase {
   protected abstract isOut(id: number): boolean;
   /** Take a buffer's id and descriptors back. */
   protected abstract release(id: number): void;
+
+  /** Put a buffer of one element into the ring. @param flags of its descriptor: WRITE or none @returns its id, or NO_ROOM */
+  protected abstract addOne(lo: number, hi: number, length: number, flags: number): number;
+
+  addReadable(address: number, length: number): number {
+    return this.addOne(lowWord(address), highWord(address), length, 0);
+  }
+
+  addWritable(address: number, length: number): number {
+    return this.addOne(lowWord(address), highWord(address), length, VIRTQ_DESC_F.WRITE);
+  }
 
   detachUnused(burst: UsedBurst): number {
     const before = burst.count;

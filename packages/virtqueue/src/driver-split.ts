@@ -26,107 +26,94 @@ const { NEXT, WRITE, INDIRECT } = VIRTQ_DESC_F;
 const { GOOD } = USED;
 const NOT_OUTSTANDING = -1;
 
-// Fields start as what they will be: V8 keeps one that starts as undefined as anything.
-const NO_F64 = new Float64Array(0);
-const NO_U16 = new Uint16Array(0);
-const NO_U32 = new Uint32Array(0);
-
 /** Driver side of a split virtqueue, virtio 1.4 §2.7. A buffer's id is its first descriptor. */
 export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
   readonly layout = 'split';
   readonly size: number;
   free: number;
 
-  readonly #ring: QueueLayout;
-  readonly #tables: DriverIndirect | undefined;
-  #mask: number = 0;
-  #u16: Uint16Array = NO_U16;
-  #u32: Uint32Array = NO_U32;
+  private readonly ring: QueueLayout;
+  private readonly tables: DriverIndirect | undefined;
+  private readonly mask: number;
+  private readonly u16: Uint16Array;
+  private readonly u32: Uint32Array;
   // Element indexes into u16 and u32.
-  #desc32 = 0;
-  #availFlags16 = 0;
-  #availIdx16 = 0;
-  #availRing16 = 0;
-  #usedEvent16 = 0;
-  #usedFlags16 = 0;
-  #usedIdx16 = 0;
-  #usedRing32 = 0;
-  #availEvent16 = 0;
+  private desc32 = 0;
+  private availFlags16 = 0;
+  private availIdx16 = 0;
+  private availRing16 = 0;
+  private usedEvent16 = 0;
+  private usedFlags16 = 0;
+  private usedIdx16 = 0;
+  private usedRing32 = 0;
+  private availEvent16 = 0;
 
   /**
    * Free descriptors, linked from element size on; a buffer's own stay linked as they were taken. Freed ones go to the
    * end of the list, so that with a device that uses buffers in order the list is the ring's order.
    */
-  #next: Uint16Array = NO_U16;
-  #freeTail = 0;
+  private readonly next: Uint16Array;
+  private freeTail = 0;
   /** Per id: device-writable bytes of the outstanding buffer, or NOT_OUTSTANDING. */
-  #writable: Float64Array = NO_F64;
+  private readonly writable: Float64Array;
   // Per id: descriptors and the last of them; 1 and the id itself unless the buffer has several.
-  #descriptors: Uint16Array = NO_U16;
-  #last: Uint16Array = NO_U16;
+  private readonly descriptors: Uint16Array;
+  private readonly last: Uint16Array;
   /** Ids in the order they were added, at index & mask. */
-  #order: Uint16Array = NO_U16;
-  #avail = 0;
-  #published = 0;
-  #used = 0;
-  #usedSeen = 0;
+  private readonly order: Uint16Array;
+  private avail = 0;
+  private published = 0;
+  private used = 0;
+  private usedSeen = 0;
   // IN_ORDER: buffers left of the batch that one used element stands for, and the length it gives for the last.
-  #batchLeft = 0;
-  #batchLength = 0;
+  private batchLeft = 0;
+  private batchLength = 0;
 
   /** Zeroes the ring: it is the driver's to initialize (virtio 1.4 §2.7.10.1). */
   constructor(ring: QueueLayout, tables?: IndirectTables) {
     super();
     const { size, memory } = ring;
-    this.#ring = ring;
+    this.ring = ring;
     this.size = size;
     this.free = size;
-    this.#mask = size - 1;
-    this.#tables = tables !== undefined && ring.indirect ? new DriverIndirect(ring, tables) : undefined;
-    this.#u16 = memory.u16;
-    this.#u32 = memory.u32;
-    this.#desc32 = ring.desc >>> 2;
-    this.#availFlags16 = (ring.driver + VIRTQ_AVAIL.flags) >>> 1;
-    this.#availIdx16 = (ring.driver + VIRTQ_AVAIL.idx) >>> 1;
-    this.#availRing16 = (ring.driver + VIRTQ_AVAIL.ring) >>> 1;
-    this.#usedEvent16 = (ring.driver + virtqUsedEventAt(size)) >>> 1;
-    this.#usedFlags16 = (ring.device + VIRTQ_USED.flags) >>> 1;
-    this.#usedIdx16 = (ring.device + VIRTQ_USED.idx) >>> 1;
-    this.#usedRing32 = (ring.device + VIRTQ_USED.ring) >>> 2;
-    this.#availEvent16 = (ring.device + virtqAvailEventAt(size)) >>> 1;
-    this.#next = Uint16Array.from({ length: size + 1 }, (_, i) => i + 1);
-    this.#next[size] = 0;
-    this.#freeTail = size - 1;
-    this.#writable = new Float64Array(size).fill(NOT_OUTSTANDING);
-    this.#descriptors = new Uint16Array(size).fill(1);
-    this.#last = Uint16Array.from({ length: size }, (_, i) => i);
-    this.#order = new Uint16Array(size);
+    this.mask = size - 1;
+    this.tables = tables !== undefined && ring.indirect ? new DriverIndirect(ring, tables) : undefined;
+    this.u16 = memory.u16;
+    this.u32 = memory.u32;
+    this.desc32 = ring.desc >>> 2;
+    this.availFlags16 = (ring.driver + VIRTQ_AVAIL.flags) >>> 1;
+    this.availIdx16 = (ring.driver + VIRTQ_AVAIL.idx) >>> 1;
+    this.availRing16 = (ring.driver + VIRTQ_AVAIL.ring) >>> 1;
+    this.usedEvent16 = (ring.driver + virtqUsedEventAt(size)) >>> 1;
+    this.usedFlags16 = (ring.device + VIRTQ_USED.flags) >>> 1;
+    this.usedIdx16 = (ring.device + VIRTQ_USED.idx) >>> 1;
+    this.usedRing32 = (ring.device + VIRTQ_USED.ring) >>> 2;
+    this.availEvent16 = (ring.device + virtqAvailEventAt(size)) >>> 1;
+    this.next = Uint16Array.from({ length: size + 1 }, (_, i) => i + 1);
+    this.next[size] = 0;
+    this.freeTail = size - 1;
+    this.writable = new Float64Array(size).fill(NOT_OUTSTANDING);
+    this.descriptors = new Uint16Array(size).fill(1);
+    this.last = Uint16Array.from({ length: size }, (_, i) => i);
+    this.order = new Uint16Array(size);
     memory.engine.fill(ring.desc, 0, virtqDescBytes(size));
     memory.engine.fill(ring.driver, 0, virtqAvailBytes(size));
     memory.engine.fill(ring.device, 0, virtqUsedBytes(size));
   }
 
-  addReadable(address: number, length: number): number {
-    return this.#addOne(address, length, 0, 0);
-  }
-
-  addWritable(address: number, length: number): number {
-    return this.#addOne(address, length, WRITE, length);
-  }
-
   addBurst(buffers: BufferList, id: Uint16Array): number {
     if (this.broken !== BROKEN.NONE) return 0;
-    const u16 = this.#u16;
-    const u32 = this.#u32;
-    const next = this.#next;
-    const writable = this.#writable;
-    const order = this.#order;
-    const mask = this.#mask;
-    const desc32 = this.#desc32;
-    const ring16 = this.#availRing16;
+    const u16 = this.u16;
+    const u32 = this.u32;
+    const next = this.next;
+    const writable = this.writable;
+    const order = this.order;
+    const mask = this.mask;
+    const desc32 = this.desc32;
+    const ring16 = this.availRing16;
     const { addressLo, addressHi, length: lengths, readable } = buffers;
     const count = Math.min(buffers.count, this.free);
-    let avail = this.#avail;
+    let avail = this.avail;
     let index = next[this.size]!;
     for (let i = 0; i < count; i++) {
       const length = lengths[i]!;
@@ -144,7 +131,7 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
       avail = (avail + 1) & 0xffff;
       index = next[index]!;
     }
-    this.#avail = avail;
+    this.avail = avail;
     this.#setFreeHead(index, count);
     this.outstanding += count;
     this.counters.added += count;
@@ -152,19 +139,19 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
   }
 
   add(buffer: BufferList, direct?: number): number {
-    const tables = this.#tables;
+    const tables = this.tables;
     const chained = directElements(buffer, direct, this.size, tables);
     const inTable = chained < buffer.count;
     const needed = inTable ? chained + 1 : chained;
     if (needed > this.free || this.broken !== BROKEN.NONE) return NO_ROOM;
-    const id = this.#next[this.size]!;
+    const id = this.next[this.size]!;
     let descriptor = id;
     for (let i = 0; i < chained; i++) {
-      const next = this.#next[descriptor]!;
+      const next = this.next[descriptor]!;
       const flags = i < buffer.readable ? 0 : WRITE;
       const link = i + 1 < needed ? NEXT | (next << 16) : 0;
       this.#writeDescriptor(descriptor, buffer.addressLo[i]!, buffer.addressHi[i]!, buffer.length[i]!, flags | link);
-      this.#last[id] = descriptor;
+      this.last[id] = descriptor;
       descriptor = next;
     }
     if (inTable) {
@@ -172,44 +159,44 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
       const address = tables!.addressOf(id);
       const bytes = (buffer.count - chained) * VIRTQ_DESC.SIZE;
       this.#writeDescriptor(descriptor, lowWord(address), highWord(address), bytes, INDIRECT);
-      this.#last[id] = descriptor;
-      descriptor = this.#next[descriptor]!;
+      this.last[id] = descriptor;
+      descriptor = this.next[descriptor]!;
     }
-    this.#descriptors[id] = needed;
+    this.descriptors[id] = needed;
     this.#setFreeHead(descriptor, needed);
     this.#enqueue(id, writableBytes(buffer));
     return id;
   }
 
   publish(): boolean {
-    const before = this.#published;
-    const now = this.#avail;
+    const before = this.published;
+    const now = this.avail;
     if (now === before || this.broken !== BROKEN.NONE) return false;
-    this.#published = now;
+    this.published = now;
     // Descriptors and ring entries before idx, and idx before the suppression word is read: the device does the reverse.
-    Atomics.store(this.#u16, this.#availIdx16, now);
-    const notify = this.#ring.eventIdx
-      ? ((Atomics.load(this.#u16, this.#availEvent16) - before) & 0xffff) < ((now - before) & 0xffff)
-      : (Atomics.load(this.#u16, this.#usedFlags16) & VIRTQ_USED_F.NO_NOTIFY) === 0;
+    Atomics.store(this.u16, this.availIdx16, now);
+    const notify = this.ring.eventIdx
+      ? ((Atomics.load(this.u16, this.availEvent16) - before) & 0xffff) < ((now - before) & 0xffff)
+      : (Atomics.load(this.u16, this.usedFlags16) & VIRTQ_USED_F.NO_NOTIFY) === 0;
     if (notify) this.counters.notifications++;
     return notify;
   }
 
   notificationData(vqIndex: number): number {
-    return splitNotificationData(vqIndex, this.#published);
+    return splitNotificationData(vqIndex, this.published);
   }
 
   takeUsed(burst: UsedBurst, max: number): number {
     // An index seen before the device was found out counts no more.
     if (this.deaf()) return 0;
     let wanted = Math.min(max, burst.capacity - burst.count);
-    let waiting = (this.#usedSeen - this.#used) & 0xffff;
+    let waiting = (this.usedSeen - this.used) & 0xffff;
     if (waiting < wanted) waiting = this.#lookForUsed();
     if (waiting < wanted) wanted = waiting;
     let done = 0;
     while (done < wanted) {
-      if (this.#ring.inOrder) {
-        if (this.#batchLeft === 0 && !this.#readBatch(waiting - done)) break;
+      if (this.ring.inOrder) {
+        if (this.batchLeft === 0 && !this.#readBatch(waiting - done)) break;
         done += this.#takeBatch(burst, wanted - done);
       } else {
         done += this.#takePlain(burst, wanted - done);
@@ -227,32 +214,32 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
 
   disableNotifications(): void {
     // With EVENT_IDX flags stay 0 (virtio 1.4 §2.7.7.1): an index just behind is 65535 buffers away.
-    if (this.#ring.eventIdx) Atomics.store(this.#u16, this.#usedEvent16, (this.#used - 1) & 0xffff);
-    else Atomics.store(this.#u16, this.#availFlags16, VIRTQ_AVAIL_F.NO_INTERRUPT);
+    if (this.ring.eventIdx) Atomics.store(this.u16, this.usedEvent16, (this.used - 1) & 0xffff);
+    else Atomics.store(this.u16, this.availFlags16, VIRTQ_AVAIL_F.NO_INTERRUPT);
   }
 
   enableNotifications(after = 0): boolean {
     let skip = 0;
-    if (this.#ring.eventIdx) {
-      const inRing = (this.#published - this.#used) & 0xffff;
+    if (this.ring.eventIdx) {
+      const inRing = (this.published - this.used) & 0xffff;
       skip = Math.min(after, Math.max(inRing - 1, 0));
-      Atomics.store(this.#u16, this.#usedEvent16, (this.#used + skip) & 0xffff);
-    } else Atomics.store(this.#u16, this.#availFlags16, 0);
+      Atomics.store(this.u16, this.usedEvent16, (this.used + skip) & 0xffff);
+    } else Atomics.store(this.u16, this.availFlags16, 0);
     return this.#lookForUsed() > skip;
   }
 
-  #addOne(address: number, length: number, flags: number, writable: number): number {
+  protected override addOne(lo: number, hi: number, length: number, flags: number): number {
     if (this.free === 0 || this.broken !== BROKEN.NONE) return NO_ROOM;
-    const id = this.#next[this.size]!;
-    this.#writeDescriptor(id, lowWord(address), highWord(address), length, flags);
-    this.#setFreeHead(this.#next[id]!, 1);
-    this.#enqueue(id, writable);
+    const id = this.next[this.size]!;
+    this.#writeDescriptor(id, lo, hi, length, flags);
+    this.#setFreeHead(this.next[id]!, 1);
+    this.#enqueue(id, flags === 0 ? 0 : length);
     return id;
   }
 
   #writeDescriptor(index: number, lo: number, hi: number, length: number, flagsAndNext: number): void {
-    const u32 = this.#u32;
-    const word = this.#desc32 + index * DESC_WORDS;
+    const u32 = this.u32;
+    const word = this.desc32 + index * DESC_WORDS;
     u32[word] = lo;
     u32[word + 1] = hi;
     u32[word + 2] = length;
@@ -261,17 +248,17 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
 
   /** @param taken descriptors that went out of the free list before `head` */
   #setFreeHead(head: number, taken: number): void {
-    this.#next[this.size] = head;
+    this.next[this.size] = head;
     this.free -= taken;
-    if (this.free === 0) this.#freeTail = this.size;
+    if (this.free === 0) this.freeTail = this.size;
   }
 
   #enqueue(id: number, writable: number): void {
-    const slot = this.#avail & this.#mask;
-    this.#writable[id] = writable;
-    this.#order[slot] = id;
-    this.#u16[this.#availRing16 + slot] = id;
-    this.#avail = (this.#avail + 1) & 0xffff;
+    const slot = this.avail & this.mask;
+    this.writable[id] = writable;
+    this.order[slot] = id;
+    this.u16[this.availRing16 + slot] = id;
+    this.avail = (this.avail + 1) & 0xffff;
     this.outstanding++;
     this.counters.added++;
   }
@@ -282,17 +269,17 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
    * @returns buffers taken
    */
   #takePlain(burst: UsedBurst, wanted: number): number {
-    const u32 = this.#u32;
+    const u32 = this.u32;
     const { id: ids, written, outcome } = burst;
-    const writables = this.#writable;
-    const descriptors = this.#descriptors;
-    const next = this.#next;
-    const mask = this.#mask;
-    const ring32 = this.#usedRing32;
+    const writables = this.writable;
+    const descriptors = this.descriptors;
+    const next = this.next;
+    const mask = this.mask;
+    const ring32 = this.usedRing32;
     // Rarely does a driver look for used buffers between adding and publishing: then ids need a closer look.
-    const allPublished = this.#avail === this.#published;
-    let used = this.#used;
-    let freeTail = this.#freeTail;
+    const allPublished = this.avail === this.published;
+    let used = this.used;
+    let freeTail = this.freeTail;
     let freed = 0;
     let i = burst.count;
     for (const end = i + wanted; i < end; i++) {
@@ -312,79 +299,79 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
       used = (used + 1) & 0xffff;
     }
     burst.count = i;
-    this.#used = used;
+    this.used = used;
     this.free += freed;
     this.outstanding -= freed;
-    this.#freeTail = freeTail;
+    this.freeTail = freeTail;
     return freed;
   }
 
   /** Take whatever the next used element names, or find the device out. @returns whether a buffer was taken */
   #takeOther(burst: UsedBurst): boolean {
-    const word = this.#usedRing32 + (this.#used & this.#mask) * ELEM_WORDS;
-    const id = this.#u32[word]!;
+    const word = this.usedRing32 + (this.used & this.mask) * ELEM_WORDS;
+    const id = this.u32[word]!;
     if (id >= this.size) return this.distrust(BROKEN.USED_ID_OUT_OF_RANGE);
-    if (this.#writable[id] === NOT_OUTSTANDING || !this.#isPublished(id))
+    if (this.writable[id] === NOT_OUTSTANDING || !this.#isPublished(id))
       return this.distrust(BROKEN.USED_ID_NOT_OUTSTANDING);
-    this.#finish(burst, id, this.#u32[word + 1]!);
+    this.#finish(burst, id, this.u32[word + 1]!);
     return true;
   }
 
   /** IN_ORDER: take buffers of the batch at hand. @returns buffers taken, at least one */
   #takeBatch(burst: UsedBurst, wanted: number): number {
-    const count = Math.min(wanted, this.#batchLeft);
+    const count = Math.min(wanted, this.batchLeft);
     for (let i = 0; i < count; i++) {
-      const id = this.#order[this.#used & this.#mask]!;
+      const id = this.order[this.used & this.mask]!;
       // Skipped buffers were used completely; the length is the last one's.
-      const length = --this.#batchLeft === 0 ? this.#batchLength : this.#writable[id]!;
+      const length = --this.batchLeft === 0 ? this.batchLength : this.writable[id]!;
       this.#finish(burst, id, length);
     }
     return count;
   }
 
   #finish(burst: UsedBurst, id: number, length: number): void {
-    this.report(burst, id, length, this.#writable[id]!);
+    this.report(burst, id, length, this.writable[id]!);
     this.release(id);
-    this.#used = (this.#used + 1) & 0xffff;
+    this.used = (this.used + 1) & 0xffff;
   }
 
   protected override isOut(id: number): boolean {
-    return this.#writable[id] !== NOT_OUTSTANDING;
+    return this.writable[id] !== NOT_OUTSTANDING;
   }
 
   protected override release(id: number): void {
-    this.#writable[id] = NOT_OUTSTANDING;
-    this.#next[this.#freeTail] = id;
-    this.#freeTail = this.#last[id]!;
-    this.free += this.#descriptors[id]!;
-    this.#descriptors[id] = 1;
-    this.#last[id] = id;
+    this.writable[id] = NOT_OUTSTANDING;
+    this.next[this.freeTail] = id;
+    this.freeTail = this.last[id]!;
+    this.free += this.descriptors[id]!;
+    this.descriptors[id] = 1;
+    this.last[id] = id;
     this.outstanding--;
   }
 
   /** Read the used index. @returns used buffers waiting, 0 when the device is not to be believed */
   #lookForUsed(): number {
     if (this.deaf()) return 0;
-    const idx = Atomics.load(this.#u16, this.#usedIdx16);
-    const waiting = (idx - this.#used) & 0xffff;
-    if (waiting > ((this.#published - this.#used) & 0xffff)) {
+    const idx = Atomics.load(this.u16, this.usedIdx16);
+    const waiting = (idx - this.used) & 0xffff;
+    if (waiting > ((this.published - this.used) & 0xffff)) {
       this.distrust(BROKEN.USED_INDEX);
       return 0;
     }
-    this.#usedSeen = idx;
+    this.usedSeen = idx;
     return waiting;
   }
 
   /** IN_ORDER: learn how many buffers the next used element stands for (virtio 1.4 §2.7.9). */
   #readBatch(waiting: number): boolean {
-    const slot = this.#used & this.#mask;
-    const word = this.#usedRing32 + slot * ELEM_WORDS;
-    const id = this.#u32[word]!;
+    const slot = this.used & this.mask;
+    const word = this.usedRing32 + slot * ELEM_WORDS;
+    const id = this.u32[word]!;
     if (id >= this.size) return this.distrust(BROKEN.USED_ID_OUT_OF_RANGE);
     for (let i = 0; i < waiting; i++) {
-      if (this.#order[(slot + i) & this.#mask] !== id) continue;
-      this.#batchLeft = i + 1;
-      this.#batchLength = this.#u32[word + 1]!;
+      if (this.order[(slot + i) & this.mask] !== id) continue;
+      this.batchLeft = i + 1;
+      this.batchLength = this.u32[word + 1]!;
       return true;
     }
     return this.distrust(BROKEN.USED_ID_NOT_OUTSTANDING);
@@ -392,8 +379,8 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
 
   /** A buffer that was added but not published cannot have been used. */
   #isPublished(id: number): boolean {
-    for (let idx = this.#published; idx !== this.#avail; idx = (idx + 1) & 0xffff) {
-      if (this.#order[idx & this.#mask] === id) return false;
+    for (let idx = this.published; idx !== this.avail; idx = (idx + 1) & 0xffff) {
+      if (this.order[idx & this.mask] === id) return false;
     }
     return true;
   }

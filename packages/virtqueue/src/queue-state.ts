@@ -14,10 +14,6 @@ export type QueueState =
       readonly usedWrapCounter: 0 | 1;
     };
 
-const isIndex = (value: unknown, below: number): value is number =>
-  typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < below;
-const isBit = (value: unknown): value is 0 | 1 => value === 0 || value === 1;
-
 /**
  * Check a saved state as the foreign input it is.
  * @param size Queue Size of the queue that it is for
@@ -28,20 +24,17 @@ export function queueStateProblem(state: QueueState, layout: 'split' | 'packed',
     new VirtioError(field, value as number, want, 'virtio 1.4 §2.7, §2.8').message;
   if (typeof state !== 'object' || state === null) return problem('state', state, 'a queue state');
   if (state.layout !== layout) return problem('layout', state.layout, layout);
-  if (state.layout === 'split') {
-    if (!isIndex(state.lastAvailIdx, 0x10000)) return problem('lastAvailIdx', state.lastAvailIdx, '0 to 65535');
-    if (!isIndex(state.usedIdx, 0x10000)) return problem('usedIdx', state.usedIdx, '0 to 65535');
-    if (state.usedIdx !== state.lastAvailIdx)
-      return problem('usedIdx', state.usedIdx, `lastAvailIdx, ${state.lastAvailIdx}: no chain in flight`);
-    return undefined;
-  }
-  if (!isIndex(state.lastAvailIdx, size)) return problem('lastAvailIdx', state.lastAvailIdx, `below ${size}`);
-  if (!isIndex(state.usedIdx, size)) return problem('usedIdx', state.usedIdx, `below ${size}`);
-  if (!isBit(state.lastAvailWrapCounter)) return problem('lastAvailWrapCounter', state.lastAvailWrapCounter, '0 or 1');
-  if (!isBit(state.usedWrapCounter)) return problem('usedWrapCounter', state.usedWrapCounter, '0 or 1');
-  if (state.usedIdx !== state.lastAvailIdx)
-    return problem('usedIdx', state.usedIdx, `lastAvailIdx, ${state.lastAvailIdx}: no chain in flight`);
-  if (state.usedWrapCounter !== state.lastAvailWrapCounter)
-    return problem('usedWrapCounter', state.usedWrapCounter, 'lastAvailWrapCounter: no chain in flight');
+  const noChain = 'no chain in flight';
+  const { lastAvailIdx, usedIdx } = state;
+  const end = state.layout === 'split' ? 0x10000 : size;
+  for (const [field, value] of Object.entries({ lastAvailIdx, usedIdx }))
+    if (!(Number.isInteger(value) && value >= 0 && value < end)) return problem(field, value, `below ${end}`);
+  if (usedIdx !== lastAvailIdx) return problem('usedIdx', usedIdx, `lastAvailIdx, ${lastAvailIdx}: ${noChain}`);
+  if (state.layout === 'split') return undefined;
+  const { lastAvailWrapCounter, usedWrapCounter } = state;
+  for (const [field, value] of Object.entries({ lastAvailWrapCounter, usedWrapCounter }))
+    if (value !== 0 && value !== 1) return problem(field, value, '0 or 1');
+  if (usedWrapCounter !== lastAvailWrapCounter)
+    return problem('usedWrapCounter', usedWrapCounter, `lastAvailWrapCounter: ${noChain}`);
   return undefined;
 }
