@@ -18,7 +18,14 @@ export interface TestRun {
  * @param all  every test file instead of only those whose text has a statement id
  */
 export async function runTests(root: string, all: boolean): Promise<TestRun> {
-  const options = { root, watch: false, run: true, exclude: ['conformance/**', '**/node_modules/**', '**/dist/**'] };
+  const options = {
+    root,
+    watch: false,
+    run: true,
+    exclude: ['conformance/**', '**/node_modules/**', '**/dist/**'],
+    // Not the workspace's own: one of them writes to stdout, which is the report's.
+    reporters: ['default'],
+  };
   const vitest = await createVitest('test', options, {}, { stdout: process.stderr, stderr: process.stderr });
   try {
     await vitest.standalone();
