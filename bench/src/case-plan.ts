@@ -2,8 +2,8 @@
 export type Layout = 'split' | 'packed';
 /** Which frames travel: a length in bytes, or a mix. */
 export type FrameKind = '64' | '256' | '1500' | 'imix' | 'pcap';
-/** The one negotiated feature that sets a case apart from its plain neighbour. */
-export type Variant = 'event_idx' | 'indirect' | 'in_order';
+/** The one negotiated feature that sets a case apart from its plain neighbour; `iommu` is ACCESS_PLATFORM. */
+export type Variant = 'event_idx' | 'indirect' | 'in_order' | 'iommu';
 /** What the device does to every frame: copy and sum it in one pass, or copy it alone. */
 export type Check = 'sum' | 'copy';
 

@@ -3,7 +3,7 @@ import { allCases, selectCases } from './cases.js';
 import { peerName } from './run-cases.js';
 
 const NAME =
-  /^(ring\/(split|packed)\/(inthread|xthread)\/(64|256|1500|imix|pcap)\/b(1|8|32|256)(\/(event_idx|indirect|in_order))?|ringcost\/(split|packed)\/b(1|8|32|256)|latency\/(split|packed)\/(spin|wait))$/;
+  /^(ring\/(split|packed)\/(inthread|xthread)\/(64|256|1500|imix|pcap)\/b(1|8|32|256)(\/(event_idx|indirect|in_order|iommu))?|ringcost\/(split|packed)\/b(1|8|32|256)|latency\/(split|packed)\/(spin|wait))$/;
 
 test('every case has a name of its own that follows the scheme', () => {
   const names = allCases().map(({ name }) => name);

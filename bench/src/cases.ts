@@ -3,7 +3,7 @@ import type { CasePlan, Check, FrameKind, Layout, Variant } from './case-plan.js
 const LAYOUTS: readonly Layout[] = ['split', 'packed'];
 const BATCHES = [1, 8, 32, 256] as const;
 const USUAL_BATCH = 32;
-const VARIANTS: readonly Variant[] = ['event_idx', 'indirect', 'in_order'];
+const VARIANTS: readonly Variant[] = ['event_idx', 'indirect', 'in_order', 'iommu'];
 
 /**
  * DPDK, which stands beside frames of one length, sums nothing: those are copied alone in measured rounds, and a round that

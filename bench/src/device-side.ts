@@ -2,9 +2,10 @@ import type { CopyEngine, HostMemory } from '@ringwire/guest-memory';
 import { ChainBurst, type DeviceQueue, isRefusal, openDeviceQueue } from '@ringwire/virtqueue';
 import { type CasePlan, elementsOf } from './case-plan.js';
 import { notify, sleepUntilNotified, WORD } from './control-words.js';
+import { type DeviceDma, deviceDma } from './device-dma.js';
 import { FrameCheck } from './frame-check.js';
 import { type FrameSet, NUMBER_BYTES, sumWithoutNumber } from './frame-set.js';
-import { BUFFER_PITCH, guestOf, queueConfig, SINK, SINK_FRAMES } from './guest-layout.js';
+import { BUFFER_PITCH, queueConfig, SINK, SINK_FRAMES } from './guest-layout.js';
 
 /** What a device of the bench does: take bursts of frames, copy and check each, give the buffers back. */
 export class DeviceSide {
@@ -15,6 +16,7 @@ export class DeviceSide {
   /** Words read only to have their lines fetched: kept, so that no compiler leaves the reads out. */
   touched = 0;
 
+  private readonly dma: DeviceDma;
   private readonly control: Int32Array;
   private readonly engine: CopyEngine;
   private readonly memory: HostMemory;
@@ -32,7 +34,8 @@ export class DeviceSide {
   private readonly ready = (): boolean => this.queue.hasAvailable();
 
   constructor(plan: CasePlan, memory: HostMemory, control: Int32Array, frames: FrameSet) {
-    const queue = openDeviceQueue(queueConfig(plan, guestOf(memory)));
+    this.dma = deviceDma(plan, memory);
+    const queue = openDeviceQueue(queueConfig(plan, this.dma.space));
     if (isRefusal(queue)) throw new Error(queue.message);
     this.queue = queue;
     if (plan.idle === 'spin') queue.disableNotifications();
@@ -49,6 +52,13 @@ export class DeviceSide {
 
   /** Handle one burst. @param summed whether every byte is summed as it is copied @returns frames taken */
   step(summed: boolean): number {
+    this.dma.enter();
+    const count = this.handleBurst(summed);
+    this.dma.leave();
+    return count;
+  }
+
+  private handleBurst(summed: boolean): number {
     const { queue, burst } = this;
     burst.clear();
     const count = queue.takeBurst(burst, this.batch);

@@ -1,4 +1,4 @@
-import { GuestMemory, HostMemory } from '@ringwire/guest-memory';
+import { type AddressSpace, GuestMemory, type GuestRegion, HostMemory } from '@ringwire/guest-memory';
 import { featureWords, VIRTIO_F } from '@ringwire/virtio-spec';
 import type { IndirectTables, QueueConfig } from '@ringwire/virtqueue';
 import { type CasePlan, queueSizeOf } from './case-plan.js';
@@ -8,7 +8,8 @@ const MIB = 0x10_0000;
 /** Where the guest's RAM above 4 GiB begins: addresses need both words, and translation is a real one. */
 const GUEST_RAM = 0x1_0000_0000;
 const LOW_RAM = { gpa: 0, size: 0xa_0000, host: 0 };
-const HIGH_RAM = { gpa: GUEST_RAM, size: 8 * MIB, host: MIB };
+/** The guest's RAM above 4 GiB, in which everything lies. */
+export const HIGH_RAM: GuestRegion = { gpa: GUEST_RAM, size: 8 * MIB, host: MIB };
 
 /** Offsets of things in the guest's RAM. */
 const AT = { desc: 0x1_0000, driver: 0xa_0000, device: 0x10_0000, tables: 0x18_0000, buffers: 0x20_0000 } as const;
@@ -25,7 +26,9 @@ export const MOST_BUFFERS: number = Math.floor((HIGH_RAM.size - AT.buffers) / BU
 export const SINK_FRAMES = 32;
 /** Host offset of the device's own copies; no guest address leads there. */
 export const SINK: number = HIGH_RAM.host + HIGH_RAM.size;
-const HOST_BYTES = SINK + MIB;
+/** Host offsets of the page tables of cases with an IOMMU. */
+export const IOMMU_TABLES: { readonly start: number; readonly bytes: number } = { start: SINK + MIB, bytes: MIB };
+const HOST_BYTES = IOMMU_TABLES.start + IOMMU_TABLES.bytes;
 
 /** Guest-physical address and host offset of a buffer. */
 export const bufferGpa = (slot: number): number => GUEST_RAM + AT.buffers + slot * BUFFER_PITCH;
@@ -43,10 +46,11 @@ export const TABLES: IndirectTables = { address: GUEST_RAM + AT.tables, entries:
 const VARIANT_BIT = {
   event_idx: VIRTIO_F.EVENT_IDX,
   indirect: VIRTIO_F.INDIRECT_DESC,
+  iommu: VIRTIO_F.ACCESS_PLATFORM,
   in_order: VIRTIO_F.IN_ORDER,
 } as const;
 
-export function queueConfig(plan: CasePlan, space: GuestMemory): QueueConfig {
+export function queueConfig(plan: CasePlan, space: AddressSpace): QueueConfig {
   const bits: number[] = [VIRTIO_F.VERSION_1];
   if (plan.layout === 'packed') bits.push(VIRTIO_F.RING_PACKED);
   if (plan.variant !== undefined) bits.push(VARIANT_BIT[plan.variant]);

@@ -74,15 +74,9 @@ export class IommuSpace implements AddressSpace {
   }
 
   resolve(address: number, length: number, access: number): number {
-    const page = Math.floor(address / PAGE_BYTES);
-    const at = address - page * PAGE_BYTES;
-    if (at + length <= PAGE_BYTES) {
-      let host = this.iotlb.lookup(this.tag, page, access);
-      if (host < 0) host = this.walk(page, access);
-      // The compare refuses fractions and NaN, which no page can have made whole.
-      const offset = host + at;
-      return host >= 0 && offset >>> 0 === offset && length >>> 0 === length ? offset : FAULT;
-    }
+    const offset = this.iotlb.lookup(this.tag, address, length, access);
+    // The compares refuse fractions too, which a piece's start may leave over.
+    if (offset >= 0 && offset >>> 0 === offset && length >>> 0 === length) return offset;
     return this.resolveAcross(address, length, access, undefined);
   }
 
@@ -104,7 +98,7 @@ export class IommuSpace implements AddressSpace {
     let left = Math.max(length, 1);
     for (let at = address; left > 0; ) {
       const page = Math.floor(at / PAGE_BYTES);
-      let host = this.iotlb.lookup(this.tag, page, access);
+      let host = this.iotlb.lookup(this.tag, page * PAGE_BYTES, 1, access);
       if (host < 0) host = this.walk(page, access);
       if (host < 0) return FAULT;
       const offset = host + (at - page * PAGE_BYTES);

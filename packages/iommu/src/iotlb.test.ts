@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Iotlb } from './iotlb.js';
 
+const PAGE = 4096;
 const READ = 1;
 const WRITE = 2;
 const RW = 3;
@@ -10,10 +11,10 @@ const RW = 3;
 test('a piece is found again for the rights it was inserted with, by its own tag alone', () => {
   const iotlb = new Iotlb(16);
   iotlb.insert(3, 0x1_0000_0005, 0x7000, READ, 9, 0x1000_0000_5000, 0xfff);
-  expect(iotlb.lookup(3, 0x1_0000_0005, READ)).toBe(0x7000);
-  expect(iotlb.lookup(3, 0x1_0000_0005, WRITE)).toBe(-1);
-  expect(iotlb.lookup(4, 0x1_0000_0005, READ)).toBe(-1);
-  expect(iotlb.lookup(3, 5, READ)).toBe(-1);
+  expect(iotlb.lookup(3, 0x1_0000_0005 * PAGE, 1, READ)).toBe(0x7000);
+  expect(iotlb.lookup(3, 0x1_0000_0005 * PAGE, 1, WRITE)).toBe(-1);
+  expect(iotlb.lookup(4, 0x1_0000_0005 * PAGE, 1, READ)).toBe(-1);
+  expect(iotlb.lookup(3, 5 * PAGE, 1, READ)).toBe(-1);
   expect(iotlb.counters.hits).toBe(1);
 });
 
@@ -22,8 +23,8 @@ test('a piece inserted with more rights replaces itself: it is not there twice',
   iotlb.insert(0, 1, 0x1000, READ, 1, 0x1000, 0xfff);
   iotlb.insert(0, 2, 0x2000, READ, 1, 0x2000, 0xfff);
   iotlb.insert(0, 1, 0x1000, RW, 1, 0x1000, 0xfff);
-  expect(iotlb.lookup(0, 1, WRITE)).toBe(0x1000);
-  expect(iotlb.lookup(0, 2, READ)).toBe(0x2000);
+  expect(iotlb.lookup(0, 1 * PAGE, 1, WRITE)).toBe(0x1000);
+  expect(iotlb.lookup(0, 2 * PAGE, 1, READ)).toBe(0x2000);
   expect(iotlb.counters.evictions).toBe(0);
 });
 
@@ -31,9 +32,9 @@ test('of two pieces in a set the one used longer ago gives way, and is counted',
   const iotlb = new Iotlb(2);
   iotlb.insert(0, 1, 0x1000, READ, 1, 0x1000, 0xfff);
   iotlb.insert(0, 2, 0x2000, READ, 1, 0x2000, 0xfff);
-  iotlb.lookup(0, 1, READ);
+  iotlb.lookup(0, 1 * PAGE, 1, READ);
   iotlb.insert(0, 3, 0x3000, READ, 1, 0x3000, 0xfff);
-  expect([1, 2, 3].map((page) => iotlb.lookup(0, page, READ))).toEqual([0x1000, -1, 0x3000]);
+  expect([1, 2, 3].map((page) => iotlb.lookup(0, page * PAGE, 1, READ))).toEqual([0x1000, -1, 0x3000]);
   expect(iotlb.counters.evictions).toBe(1);
 });
 
@@ -43,8 +44,10 @@ test('an invalidation of one byte of a large page drops every piece of it, and n
   iotlb.insert(0, 0x400, 0x4000, READ, 7, 0x40_0000, 0xfff);
   iotlb.insert(1, 0x200, 0x5000, READ, 8, 0x20_0000, 0xfff);
   iotlb.dropPages(7, 0x2f_f000, 0xfff);
-  expect([0x200, 0x2ff, 0x3ff, 0x400].map((page) => iotlb.lookup(0, page, READ))).toEqual([-1, -1, -1, 0x4000]);
-  expect(iotlb.lookup(1, 0x200, READ)).toBe(0x5000);
+  expect([0x200, 0x2ff, 0x3ff, 0x400].map((page) => iotlb.lookup(0, page * PAGE, 1, READ))).toEqual([
+    -1, -1, -1, 0x4000,
+  ]);
+  expect(iotlb.lookup(1, 0x200 * PAGE, 1, READ)).toBe(0x5000);
   expect(iotlb.counters.invalidated).toBe(3);
 });
 
@@ -81,7 +84,7 @@ test('whatever is inserted, dropped and looked up: a hit is what was inserted la
           iotlb.insert(tag, page, host, rights, tag + 10, page * 0x1000, 0xfff);
           model.set(key, { host, rights, tag, page });
         } else if (kind === 'lookup') {
-          const found = iotlb.lookup(tag, page, rights);
+          const found = iotlb.lookup(tag, page * PAGE, 1, rights);
           const known = model.get(key);
           if (found >= 0) expect([found, rights & ~known!.rights]).toEqual([known!.host, 0]);
         } else if (kind === 'pages') {

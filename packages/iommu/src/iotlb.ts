@@ -12,9 +12,11 @@ export interface IotlbCounters {
   entriesRead: number;
 }
 
-const NO_KEY = -1;
-/** A key is tag * 2^41 + page number: exact in a double for 2048 tags and addresses below 2^53. */
-const TAG_UNIT = 2 ** 41;
+const PIECE_BYTES = 4096;
+/** Start of an element that holds nothing: no address is that large. */
+const NOWHERE = Number.POSITIVE_INFINITY;
+/** `meta` is tag << 2 | allowed `ACCESS` bits. */
+const ALLOWED = 3;
 /** Requesters that one cache can tell apart. */
 export const IOTLB_TAGS_MAX = 2048;
 
@@ -29,9 +31,9 @@ export class Iotlb {
 
   private readonly setMask: number;
   // Way 0 of set s is element 2s, way 1 element 2s + 1; way 0 is the one used last.
-  private readonly key: Float64Array;
+  private readonly start: Float64Array;
+  private readonly meta: Uint16Array;
   private readonly host: Uint32Array;
-  private readonly allowed: Uint8Array;
   private readonly domain: Uint32Array;
   private readonly pageStart: Float64Array;
   private readonly pageMask: Float64Array;
@@ -42,9 +44,9 @@ export class Iotlb {
       throw new VirtioError('capacity', capacity, 'a power of two from 2 to 2^20', 'Iotlb');
     this.capacity = capacity;
     this.setMask = capacity / 2 - 1;
-    this.key = new Float64Array(capacity).fill(NO_KEY);
+    this.start = new Float64Array(capacity).fill(NOWHERE);
+    this.meta = new Uint16Array(capacity);
     this.host = new Uint32Array(capacity);
-    this.allowed = new Uint8Array(capacity);
     this.domain = new Uint32Array(capacity);
     this.pageStart = new Float64Array(capacity);
     this.pageMask = new Float64Array(capacity);
@@ -52,40 +54,37 @@ export class Iotlb {
 
   /**
    * @param tag    the requester's, 0 ≤ tag < 2048
-   * @param page   4 KiB page number of the address
    * @param access `ACCESS` bits that are wanted
-   * @returns host offset of the page's first byte, or -1
+   * @returns host offset of `[address, address + length)`, or -1 unless all of it lies in one piece that is known
    */
-  lookup(tag: number, page: number, access: number): number {
-    const key = tag * TAG_UNIT + page;
-    const at = this.setOf(tag, page);
-    if (this.key[at] === key) {
-      if ((access & ~this.allowed[at]!) !== 0) return -1;
+  lookup(tag: number, address: number, length: number, access: number): number {
+    const at = this.setOf(tag, address);
+    const into = address - this.start[at]!;
+    const meta = this.meta[at]!;
+    if (into >= 0 && into + length <= PIECE_BYTES && meta >>> 2 === tag && (access & ~meta & ALLOWED) === 0) {
       this.counters.hits++;
-      return this.host[at]!;
+      return this.host[at]! + into;
     }
-    if (this.key[at + 1] !== key || (access & ~this.allowed[at + 1]!) !== 0) return -1;
-    this.counters.hits++;
-    this.swap(at);
-    return this.host[at]!;
+    return this.lookupOlder(at + 1, tag, address, length, access);
   }
 
   /**
    * Remember a piece after a walk.
+   * @param page 4 KiB page number
    * @param host   host offset of the piece's first byte
    * @param start,mask the page that it is part of: first address, and bytes less one
    */
   insert(tag: number, page: number, host: number, allowed: number, domain: number, start: number, mask: number): void {
-    const key = tag * TAG_UNIT + page;
-    const at = this.setOf(tag, page);
-    if (this.key[at] !== key) {
+    const address = page * PIECE_BYTES;
+    const at = this.setOf(tag, address);
+    if (!this.holds(at, tag, address)) {
       // The piece may be in way 1 already, with fewer rights: then it is replaced, not doubled.
-      if (this.key[at + 1] !== key && this.key[at + 1] !== NO_KEY) this.counters.evictions++;
+      if (!this.holds(at + 1, tag, address) && this.start[at + 1] !== NOWHERE) this.counters.evictions++;
       this.swap(at);
     }
-    this.key[at] = key;
+    this.start[at] = address;
+    this.meta[at] = (tag << 2) | allowed;
     this.host[at] = host;
-    this.allowed[at] = allowed;
     this.domain[at] = domain;
     this.pageStart[at] = start;
     this.pageMask[at] = mask;
@@ -109,40 +108,40 @@ export class Iotlb {
   }
 
   dropTag(tag: number): void {
-    for (let at = 0; at < this.capacity; at++) if (Math.floor(this.key[at]! / TAG_UNIT) === tag) this.drop(at);
+    for (let at = 0; at < this.capacity; at++) if (this.meta[at]! >>> 2 === tag) this.drop(at);
   }
 
   private drop(at: number): void {
-    if (this.key[at] === NO_KEY) return;
-    this.key[at] = NO_KEY;
+    if (this.start[at] === NOWHERE) return;
+    this.start[at] = NOWHERE;
     this.counters.invalidated++;
   }
 
-  private setOf(tag: number, page: number): number {
+  private holds(at: number, tag: number, address: number): boolean {
+    return this.start[at] === address && this.meta[at]! >>> 2 === tag;
+  }
+
+  private lookupOlder(at: number, tag: number, address: number, length: number, access: number): number {
+    const into = address - this.start[at]!;
+    const meta = this.meta[at]!;
+    if (!(into >= 0 && into + length <= PIECE_BYTES) || meta >>> 2 !== tag || (access & ~meta & ALLOWED) !== 0)
+      return -1;
+    this.counters.hits++;
+    this.swap(at - 1);
+    return this.host[at - 1]! + into;
+  }
+
+  private setOf(tag: number, address: number): number {
     // Rings and buffers lie in rows of pages: folding the upper bits in keeps two rows from meeting in the same sets.
-    const low = page >>> 0;
+    const low = (address / PIECE_BYTES) >>> 0;
     return ((low ^ (low >>> 9) ^ (tag * 37)) & this.setMask) << 1;
   }
 
   private swap(at: number): void {
-    const other = at + 1;
-    const key = this.key[at]!;
-    const host = this.host[at]!;
-    const allowed = this.allowed[at]!;
-    const domain = this.domain[at]!;
-    const pageStart = this.pageStart[at]!;
-    const pageMask = this.pageMask[at]!;
-    this.key[at] = this.key[other]!;
-    this.host[at] = this.host[other]!;
-    this.allowed[at] = this.allowed[other]!;
-    this.domain[at] = this.domain[other]!;
-    this.pageStart[at] = this.pageStart[other]!;
-    this.pageMask[at] = this.pageMask[other]!;
-    this.key[other] = key;
-    this.host[other] = host;
-    this.allowed[other] = allowed;
-    this.domain[other] = domain;
-    this.pageStart[other] = pageStart;
-    this.pageMask[other] = pageMask;
+    for (const table of [this.start, this.meta, this.host, this.domain, this.pageStart, this.pageMask]) {
+      const newer = table[at]!;
+      table[at] = table[at + 1]!;
+      table[at + 1] = newer;
+    }
   }
 }
