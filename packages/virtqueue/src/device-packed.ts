@@ -152,12 +152,10 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
   }
 
   /**
-   * Put chains one after the other, up to the first that {@link putUsed} has to look at: the first one since the last
-   * publication, whose flags are kept back, and one that is not as it should be.
+   * Put chains one after the other, up to the first that is not as it should be: {@link putUsed} says what is wrong.
    * @returns chains put
    */
   #putPlain(burst: ChainBurst, from: number, count: number): number {
-    if (this.slotsPut === 0) return 0;
     const u32 = this.u32;
     const { token, written } = burst;
     const chains = this.chains;
@@ -175,7 +173,11 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
       const flags = length === 0 ? marks : marks | WRITE;
       const word = desc32 + used * DESC_WORDS;
       u32[word + LEN32] = length;
-      u32[word + ID_AND_FLAGS32] = (idAndSlots & 0xffff) | (flags << 16);
+      if (slotsPut === 0) {
+        // The first one since the last publication keeps its flags back.
+        this.u16[(word << 1) + ID16] = idAndSlots & 0xffff;
+        this.firstFlags = flags;
+      } else u32[word + ID_AND_FLAGS32] = (idAndSlots & 0xffff) | (flags << 16);
       if (length !== 0) written[i] = 0;
       chains[chain + 1] = NOT_IN_FLIGHT;
       slotsPut += idAndSlots >>> 16;
