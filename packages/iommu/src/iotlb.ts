@@ -37,6 +37,8 @@ export class Iotlb {
   private readonly domain: Uint32Array;
   private readonly pageStart: Float64Array;
   private readonly pageMask: Float64Array;
+  /** All of them, for moving an element. */
+  private readonly tables: readonly (Float64Array | Uint32Array | Uint16Array)[];
 
   /** @param capacity pieces of 4 KiB, a power of two from 2 to 2^20 */
   constructor(capacity = 2048) {
@@ -50,6 +52,7 @@ export class Iotlb {
     this.domain = new Uint32Array(capacity);
     this.pageStart = new Float64Array(capacity);
     this.pageMask = new Float64Array(capacity);
+    this.tables = [this.start, this.meta, this.host, this.domain, this.pageStart, this.pageMask];
   }
 
   /**
@@ -138,7 +141,9 @@ export class Iotlb {
   }
 
   private swap(at: number): void {
-    for (const table of [this.start, this.meta, this.host, this.domain, this.pageStart, this.pageMask]) {
+    const { tables } = this;
+    for (let t = 0; t < tables.length; t++) {
+      const table = tables[t]!;
       const newer = table[at]!;
       table[at] = table[at + 1]!;
       table[at + 1] = newer;

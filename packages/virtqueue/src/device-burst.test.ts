@@ -185,4 +185,24 @@ describe.each(['split', 'packed'] as const)('%s', (layout) => {
       expect(bench.ring.collect()).toEqual([{ id, len: 0xffff_ffff }]);
     }
   });
+
+  test('chains behind one of 2^32 - 1 written bytes are put with their burst', () => {
+    const ram = 0x100_0000;
+    const size = 8192;
+    const place = { desc: ram + MIB, driver: ram + MIB + 0x2_0000, device: ram + MIB + 0x2_8000 };
+    const bench = open({ size, features: [], moreRam: [{ gpa: ram, size: MIB + 0x4_0000 }], place });
+    const small = { addr: ram, len: 64, flags: WRITE };
+    const ids = [
+      bench.ring.offer(Array.from({ length: 4096 }, () => ({ addr: ram, len: MIB, flags: WRITE }))),
+      bench.ring.offer([small]),
+      bench.ring.offer([small]),
+    ];
+    const { queue, burst } = bench;
+    expect(queue.takeBurst(burst, 3)).toBe(3);
+    burst.written.set([0xffff_ffff, 5, 6]);
+    queue.putUsedBurst(burst, 0, 3);
+    queue.publishUsed();
+    expect(queue.inFlight).toBe(0);
+    expect(bench.ring.collect()).toEqual([0xffff_ffff, 5, 6].map((len, i) => ({ id: ids[i], len })));
+  });
 });

@@ -29,7 +29,8 @@ const { READ: DMA_READ, WRITE: DMA_WRITE } = ACCESS;
 
 /**
  * Device side of a packed virtqueue, virtio 1.4 §2.8. A buffer id is the driver's own: it is echoed, never an index.
- * A chain's token is a private number, because neither its id nor its place in the ring is unique while it is in flight.
+ * A chain's token is its first slot; where a chain from an earlier lap that began there is still in flight, another that
+ * is free.
  */
 export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
   readonly layout = 'packed';
@@ -45,14 +46,11 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
 
   private events: DevicePackedEvents;
   private readonly chain: DeviceChain;
-  /**
-   * Two words per token: buffer id | ring slots << 16, and device-writable bytes + 1 of a chain in flight, 0 of none.
-   * A token is the chain's first slot, unless a chain from an earlier lap that began there is still in flight.
-   */
+  /** Two words per token: buffer id | ring slots << 16, and device-writable bytes + 1 of a chain in flight, 0 of none. */
   private readonly chains: Uint32Array;
-  /** First slots of the chains whose token is another one. */
   /** Per token: 1 when the chain is to be given up. */
   private readonly givenUp: Uint8Array;
+  /** First slots of the chains whose token is another one. */
   private readonly displaced = new Map<number, number>();
   /** Slots of chains that the driver has not got back yet: in flight, or put and not published. */
   private slotsOut = 0;
@@ -121,7 +119,6 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
     const word = token * CHAIN_WORDS;
     const writable = (this.chains[word + 1] ?? NOT_IN_FLIGHT) - 1;
     if (writable < 0) throw new VirtioError('token', token, 'a chain in flight', 'virtio 1.4 §2.8.9');
-    const isGivenUp = this.givenUp[token] === 1;
     const most = writable + 1 === MOST_BYTES ? CHAIN_BYTES_MAX : writable;
     if (!(written >= 0 && written <= most))
       throw new VirtioError('written', written, `0 to ${most} bytes`, 'virtio 1.4 §2.8.5');
@@ -134,7 +131,7 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
       if (this.batchId < 0) this.#beginBatch();
       this.batchId = idAndSlots & 0xffff;
       this.batchLength = written;
-      this.batchComplete = written === writable && !isGivenUp;
+      this.batchComplete = written === writable && this.givenUp[token] === 0;
     } else this.#writeUsed(this.used, this.usedWrap, idAndSlots & 0xffff, written);
     this.#forget(token);
     this.#advanceUsed(slots);

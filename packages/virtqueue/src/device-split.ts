@@ -129,24 +129,27 @@ export class DeviceSplitQueue extends DeviceQueueBase implements DeviceQueue {
   }
 
   putUsedBurst(burst: ChainBurst, from: number, count: number): void {
-    if (this.halted()) {
-      for (let i = from; i < from + count; i++) this.putOne(burst, i);
-      return;
+    let done = 0;
+    while (done < count) {
+      if (this.ring.inOrder) done += this.#putComplete(burst, from + done, count - done);
+      else if (!this.halted()) done += this.#putPlain(burst, from + done, count - done);
+      if (done < count) this.putOne(burst, from + done++);
     }
-    if (this.ring.inOrder) {
-      for (let done = 0; done < count; ) {
-        done += this.#putComplete(burst, from + done, count - done);
-        if (done < count) this.putOne(burst, from + done++);
-      }
-      return;
-    }
+  }
+
+  /**
+   * Put chains one after the other, up to the first that is not as it should be: {@link putUsed} says what is wrong.
+   * @returns chains put
+   */
+  #putPlain(burst: ChainBurst, from: number, count: number): number {
     const u32 = this.u32;
     const inFlight = this.writable;
     const { token, written } = burst;
     const mask = this.mask;
     const ring32 = this.usedRing32;
     let used = this.used;
-    for (let i = from; i < from + count; i++) {
+    let i = from;
+    for (const end = from + count; i < end; i++) {
       const head = token[i]!;
       const length = written[i]!;
       if (!(length < inFlight[head]!)) break;
@@ -157,12 +160,11 @@ export class DeviceSplitQueue extends DeviceQueueBase implements DeviceQueue {
       if (length !== 0) written[i] = 0;
       used = (used + 1) & 0xffff;
     }
-    const done = (used - this.used) & 0xffff;
+    const done = i - from;
     this.used = used;
     this.inFlight -= done;
     this.counters.used += done;
-    // The chain that is not as it should be: the slow way says what is wrong with it.
-    if (done < count) this.putOne(burst, from + done);
+    return done;
   }
 
   /**

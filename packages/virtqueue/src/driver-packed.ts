@@ -50,7 +50,7 @@ export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
    * and from tail on the free ones.
    */
   private readonly ids: Uint16Array;
-  private idMask = 0;
+  private readonly idMask: number;
   private head = 0;
   private tail = 0;
   /** Buffers added and not published: the device cannot have used them. */
