@@ -1,4 +1,5 @@
 import { VirtioError } from '@ringwire/virtio-spec';
+import { checkedCapacity } from './capacity.js';
 
 /** Low and high word of an address below 2^53. */
 export const lowWord = (address: number): number => address >>> 0;
@@ -19,7 +20,7 @@ export class BufferList {
 
   /** @param capacity elements, at most the Queue Size they are for */
   constructor(capacity: number) {
-    this.addressLo = new Uint32Array(capacity);
+    this.addressLo = new Uint32Array(checkedCapacity(capacity));
     this.addressHi = new Uint32Array(capacity);
     this.length = new Uint32Array(capacity);
   }

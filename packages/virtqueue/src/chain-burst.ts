@@ -1,4 +1,5 @@
 import { RangeList } from '@ringwire/guest-memory';
+import { checkedCapacity } from './capacity.js';
 
 /**
  * Descriptor chains that a device took from one queue, as a structure of arrays: caller-owned, filled by
@@ -30,7 +31,7 @@ export class ChainBurst {
 
   /** @param capacity chains, 1 ≤ capacity ≤ 32768 */
   constructor(capacity: number) {
-    this.capacity = capacity;
+    this.capacity = checkedCapacity(capacity);
     this.token = new Uint16Array(capacity);
     this.fault = new Uint8Array(capacity);
     this.written = new Uint32Array(capacity);

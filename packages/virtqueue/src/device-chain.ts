@@ -5,7 +5,9 @@ import { CHAIN_FAULT } from './queue-fault.js';
 import type { QueueLayout } from './queue-layout.js';
 
 /** virtio 1.4 §2.7.5.2: a chain's buffers add up to at most this many bytes. */
-const CHAIN_BYTES_MAX = 2 ** 32;
+export const CHAIN_BYTES_MAX: number = 2 ** 32;
+/** In 32 bits, writable bytes + 1: stands for 2^32-2 writable bytes and for more. */
+export const MOST_BYTES = 0xffff_ffff;
 const WORDS = VIRTQ_DESC.SIZE >> 2;
 /**
  * Guest address as an exact number, or -1 when it needs more than 53 bits: such an address is a fault, never an alias.

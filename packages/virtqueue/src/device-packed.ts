@@ -1,7 +1,7 @@
 import { ACCESS, type CopyEngine } from '@ringwire/guest-memory';
 import { PVIRTQ_DESC, VIRTQ_DESC_F, VirtioError } from '@ringwire/virtio-spec';
 import type { ChainBurst } from './chain-burst.js';
-import { DeviceChain } from './device-chain.js';
+import { CHAIN_BYTES_MAX, DeviceChain, MOST_BYTES } from './device-chain.js';
 import { DevicePackedEvents } from './device-packed-events.js';
 import type { DeviceQueue } from './device-queue.js';
 import { DeviceQueueBase } from './device-queue-base.js';
@@ -21,9 +21,6 @@ const NOT_ALONE = NEXT | INDIRECT;
 /** Most slots that are looked at for what is available, at a time. */
 const LOOK_AHEAD = 256;
 const CHAIN_WORDS = 2;
-/** Stands for 2^32-2 writable bytes and for more, up to a chain's most, 2^32. */
-const MOST_BYTES = 0xffff_ffff;
-const CHAIN_BYTES_MAX = 2 ** 32;
 const NOT_IN_FLIGHT = 0;
 const { READ: DMA_READ, WRITE: DMA_WRITE } = ACCESS;
 

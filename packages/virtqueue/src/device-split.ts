@@ -12,7 +12,7 @@ import {
   virtqUsedEventAt,
 } from '@ringwire/virtio-spec';
 import type { ChainBurst } from './chain-burst.js';
-import { DeviceChain } from './device-chain.js';
+import { CHAIN_BYTES_MAX, DeviceChain, MOST_BYTES } from './device-chain.js';
 import type { DeviceQueue } from './device-queue.js';
 import { DeviceQueueBase } from './device-queue-base.js';
 import { CHAIN_FAULT, RING_FAULT } from './queue-fault.js';
@@ -22,9 +22,6 @@ import type { QueueState } from './queue-state.js';
 const DESC_WORDS = VIRTQ_DESC.SIZE >> 2;
 const ELEM_WORDS = VIRTQ_USED_ELEM.SIZE >> 2;
 const ELEM_LEN = VIRTQ_USED_ELEM.len >> 2;
-/** Stands for 2^32-2 writable bytes and for more, up to a chain's most, 2^32. */
-const MOST_BYTES = 0xffff_ffff;
-const CHAIN_BYTES_MAX = 2 ** 32;
 const NOT_IN_FLIGHT = 0;
 // Plain module constants: a hot loop reads an imported object's member from memory, checks and all.
 const { WRITE } = VIRTQ_DESC_F;

@@ -1,3 +1,5 @@
+import { checkedCapacity } from './capacity.js';
+
 /** What became of one used buffer, see {@link UsedBurst.outcome}. */
 export const USED = {
   /** Used as the specification says. */
@@ -22,7 +24,7 @@ export class UsedBurst {
 
   /** @param capacity buffers, 1 ≤ capacity ≤ 32768 */
   constructor(capacity: number) {
-    this.capacity = capacity;
+    this.capacity = checkedCapacity(capacity);
     this.id = new Uint16Array(capacity);
     this.written = new Uint32Array(capacity);
     this.outcome = new Uint8Array(capacity);
