@@ -1,0 +1,44 @@
+import { type HostMemory, RangeList } from '@ringwire/guest-memory';
+
+const NO_RANGES = new RangeList(1);
+
+/**
+ * A frame on its way through a device: where its bytes lie, and what is still to be done to it. One object is reused for
+ * every frame, so it is good during the call that hands it on; whoever wants the frame later copies it.
+ */
+export class Frame {
+  /** What the ranges are offsets into. */
+  memory: HostMemory;
+  /** Its bytes are the ranges `first` ≤ r < `end`, without the first `skip` bytes of `first`. */
+  ranges: RangeList = NO_RANGES;
+  first = 0;
+  end = 0;
+  /** Below the length of range `first`, or 0. */
+  skip = 0;
+  /** Bytes from the destination address on, without frame check sequence. */
+  length = 0;
+  /** Queue pair that it came from. */
+  pair = 0;
+  // The offload fields of virtio 1.4 §5.1.9, struct virtio_net_hdr, checked against the frame by whoever set them:
+  // zero in a frame that is complete.
+  flags = 0;
+  gsoType = 0;
+  hdrLen = 0;
+  gsoSize = 0;
+  csumStart = 0;
+  csumOffset = 0;
+
+  constructor(memory: HostMemory) {
+    this.memory = memory;
+  }
+
+  /** Take the offload fields away: the frame is complete as it is. */
+  clearOffloads(): void {
+    this.flags = 0;
+    this.gsoType = 0;
+    this.hdrLen = 0;
+    this.gsoSize = 0;
+    this.csumStart = 0;
+    this.csumOffset = 0;
+  }
+}

@@ -1,0 +1,35 @@
+import type { Frame } from './frame.js';
+
+/** What became of a frame that was handed on. */
+export const DELIVERED = {
+  /** Taken: its bytes were copied or sent. */
+  ACCEPTED: 0,
+  /** No room now: the frame was not taken, and whoever has it keeps or drops it. */
+  FULL: 1,
+  /** Refused and counted there: another try would not help. */
+  DROPPED: 2,
+} as const;
+export type Delivered = (typeof DELIVERED)[keyof typeof DELIVERED];
+
+/** Offload work that a receiver of frames does not need done for it: bits of {@link FrameSink.offloads}. */
+export const OFFLOAD = { CSUM: 1, TSO4: 2, TSO6: 4, ECN: 8, UFO: 16, USO: 32, TUNNEL: 64, TUNNEL_CSUM: 128 } as const;
+
+/** Somewhere a frame can go. */
+export interface FrameSink {
+  /** `OFFLOAD` bits: a frame that asks for anything else is finished in software before it comes here. */
+  readonly offloads: number;
+  /** Never throws, never keeps the frame. */
+  receive(frame: Frame): Delivered;
+}
+
+/** The far end of a network device's cable: takes what the device sends, and brings what it is to receive. */
+export interface NetBackend extends FrameSink {
+  /** Where frames for the device go; undefined takes it away. Called once when the device is made, and when it ends. */
+  attach(device: FrameSink | undefined): void;
+  /**
+   * Bring waiting frames to the device, in the device's own thread.
+   * @param budget most frames
+   * @returns frames that were taken off the backend; 0: nothing to do until the device has room or frames come
+   */
+  pump(budget: number): number;
+}

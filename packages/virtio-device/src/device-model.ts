@@ -1,0 +1,53 @@
+import type { DeviceQueue } from '@ringwire/virtqueue';
+
+/**
+ * One type of virtio device, as its transports see it: features, configuration, and work on queues. Nothing here knows of
+ * PCI or MMIO, and nothing a driver does makes a method throw.
+ */
+export interface DeviceModel {
+  /** A `VIRTIO_ID`. */
+  readonly deviceId: number;
+  /** Feature words 0–3 with the bits of the type (0–23, 50–127); the bits of rings and transports are not its business. */
+  readonly features: Uint32Array;
+  /** Queue Size that is offered, per queue. */
+  readonly queueSizes: readonly number[];
+  /** Device configuration, live. The device changes it and then calls {@link DevicePort.configChanged}. */
+  readonly config: Uint8Array;
+
+  /** Why the type refuses a set of features, or undefined. virtio 1.4 §2.2.2 */
+  featureProblem(features: Uint32Array): string | undefined;
+  /** The driver wrote 1 to 4 bytes of the configuration; most types have nothing that can be written. */
+  writeConfig(at: number, bytes: number, value: number): void;
+  /** DRIVER_OK: features are final, queues that are enabled can be used. */
+  start(port: DevicePort): void;
+  /** A queue was enabled, reset or disabled while the device runs: ask {@link DevicePort.queue} again. */
+  queueChanged(index: number): void;
+  /** The driver sent an available buffer notification. Only to be noted: work is done in {@link step}. */
+  notified(index: number): void;
+  /**
+   * Do a bounded amount of work on all queues.
+   * @param budget most chains per queue
+   * @returns chains and frames handled; 0: nothing to do until a notification, a frame or the {@link deadline}
+   */
+  step(budget: number): number;
+  /** When {@link step} is to be called at the latest, in µs of {@link DevicePort.now}; Infinity when nothing waits. */
+  deadline(): number;
+  /** Everything is off: reset, suspend of the function, or DEVICE_NEEDS_RESET. The port is not used until next start. */
+  stop(): void;
+}
+
+/** What a running device type may use of the rest. */
+export interface DevicePort {
+  /** Negotiated feature words 0–3. */
+  readonly features: Uint32Array;
+  /** The queue, or undefined while the driver has not enabled it. */
+  queue(index: number): DeviceQueue | undefined;
+  /** Send a used buffer notification: what `publishUsed` asked for. */
+  notifyUsed(index: number): void;
+  /** The configuration changed: next generation, and a configuration change notification. */
+  configChanged(): void;
+  /** The device cannot go on: DEVICE_NEEDS_RESET. @param reason a sentence for people */
+  needsReset(reason: string): void;
+  /** A clock in µs that never goes back. */
+  now(): number;
+}

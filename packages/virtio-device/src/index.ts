@@ -1,0 +1,1 @@
+export type { DeviceModel, DevicePort } from './device-model.js';
