@@ -1,4 +1,12 @@
+import type { HostMemory } from '@ringwire/guest-memory';
 import type { DeviceQueue } from '@ringwire/virtqueue';
+
+/** virtio 1.4 §2.10 Shared Memory Regions: bytes that device and driver both see. */
+export interface SharedMemoryRegion {
+  /** shmid, 0 to 255, unique in the device. */
+  readonly id: number;
+  readonly bytes: Uint8Array;
+}
 
 /**
  * One type of virtio device, as its transports see it: features, configuration, and work on queues. Nothing here knows of
@@ -13,6 +21,8 @@ export interface DeviceModel {
   readonly queueSizes: readonly number[];
   /** Device configuration, live. The device changes it and then calls {@link DevicePort.configChanged}. */
   readonly config: Uint8Array;
+  /** Regions in ascending order of id; most types have none. */
+  readonly sharedMemory?: readonly SharedMemoryRegion[];
 
   /** Why the type refuses a set of features, or undefined. virtio 1.4 §2.2.2 */
   featureProblem(features: Uint32Array): string | undefined;
@@ -32,17 +42,24 @@ export interface DeviceModel {
   step(budget: number): number;
   /** When {@link step} is to be called at the latest, in µs of {@link DevicePort.now}; Infinity when nothing waits. */
   deadline(): number;
-  /** Everything is off: reset, suspend of the function, or DEVICE_NEEDS_RESET. The port is not used until next start. */
+  /**
+   * The driver suspends the device: use up what was taken and send notifications that are held back. No queue is touched
+   * from then until the next {@link step}. Left out where {@link step} leaves nothing unfinished. virtio 1.4 §3.4.2
+   */
+  suspend?(): void;
+  /** Everything is off: reset, FAILED, or DEVICE_NEEDS_RESET. The port is not used until the next start. */
   stop(): void;
 }
 
 /** What a running device type may use of the rest. */
 export interface DevicePort {
+  /** What the ranges of a burst are offsets into. */
+  readonly memory: HostMemory;
   /** Negotiated feature words 0–3. */
   readonly features: Uint32Array;
   /** The queue, or undefined while the driver has not enabled it. */
   queue(index: number): DeviceQueue | undefined;
-  /** Send a used buffer notification: what `publishUsed` asked for. */
+  /** Send a used buffer notification: what `publishUsed` asked for. Within a step it leaves at the step's end. */
   notifyUsed(index: number): void;
   /** The configuration changed: next generation, and a configuration change notification. */
   configChanged(): void;
@@ -50,4 +67,11 @@ export interface DevicePort {
   needsReset(reason: string): void;
   /** A clock in µs that never goes back. */
   now(): number;
+  /** There is work for {@link DeviceModel.step} that no notification brought. */
+  wake(): void;
+  /**
+   * Whether queues may be touched now. Always true within {@link DeviceModel.step}; for a type that works outside of it
+   * too, as an IOMMU that reports a fault does.
+   */
+  readonly live: boolean;
 }

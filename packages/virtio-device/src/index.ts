@@ -1,1 +1,1 @@
-export type { DeviceModel, DevicePort } from './device-model.js';
+export type { DeviceModel, DevicePort, SharedMemoryRegion } from './device-model.js';
