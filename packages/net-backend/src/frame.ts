@@ -27,6 +27,9 @@ export class Frame {
   gsoSize = 0;
   csumStart = 0;
   csumOffset = 0;
+  /** Of a frame in a UDP tunnel that is to be segmented: where the outer UDP and the inner IP header start. */
+  outerThOffset = 0;
+  innerNhOffset = 0;
 
   constructor(memory: HostMemory) {
     this.memory = memory;
@@ -40,5 +43,7 @@ export class Frame {
     this.gsoSize = 0;
     this.csumStart = 0;
     this.csumOffset = 0;
+    this.outerThOffset = 0;
+    this.innerNhOffset = 0;
   }
 }

@@ -65,6 +65,12 @@ export interface DevicePort {
   configChanged(): void;
   /** The device cannot go on: DEVICE_NEEDS_RESET. @param reason a sentence for people */
   needsReset(reason: string): void;
+  /**
+   * Work on queues starts and ends outside {@link DeviceModel.step}, such as a frame that another device brings: memory
+   * that queues resolve stays theirs in between. Around `step` itself the caller of it has done both.
+   */
+  enter(): void;
+  leave(): void;
   /** A clock in µs that never goes back. */
   now(): number;
   /** There is work for {@link DeviceModel.step} that no notification brought. */
