@@ -28,9 +28,9 @@ export interface DeviceModel {
   featureProblem(features: Uint32Array): string | undefined;
   /** The driver wrote 1 to 4 bytes of the configuration; most types have nothing that can be written. */
   writeConfig(at: number, bytes: number, value: number): void;
-  /** DRIVER_OK: features are final, queues that are enabled can be used. */
+  /** DRIVER_OK: features are final. Queues that are enabled can be used, from the first {@link step} on. */
   start(port: DevicePort): void;
-  /** A queue was enabled, reset or disabled while the device runs: ask {@link DevicePort.queue} again. */
+  /** A queue was enabled, reset or disabled while the device runs: ask {@link DevicePort.queue} again in the next step. */
   queueChanged(index: number): void;
   /** The driver sent an available buffer notification. Only to be noted: work is done in {@link step}. */
   notified(index: number): void;
@@ -59,25 +59,20 @@ export interface DevicePort {
   readonly features: Uint32Array;
   /** The queue, or undefined while the driver has not enabled it. */
   queue(index: number): DeviceQueue | undefined;
-  /** Send a used buffer notification: what `publishUsed` asked for. Within a step it leaves at the step's end. */
+  /** Send a used buffer notification: what `publishUsed` asked for. It leaves when the step ends, or with the next one. */
   notifyUsed(index: number): void;
-  /** The configuration changed: next generation, and a configuration change notification. */
+  /** The configuration changed: next generation, and a configuration change notification, when the step ends or with the next one. */
   configChanged(): void;
   /** The device cannot go on: DEVICE_NEEDS_RESET. @param reason a sentence for people */
   needsReset(reason: string): void;
   /**
-   * Work on queues starts and ends outside {@link DeviceModel.step}, such as a frame that another device brings: memory
-   * that queues resolve stays theirs in between. Around `step` itself the caller of it has done both.
+   * Work on queues begins outside {@link DeviceModel.step}, such as a frame that another device brings: memory that queues
+   * resolve stays theirs until {@link leave}. Around `step` itself the caller of it has done both; there it does no harm.
+   * @returns false when queues are not to be touched now: not running, suspended, no DMA
    */
-  enter(): void;
+  enter(): boolean;
+  /** The work that {@link enter} allowed ends. */
   leave(): void;
   /** A clock in µs that never goes back. */
   now(): number;
-  /** There is work for {@link DeviceModel.step} that no notification brought. */
-  wake(): void;
-  /**
-   * Whether queues may be touched now. Always true within {@link DeviceModel.step}; for a type that works outside of it
-   * too, as an IOMMU that reports a fault does.
-   */
-  readonly live: boolean;
 }

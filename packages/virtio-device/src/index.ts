@@ -1,1 +1,5 @@
+export type { DeviceCounters } from './device-counters.js';
 export type { DeviceModel, DevicePort, SharedMemoryRegion } from './device-model.js';
+export { EntropyModel } from './entropy-model.js';
+export type { VirtioDevice, VirtioDeviceConfig } from './virtio-device.js';
+export { type MmioCounters, VirtioMmio, type VirtioMmioConfig } from './virtio-mmio.js';
