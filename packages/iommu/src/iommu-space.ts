@@ -59,7 +59,6 @@ export class IommuSpace implements AddressSpace {
     });
   }
 
-  /** @returns a number that changes whenever host offsets resolved in earlier bursts may be void */
   enter(): number {
     return this.member.enter();
   }
