@@ -20,6 +20,8 @@ export class IpHeaders {
   extended = false;
   /** One fragment of several. None has a transport header here, not even the first. */
   fragment = false;
+  /** IPv6: it has a fragment header and is whole nevertheless (RFC 6946). */
+  atomic = false;
   /** IPv6: where a fragment header goes, and the byte that names the header there (RFC 8200 §4.5). */
   fragmentAt = 0;
   fragmentNameAt = 0;
@@ -43,12 +45,33 @@ export class IpHeaders {
     this.finalDestination = 0;
     this.extended = false;
     this.fragment = false;
+    this.atomic = false;
     this.fragmentAt = 0;
     this.fragmentNameAt = 0;
     this.protocol = 0;
     this.payload = 0;
     this.transport = 0;
     this.transportBytes = 0;
+  }
+
+  copy(from: IpHeaders): void {
+    this.version = from.version;
+    this.at = from.at;
+    this.length = from.length;
+    this.source = from.source;
+    this.destination = from.destination;
+    this.homeAddress = from.homeAddress;
+    this.routingAddress = from.routingAddress;
+    this.finalDestination = from.finalDestination;
+    this.extended = from.extended;
+    this.fragment = from.fragment;
+    this.atomic = from.atomic;
+    this.fragmentAt = from.fragmentAt;
+    this.fragmentNameAt = from.fragmentNameAt;
+    this.protocol = from.protocol;
+    this.payload = from.payload;
+    this.transport = from.transport;
+    this.transportBytes = from.transportBytes;
   }
 }
 

@@ -76,10 +76,10 @@ function followExtensions(u8: Uint8Array, base: number, first: number, limit: nu
       ip.fragmentNameAt = at;
     }
     ip.payload = at + bytes;
-    // An atomic fragment, offset 0 and nothing to follow, is whole (RFC 6946).
-    if (header === IPPROTO.FRAGMENT && (be16(u8, base + at + IPV6_FRAGMENT.offset_more) & 0xfff9) !== 0) {
-      ip.fragment = true;
-      return next;
+    if (header === IPPROTO.FRAGMENT) {
+      ip.fragment = (be16(u8, base + at + IPV6_FRAGMENT.offset_more) & IPV6_FRAGMENT.OFFSET_MORE) !== 0;
+      if (ip.fragment) return next;
+      ip.atomic = true;
     }
     header = next;
   }

@@ -30,8 +30,15 @@ export const IPV6 = {
   destination: 24,
   SIZE: 40,
 } as const;
-/** RFC 8200 §4.5 Fragment Header. */
-export const IPV6_FRAGMENT = { next_header: 0, offset_more: 2, identification: 4, SIZE: 8 } as const;
+/** RFC 8200 §4.5 Fragment Header. OFFSET_MORE and MORE are bits of the halfword at `offset_more`. */
+export const IPV6_FRAGMENT = {
+  next_header: 0,
+  offset_more: 2,
+  identification: 4,
+  SIZE: 8,
+  OFFSET_MORE: 0xfff9,
+  MORE: 1,
+} as const;
 /** RFC 9293 §3.1. SIZE is without options. */
 export const TCP = {
   source: 0,

@@ -2,11 +2,14 @@
 
 /** RFC 1071: the folded sum of big-endian halfwords, an odd last byte padded with a zero. Not inverted. */
 export function referenceSum(...parts: readonly Uint8Array[]): number {
-  const bytes = parts.flatMap((part) => [...part]);
   let sum = 0;
-  for (let at = 0; at < bytes.length; at += 2) {
-    sum += bytes[at]! * 256 + (bytes[at + 1] ?? 0);
-    if (sum > 0xffff) sum -= 0xffff;
+  let weight = 256;
+  for (const part of parts) {
+    for (const byte of part) {
+      sum += byte * weight;
+      if (sum > 0xffff) sum -= 0xffff;
+      weight = 257 - weight;
+    }
   }
   return sum;
 }
