@@ -32,7 +32,7 @@ export interface NetFeatureOptions {
  * Feature words that a device with so many queue pairs offers: nothing without all that it requires.
  * @throws VirtioError for a feature that the device cannot do
  */
-export function offeredFeatures(options: NetFeatureOptions, pairs: number): Uint32Array {
+export function netFeaturesOffered(options: NetFeatureOptions, pairs: number): Uint32Array {
   for (const bit of options.features ?? []) {
     if (!ALL.includes(bit))
       throw new VirtioError('features', featureName(bit, VIRTIO_ID.NET), 'what NetDevice can do', SPEC);

@@ -1,4 +1,5 @@
 import { DELIVERED, type Delivered, type Frame } from '@ringwire/net-backend';
+import { VIRTIO_NET_F, VIRTIO_NET_HDR_F } from '@ringwire/virtio-spec';
 import { ChainBurst, type DeviceQueue } from '@ringwire/virtqueue';
 import { FrameCursor } from './frame-bytes.js';
 import { NET_DROP } from './net-drop.js';
@@ -6,12 +7,16 @@ import { NetQueue } from './net-queue.js';
 import type { NetState } from './net-state.js';
 import { newRxStatistics, RX_STAT } from './net-statistics.js';
 import { RxHeader } from './rx-header.js';
+import type { Steering } from './steering.js';
 
 /** Used buffers are published after so many frames at the latest, so that a driver in another thread can go on. */
 const PUBLISH_FRAMES = 64;
 /** Most buffers to take in advance. */
 const AHEAD_MAX = 64;
 const { ACCEPTED, FULL, DROPPED } = DELIVERED;
+const { NEEDS_CSUM, DATA_VALID } = VIRTIO_NET_HDR_F;
+/** In place of a frame's flags: its checksum was looked at, and is wrong. */
+export const BAD_CHECKSUM = -1;
 
 /**
  * One receive queue. Buffers are taken from the ring a few in advance: `stock` holds those that are put or to be put
@@ -23,11 +28,14 @@ export class RxQueue extends NetQueue {
   private next = 0;
   /** How many buffers to take next time: doubles as long as they are used. */
   private ahead = 1;
-  /** Frames since buffers were last published. */
+  /** Buffers put and not published, and the frames that lie in them. */
+  private unpublished = 0;
   private frames = 0;
   private bytes = 0;
   private readonly header: RxHeader = new RxHeader();
   private readonly cursor: FrameCursor = new FrameCursor();
+  /** VIRTIO_NET_F_GUEST_CSUM is negotiated. */
+  private countsChecksums = false;
   /** Without room a frame is left to whoever has it, rather than dropped. */
   private readonly holds: boolean;
 
@@ -36,12 +44,11 @@ export class RxQueue extends NetQueue {
     this.holds = holds;
   }
 
-  override reopen(): void {
-    super.reopen();
-    this.forget();
-    const size = this.queue?.size ?? 1;
-    if (this.stock.capacity !== size) this.stock = new ChainBurst(size);
+  protected override open(queue: DeviceQueue): void {
+    super.open(queue);
+    if (this.stock.capacity !== queue.size) this.stock = new ChainBurst(queue.size);
     this.ahead = 1;
+    this.countsChecksums = this.state.has(VIRTIO_NET_F.GUEST_CSUM);
   }
 
   override close(): void {
@@ -51,16 +58,17 @@ export class RxQueue extends NetQueue {
 
   /**
    * Put a frame into the next buffers, behind its header: all of it or nothing. Only header and frame are written.
-   * @param flags what of the frame's flags the driver negotiated
+   * @param flags what the header says of the frame, as far as the driver negotiated it; BAD_CHECKSUM for none, counted
    */
-  place(frame: Frame, flags: number, hashValue: number, hashReport: number): Delivered {
+  place(frame: Frame, flags: number, { hashValue, hashReport }: Steering): Delivered {
     const queue = this.queue;
     if (queue === undefined) return this.drop(NET_DROP.RX_QUEUE_OFF);
     const { headerBytes, memory } = this.state;
     const total = headerBytes + frame.length;
     const buffers = this.gatherBuffers(queue, total);
-    if (buffers <= 0) return buffers === 0 ? this.noBuffer(queue) : this.drop(NET_DROP.RX_SMALL_BUFFER);
-    this.header.fill(frame, headerBytes, buffers, flags, hashValue, hashReport);
+    if (buffers <= 0) return buffers === 0 ? this.noBuffer() : this.drop(NET_DROP.RX_SMALL_BUFFER);
+    this.header.fill(frame, headerBytes, buffers, Math.max(0, flags), hashValue, hashReport);
+    if (this.countsChecksums) this.countOffloads(frame, flags);
     const { stock } = this;
     const { offset, length } = stock.segments;
     const to = stock.firstWritable[this.next]!;
@@ -78,13 +86,11 @@ export class RxQueue extends NetQueue {
 
   /** The end of a burst of frames: used buffers become visible, buffers that were not needed are in the ring again. */
   flush(): void {
-    const queue = this.queue;
-    if (queue === undefined) return;
-    this.publishFrames();
+    if (this.queue === undefined) return;
     const { stock, next } = this;
     if (stock.count - next > next) this.ahead = Math.max(1, this.ahead >> 1);
-    for (let i = stock.count - 1; i >= next; i--) queue.untake(stock.token[i]!);
-    this.forget();
+    this.emptyStock(this.queue);
+    this.publishFrames();
   }
 
   /** Count a frame that is not delivered here. */
@@ -143,10 +149,20 @@ export class RxQueue extends NetQueue {
   private refill(queue: DeviceQueue): boolean {
     const { stock } = this;
     if (this.next > 0 && (this.next === stock.count || stock.count === stock.capacity)) {
-      this.flush();
+      this.emptyStock(queue);
       this.ahead = Math.min(2 * this.ahead, AHEAD_MAX);
     }
     return queue.takeBurst(stock, this.ahead) > 0;
+  }
+
+  private countOffloads({ gsoType, length }: Frame, flags: number): void {
+    const { statistics } = this;
+    if (flags === BAD_CHECKSUM) statistics.add(RX_STAT.rx_csum_bad, 1);
+    else if ((flags & NEEDS_CSUM) !== 0) statistics.add(RX_STAT.rx_needs_csum, 1);
+    else statistics.add((flags & DATA_VALID) !== 0 ? RX_STAT.rx_csum_valid : RX_STAT.rx_csum_none, 1);
+    if (gsoType === 0) return;
+    statistics.add(RX_STAT.rx_gso_packets, 1);
+    statistics.add(RX_STAT.rx_gso_bytes, length);
   }
 
   /** A frame that fills several buffers, or comes from or goes to several ranges. */
@@ -176,20 +192,38 @@ export class RxQueue extends NetQueue {
     }
   }
 
+  private emptyStock(queue: DeviceQueue): void {
+    const { stock, next } = this;
+    this.putSpent(queue);
+    for (let i = stock.count - 1; i >= next; i--) queue.untake(stock.token[i]!);
+    stock.clear();
+    this.put = 0;
+    this.next = 0;
+  }
+
+  private putSpent(queue: DeviceQueue): void {
+    const count = this.next - this.put;
+    if (count === 0) return;
+    queue.putUsedBurst(this.stock, this.put, count);
+    this.put = this.next;
+    this.unpublished += count;
+  }
+
   private publishFrames(): void {
     const { queue, frames, statistics } = this;
-    if (queue === undefined || this.next === this.put) return;
-    queue.putUsedBurst(this.stock, this.put, this.next - this.put);
-    this.put = this.next;
+    if (queue === undefined) return;
+    this.putSpent(queue);
+    if (this.unpublished === 0) return;
+    // Buffers that went back without a frame are something to be told of, too.
     this.publish(Math.max(1, frames));
     statistics.add(RX_STAT.rx_packets, frames);
     statistics.add(RX_STAT.rx_bytes, this.bytes);
+    this.unpublished = 0;
     this.frames = 0;
     this.bytes = 0;
   }
 
-  private noBuffer(queue: DeviceQueue): Delivered {
-    this.checkRing(queue);
+  private noBuffer(): Delivered {
     if (this.holds) {
       this.listen();
       return FULL;
@@ -201,6 +235,7 @@ export class RxQueue extends NetQueue {
     this.stock.clear();
     this.put = 0;
     this.next = 0;
+    this.unpublished = 0;
     this.frames = 0;
     this.bytes = 0;
   }

@@ -6,8 +6,10 @@ import { NO_FEATURES } from './net-features.js';
 
 /** virtio 1.4 §5.1.9.3: 14 bytes of Ethernet header. */
 export const ETHERNET_HEADER_BYTES = 14;
+/** An 802.1Q tag makes a frame so much longer without making its payload longer. */
+export const VLAN_TAG_BYTES = 4;
 /** virtio 1.4 §5.1.9.3: the largest frame that is still to be segmented, with two VLAN tags more. */
-export const GSO_FRAME_BYTES_MAX: number = 65589 + 8;
+export const GSO_FRAME_BYTES_MAX: number = 65589 + 2 * VLAN_TAG_BYTES;
 
 /** What the parts of a network device share: what was negotiated, worked out once, and the way out. */
 export class NetState {
@@ -27,10 +29,6 @@ export class NetState {
   controlIndex = -1;
   /** Pairs that there are queues for: 1 unless MQ or RSS was negotiated. */
   pairsMax = 1;
-  /** A queue owes its driver a notification. */
-  owing = false;
-  /** Why the device needs a reset, once it does. */
-  broken: string | undefined = undefined;
 
   constructor(memory: HostMemory, mtu: number) {
     this.memory = memory;
@@ -47,8 +45,6 @@ export class NetState {
     this.mergeable = hasFeature(features, VIRTIO_NET_F.MRG_RXBUF);
     this.pairsMax = hasPairs ? pairs : 1;
     this.controlIndex = hasFeature(features, VIRTIO_NET_F.CTRL_VQ) ? 2 * this.pairsMax : -1;
-    this.owing = false;
-    this.broken = undefined;
   }
 
   stop(): void {
@@ -57,6 +53,7 @@ export class NetState {
     this.controlIndex = -1;
   }
 
+  /** Whether a feature was negotiated. */
   has(feature: number): boolean {
     return hasFeature(this.features, feature);
   }

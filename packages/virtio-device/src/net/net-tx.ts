@@ -4,8 +4,7 @@ import { ChainBurst } from '@ringwire/virtqueue';
 import { vlanIdOf } from './frame-bytes.js';
 import { NET_DROP } from './net-drop.js';
 import { NetQueue } from './net-queue.js';
-import type { NetState } from './net-state.js';
-import { ETHERNET_HEADER_BYTES } from './net-state.js';
+import { ETHERNET_HEADER_BYTES, type NetState, VLAN_TAG_BYTES } from './net-state.js';
 import { newTxStatistics, TX_STAT } from './net-statistics.js';
 import type { Steering } from './steering.js';
 import { TxHeader } from './tx-header.js';
@@ -17,8 +16,6 @@ const BURST = 64;
 const RETRY_USECS = 50;
 /** A header without any of these, and without gso_type, asks for nothing: both are in its first halfword. */
 const ASKS = 0xff00 | VIRTIO_NET_HDR_F.NEEDS_CSUM | VIRTIO_NET_HDR_F.UDP_TUNNEL_CSUM;
-/** An 802.1Q tag makes a frame so much longer without making its payload longer. */
-const VLAN_TAG_BYTES = 4;
 const { ACCEPTED, FULL } = DELIVERED;
 const NEVER = Number.POSITIVE_INFINITY;
 
@@ -73,7 +70,6 @@ export class TxQueue extends NetQueue {
         return done;
       }
     }
-    this.checkRing(queue);
     if (done > 0) this.stopListening();
     else if (this.listen()) return 1;
     return done;

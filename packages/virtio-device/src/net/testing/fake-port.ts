@@ -1,8 +1,10 @@
+import type { HostMemory } from '@ringwire/guest-memory';
 import { type DeviceQueue, isRefusal, openDeviceQueue, type QueueConfig } from '@ringwire/virtqueue';
 import type { DevicePort } from '../../device-model.js';
 
 /** What a transport is to a device, for tests: queues that are opened where the test put them, and a record of calls. */
 export class FakePort implements DevicePort {
+  readonly memory: HostMemory;
   readonly features: Uint32Array;
   /** Virtqueue indexes notified since the test last looked. */
   readonly notifications: number[] = [];
@@ -12,11 +14,14 @@ export class FakePort implements DevicePort {
   time = 0;
   /** Bursts that are open. */
   depth = 0;
+  /** No queue is to be touched: suspended, or no DMA. */
+  isClosed = false;
   /** Called from within `notifyUsed`, as an interrupt handler is. */
   onNotify: ((index: number) => void) | undefined;
   private readonly queues: Map<number, DeviceQueue> = new Map();
 
-  constructor(features: Uint32Array) {
+  constructor(memory: HostMemory, features: Uint32Array) {
+    this.memory = memory;
     this.features = features;
   }
 
@@ -50,8 +55,10 @@ export class FakePort implements DevicePort {
     this.resetReason = reason;
   }
 
-  enter(): void {
+  enter(): boolean {
+    if (this.isClosed) return false;
     this.depth++;
+    return true;
   }
 
   leave(): void {

@@ -68,7 +68,7 @@ export class NetBench {
     this.used = new UsedBurst(size);
     this.device = new NetDevice({ mac: MAC, ...given, memory, backend: this.backend, scratch: host });
     const rings = layout === 'packed' ? [VIRTIO_F.RING_PACKED] : [];
-    this.port = new FakePort(featureWords([VIRTIO_F.VERSION_1, ...rings, ...features]));
+    this.port = new FakePort(memory, featureWords([VIRTIO_F.VERSION_1, ...rings, ...features]));
     this.device.queueSizes.forEach((_, index) => {
       this.open(index);
     });
