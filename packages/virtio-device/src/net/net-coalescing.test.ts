@@ -70,6 +70,14 @@ describe.each(LAYOUTS)('%s: notification coalescing', (layout) => {
     expect(notified(bench, RX)).toBe(0);
   });
 
+  test('dev.net.coalescing.7: a burst of more packets than the parameters say is notified of once', () => {
+    const bench = started();
+    bench.control(hex(`06 01 ${coal(15, 10)}`));
+    bench.port.notifications.length = 0;
+    receive(bench, 40);
+    expect(notified(bench, RX)).toBe(1);
+  });
+
   test('used buffers are visible before they are notified of', () => {
     const bench = started();
     bench.control(hex(`06 01 ${coal(15, 10)}`));
