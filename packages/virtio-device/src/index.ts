@@ -3,3 +3,4 @@ export type { DeviceModel, DevicePort, SharedMemoryRegion } from './device-model
 export { EntropyModel } from './entropy-model.js';
 export type { VirtioDevice, VirtioDeviceConfig } from './virtio-device.js';
 export { type MmioCounters, VirtioMmio, type VirtioMmioConfig } from './virtio-mmio.js';
+export { VirtioPci, type VirtioPciConfig } from './virtio-pci.js';

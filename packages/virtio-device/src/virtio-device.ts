@@ -153,6 +153,7 @@ export class VirtioDevice {
     if (this.runner.busy) {
       this.resetPending = true;
       this.runner.halted = true;
+      for (const slot of this.queues) slot.queue?.stop();
       return;
     }
     this.resetPending = false;

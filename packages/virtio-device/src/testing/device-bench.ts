@@ -3,9 +3,10 @@ import { GuardedGuest } from '@ringwire/guest-memory/testing';
 import { featureWords } from '@ringwire/virtio-spec';
 import { type DriverQueue, openDriverQueue, UsedBurst } from '@ringwire/virtqueue';
 import type { DeviceModel } from '../device-model.js';
-import type { VirtioDevice } from '../virtio-device.js';
+import type { VirtioDevice, VirtioDeviceConfig } from '../virtio-device.js';
 import type { Face } from './face.js';
 import { MmioFace } from './mmio-face.js';
+import { PciFace } from './pci-face.js';
 
 /** Status bits by hand, virtio 1.4 §2.1. */
 export const S = { ACK: 1, DRIVER: 2, OK: 4, FEATURES: 8, SUSPEND: 16, NEEDS_RESET: 64, FAILED: 128 } as const;
@@ -28,7 +29,7 @@ export const F = {
 export type Layout = 'split' | 'packed';
 
 /** One body for every transport and ring format. */
-export const FACES = [['mmio'] as const];
+export const FACES = [['mmio'] as const, ['pci'] as const];
 export const EVERYWHERE = FACES.flatMap(([face]) => [[face, 'split'] as const, [face, 'packed'] as const]);
 export type FaceName = (typeof FACES)[number][0];
 
@@ -141,9 +142,11 @@ export class DeviceBench<M extends DeviceModel = DeviceModel> {
   }
 }
 
-function openFace(name: FaceName, config: ConstructorParameters<typeof MmioFace>[0]): Face {
+function openFace(name: FaceName, config: VirtioDeviceConfig): Face {
   switch (name) {
     case 'mmio':
       return new MmioFace(config);
+    case 'pci':
+      return new PciFace(config);
   }
 }
