@@ -1,5 +1,5 @@
 import type { AddressSpace } from '@ringwire/guest-memory';
-import { GuardedGuest } from '@ringwire/guest-memory/testing';
+import { formatChange, GuardedGuest, type MemorySnapshot } from '@ringwire/guest-memory/testing';
 import { featureWords } from '@ringwire/virtio-spec';
 import { type DriverQueue, openDriverQueue, UsedBurst } from '@ringwire/virtqueue';
 import type { DeviceModel } from '../device-model.js';
@@ -123,6 +123,24 @@ export class DeviceBench<M extends DeviceModel = DeviceModel> {
   offer(index: number, address: number = AT.buffers, length = 16): void {
     this.rings[index]!.addWritable(address, length);
     this.rings[index]!.publish();
+  }
+
+  /** Write what no driver may: a ring whose bookkeeping cannot be trusted. */
+  breakRing(index: number): void {
+    const { desc, driver } = placeOf(index);
+    // Split: an available index far ahead. Packed: NEXT on every slot, all of them available.
+    if (this.layout === 'split') this.guest.write(driver + 2, Uint8Array.of(0xff, 0x7f));
+    else for (let slot = 0; slot < SIZE; slot++) this.guest.write(desc + slot * 16 + 14, Uint8Array.of(0x81, 0));
+  }
+
+  /** What changed outside of the parts of these queues that the device writes, and of the buffers. */
+  strayChanges(since: MemorySnapshot, queues: readonly number[] = []): string[] {
+    const allowed = queues.flatMap((index) => {
+      const { desc, device } = placeOf(index);
+      return [{ gpa: device, length: 0x1000 }, ...(this.layout === 'packed' ? [{ gpa: desc, length: 0x1000 }] : [])];
+    });
+    const buffers = queues.length > 0 ? [{ gpa: AT.buffers, length: 0x4000 }] : [];
+    return this.guest.changesOutside(since, [...allowed, ...buffers]).map(formatChange);
   }
 
   /** Used buffers, as their lengths. */
