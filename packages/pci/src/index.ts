@@ -1,5 +1,6 @@
 export * from './bar-region.js';
 export type * from './bars.js';
+export * from './byte-access.js';
 export type * from './capability.js';
 export * from './capability-ids.js';
 export * from './capability-layouts.js';
