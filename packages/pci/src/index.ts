@@ -7,6 +7,7 @@ export * from './capability-layouts.js';
 export * from './config-header.js';
 export * from './express-capability.js';
 export * from './extended-capabilities.js';
+export * from './lspci-dump.js';
 export * from './msix-capability.js';
 export * from './msix-table.js';
 export * from './pci-function.js';
