@@ -1,11 +1,13 @@
 export * from './bar-region.js';
 export type * from './bars.js';
+export * from './byte-access.js';
 export type * from './capability.js';
 export * from './capability-ids.js';
 export * from './capability-layouts.js';
 export * from './config-header.js';
 export * from './express-capability.js';
 export * from './extended-capabilities.js';
+export * from './lspci-dump.js';
 export * from './msix-capability.js';
 export * from './msix-table.js';
 export * from './pci-function.js';
