@@ -37,6 +37,7 @@ export {
   type VirtioIommuOptions,
 } from './virtio-iommu-options.js';
 export type { ReservedRegion } from './virtio-iommu-regions.js';
+export { type VtdCacheCounters, type VtdCacheSizes, VtdCaches } from './vtd-caches.js';
 export { type VtdCapabilities, type VtdFeatures, vtdCapabilities, vtdCapabilityRegisters } from './vtd-capabilities.js';
 export type { VtdInterrupt } from './vtd-event.js';
 export { explainWalk, type VtdExplanation, type VtdStep } from './vtd-explain.js';

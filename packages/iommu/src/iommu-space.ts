@@ -73,18 +73,24 @@ export class IommuSpace implements AddressSpace {
   }
 
   resolveRanges(address: number, length: number, access: number, ranges: RangeList): boolean {
+    const known = this.iotlb.lookup(this.tag, address, length, access);
+    if (known >= 0) {
+      if (length > 0) ranges.push(known, length);
+      return true;
+    }
     const before = ranges.count;
     const offset = this.resolveSlowly(address, length, access, ranges);
     if (offset === FAULT) ranges.truncate(before);
     return offset !== FAULT;
   }
 
+  /** What the cache does not know as one piece. */
   private resolveSlowly(address: number, length: number, access: number, ranges: RangeList | undefined): number {
     if (!Number.isSafeInteger(address) || address < 0 || length >>> 0 !== length || (access & RW) !== access)
       return FAULT;
-    const into = address % PAGE_BYTES;
+    const into = address & (PAGE_BYTES - 1);
     if (into + length > PAGE_BYTES) return this.resolveAcross(address, length, access, ranges);
-    const host = this.page(address - into, access);
+    const host = this.walk(address - into, access);
     if (host < 0) return FAULT;
     if (length > 0) ranges?.push(host + into, length);
     return host + into;
@@ -99,7 +105,7 @@ export class IommuSpace implements AddressSpace {
     let runEnd = 0;
     let runs = 0;
     for (let at = address; at < end; ) {
-      const into = at % PAGE_BYTES;
+      const into = at & (PAGE_BYTES - 1);
       const host = this.page(at - into, access);
       if (host < 0) return FAULT;
       const take = Math.min(end - at, PAGE_BYTES - into);
@@ -144,6 +150,8 @@ export class IommuSpace implements AddressSpace {
   }
 }
 
-/** First address of the page of `mask + 1` bytes that holds an address. */
-const pageStart = (address: number, mask: number): number =>
-  mask < PAGE_BYTES ? address : address - (address % (mask + 1));
+/** First address of the page that holds an address; of one larger than 2^31 bytes the remainder is no small integer. */
+function pageStart(address: number, mask: number): number {
+  if (mask < PAGE_BYTES) return address;
+  return mask <= 0x7fff_ffff ? address - ((address & mask) >>> 0) : address - (address % (mask + 1));
+}
