@@ -6,7 +6,7 @@ import type { DeviceModel } from '../device-model.js';
 import type { VirtioDevice, VirtioDeviceConfig } from '../virtio-device.js';
 import type { Face } from './face.js';
 import { MmioFace } from './mmio-face.js';
-import { PciFace } from './pci-face.js';
+import { PciFace, type PciFaceOptions } from './pci-face.js';
 
 /** Status bits by hand, virtio 1.4 §2.1. */
 export const S = { ACK: 1, DRIVER: 2, OK: 4, FEATURES: 8, SUSPEND: 16, NEEDS_RESET: 64, FAILED: 128 } as const;
@@ -51,6 +51,8 @@ export interface BenchOptions {
   readonly offer?: Uint32Array;
   readonly space?: (guest: GuardedGuest) => AddressSpace;
   readonly wake?: () => void;
+  /** Of the PCI function alone. */
+  readonly pci?: PciFaceOptions;
 }
 
 /** A device with guest memory around it, and a driver that does what the test says. */
@@ -77,13 +79,14 @@ export class DeviceBench<M extends DeviceModel = DeviceModel> {
     this.layout = layout;
     this.accepted = [F.VERSION_1, ...(layout === 'packed' ? [F.PACKED] : []), ...accept];
     const { translated, offer, wake } = options;
-    this.face = openFace(name, {
+    const config: VirtioDeviceConfig = {
       model,
       space: options.space?.(this.guest) ?? this.guest.space,
       ...(translated === undefined ? {} : { translated }),
       ...(offer === undefined ? {} : { offer }),
       ...(wake === undefined ? {} : { wake }),
-    });
+    };
+    this.face = name === 'mmio' ? new MmioFace(config) : new PciFace(config, options.pci);
   }
 
   get device(): VirtioDevice {
@@ -157,14 +160,5 @@ export class DeviceBench<M extends DeviceModel = DeviceModel> {
     this.device.step(SIZE);
     const got = this.collect(index);
     if (got.length !== 1) throw new Error(`queue ${index} gave ${got.length} buffers back`);
-  }
-}
-
-function openFace(name: FaceName, config: VirtioDeviceConfig): Face {
-  switch (name) {
-    case 'mmio':
-      return new MmioFace(config);
-    case 'pci':
-      return new PciFace(config);
   }
 }

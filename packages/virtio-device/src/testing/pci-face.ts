@@ -39,6 +39,11 @@ export interface Structure {
   readonly size: number;
 }
 
+/** `msix: false` leaves MSI-X off, and INTx to be used. */
+export interface PciFaceOptions extends Partial<VirtioPciConfig> {
+  readonly msix?: boolean;
+}
+
 const COMMAND = 0x04;
 const MEMORY_AND_MASTER = 0x6;
 const BAR_ADDRESS = 0xfe00_0000;
@@ -58,12 +63,11 @@ export class PciFace implements Face {
   private readonly common: Structure;
   private readonly notify: Structure;
   private readonly isr: Structure;
-  private readonly config_: Structure | undefined;
+  private readonly deviceConfig: Structure | undefined;
   private readonly multiplier: number;
   private readonly messagesOn: boolean;
 
-  /** @param change `msix: false` leaves MSI-X off, and INTx to be used */
-  constructor(config: VirtioDeviceConfig, change: Partial<VirtioPciConfig> & { readonly msix?: boolean } = {}) {
+  constructor(config: VirtioDeviceConfig, change: PciFaceOptions = {}) {
     const { msix = true, ...options } = change;
     const host: PciHost = {
       sendMessage: (_low, _high, data) => {
@@ -74,14 +78,15 @@ export class PciFace implements Face {
         this.pin.push(asserted);
         if (asserted) this.onInterrupt();
       },
+      ...options.host,
     };
-    this.virtio = new VirtioPci({ ...config, host, ...options });
+    this.virtio = new VirtioPci({ ...config, ...options, host });
     this.device = this.virtio.device;
     this.structures = this.walk();
     this.common = this.find(1)!;
     this.notify = this.find(2)!;
     this.isr = this.find(3)!;
-    this.config_ = this.find(4);
+    this.deviceConfig = this.find(4);
     this.multiplier = this.cfg(this.notify.at + 16, 4);
     this.messagesOn = msix;
     this.powerUp();
@@ -211,11 +216,11 @@ export class PciFace implements Face {
   }
 
   config(at: number, bytes: number): number {
-    return this.read(this.config_!, at, bytes);
+    return this.read(this.deviceConfig!, at, bytes);
   }
 
   writeConfig(at: number, bytes: number, value: number): void {
-    this.write(this.config_!, at, bytes, value);
+    this.write(this.deviceConfig!, at, bytes, value);
   }
 
   generation(): number {
