@@ -262,6 +262,11 @@ export class VirtioDevice {
     return this.runner.live ? this.model.deadline() : Number.POSITIVE_INFINITY;
   }
 
+  /** Why interrupts do not arrive, in sentences. */
+  explainTransport(): string[] {
+    return this.transport.explain();
+  }
+
   private openPort(now: () => number): DevicePort {
     const { queues, runner } = this;
     return {

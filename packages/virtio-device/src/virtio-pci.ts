@@ -3,6 +3,8 @@ import {
   type BarRegion,
   msix,
   PCI_CAP_ID,
+  PCI_COMMAND,
+  PCI_HEADER,
   PCI_MSIX,
   PCI_MSIX_CONTROL,
   PciFunction,
@@ -166,6 +168,7 @@ export class VirtioPci {
         this.common.reset();
         this.setIsr(0);
       },
+      explain: () => this.whyNoInterrupt(),
     };
   }
 
@@ -173,6 +176,24 @@ export class VirtioPci {
   private hasMessages(): boolean {
     if (this.msixAt < 0) return false;
     return (this.pci.config.get16(this.msixAt + PCI_MSIX.MESSAGE_CONTROL) & PCI_MSIX_CONTROL.ENABLE) !== 0;
+  }
+
+  private whyNoInterrupt(): string[] {
+    if (!this.hasMessages()) {
+      const disabled = (this.pci.config.get16(PCI_HEADER.COMMAND) & PCI_COMMAND.INTERRUPT_DISABLE) !== 0;
+      if (disabled) return ['MSI-X is off, and the Command register disables the interrupt pin.'];
+      return this.isr === 0 ? [] : [`ISR status is ${this.isr} and was not read: the pin is still asserted.`];
+    }
+    const { device, common, pci } = this;
+    const why: string[] = [];
+    for (const { index, enabled } of device.queues) {
+      const vector = common.queueVector(index);
+      if (!enabled) continue;
+      if (vector === VIRTIO_MSI_NO_VECTOR) why.push(`Queue ${index} has no MSI-X vector: nothing interrupts for it.`);
+      else if (pci.msix?.isPending(vector) === true)
+        why.push(`MSI-X vector ${vector} of queue ${index} is pending: it, the function or bus mastering is off.`);
+    }
+    return why;
   }
 
   private raise(vector: number): void {
