@@ -22,6 +22,32 @@ export interface IommuSpaceConfig {
   readonly bus: InvalidationBus;
 }
 
+/** Translated pages that follow one another, at addresses and on the host, for one kind of access. */
+class Run {
+  readonly access: number;
+  start = 0;
+  bytes = 0;
+  host = 0;
+
+  constructor(access: number) {
+    this.access = access;
+  }
+
+  /** Take in one more page, or begin anew with it. */
+  add(page: number, host: number): void {
+    if (page - this.start === this.bytes && host - this.host === this.bytes) this.bytes += PAGE_BYTES;
+    else if (this.start - page === PAGE_BYTES && this.host - host === PAGE_BYTES) {
+      this.start = page;
+      this.host = host;
+      this.bytes += PAGE_BYTES;
+    } else {
+      this.start = page;
+      this.host = host;
+      this.bytes = PAGE_BYTES;
+    }
+  }
+}
+
 /**
  * The address space of one requester behind an IOMMU. Between {@link enter} and {@link leave} lies a burst: host offsets
  * that were resolved in it are good until it ends, and whoever takes a mapping away waits for that.
@@ -37,6 +63,10 @@ export class IommuSpace implements AddressSpace {
   private readonly tag: number;
   private readonly bus: InvalidationBus;
   private readonly walked: Translation = newTranslation();
+  /** What was looked up last, good until anything is invalidated. */
+  private readonly reads: Run = new Run(READ);
+  private readonly writes: Run = new Run(WRITE);
+  private epoch = 0;
 
   constructor(config: IommuSpaceConfig) {
     const { unit, sourceId, physical, iotlb, bus } = config;
@@ -53,7 +83,13 @@ export class IommuSpace implements AddressSpace {
   }
 
   enter(): number {
-    return this.bus.enter();
+    const epoch = this.bus.enter();
+    if (epoch !== this.epoch) {
+      this.epoch = epoch;
+      this.reads.bytes = 0;
+      this.writes.bytes = 0;
+    }
+    return epoch;
   }
 
   leave(): void {
@@ -68,8 +104,26 @@ export class IommuSpace implements AddressSpace {
   }
 
   resolve(address: number, length: number, access: number): number {
+    const run = access === WRITE ? this.writes : this.reads;
+    const at = address - run.start;
+    if (at >= 0 && at < run.bytes && length <= run.bytes - at && access === run.access) {
+      const offset = run.host + at;
+      // The compares refuse fractions.
+      if (offset >>> 0 === offset && length >>> 0 === length) {
+        this.iotlb.counters.hits++;
+        return offset;
+      }
+    }
+    return this.resolvePiece(address, length, access);
+  }
+
+  private resolvePiece(address: number, length: number, access: number): number {
     const offset = this.iotlb.lookup(this.tag, address, length, access);
-    return offset >= 0 ? offset : this.resolveSlowly(address, length, access, undefined);
+    if (offset < 0) return this.resolveSlowly(address, length, access, undefined);
+    const into = address & (PAGE_BYTES - 1);
+    if (access === WRITE) this.writes.add(address - into, offset - into);
+    else if (access === READ) this.reads.add(address - into, offset - into);
+    return offset;
   }
 
   resolveRanges(address: number, length: number, access: number, ranges: RangeList): boolean {
