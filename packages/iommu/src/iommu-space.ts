@@ -79,7 +79,7 @@ export class IommuSpace implements AddressSpace {
     this.tag = iotlb.claim(sourceId, this.pasid);
     this.bus = bus;
     bus.join(iotlb);
-    if (unit.caches !== undefined) bus.join(unit.caches);
+    if (unit.follower !== undefined) bus.join(unit.follower);
   }
 
   enter(): number {
@@ -100,7 +100,7 @@ export class IommuSpace implements AddressSpace {
   close(): void {
     this.iotlb.release(this.tag);
     this.bus.quit(this.iotlb);
-    if (this.unit.caches !== undefined) this.bus.quit(this.unit.caches);
+    if (this.unit.follower !== undefined) this.bus.quit(this.unit.follower);
   }
 
   resolve(address: number, length: number, access: number): number {
