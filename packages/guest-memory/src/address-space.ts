@@ -30,6 +30,9 @@ export const NO_WINDOW: AddressWindow = { hi: 0, lo32: 0, bytes: 0, host32: 0, r
  * The only way from an address that a driver wrote to bytes of host memory: identity with bounds, a guest's list of
  * regions, or an IOMMU domain. Addresses are numbers below 2^53 (virtio 1.4 §2.7.5 `addr` is 64 bits wide: one with
  * higher bits set is a fault, never an alias), lengths 0 … 2^32-1, host offsets 0 … 2^32-1.
+ *
+ * A device works in bursts, between `enter` and `leave`: host offsets hold until the burst in which they were resolved
+ * ends. Behind an IOMMU whoever takes a mapping away waits for that end; other spaces never change and do nothing then.
  */
 export interface AddressSpace {
   readonly memory: HostMemory;
@@ -39,6 +42,16 @@ export interface AddressSpace {
    * change, or that is to hear of every address.
    */
   readonly window?: AddressWindow;
+
+  /**
+   * Begin a burst, which one `leave` ends before the next may begin. It must be short, and wait for nobody.
+   * @returns a number that differs from the burst's before when host offsets resolved earlier may be void: who keeps
+   *          some across bursts, as a queue does its ring's, resolves them anew then
+   */
+  enter(): number;
+
+  /** End the burst: no host offset resolved in it is used any more. */
+  leave(): void;
 
   /**
    * Host offset of `[address, address + length)`.

@@ -62,6 +62,13 @@ export class GuestMemory implements AddressSpace {
     return this.last;
   }
 
+  /** Nothing is ever unmapped: bursts need no beginning and no end. */
+  enter(): number {
+    return 0;
+  }
+
+  leave(): void {}
+
   resolve(address: number, length: number, access: number): number {
     const span = this.last;
     const at = address - span.gpa;

@@ -15,6 +15,13 @@ export class IdentitySpace implements AddressSpace {
     this.window = { hi: 0, lo32: 0, bytes: Math.min(memory.size, 0x4000_0000), host32: 0, refused: ~3 };
   }
 
+  /** Nothing is ever unmapped: bursts need no beginning and no end. */
+  enter(): number {
+    return 0;
+  }
+
+  leave(): void {}
+
   resolve(address: number, length: number, access: number): number {
     // `>>> 0` leaves exactly the integers 0 … 2^32-1 as they are, so these two compares refuse everything else.
     if (address >>> 0 !== address || length >>> 0 !== length) return RESOLVE.FAULT;
