@@ -4,11 +4,17 @@ export { type AmdViExplanation, type AmdViStep, explainAmdVi } from './amdvi-exp
 export { AMDVI_REGISTERS, type AmdViRegister } from './amdvi-registers.js';
 export { AmdViUnit, type AmdViUnitConfig } from './amdvi-unit.js';
 export { IommuDomain, type IommuDomainConfig, type Mapping } from './domain.js';
+export { FIRST_STAGE, SECOND_STAGE, type TableFormat } from './domain-tables.js';
+export { EventCounter } from './event-counter.js';
 export { GART_CACHE, GART_CONTROL, GART_PTE, GART_REGISTERS, Gart, gartEntry } from './gart.js';
 export { BUS_WORDS, type BusMember, InvalidationBus } from './invalidation-bus.js';
 export { IommuSpace, type IommuSpaceConfig } from './iommu-space.js';
 export { Iotlb, type IotlbCounters } from './iotlb.js';
-export { RequesterTable, type RequesterTableConfig } from './requester-table.js';
+export { type FunctionKind, isolationGroups, type TopologyFunction } from './isolation-groups.js';
+export { PageReclaim, type Reclaimed, type SwappedPage } from './page-reclaim.js';
+export { type Pin, PinAccount, PinMap, type PinnedRun } from './pin-map.js';
+export { type Requesters, RequesterTable, type RequesterTableConfig } from './requester-table.js';
+export { type GuestTables, ScalableRequesterTable } from './scalable-requester-table.js';
 export {
   type InvalidationSink,
   type Iommu,
@@ -18,6 +24,14 @@ export {
   type Translated,
   type Translation,
 } from './translation.js';
+export {
+  VFIO,
+  type VfioBitmap,
+  VfioContainer,
+  type VfioContainerConfig,
+  VfioGroup,
+  type VfioOutcome,
+} from './vfio-container.js';
 export type { VirtioIommuCounters } from './virtio-iommu-counters.js';
 export { VirtioIommu, type VirtioIommuQueues } from './virtio-iommu-device.js';
 export {
