@@ -3,6 +3,7 @@ export type { AmdViCounters } from './amdvi-counters.js';
 export { type AmdViExplanation, type AmdViStep, explainAmdVi } from './amdvi-explain.js';
 export { AMDVI_REGISTERS, type AmdViRegister } from './amdvi-registers.js';
 export { AmdViUnit, type AmdViUnitConfig } from './amdvi-unit.js';
+export { DirtyLog, type DirtyLogConfig } from './dirty-log.js';
 export { IommuDomain, type IommuDomainConfig, type Mapping } from './domain.js';
 export { FIRST_STAGE, SECOND_STAGE, type TableFormat } from './domain-tables.js';
 export { EventCounter } from './event-counter.js';
@@ -11,6 +12,8 @@ export { BUS_WORDS, type BusMember, InvalidationBus } from './invalidation-bus.j
 export { IommuSpace, type IommuSpaceConfig } from './iommu-space.js';
 export { Iotlb, type IotlbCounters } from './iotlb.js';
 export { type FunctionKind, isolationGroups, type TopologyFunction } from './isolation-groups.js';
+export { LoggedQueue } from './logged-queue.js';
+export { LoggedSpace } from './logged-space.js';
 export { PageReclaim, type Reclaimed, type SwappedPage } from './page-reclaim.js';
 export { type Pin, PinAccount, PinMap, type PinnedRun } from './pin-map.js';
 export { type Requesters, RequesterTable, type RequesterTableConfig } from './requester-table.js';
