@@ -14,7 +14,7 @@ export { FIRST_STAGE, SECOND_STAGE, type TableFormat } from './domain-tables.js'
 export { EventCounter } from './event-counter.js';
 export { GART_CACHE, GART_CONTROL, GART_PTE, GART_REGISTERS, Gart, gartEntry } from './gart.js';
 export { GuestInvalidations } from './guest-invalidations.js';
-export { BUS_WORDS, type BusMember, InvalidationBus } from './invalidation-bus.js';
+export { BUS_WORDS, type BurstBus, type ForgetTarget, InvalidationBus } from './invalidation-bus.js';
 export { IommuSpace, type IommuSpaceConfig } from './iommu-space.js';
 export { Iotlb, type IotlbCounters } from './iotlb.js';
 export { type FunctionKind, isolationGroups, type TopologyFunction } from './isolation-groups.js';
@@ -28,6 +28,7 @@ export { type GuestTables, ScalableRequesterTable } from './scalable-requester-t
 export {
   type InvalidationSink,
   type Iommu,
+  KEEP,
   NO_PASID,
   newTranslation,
   TRANSLATED,
@@ -60,6 +61,7 @@ export {
   type VirtioIommuOptions,
 } from './virtio-iommu-options.js';
 export type { ReservedRegion } from './virtio-iommu-regions.js';
+export { type VtdCacheCounters, type VtdCacheSizes, VtdCaches } from './vtd-caches.js';
 export { type VtdCapabilities, type VtdFeatures, vtdCapabilities, vtdCapabilityRegisters } from './vtd-capabilities.js';
 export type { VtdInterrupt } from './vtd-event.js';
 export { explainWalk, type VtdExplanation, type VtdStep } from './vtd-explain.js';
