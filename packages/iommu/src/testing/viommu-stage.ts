@@ -8,6 +8,7 @@ import { IommuSpace } from '../iommu-space.js';
 import { Iotlb } from '../iotlb.js';
 import { HostStage, NestedSpace } from '../nested-space.js';
 import { RequesterTable } from '../requester-table.js';
+import { VtdCaches } from '../vtd-caches.js';
 import { VtdUnit } from '../vtd-unit.js';
 import { ScalableStage, scalableUnit } from './scalable-stage.js';
 
@@ -93,7 +94,7 @@ export function viommuSpace(
   if (kind === 'nested') return { space: host, iotlb, hostUnit, guestUnit: undefined };
   const stage = new HostStage(host);
   const guestBus = new InvalidationBus(guestWords);
-  const guestUnit = new VtdUnit({ memory: stage, sink: guestBus });
+  const guestUnit = new VtdUnit({ memory: stage, sink: guestBus, caches: new VtdCaches() });
   guestUnit.write(0x20, 8, BigInt(guestRoot));
   guestUnit.write(0x18, 4, 0x4000_0000);
   guestUnit.write(0x18, 4, 0x8000_0000);
