@@ -1,5 +1,5 @@
 import { ACCESS, type AddressSpace, type HostMemory, type RangeList, RESOLVE } from '@ringwire/guest-memory';
-import type { InvalidationBus } from './invalidation-bus.js';
+import type { BurstBus } from './invalidation-bus.js';
 import type { Iotlb } from './iotlb.js';
 import { type Iommu, NO_PASID, newTranslation, TRANSLATED, type Translation } from './translation.js';
 
@@ -19,7 +19,7 @@ export interface IommuSpaceConfig {
   /** The unit's cache; all spaces of a thread may share one. */
   readonly iotlb: Iotlb;
   /** This thread's. */
-  readonly bus: InvalidationBus;
+  readonly bus: BurstBus;
 }
 
 /** Translated pages that follow one another, at addresses and on the host, for one kind of access. */
@@ -61,7 +61,7 @@ export class IommuSpace implements AddressSpace {
   private readonly physical: AddressSpace;
   private readonly iotlb: Iotlb;
   private readonly tag: number;
-  private readonly bus: InvalidationBus;
+  private readonly bus: BurstBus;
   private readonly walked: Translation = newTranslation();
   /** What was looked up last, good until anything is invalidated. */
   private readonly reads: Run = new Run(READ);
