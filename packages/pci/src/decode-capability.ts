@@ -84,8 +84,8 @@ export interface ExpressDetails {
   readonly maxPayload: number;
   readonly maxReadRequest: number;
   readonly functionLevelReset: boolean;
-  readonly linkCapabilities: LinkDetails;
-  readonly linkStatus: LinkDetails;
+  /** What the link can be, and what it is; undefined for what is integrated into the root complex and has none. */
+  readonly link: { readonly most: LinkDetails; readonly now: LinkDetails } | undefined;
 }
 
 export interface VirtioDetails {
@@ -180,10 +180,12 @@ function decodeExpress(space: ConfigReader, at: number): ExpressDetails {
   const device = space.u32(at + PCI_EXP.DEVICE_CAPABILITIES);
   const control = space.u16(at + PCI_EXP.DEVICE_CONTROL);
   const type = (capabilities & PCI_EXP_CAPABILITIES.DEVICE_PORT_TYPE) >> 4;
-  const link = (register: number): LinkDetails => ({
+  const linkOf = (register: number): LinkDetails => ({
     speed: register & PCI_EXP_LINK.SPEED,
     width: (register & PCI_EXP_LINK.WIDTH) >> 4,
   });
+  const integrated =
+    type === PCI_EXP_TYPE.ROOT_COMPLEX_INTEGRATED_ENDPOINT || type === PCI_EXP_TYPE.ROOT_COMPLEX_EVENT_COLLECTOR;
   return {
     kind: 'pci-express',
     version: capabilities & PCI_EXP_CAPABILITIES.VERSION,
@@ -195,8 +197,9 @@ function decodeExpress(space: ConfigReader, at: number): ExpressDetails {
     maxPayload: 128 << ((control & PCI_EXP_DEVICE_CONTROL.MAX_PAYLOAD_SIZE) >> 5),
     maxReadRequest: 128 << ((control & PCI_EXP_DEVICE_CONTROL.MAX_READ_REQUEST_SIZE) >> 12),
     functionLevelReset: (device & PCI_EXP_DEVICE_CAPABILITIES.FUNCTION_LEVEL_RESET) !== 0,
-    linkCapabilities: link(space.u32(at + PCI_EXP.LINK_CAPABILITIES)),
-    linkStatus: link(space.u16(at + PCI_EXP.LINK_STATUS)),
+    link: integrated
+      ? undefined
+      : { most: linkOf(space.u32(at + PCI_EXP.LINK_CAPABILITIES)), now: linkOf(space.u16(at + PCI_EXP.LINK_STATUS)) },
   };
 }
 

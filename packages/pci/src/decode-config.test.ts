@@ -229,12 +229,16 @@ test('any bytes of any length are decoded, in chains no longer than the space', 
   );
 });
 
-test('what our capabilities say of a link is read back', () => {
+test('what our capabilities say of a link is read back; an integrated endpoint has none', () => {
   const { pci } = started({ capabilities: [pciExpress({ linkSpeed: 4, linkWidth: 16, maxPayload: 2 })], bars: [] });
   expect(decodeConfigSpace(pci.config.bytes).capabilities[0]!.details).toMatchObject({
     maxPayloadSupported: 512,
     maxPayload: 128,
-    linkCapabilities: { speed: 4, width: 16 },
-    linkStatus: { speed: 4, width: 16 },
+    link: { most: { speed: 4, width: 16 }, now: { speed: 4, width: 16 } },
+  });
+  const integrated = started({ capabilities: [pciExpress({ type: 9 })], bars: [] });
+  expect(decodeConfigSpace(integrated.pci.config.bytes).capabilities[0]!.details).toMatchObject({
+    typeName: 'ROOT_COMPLEX_INTEGRATED_ENDPOINT',
+    link: undefined,
   });
 });
