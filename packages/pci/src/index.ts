@@ -18,4 +18,5 @@ export * from './msix-table.js';
 export * from './pci-function.js';
 export * from './power-capability.js';
 export * from './register-block.js';
+export type { Type0Options } from './type0-header.js';
 export * from './vendor-capability.js';
