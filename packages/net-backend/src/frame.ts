@@ -27,6 +27,8 @@ export class Frame {
   gsoSize = 0;
   csumStart = 0;
   csumOffset = 0;
+  outerThOffset = 0;
+  innerNhOffset = 0;
 
   constructor(memory: HostMemory) {
     this.memory = memory;
@@ -40,5 +42,7 @@ export class Frame {
     this.gsoSize = 0;
     this.csumStart = 0;
     this.csumOffset = 0;
+    this.outerThOffset = 0;
+    this.innerNhOffset = 0;
   }
 }
