@@ -17,6 +17,8 @@ export interface Transport {
   queueReset(queue: number): void;
   /** The device was reset: selectors, vectors and pending interrupts too. */
   reset(): void;
+  /** Why interrupts do not arrive, in sentences. */
+  explain(): string[];
 }
 
 /** What the runner tells the device around it. */

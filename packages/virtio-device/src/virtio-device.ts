@@ -153,6 +153,7 @@ export class VirtioDevice {
     if (this.runner.busy) {
       this.resetPending = true;
       this.runner.halted = true;
+      for (const slot of this.queues) slot.queue?.stop();
       return;
     }
     this.resetPending = false;
@@ -259,6 +260,11 @@ export class VirtioDevice {
   /** When {@link step} is to be called at the latest, in µs of the clock; Infinity when nothing waits. */
   deadline(): number {
     return this.runner.live ? this.model.deadline() : Number.POSITIVE_INFINITY;
+  }
+
+  /** Why interrupts do not arrive, in sentences. */
+  explainTransport(): string[] {
+    return this.transport.explain();
   }
 
   private openPort(now: () => number): DevicePort {
