@@ -8,7 +8,7 @@ import {
   virtqDescBytes,
   virtqUsedBytes,
 } from '@ringwire/virtio-spec';
-import { type DriverQueue, type IndirectTables, openDriverQueue, type QueueConfig } from '@ringwire/virtqueue';
+import { BROKEN, type DriverQueue, type IndirectTables, openDriverQueue, type QueueConfig } from '@ringwire/virtqueue';
 import { BREAK, type Breakdown, breakdown } from './breakdown.js';
 import type { DmaArena } from './dma-arena.js';
 import type { VirtioDriver } from './virtio-driver.js';
@@ -118,4 +118,11 @@ function placeTables(
   const most = Math.min(entries, size);
   if (!hasFeature(features, VIRTIO_F.INDIRECT_DESC) || most < 2) return undefined;
   return { address: arena.allocate(size * most * VIRTQ_DESC.SIZE), entries: most };
+}
+
+/** What made a queue's driver stop believing the device. */
+export function brokenQueue({ index, queue }: LiveQueue): Breakdown | undefined {
+  if (queue.broken === BROKEN.NONE) return undefined;
+  const reason = Object.keys(BROKEN).find((name) => BROKEN[name as keyof typeof BROKEN] === queue.broken);
+  return breakdown(BREAK.RING, `queue ${index} is not to be believed: ${reason}`);
 }

@@ -1,40 +1,24 @@
 import { hasFeature, VIRTIO_NET_DUPLEX, VIRTIO_NET_F, VIRTIO_NET_S, VIRTIO_NET_SPEED } from '@ringwire/virtio-spec';
-import { BROKEN } from '@ringwire/virtqueue';
 import { announceFrame } from './announce-frame.js';
 import { BREAK, type Breakdown, breakdown, isBreakdown } from './breakdown.js';
 import type { CommandScope } from './command-scope.js';
 import { CONTROL_ENTRIES, ControlQueue } from './control-queue.js';
 import type { DmaArena } from './dma-arena.js';
 import { mapInterrupts } from './interrupt-plan.js';
-import { bringUpQueue, type LiveQueue } from './live-queue.js';
-import { acceptNetFeatures, NET_DRIVER_FEATURES } from './net-accept.js';
+import { bringUpQueue, brokenQueue, type LiveQueue } from './live-queue.js';
+import { NET_DRIVER_FEATURES } from './net-accept.js';
+import { agreeNet, type NetAgreement, queueIndexes, rxKind } from './net-agreement.js';
 import { NetCommands } from './net-commands.js';
 import type { NetCounters } from './net-counters.js';
-import { isStationAddress, type NetFacts, randomAddress, readNetFacts } from './net-facts.js';
+import { type NetFacts, readNetFacts } from './net-facts.js';
 import { NetRxQueue } from './net-rx-queue.js';
 import type { FullNetSetup } from './net-setup.js';
 import { NetTxQueue, TX_ENTRIES } from './net-tx-queue.js';
-import { type OffloadRules, offloadRules } from './offload-rules.js';
 import { ReceivedFrame } from './received-frame.js';
-import { RxBuffers, type RxKind, rxBufferBytes } from './rx-buffers.js';
+import { RxBuffers, rxBufferBytes } from './rx-buffers.js';
 import { LARGEST_FRAME } from './rx-header.js';
 import type { VectorPlan } from './transport.js';
 import type { VirtioDriver } from './virtio-driver.js';
-
-/** What was agreed on with the device, for one life of it. */
-interface Agreement {
-  readonly features: Uint32Array;
-  readonly facts: NetFacts;
-  readonly rules: OffloadRules;
-  /** Queue pairs that are set up. */
-  readonly pairs: number;
-  readonly controlIndex: number;
-  readonly mac: Uint8Array<ArrayBuffer>;
-  /** The address is another one than the device's. */
-  readonly isOwnMac: boolean;
-  /** 0 when it is not negotiated. */
-  readonly mtu: number;
-}
 
 /**
  * Take a network device into use: negotiate, set the queues up, fill them, start.
@@ -49,10 +33,9 @@ export function openNetSession(
 ): NetSession | Breakdown {
   const problem = driver.begin();
   if (problem !== undefined) return driver.fail(problem);
-  const agreement = agree(setup, driver, counters);
+  const agreement = agreeNet(driver, NET_DRIVER_FEATURES, setup, counters);
   if (isBreakdown(agreement)) return agreement;
-  const indexes = Array.from({ length: 2 * agreement.pairs }, (_, index) => index);
-  if (agreement.controlIndex >= 0) indexes.push(agreement.controlIndex);
+  const indexes = queueIndexes(agreement);
   const plan = mapInterrupts(driver.transport, indexes, setup.messages);
   const lives: LiveQueue[] = [];
   for (const index of indexes) {
@@ -67,38 +50,7 @@ export function openNetSession(
   return session;
 }
 
-/** Steps 4 to 6, for a network device. */
-function agree(setup: FullNetSetup, driver: VirtioDriver, counters: NetCounters): Agreement | Breakdown {
-  const offered = driver.offered();
-  const facts = readNetFacts(driver, offered);
-  if (isBreakdown(facts)) return driver.fail(facts);
-  const features = acceptNetFeatures(offered, NET_DRIVER_FEATURES, setup.features, facts);
-  const refused = driver.negotiate(features);
-  if (refused !== undefined) return refused;
-  const has = (bit: number): boolean => hasFeature(features, bit);
-  const isMulti = has(VIRTIO_NET_F.MQ) || has(VIRTIO_NET_F.RSS);
-  const known = has(VIRTIO_NET_F.MAC) && isStationAddress(facts.mac) ? facts.mac : undefined;
-  if (has(VIRTIO_NET_F.MAC) && known === undefined) counters.macReplaced++;
-  const mac = Uint8Array.from(setup.mac ?? known ?? randomAddress(setup.random));
-  return {
-    features,
-    facts,
-    rules: offloadRules(features),
-    pairs: isMulti ? Math.min(facts.max_virtqueue_pairs, setup.pairs) : 1,
-    controlIndex: has(VIRTIO_NET_F.CTRL_VQ) ? 2 * (isMulti ? facts.max_virtqueue_pairs : 1) : -1,
-    mac,
-    isOwnMac: mac.some((byte, i) => byte !== facts.mac[i]),
-    mtu: has(VIRTIO_NET_F.MTU) ? facts.mtu : 0,
-  };
-}
-
-/** @see virtio 1.4 §5.1.9.3.1 */
-function rxKind({ features, rules }: Agreement): RxKind {
-  if (hasFeature(features, VIRTIO_NET_F.MRG_RXBUF)) return 'mergeable';
-  return rules.receive.types === 0 ? 'small' : 'big';
-}
-
-const rxEntries = (agreement: Agreement): number =>
+const rxEntries = (agreement: NetAgreement): number =>
   rxKind(agreement) === 'big' ? Math.ceil((agreement.rules.hdrBytes + LARGEST_FRAME) / 4096) : 1;
 
 /** One life of a network device, from DRIVER_OK to the next reset. */
@@ -135,7 +87,7 @@ export class NetSession implements CommandScope {
     driver: VirtioDriver,
     arena: DmaArena,
     counters: NetCounters,
-    agreement: Agreement,
+    agreement: NetAgreement,
     plan: VectorPlan | undefined,
     lives: readonly LiveQueue[],
   ) {
@@ -389,9 +341,3 @@ export class NetSession implements CommandScope {
 }
 
 const needsReset = (): Breakdown => breakdown(BREAK.NEEDS_RESET, 'DEVICE_NEEDS_RESET is set (virtio 1.4 §2.1.2)');
-
-function brokenQueue({ index, queue }: LiveQueue): Breakdown | undefined {
-  if (queue.broken === BROKEN.NONE) return undefined;
-  const reason = Object.keys(BROKEN).find((name) => BROKEN[name as keyof typeof BROKEN] === queue.broken);
-  return breakdown(BREAK.RING, `queue ${index} is not to be believed: ${reason}`);
-}
