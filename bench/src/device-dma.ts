@@ -7,6 +7,7 @@ import {
   Iotlb,
   RequesterTable,
   VTD_REG,
+  VtdCaches,
   VtdUnit,
 } from '@ringwire/iommu';
 import type { CasePlan } from './case-plan.js';
@@ -31,7 +32,7 @@ function behindIommu(memory: HostMemory): AddressSpace {
   domain.map(HIGH_RAM.gpa, HIGH_RAM.host, HIGH_RAM.size, ACCESS.READ | ACCESS.WRITE);
   const requesters = new RequesterTable({ physical, allocator, sink: bus });
   requesters.attach(SOURCE_ID, domain);
-  const unit = new VtdUnit({ memory: physical, sink: bus });
+  const unit = new VtdUnit({ memory: physical, sink: bus, caches: new VtdCaches() });
   unit.write(VTD_REG.RTADDR.at, 8, BigInt(requesters.root));
   unit.write(VTD_REG.GCMD.at, 4, SET_ROOT);
   unit.write(VTD_REG.GCMD.at, 4, ENABLE);

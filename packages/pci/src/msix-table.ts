@@ -49,19 +49,19 @@ export class MsixTable {
    * mastering is off. With MSI-X off, and for a vector that the table does not have, nothing happens.
    */
   raise(vector: number): void {
-    if (!(vector >= 0 && vector < this.vectors) || Atomics.load(this.words, 0) === GATE.CLOSED) return;
+    if (!this.has(vector) || Atomics.load(this.words, 0) === GATE.CLOSED) return;
     Atomics.or(this.words, this.pending + (vector >>> 5), 1 << (vector & 31));
     this.deliver(vector);
   }
 
   isPending(vector: number): boolean {
-    if (!(vector >= 0 && vector < this.vectors)) return false;
+    if (!this.has(vector)) return false;
     return ((Atomics.load(this.words, this.pending + (vector >>> 5)) >>> (vector & 31)) & 1) === 1;
   }
 
   /** Whatever the vector was raised for is settled: it is no longer pending (PCIe 5.0 §6.1.4.5). */
   withdraw(vector: number): void {
-    if (vector >= 0 && vector < this.vectors) this.takePending(vector);
+    if (this.has(vector)) this.takePending(vector);
   }
 
   /**
@@ -135,6 +135,10 @@ export class MsixTable {
   private takePending(vector: number): boolean {
     const bit = 1 << (vector & 31);
     return (Atomics.and(this.words, this.pending + (vector >>> 5), ~bit) & bit) !== 0;
+  }
+
+  private has(vector: number): boolean {
+    return vector >>> 0 === vector && vector < this.vectors;
   }
 
   private controlOf(vector: number): number {

@@ -17,10 +17,12 @@ export interface Transport {
   queueReset(queue: number): void;
   /** The device was reset: selectors, vectors and pending interrupts too. */
   reset(): void;
+  /** Why interrupts do not arrive, in sentences. */
+  explain(): string[];
 }
 
 /** What the runner tells the device around it. */
-export interface RunnerOwner {
+interface RunnerOwner {
   /** A queue's ring cannot be trusted. */
   ringFault(queue: number, fault: number): void;
   /** The type is not at work any more: what had to wait for that can be done. */
@@ -177,6 +179,8 @@ export class DeviceRunner {
     else if (this.ownBurst) {
       this.ownBurst = false;
       this.endBurst();
+      // The interrupt waits for a step: the type may be at work within another device's burst.
+      if (this.configPending || !this.used.isEmpty) this.parts.wake();
     }
   }
 

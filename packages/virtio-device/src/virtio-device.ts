@@ -153,12 +153,14 @@ export class VirtioDevice {
     if (this.runner.busy) {
       this.resetPending = true;
       this.runner.halted = true;
+      for (const slot of this.queues) slot.queue?.stop();
       return;
     }
     this.resetPending = false;
     this.suspendPending = false;
     for (const slot of this.queues) slot.reset();
     this.runner.stop();
+    this.model.reset?.();
     this.runner.dropNotifications();
     this.runner.halted = false;
     this.queueResets.clear();
@@ -259,6 +261,11 @@ export class VirtioDevice {
   /** When {@link step} is to be called at the latest, in µs of the clock; Infinity when nothing waits. */
   deadline(): number {
     return this.runner.live ? this.model.deadline() : Number.POSITIVE_INFINITY;
+  }
+
+  /** Why interrupts do not arrive, in sentences. */
+  explainTransport(): string[] {
+    return this.transport.explain();
   }
 
   private openPort(now: () => number): DevicePort {

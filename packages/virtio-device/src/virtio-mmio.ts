@@ -7,6 +7,7 @@ import {
   type MmioRegister,
   notifiedVqIndex,
   VIRTIO_F,
+  VirtioError,
 } from '@ringwire/virtio-spec';
 import type { SharedMemoryRegion } from './device-model.js';
 import type { Transport } from './device-runner.js';
@@ -54,7 +55,7 @@ export class VirtioMmio {
   private readonly interrupt: (level: boolean) => void;
   private readonly vendorId: number;
   private readonly regions: readonly SharedMemoryRegion[];
-  private readonly regionAt: (region: SharedMemoryRegion) => number;
+  private readonly regionBaseOf: (region: SharedMemoryRegion) => number;
   private status = 0;
   private deviceFeaturesSel = 0;
   private driverFeaturesSel = 0;
@@ -66,7 +67,12 @@ export class VirtioMmio {
     this.interrupt = config.interrupt;
     this.vendorId = config.vendorId ?? VENDOR;
     this.regions = config.model.sharedMemory ?? [];
-    this.regionAt = config.sharedMemoryAt ?? (() => Number.NaN);
+    const { sharedMemoryAt } = config;
+    if (this.regions.length > 0 && sharedMemoryAt === undefined) {
+      const want = 'a place for the shared memory of the device';
+      throw new VirtioError('sharedMemoryAt', 'undefined', want, 'virtio 1.4 §4.2.2');
+    }
+    this.regionBaseOf = sharedMemoryAt ?? (() => 0);
     this.device = new VirtioDevice(config, this.transport());
   }
 
@@ -209,7 +215,7 @@ export class VirtioMmio {
 
   private regionBase(): number | undefined {
     const region = this.region();
-    return region === undefined ? undefined : this.regionAt(region);
+    return region === undefined ? undefined : this.regionBaseOf(region);
   }
 
   private transport(): Transport {
@@ -224,6 +230,10 @@ export class VirtioMmio {
         this.queueSel = 0;
         this.shmSel = 0;
         this.setStatus(0);
+      },
+      explain: () => {
+        if (this.status === 0) return [];
+        return [`InterruptStatus is ${this.status} and was not acknowledged: the line is still asserted.`];
       },
     };
   }

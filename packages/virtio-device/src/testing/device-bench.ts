@@ -1,11 +1,12 @@
 import type { AddressSpace } from '@ringwire/guest-memory';
-import { GuardedGuest } from '@ringwire/guest-memory/testing';
+import { formatChange, GuardedGuest, type MemorySnapshot } from '@ringwire/guest-memory/testing';
 import { featureWords } from '@ringwire/virtio-spec';
-import { type DriverQueue, openDriverQueue, UsedBurst } from '@ringwire/virtqueue';
+import { BufferList, type DriverQueue, openDriverQueue, UsedBurst } from '@ringwire/virtqueue';
 import type { DeviceModel } from '../device-model.js';
-import type { VirtioDevice } from '../virtio-device.js';
+import type { VirtioDevice, VirtioDeviceConfig } from '../virtio-device.js';
 import type { Face } from './face.js';
 import { MmioFace } from './mmio-face.js';
+import { PciFace, type PciFaceOptions } from './pci-face.js';
 
 /** Status bits by hand, virtio 1.4 §2.1. */
 export const S = { ACK: 1, DRIVER: 2, OK: 4, FEATURES: 8, SUSPEND: 16, NEEDS_RESET: 64, FAILED: 128 } as const;
@@ -28,7 +29,7 @@ export const F = {
 export type Layout = 'split' | 'packed';
 
 /** One body for every transport and ring format. */
-export const FACES = [['mmio'] as const];
+export const FACES = [['mmio'] as const, ['pci'] as const];
 export const EVERYWHERE = FACES.flatMap(([face]) => [[face, 'split'] as const, [face, 'packed'] as const]);
 export type FaceName = (typeof FACES)[number][0];
 
@@ -50,6 +51,8 @@ export interface BenchOptions {
   readonly offer?: Uint32Array;
   readonly space?: (guest: GuardedGuest) => AddressSpace;
   readonly wake?: () => void;
+  /** Of the PCI function alone. */
+  readonly pci?: PciFaceOptions;
 }
 
 /** A device with guest memory around it, and a driver that does what the test says. */
@@ -62,6 +65,7 @@ export class DeviceBench<M extends DeviceModel = DeviceModel> {
   readonly rings: DriverQueue[] = [];
   private readonly accepted: readonly number[];
   private readonly used = new UsedBurst(64);
+  private readonly elements = new BufferList(SIZE);
 
   constructor(name: FaceName, model: M, options: BenchOptions = {}) {
     const { accept = [], layout = 'split' } = options;
@@ -76,13 +80,14 @@ export class DeviceBench<M extends DeviceModel = DeviceModel> {
     this.layout = layout;
     this.accepted = [F.VERSION_1, ...(layout === 'packed' ? [F.PACKED] : []), ...accept];
     const { translated, offer, wake } = options;
-    this.face = openFace(name, {
+    const config: VirtioDeviceConfig = {
       model,
       space: options.space?.(this.guest) ?? this.guest.space,
       ...(translated === undefined ? {} : { translated }),
       ...(offer === undefined ? {} : { offer }),
       ...(wake === undefined ? {} : { wake }),
-    });
+    };
+    this.face = name === 'mmio' ? new MmioFace(config) : new PciFace(config, options.pci);
   }
 
   get device(): VirtioDevice {
@@ -118,10 +123,33 @@ export class DeviceBench<M extends DeviceModel = DeviceModel> {
     this.face.setStatus(S.ACK | S.DRIVER | S.FEATURES | S.OK);
   }
 
+  /** An empty list of elements, for buffers of several. */
+  list(): BufferList {
+    return this.elements.clear();
+  }
+
   /** Make a device-writable buffer of 16 bytes available; no notification. */
   offer(index: number, address: number = AT.buffers, length = 16): void {
     this.rings[index]!.addWritable(address, length);
     this.rings[index]!.publish();
+  }
+
+  /** Write what no driver may: a ring whose bookkeeping cannot be trusted. */
+  breakRing(index: number): void {
+    const { desc, driver } = placeOf(index);
+    // Split: an available index far ahead. Packed: NEXT on every slot, all of them available.
+    if (this.layout === 'split') this.guest.write(driver + 2, Uint8Array.of(0xff, 0x7f));
+    else for (let slot = 0; slot < SIZE; slot++) this.guest.write(desc + slot * 16 + 14, Uint8Array.of(0x81, 0));
+  }
+
+  /** What changed outside of the parts of these queues that the device writes, and of the buffers. */
+  strayChanges(since: MemorySnapshot, queues: readonly number[] = []): string[] {
+    const allowed = queues.flatMap((index) => {
+      const { desc, device } = placeOf(index);
+      return [{ gpa: device, length: 0x1000 }, ...(this.layout === 'packed' ? [{ gpa: desc, length: 0x1000 }] : [])];
+    });
+    const buffers = queues.length > 0 ? [{ gpa: AT.buffers, length: 0x4000 }] : [];
+    return this.guest.changesOutside(since, [...allowed, ...buffers]).map(formatChange);
   }
 
   /** Used buffers, as their lengths. */
@@ -138,12 +166,5 @@ export class DeviceBench<M extends DeviceModel = DeviceModel> {
     this.device.step(SIZE);
     const got = this.collect(index);
     if (got.length !== 1) throw new Error(`queue ${index} gave ${got.length} buffers back`);
-  }
-}
-
-function openFace(name: FaceName, config: ConstructorParameters<typeof MmioFace>[0]): Face {
-  switch (name) {
-    case 'mmio':
-      return new MmioFace(config);
   }
 }

@@ -39,9 +39,10 @@ export class MmioFace implements Face {
   readonly levels: boolean[] = [];
   onInterrupt: () => void = () => {};
 
-  constructor(config: VirtioDeviceConfig & Partial<VirtioMmioConfig>) {
+  constructor(config: VirtioDeviceConfig, change: Partial<VirtioMmioConfig> = {}) {
     this.mmio = new VirtioMmio({
       ...config,
+      ...change,
       interrupt: (level) => {
         this.levels.push(level);
         if (level) this.onInterrupt();

@@ -26,7 +26,7 @@ export class RecordingModel implements DeviceModel {
   /** `start`, `stop`, `suspend`, `changed 0`, `notified 1`, `config 4 2 513` in their order. */
   readonly calls: string[] = [];
   port: DevicePort | undefined;
-  /** What happens in the middle of a step, before used buffers are published. */
+  /** What happens in the middle of a step, with buffers taken and nothing written yet. */
   duringStep: (() => void) | undefined;
   steps = 0;
   dueAt: number = Number.POSITIVE_INFINITY;
@@ -96,13 +96,13 @@ export class RecordingModel implements DeviceModel {
     if (port === undefined || queue === undefined) return 0;
     burst.clear();
     const taken = queue.takeBurst(burst, budget);
+    if (taken > 0) this.duringStep?.();
     for (let i = 0; i < taken; i++) {
       const bytes = burst.fault[i] === 0 ? new Uint8Array(burst.writableBytes(i)).fill(FILL) : new Uint8Array(0);
       const first = burst.firstWritable[i]!;
       if (bytes.length > 0) scatter(port.memory, burst.segments, first, burst.end(i) - first, bytes);
       queue.putUsed(burst.token[i]!, bytes.length);
     }
-    this.duringStep?.();
     if (taken > 0 && queue.publishUsed()) port.notifyUsed(index);
     return taken;
   }
