@@ -1,8 +1,8 @@
-import type { CopyEngine, HostMemory } from '@ringwire/guest-memory';
+import type { AddressSpace, CopyEngine, HostMemory } from '@ringwire/guest-memory';
 import { ChainBurst, type DeviceQueue, isRefusal, openDeviceQueue } from '@ringwire/virtqueue';
 import { type CasePlan, elementsOf } from './case-plan.js';
 import { notify, sleepUntilNotified, WORD } from './control-words.js';
-import { type DeviceDma, deviceDma } from './device-dma.js';
+import { deviceSpace } from './device-dma.js';
 import { FrameCheck } from './frame-check.js';
 import { type FrameSet, NUMBER_BYTES, sumWithoutNumber } from './frame-set.js';
 import { BUFFER_PITCH, queueConfig, SINK, SINK_FRAMES } from './guest-layout.js';
@@ -16,7 +16,9 @@ export class DeviceSide {
   /** Words read only to have their lines fetched: kept, so that no compiler leaves the reads out. */
   touched = 0;
 
-  private readonly dma: DeviceDma;
+  private readonly space: AddressSpace;
+  /** What the last burst was told about host offsets that are kept: those of the ring. */
+  private epoch: number;
   private readonly control: Int32Array;
   private readonly engine: CopyEngine;
   private readonly memory: HostMemory;
@@ -34,11 +36,13 @@ export class DeviceSide {
   private readonly ready = (): boolean => this.queue.hasAvailable();
 
   constructor(plan: CasePlan, memory: HostMemory, control: Int32Array, frames: FrameSet) {
-    this.dma = deviceDma(plan, memory);
-    const queue = openDeviceQueue(queueConfig(plan, this.dma.space));
+    this.space = deviceSpace(plan, memory);
+    this.epoch = this.space.enter();
+    const queue = openDeviceQueue(queueConfig(plan, this.space));
     if (isRefusal(queue)) throw new Error(queue.message);
     this.queue = queue;
     if (plan.idle === 'spin') queue.disableNotifications();
+    this.space.leave();
     this.control = control;
     this.engine = memory.engine;
     this.memory = memory;
@@ -52,9 +56,14 @@ export class DeviceSide {
 
   /** Handle one burst. @param summed whether every byte is summed as it is copied @returns frames taken */
   step(summed: boolean): number {
-    this.dma.enter();
+    const { space } = this;
+    const epoch = space.enter();
+    if (epoch !== this.epoch) {
+      this.epoch = epoch;
+      this.queue.refresh();
+    }
     const count = this.handleBurst(summed);
-    this.dma.leave();
+    space.leave();
     return count;
   }
 
@@ -100,11 +109,10 @@ export class DeviceSide {
 
   /** Read the first word of each frame: the cache misses overlap, and the copies that follow find the lines there. */
   private touch(count: number): void {
-    const { first, segments } = this.burst;
-    const { offset } = segments;
+    const { offset } = this.burst.segments;
     const u32 = this.memory.u32;
     let sum = 0;
-    for (let i = 0; i < count; i++) sum += u32[offset[first[i]!]! >>> 2]!;
+    for (let i = 0; i < count; i++) sum = (sum + u32[offset[i]! >>> 2]!) | 0;
     this.touched = sum;
   }
 
@@ -134,17 +142,16 @@ export class DeviceSide {
     this.sink = sink;
   }
 
+  /** Frames of one segment each: chain `i` is segment `i`. */
   private receiveCopied(count: number): void {
-    const { first, segments } = this.burst;
-    const { offset, length: segmentLength } = segments;
+    const { offset, length: segmentLength } = this.burst.segments;
     const { engine, lengths } = this;
     const i32 = this.memory.i32;
     let { slot, due, sink } = this;
     for (let i = 0; i < count; i++) {
-      const segment = first[i]!;
-      const length = segmentLength[segment]!;
+      const length = segmentLength[i]!;
       const to = SINK + sink * BUFFER_PITCH;
-      engine.copy(to, offset[segment]!, length);
+      engine.copy(to, offset[i]!, length);
       const number = i32[to >>> 2]!;
       if (number !== due) this.check.wrongNumber(number, due);
       if (length !== lengths[slot]) this.check.wrongBytes(number, `${length} bytes`, `${lengths[slot]}`);

@@ -36,6 +36,11 @@ export interface FrameSink {
   readonly offloads: number;
   /** Never throws, never keeps the frame. */
   receive(frame: Frame): Delivered;
+  /**
+   * A burst of frames is over: what was received becomes visible to whoever waits for it, in one step. To be called after
+   * the last `receive` of a burst; a sink that has nothing to do then leaves it out.
+   */
+  flush?(): void;
 }
 
 /** The far end of a network device's cable: takes what the device sends, and brings what it is to receive. */

@@ -1,0 +1,343 @@
+import { hasFeature, VIRTIO_NET_DUPLEX, VIRTIO_NET_F, VIRTIO_NET_S, VIRTIO_NET_SPEED } from '@ringwire/virtio-spec';
+import { announceFrame } from './announce-frame.js';
+import { BREAK, type Breakdown, breakdown, isBreakdown } from './breakdown.js';
+import type { CommandScope } from './command-scope.js';
+import { CONTROL_ENTRIES, ControlQueue } from './control-queue.js';
+import type { DmaArena } from './dma-arena.js';
+import { mapInterrupts } from './interrupt-plan.js';
+import { bringUpQueue, brokenQueue, type LiveQueue } from './live-queue.js';
+import { NET_DRIVER_FEATURES } from './net-accept.js';
+import { agreeNet, type NetAgreement, queueIndexes, rxKind } from './net-agreement.js';
+import { NetCommands } from './net-commands.js';
+import type { NetCounters } from './net-counters.js';
+import { type NetFacts, readNetFacts } from './net-facts.js';
+import { NetRxQueue } from './net-rx-queue.js';
+import type { FullNetSetup } from './net-setup.js';
+import { NetTxQueue, TX_ENTRIES } from './net-tx-queue.js';
+import { ReceivedFrame } from './received-frame.js';
+import { RxBuffers, rxBufferBytes } from './rx-buffers.js';
+import { LARGEST_FRAME } from './rx-header.js';
+import type { VectorPlan } from './transport.js';
+import type { VirtioDriver } from './virtio-driver.js';
+
+/**
+ * Take a network device into use: negotiate, set the queues up, fill them, start.
+ * @param arena gets all memory that the device may reach; on a failure it is the caller's to reset before freeing it
+ * @see virtio 1.4 §3.1.1, §5.1.5
+ */
+export function openNetSession(
+  setup: FullNetSetup,
+  driver: VirtioDriver,
+  arena: DmaArena,
+  counters: NetCounters,
+): NetSession | Breakdown {
+  const problem = driver.begin();
+  if (problem !== undefined) return driver.fail(problem);
+  const agreement = agreeNet(driver, NET_DRIVER_FEATURES, setup, counters);
+  if (isBreakdown(agreement)) return agreement;
+  const indexes = queueIndexes(agreement);
+  const plan = mapInterrupts(driver.transport, indexes, setup.messages);
+  const lives: LiveQueue[] = [];
+  for (const index of indexes) {
+    const entries =
+      index === agreement.controlIndex ? CONTROL_ENTRIES : index % 2 === 1 ? TX_ENTRIES : rxEntries(agreement);
+    const live = bringUpQueue(driver, arena, index, setup.queueSize, entries);
+    if (isBreakdown(live)) return live;
+    lives.push(live);
+  }
+  const session = new NetSession(setup, driver, arena, counters, agreement, plan, lives);
+  session.start();
+  return session;
+}
+
+const rxEntries = (agreement: NetAgreement): number =>
+  rxKind(agreement) === 'big' ? Math.ceil((agreement.rules.hdrBytes + LARGEST_FRAME) / 4096) : 1;
+
+/** One life of a network device, from DRIVER_OK to the next reset. */
+export class NetSession implements CommandScope {
+  readonly features: Uint32Array;
+  readonly facts: NetFacts;
+  readonly pairs: number;
+  readonly controlIndex: number;
+  readonly mtu: number;
+  readonly mac: Uint8Array<ArrayBuffer>;
+  readonly commands: NetCommands | undefined;
+  readonly tx: readonly NetTxQueue[];
+  readonly rx: readonly NetRxQueue[];
+  activePairs = 1;
+  isLinkUp = true;
+  /** Mbit/s, -1 when not known; full duplex, undefined when not known. */
+  speed = -1;
+  isFullDuplex: boolean | undefined = undefined;
+  /** What interrupts asked for and {@link poll} is to do. */
+  needsPoll = false;
+
+  private readonly setup: FullNetSetup;
+  private readonly driver: VirtioDriver;
+  private readonly counters: NetCounters;
+  private readonly plan: VectorPlan | undefined;
+  private readonly control: ControlQueue | undefined;
+  private readonly isOwnMac: boolean;
+  // Per pair: 1 while its receive queue is polled, with notifications off.
+  private readonly isPolled: Uint8Array;
+  private hasConfigChanged = false;
+
+  constructor(
+    setup: FullNetSetup,
+    driver: VirtioDriver,
+    arena: DmaArena,
+    counters: NetCounters,
+    agreement: NetAgreement,
+    plan: VectorPlan | undefined,
+    lives: readonly LiveQueue[],
+  ) {
+    const { features, rules, pairs } = agreement;
+    this.setup = setup;
+    this.driver = driver;
+    this.counters = counters;
+    this.plan = plan;
+    this.features = features;
+    this.facts = agreement.facts;
+    this.pairs = pairs;
+    this.controlIndex = agreement.controlIndex;
+    this.mtu = agreement.mtu;
+    this.mac = agreement.mac;
+    this.isOwnMac = agreement.isOwnMac;
+    this.isPolled = new Uint8Array(pairs);
+    const kind = rxKind(agreement);
+    const bytes = rxBufferBytes(kind, rules.hdrBytes, agreement.mtu, setup.mergeableBytes);
+    const rx: NetRxQueue[] = [];
+    const tx: NetTxQueue[] = [];
+    for (let pair = 0; pair < pairs; pair++) {
+      const frame = new ReceivedFrame(arena.dma.space.memory);
+      frame.pair = pair;
+      const buffers = new RxBuffers(lives[2 * pair]!, arena, bytes, setup.receiveBytes);
+      const deliver = (received: ReceivedFrame): void => setup.events.frame(received);
+      rx.push(new NetRxQueue(lives[2 * pair]!, buffers, rules, kind === 'mergeable', frame, counters, deliver));
+      const sent = (cookie: number): void => setup.events.sent?.(cookie);
+      tx.push(new NetTxQueue(lives[2 * pair + 1]!, arena, rules, agreement.mtu, setup.copyPages, counters, sent));
+    }
+    this.rx = rx;
+    this.tx = tx;
+    const controlLive = lives[2 * pairs];
+    this.control = controlLive === undefined ? undefined : new ControlQueue(controlLive, arena);
+    this.commands = this.control === undefined ? undefined : new NetCommands(this.control, this);
+  }
+
+  /** Step 8 of the initialization, and what needs a running device. */
+  start(): void {
+    this.driver.start();
+    const now = this.setup.now();
+    for (const { live } of this.rx) live.publish();
+    for (const queue of this.tx) queue.progressAt = now;
+    this.readStatus(this.facts);
+    if (this.isOwnMac && this.has(VIRTIO_NET_F.CTRL_RX)) this.commands?.setMac(this.mac);
+    if (this.pairs > 1 && this.has(VIRTIO_NET_F.MQ)) this.commands?.setPairs(this.pairs);
+  }
+
+  /** Note what an interrupt is about; work is done in {@link poll}. @param vector not looked at without MSI-X */
+  interrupt(vector: number): void {
+    this.counters.interrupts++;
+    if (this.plan === undefined) {
+      // The bits are those of CAUSE.
+      const cause = this.driver.transport.interruptCause();
+      if ((cause & 2) !== 0) this.noteConfig();
+      if ((cause & 1) !== 0) for (let pair = 0; pair < this.pairs; pair++) this.noteReceive(pair);
+      if (cause !== 0) this.needsPoll = true;
+      return;
+    }
+    if (vector === this.plan.config) this.noteConfig();
+    for (const { index, vector: mapped } of this.plan.queues) {
+      if (mapped !== vector) continue;
+      if (index % 2 === 0 && index < 2 * this.pairs) this.noteReceive(index >> 1);
+      this.needsPoll = true;
+    }
+  }
+
+  /**
+   * Do what interrupts asked for, a bounded amount of it.
+   * @param budget most frames per queue pair
+   * @returns frames handed up or given up, or what is wrong with the device
+   */
+  poll(budget: number): number | Breakdown {
+    this.needsPoll = false;
+    if (this.hasConfigChanged) {
+      const problem = this.takeConfig();
+      if (problem !== undefined) return problem;
+    }
+    let done = 0;
+    for (let pair = 0; pair < this.pairs; pair++) {
+      if (this.isPolled[pair] === 1) done += this.pollReceive(pair, budget);
+      this.pollTransmit(pair);
+    }
+    this.control?.poll();
+    return this.brokenRing() ?? done;
+  }
+
+  /** Look after time limits. @returns what is wrong with the device */
+  watch(): Breakdown | undefined {
+    if (this.driver.needsReset()) return needsReset();
+    const now = this.setup.now();
+    for (let pair = 0; pair < this.pairs; pair++) {
+      const stalled = this.watchTransmit(pair, now);
+      if (stalled !== undefined) return stalled;
+    }
+    this.control?.poll();
+    if (now - (this.control?.waitingSince() ?? now) > this.setup.commandLimit) {
+      const message = `a command is unanswered after ${this.setup.commandLimit} ms`;
+      return breakdown(BREAK.CONTROL_UNANSWERED, message);
+    }
+    return this.brokenRing();
+  }
+
+  /** The device is reset, or given up: everybody who waits is told. */
+  end(): void {
+    for (const queue of this.tx) queue.abandon();
+    this.control?.abandon();
+  }
+
+  /** Ahead of a reset, where the transport has a way to stop a queue. */
+  stopQueues(): void {
+    for (let pair = 0; pair < this.pairs; pair++) {
+      this.driver.transport.stopQueue(this.rx[pair]!.live.index);
+      this.driver.transport.stopQueue(this.tx[pair]!.live.index);
+    }
+    if (this.control !== undefined) this.driver.transport.stopQueue(this.control.live.index);
+  }
+
+  /** After a pause without interrupts: look at everything. */
+  catchUp(): void {
+    this.noteConfig();
+    for (let pair = 0; pair < this.pairs; pair++) this.noteReceive(pair);
+  }
+
+  /** Reset one queue pair and set it up anew; RING_RESET is negotiated. @see virtio 1.4 §2.6.1 */
+  restartPair(pair: number): Breakdown | undefined {
+    return this.restartTransmit(pair) ?? this.restartReceive(pair);
+  }
+
+  now(): number {
+    return this.setup.now();
+  }
+
+  pairsChanged(pairs: number, placed: boolean): void {
+    // Fewer from the moment that the device may know of it, more when it does (virtio 1.4 §5.1.9.5.6.1).
+    if (!placed || pairs < this.activePairs) this.activePairs = pairs;
+  }
+
+  addressChanged(mac: Uint8Array): void {
+    this.mac.set(mac);
+  }
+
+  refused(): void {
+    this.counters.commandsRefused++;
+  }
+
+  private has(bit: number): boolean {
+    return hasFeature(this.features, bit);
+  }
+
+  private noteConfig(): void {
+    this.hasConfigChanged = true;
+    this.needsPoll = true;
+  }
+
+  private noteReceive(pair: number): void {
+    if (this.isPolled[pair] === 0) this.rx[pair]!.live.queue.disableNotifications();
+    this.isPolled[pair] = 1;
+    this.needsPoll = true;
+  }
+
+  private pollReceive(pair: number, budget: number): number {
+    const queue = this.rx[pair]!;
+    const done = queue.poll(budget);
+    // All taken: notifications on, and one more look, because frames may have come in between.
+    if (done < budget && !queue.live.queue.enableNotifications()) this.isPolled[pair] = 0;
+    else {
+      queue.live.queue.disableNotifications();
+      this.needsPoll = true;
+    }
+    return done;
+  }
+
+  private pollTransmit(pair: number): void {
+    const queue = this.tx[pair]!;
+    if (!queue.isStopped) {
+      if (queue.reclaim() > 0) queue.progressAt = this.setup.now();
+    } else if (queue.resume()) {
+      queue.progressAt = this.setup.now();
+      this.setup.events.writable?.(pair);
+    }
+  }
+
+  private watchTransmit(pair: number, now: number): Breakdown | undefined {
+    const queue = this.tx[pair]!;
+    this.pollTransmit(pair);
+    if (queue.live.queue.outstanding === 0) queue.progressAt = now;
+    if (now - queue.progressAt <= this.setup.transmitLimit) return undefined;
+    queue.progressAt = now;
+    const message = `queue ${queue.live.index} used no buffer for ${this.setup.transmitLimit} ms`;
+    const why = breakdown(BREAK.TRANSMIT_STALLED, message);
+    if (!this.driver.canResetQueues()) return why;
+    this.counters.breaks[why.code]!++;
+    this.setup.events.broken?.(why, true);
+    return this.restartTransmit(pair);
+  }
+
+  private restartTransmit(pair: number): Breakdown | undefined {
+    const queue = this.tx[pair]!;
+    const before = queue.live.queue;
+    const problem = queue.live.restart();
+    if (problem !== undefined) return problem;
+    queue.abandon(before);
+    queue.live.queue.disableNotifications();
+    this.setup.events.writable?.(pair);
+    return undefined;
+  }
+
+  private restartReceive(pair: number): Breakdown | undefined {
+    const queue = this.rx[pair]!;
+    const before = queue.live.queue;
+    const problem = queue.live.restart();
+    if (problem !== undefined) return problem;
+    queue.abandon(before);
+    this.isPolled[pair] = 0;
+    queue.refill();
+    return undefined;
+  }
+
+  /** A configuration change: DEVICE_NEEDS_RESET, link, speed, announcement. */
+  private takeConfig(): Breakdown | undefined {
+    this.hasConfigChanged = false;
+    if (this.driver.needsReset()) return needsReset();
+    const facts = readNetFacts(this.driver, this.features);
+    if (isBreakdown(facts)) return facts;
+    const wasUp = this.isLinkUp;
+    this.readStatus(facts);
+    if (this.isLinkUp !== wasUp) this.setup.events.link?.(this.isLinkUp);
+    if (this.has(VIRTIO_NET_F.GUEST_ANNOUNCE) && (facts.status & VIRTIO_NET_S.ANNOUNCE) !== 0) {
+      this.tx[0]!.sendBytes(announceFrame(this.mac), undefined);
+      this.setup.events.announce?.();
+      this.commands?.acknowledgeAnnounce();
+    }
+    return undefined;
+  }
+
+  private readStatus(facts: NetFacts): void {
+    if (this.has(VIRTIO_NET_F.STATUS)) this.isLinkUp = (facts.status & VIRTIO_NET_S.LINK_UP) !== 0;
+    if (!this.has(VIRTIO_NET_F.SPEED_DUPLEX)) return;
+    this.speed = facts.speed <= VIRTIO_NET_SPEED.MAX ? facts.speed : -1;
+    const { FULL, HALF } = VIRTIO_NET_DUPLEX;
+    this.isFullDuplex = facts.duplex === FULL ? true : facts.duplex === HALF ? false : undefined;
+  }
+
+  private brokenRing(): Breakdown | undefined {
+    for (let pair = 0; pair < this.pairs; pair++) {
+      const why = brokenQueue(this.rx[pair]!.live) ?? brokenQueue(this.tx[pair]!.live);
+      if (why !== undefined) return why;
+    }
+    return this.control === undefined ? undefined : brokenQueue(this.control.live);
+  }
+}
+
+const needsReset = (): Breakdown => breakdown(BREAK.NEEDS_RESET, 'DEVICE_NEEDS_RESET is set (virtio 1.4 §2.1.2)');

@@ -1,0 +1,112 @@
+import {
+  COMMON_CFG,
+  PCI_CAP_ID_VNDR,
+  PCI_HEADER,
+  PCI_MSIX_BIR_MASK,
+  PCI_MSIX_CAP,
+  PCI_MSIX_CONTROL,
+  PCI_MSIX_ENTRY,
+  PCI_STATUS,
+  VIRTIO_PCI_BAR_MAX,
+  VIRTIO_PCI_CAP,
+  VIRTIO_PCI_CFG_TYPE,
+  VIRTIO_PCI_NOTIFY_CAP,
+} from '@ringwire/virtio-spec';
+import type { PciAccess } from './access.js';
+import { barSizes } from './pci-bars.js';
+
+/** A structure of the device in one of its BARs, known to lie inside it. */
+export interface PciWindow {
+  readonly bar: number;
+  readonly offset: number;
+  readonly length: number;
+}
+
+export interface PciMsix {
+  /** Where the capability lies in configuration space. */
+  readonly at: number;
+  /** Vectors, 1 … 2048. */
+  readonly vectors: number;
+  readonly table: PciWindow;
+}
+
+/** What a function's capabilities point at: of each type the first one that can be used. */
+export interface PciCapabilities {
+  common: PciWindow | undefined;
+  notify: PciWindow | undefined;
+  notifyOffMultiplier: number;
+  isr: PciWindow | undefined;
+  device: PciWindow | undefined;
+  msix: PciMsix | undefined;
+}
+
+/** Capabilities are at least 4 bytes apart, so a list of more of them has a loop. */
+const CAPABILITIES_MAX = (PCI_HEADER.SPACE - PCI_HEADER.SIZE) / 4;
+/** Common configuration up to queue_device, which every modern device has. */
+const COMMON_MIN = COMMON_CFG.queue_device.at + COMMON_CFG.queue_device.bytes;
+
+/**
+ * Walk the list of capabilities. What cannot be used is skipped: a reserved type or BAR, a length that is too small or
+ * a place past the end of its BAR. Lengths above what is known are fine.
+ * @see virtio 1.4 §4.1.4
+ */
+export function findCapabilities(access: PciAccess): PciCapabilities {
+  const found: PciCapabilities = {
+    common: undefined,
+    notify: undefined,
+    notifyOffMultiplier: 0,
+    isr: undefined,
+    device: undefined,
+    msix: undefined,
+  };
+  if ((access.configRead(PCI_HEADER.status, 2) & PCI_STATUS.CAPABILITIES_LIST) === 0) return found;
+  const sizes = barSizes(access);
+  let at = access.configRead(PCI_HEADER.capabilities_pointer, 1) & 0xfc;
+  for (let left = CAPABILITIES_MAX; left > 0 && at >= PCI_HEADER.SIZE; left--) {
+    const id = access.configRead(at, 1);
+    if (id === PCI_CAP_ID_VNDR) takeVirtio(access, at, sizes, found);
+    else if (id === PCI_MSIX_CAP.ID) found.msix ??= msixAt(access, at, sizes);
+    at = access.configRead(at + 1, 1) & 0xfc;
+  }
+  return found;
+}
+
+function takeVirtio(access: PciAccess, at: number, sizes: readonly number[], found: PciCapabilities): void {
+  const capLen = access.configRead(at + VIRTIO_PCI_CAP.cap_len, 1);
+  if (capLen < VIRTIO_PCI_CAP.SIZE || at + capLen > PCI_HEADER.SPACE) return;
+  const window = {
+    bar: access.configRead(at + VIRTIO_PCI_CAP.bar, 1),
+    offset: access.configRead(at + VIRTIO_PCI_CAP.offset, 4),
+    length: access.configRead(at + VIRTIO_PCI_CAP.length, 4),
+  };
+  if (window.bar > VIRTIO_PCI_BAR_MAX || window.offset + window.length > sizes[window.bar]!) return;
+  const fits = (bytes: number, align: number): boolean => window.length >= bytes && window.offset % align === 0;
+  switch (access.configRead(at + VIRTIO_PCI_CAP.cfg_type, 1)) {
+    case VIRTIO_PCI_CFG_TYPE.COMMON_CFG:
+      if (fits(COMMON_MIN, 4)) found.common ??= window;
+      break;
+    case VIRTIO_PCI_CFG_TYPE.NOTIFY_CFG:
+      if (found.notify !== undefined || capLen < VIRTIO_PCI_NOTIFY_CAP.SIZE || !fits(2, 2)) return;
+      found.notify = window;
+      found.notifyOffMultiplier = access.configRead(at + VIRTIO_PCI_NOTIFY_CAP.notify_off_multiplier, 4);
+      break;
+    case VIRTIO_PCI_CFG_TYPE.ISR_CFG:
+      if (fits(1, 1)) found.isr ??= window;
+      break;
+    case VIRTIO_PCI_CFG_TYPE.DEVICE_CFG:
+      if (fits(1, 4)) found.device ??= window;
+      break;
+  }
+}
+
+/** @returns undefined for a table that does not lie in its BAR: the interrupt line is left then */
+function msixAt(access: PciAccess, at: number, sizes: readonly number[]): PciMsix | undefined {
+  if (at + PCI_MSIX_CAP.SIZE > PCI_HEADER.SPACE) return undefined;
+  const vectors = (access.configRead(at + PCI_MSIX_CAP.message_control, 2) & PCI_MSIX_CONTROL.TABLE_SIZE) + 1;
+  const table = access.configRead(at + PCI_MSIX_CAP.table, 4);
+  const bar = table & PCI_MSIX_BIR_MASK;
+  const offset = (table & ~PCI_MSIX_BIR_MASK) >>> 0;
+  const length = vectors * PCI_MSIX_ENTRY.SIZE;
+  if (bar > VIRTIO_PCI_BAR_MAX || offset + length > sizes[bar]!) return undefined;
+  return { at, vectors, table: { bar, offset, length } };
+}

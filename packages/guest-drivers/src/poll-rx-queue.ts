@@ -1,0 +1,213 @@
+import { BufferList, USED, UsedBurst } from '@ringwire/virtqueue';
+import { type FrameBurst, type FramePool, HEADROOM } from './frame-pool.js';
+import type { LiveQueue } from './live-queue.js';
+import type { NetCounters } from './net-counters.js';
+import { NetOffload } from './net-offload.js';
+import type { OffloadRules } from './offload-rules.js';
+import { LARGEST_FRAME, readNumBuffers, readRxHeader } from './rx-header.js';
+
+const BURST = 32;
+const ETHERNET = 14;
+const { GOOD } = USED;
+
+/** Receive queue of a poll-mode driver: buffers go up to the application, and others from the pool take their place. */
+export class PollRxQueue {
+  readonly live: LiveQueue;
+  private readonly pool: FramePool;
+  private readonly rules: OffloadRules;
+  private readonly counters: NetCounters;
+  private readonly isMergeable: boolean;
+  /** Nothing stands in a header that matters: it is not looked at. */
+  private readonly isPlain: boolean;
+  private readonly buffersMax: number;
+  private readonly bufferOfId: Uint32Array;
+  private readonly list: BufferList;
+  private readonly posted: Uint32Array;
+  private readonly ids: Uint16Array = new Uint16Array(BURST);
+  private readonly used: UsedBurst = new UsedBurst(BURST);
+  private readonly offload: NetOffload = new NetOffload();
+  private at = 0;
+
+  constructor(live: LiveQueue, pool: FramePool, rules: OffloadRules, isMergeable: boolean, counters: NetCounters) {
+    this.live = live;
+    this.pool = pool;
+    this.rules = rules;
+    this.counters = counters;
+    this.isMergeable = isMergeable;
+    this.isPlain = !isMergeable && rules.receive.flags === 0 && rules.receive.types === 0 && !rules.hashReport;
+    this.buffersMax = Math.ceil((rules.hdrBytes + LARGEST_FRAME) / pool.dataBytes);
+    this.bufferOfId = new Uint32Array(live.queue.size);
+    this.list = new BufferList(BURST);
+    this.posted = new Uint32Array(BURST);
+    live.queue.disableNotifications();
+    this.refill();
+  }
+
+  /**
+   * Append frames that came in, at most `max`: they are the caller's from now on.
+   * @returns frames appended
+   */
+  burst(frames: FrameBurst, max: number): number {
+    const before = frames.count;
+    const room = Math.min(max, frames.capacity - before);
+    if (this.isPlain) this.takePlain(frames, room);
+    else for (let left = room; left > 0 && this.hasBuffer(); left--) this.takeFrame(frames);
+    if (this.live.queue.free >= BURST || this.live.queue.free * 2 >= this.live.queue.size) this.refill();
+    return frames.count - before;
+  }
+
+  /** Fill the ring with buffers of the pool, and show them to the device. */
+  refill(): void {
+    const { pool, list, posted, ids } = this;
+    const { queue } = this.live;
+    const { hdrBytes } = this.rules;
+    const length = pool.dataBytes + hdrBytes;
+    for (let room = Math.min(queue.free, pool.free); room > 0; ) {
+      const count = Math.min(room, BURST);
+      for (let i = 0; i < count; i++) {
+        const buffer = pool.take();
+        const low = pool.addressLo[buffer]! + HEADROOM - hdrBytes;
+        posted[i] = buffer;
+        list.addressLo[i] = low;
+        list.addressHi[i] = pool.addressHi[buffer]! + (low > 0xffff_ffff ? 1 : 0);
+        list.length[i] = length;
+      }
+      list.count = count;
+      list.readable = 0;
+      const added = queue.addBurst(list, ids);
+      for (let i = 0; i < added; i++) this.bufferOfId[ids[i]!] = posted[i]!;
+      for (let i = added; i < count; i++) pool.put(posted[i]!);
+      if (added < count) break;
+      room -= count;
+    }
+    this.live.publish();
+  }
+
+  /** The device was reset: all buffers go back into the pool. */
+  abandon(): void {
+    const { used, pool } = this;
+    for (; this.at < used.count; this.at++) pool.put(this.bufferOfId[used.id[this.at]!]!);
+    for (;;) {
+      used.clear();
+      this.at = 0;
+      if (this.live.queue.detachUnused(used) === 0) return;
+      for (let i = 0; i < used.count; i++) pool.put(this.bufferOfId[used.id[i]!]!);
+      used.clear();
+    }
+  }
+
+  /** One buffer per frame, and no header to be read: nothing but lengths. */
+  private takePlain(frames: FrameBurst, room: number): void {
+    const { used, pool, bufferOfId, counters } = this;
+    const { id, written, outcome } = used;
+    const { hdrBytes } = this.rules;
+    const { frame, length } = frames;
+    const lengths = pool.length;
+    let at = frames.count;
+    let bytes = 0;
+    let good = 0;
+    for (let left = room; left > 0; ) {
+      used.clear();
+      const taken = this.live.queue.takeUsed(used, left);
+      if (taken === 0) break;
+      left -= taken;
+      for (let i = 0; i < taken; i++) {
+        const buffer = bufferOfId[id[i]!]!;
+        const size = written[i]! - hdrBytes;
+        if (outcome[i] !== GOOD || size < ETHERNET) {
+          this.giveUp(buffer, outcome[i]!);
+          continue;
+        }
+        lengths[buffer] = size;
+        frame[at] = buffer;
+        length[at++] = size;
+        bytes += size;
+        good++;
+      }
+    }
+    frames.count = at;
+    counters.rxFrames += good;
+    counters.rxBytes += bytes;
+  }
+
+  private hasBuffer(): boolean {
+    const { used } = this;
+    if (this.at < used.count) return true;
+    used.clear();
+    this.at = 0;
+    return this.live.queue.takeUsed(used, BURST) > 0;
+  }
+
+  private takeFrame(frames: FrameBurst): void {
+    const { pool, rules, used, counters } = this;
+    const i = this.at++;
+    const first = this.bufferOfId[used.id[i]!]!;
+    const size = used.written[i]! - rules.hdrBytes;
+    if (used.outcome[i] !== GOOD || size < 0) {
+      this.giveUp(first, used.outcome[i]!);
+      return;
+    }
+    pool.length[first] = size;
+    const header = pool.data[first]! - rules.hdrBytes;
+    const total = this.isMergeable ? this.takeRest(first, size, readNumBuffers(pool.memory, header)) : size;
+    if (total < 0) pool.put(first);
+    else if (total < ETHERNET) this.giveUp(first, GOOD);
+    else if (!readRxHeader(pool.memory, header, rules, total, this.offload)) {
+      counters.rxOffload++;
+      pool.put(first);
+    } else {
+      this.keepOffload(first);
+      counters.rxFrames++;
+      counters.rxBytes += total;
+      frames.push(first, total);
+    }
+  }
+
+  /** @returns bytes of the whole frame, its buffers linked; -1, and counted, when it is to be given up */
+  private takeRest(first: number, size: number, count: number): number {
+    const { pool, used, counters } = this;
+    if (count === 0 || count > this.buffersMax) {
+      counters.rxNumBuffers++;
+      return -1;
+    }
+    let isWhole = true;
+    let total = size;
+    for (let taken = 1, last = first; taken < count; taken++) {
+      if (!this.hasBuffer()) {
+        counters.rxMissing++;
+        return -1;
+      }
+      const i = this.at++;
+      const buffer = this.bufferOfId[used.id[i]!]!;
+      const written = used.outcome[i] === GOOD ? used.written[i]! : 0;
+      if (written === 0) isWhole = false;
+      // A buffer behind the first one has data where the first one's header is.
+      pool.data[buffer]! -= this.rules.hdrBytes;
+      pool.length[buffer] = written;
+      pool.next[last] = buffer;
+      last = buffer;
+      total += written;
+    }
+    if (isWhole && total <= LARGEST_FRAME) return total;
+    counters.rxMerge++;
+    return -1;
+  }
+
+  private keepOffload(first: number): void {
+    const { pool, offload } = this;
+    pool.flags[first] = offload.flags;
+    pool.gsoType[first] = offload.gsoType;
+    pool.hdrLen[first] = offload.hdrLen;
+    pool.gsoSize[first] = offload.gsoSize;
+    pool.csumStart[first] = offload.csumStart;
+    pool.csumOffset[first] = offload.csumOffset;
+    pool.hashValue[first] = offload.hashValue;
+    pool.hashReport[first] = offload.hashReport;
+  }
+
+  private giveUp(buffer: number, outcome: number): void {
+    if (outcome === GOOD) this.counters.rxShort++;
+    else this.counters.rxTooLong++;
+    this.pool.put(buffer);
+  }
+}
