@@ -7,17 +7,11 @@ import {
   Iotlb,
   RequesterTable,
   VTD_REG,
+  VtdCaches,
   VtdUnit,
 } from '@ringwire/iommu';
 import type { CasePlan } from './case-plan.js';
 import { guestOf, HIGH_RAM, IOMMU_TABLES } from './guest-layout.js';
-
-/** How the device of a case reaches memory: bursts begin and end, because an IOMMU's translations hold for one. */
-export interface DeviceDma {
-  readonly space: AddressSpace;
-  enter(): void;
-  leave(): void;
-}
 
 /** Requester 00:03.0. */
 const SOURCE_ID = 0x18;
@@ -25,14 +19,12 @@ const PAGE_BYTES = 4096;
 const SET_ROOT = 0x4000_0000;
 const ENABLE = 0x8000_0000;
 
-/** The guest's regions, or for the variant `iommu` a VT-d unit with the same addresses in pages of 4 KiB. */
-export function deviceDma(plan: CasePlan, memory: HostMemory): DeviceDma {
-  return plan.variant === 'iommu'
-    ? behindIommu(memory)
-    : { space: guestOf(memory), enter: () => undefined, leave: () => undefined };
+/** How the device of a case reaches memory: the guest's regions, or for the variant `iommu` a VT-d unit with the same addresses in pages of 4 KiB. */
+export function deviceSpace(plan: CasePlan, memory: HostMemory): AddressSpace {
+  return plan.variant === 'iommu' ? behindIommu(memory) : guestOf(memory);
 }
 
-function behindIommu(memory: HostMemory): DeviceDma {
+function behindIommu(memory: HostMemory): AddressSpace {
   const physical = new IdentitySpace(memory);
   const bus = new InvalidationBus(new Int32Array(new SharedArrayBuffer(BUS_WORDS * 4)));
   const allocator = new PageAllocator(IOMMU_TABLES.start, IOMMU_TABLES.bytes);
@@ -40,10 +32,9 @@ function behindIommu(memory: HostMemory): DeviceDma {
   domain.map(HIGH_RAM.gpa, HIGH_RAM.host, HIGH_RAM.size, ACCESS.READ | ACCESS.WRITE);
   const requesters = new RequesterTable({ physical, allocator, sink: bus });
   requesters.attach(SOURCE_ID, domain);
-  const unit = new VtdUnit({ memory: physical, sink: bus });
+  const unit = new VtdUnit({ memory: physical, sink: bus, caches: new VtdCaches() });
   unit.write(VTD_REG.RTADDR.at, 8, BigInt(requesters.root));
   unit.write(VTD_REG.GCMD.at, 4, SET_ROOT);
   unit.write(VTD_REG.GCMD.at, 4, ENABLE);
-  const space = new IommuSpace({ unit, sourceId: SOURCE_ID, physical, iotlb: new Iotlb(), bus });
-  return { space, enter: () => space.enter(), leave: () => space.leave() };
+  return new IommuSpace({ unit, sourceId: SOURCE_ID, physical, iotlb: new Iotlb(), bus });
 }

@@ -1,8 +1,8 @@
-import type { CopyEngine, HostMemory } from '@ringwire/guest-memory';
+import type { AddressSpace, CopyEngine, HostMemory } from '@ringwire/guest-memory';
 import { ChainBurst, type DeviceQueue, isRefusal, openDeviceQueue } from '@ringwire/virtqueue';
 import { type CasePlan, elementsOf } from './case-plan.js';
 import { notify, sleepUntilNotified, WORD } from './control-words.js';
-import { type DeviceDma, deviceDma } from './device-dma.js';
+import { deviceSpace } from './device-dma.js';
 import { FrameCheck } from './frame-check.js';
 import { type FrameSet, NUMBER_BYTES, sumWithoutNumber } from './frame-set.js';
 import { BUFFER_PITCH, queueConfig, SINK, SINK_FRAMES } from './guest-layout.js';
@@ -16,7 +16,9 @@ export class DeviceSide {
   /** Words read only to have their lines fetched: kept, so that no compiler leaves the reads out. */
   touched = 0;
 
-  private readonly dma: DeviceDma;
+  private readonly space: AddressSpace;
+  /** What the last burst was told about host offsets that are kept: those of the ring. */
+  private epoch: number;
   private readonly control: Int32Array;
   private readonly engine: CopyEngine;
   private readonly memory: HostMemory;
@@ -34,11 +36,13 @@ export class DeviceSide {
   private readonly ready = (): boolean => this.queue.hasAvailable();
 
   constructor(plan: CasePlan, memory: HostMemory, control: Int32Array, frames: FrameSet) {
-    this.dma = deviceDma(plan, memory);
-    const queue = openDeviceQueue(queueConfig(plan, this.dma.space));
+    this.space = deviceSpace(plan, memory);
+    this.epoch = this.space.enter();
+    const queue = openDeviceQueue(queueConfig(plan, this.space));
     if (isRefusal(queue)) throw new Error(queue.message);
     this.queue = queue;
     if (plan.idle === 'spin') queue.disableNotifications();
+    this.space.leave();
     this.control = control;
     this.engine = memory.engine;
     this.memory = memory;
@@ -52,9 +56,14 @@ export class DeviceSide {
 
   /** Handle one burst. @param summed whether every byte is summed as it is copied @returns frames taken */
   step(summed: boolean): number {
-    this.dma.enter();
+    const { space } = this;
+    const epoch = space.enter();
+    if (epoch !== this.epoch) {
+      this.epoch = epoch;
+      this.queue.refresh();
+    }
     const count = this.handleBurst(summed);
-    this.dma.leave();
+    space.leave();
     return count;
   }
 

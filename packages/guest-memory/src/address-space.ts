@@ -11,9 +11,22 @@ export const RESOLVE = { FAULT: -1, SPLIT: -2 } as const;
  * The only way from an address that a driver wrote to bytes of host memory: identity with bounds, a guest's list of
  * regions, or an IOMMU domain. Addresses are numbers below 2^53 (virtio 1.4 §2.7.5 `addr` is 64 bits wide: one with
  * higher bits set is a fault, never an alias), lengths 0 … 2^32-1, host offsets 0 … 2^32-1.
+ *
+ * A device works in bursts, between `enter` and `leave`: host offsets hold until the burst in which they were resolved
+ * ends. Behind an IOMMU whoever takes a mapping away waits for that end; other spaces never change and do nothing then.
  */
 export interface AddressSpace {
   readonly memory: HostMemory;
+
+  /**
+   * Begin a burst, which one `leave` ends before the next may begin. It must be short, and wait for nobody.
+   * @returns a number that differs from the burst's before when host offsets resolved earlier may be void: who keeps
+   *          some across bursts, as a queue does its ring's, resolves them anew then
+   */
+  enter(): number;
+
+  /** End the burst: no host offset resolved in it is used any more. */
+  leave(): void;
 
   /**
    * Host offset of `[address, address + length)`.

@@ -58,6 +58,13 @@ export class GuestMemory implements AddressSpace {
     this.last = this.spans[0] ?? { gpa: 0, bytes: 0, host: 0, refused: 0, next: undefined };
   }
 
+  /** Nothing is ever unmapped: bursts need no beginning and no end. */
+  enter(): number {
+    return 0;
+  }
+
+  leave(): void {}
+
   resolve(address: number, length: number, access: number): number {
     const span = this.last;
     const at = address - span.gpa;

@@ -12,6 +12,13 @@ test('an address is its own host offset, up to the last byte', () => {
   expect(space.resolve(0xffff, 0, 0)).toBe(0xffff);
 });
 
+test('host offsets never become void: every burst has the same number', () => {
+  expect(space.enter()).toBe(0);
+  space.leave();
+  expect(space.enter()).toBe(0);
+  space.leave();
+});
+
 test.each([
   [0, 0x1_0001],
   [0xffff, 2],

@@ -12,6 +12,13 @@ export class IdentitySpace implements AddressSpace {
     this.size = memory.size;
   }
 
+  /** Nothing is ever unmapped: bursts need no beginning and no end. */
+  enter(): number {
+    return 0;
+  }
+
+  leave(): void {}
+
   resolve(address: number, length: number, access: number): number {
     // `>>> 0` leaves exactly the integers 0 … 2^32-1 as they are, so these two compares refuse everything else.
     if (address >>> 0 !== address || length >>> 0 !== length) return RESOLVE.FAULT;

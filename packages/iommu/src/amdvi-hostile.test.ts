@@ -172,6 +172,14 @@ class SpiedSpace implements AddressSpace {
     this.spy = spy;
   }
 
+  enter(): number {
+    return this.inner.enter();
+  }
+
+  leave(): void {
+    this.inner.leave();
+  }
+
   resolve(address: number, length: number, access: number): number {
     const offset = this.inner.resolve(address, length, access);
     this.spy(address);

@@ -5,13 +5,14 @@ export { AMDVI_REGISTERS, type AmdViRegister } from './amdvi-registers.js';
 export { AmdViUnit, type AmdViUnitConfig } from './amdvi-unit.js';
 export { IommuDomain, type IommuDomainConfig, type Mapping } from './domain.js';
 export { GART_CACHE, GART_CONTROL, GART_PTE, GART_REGISTERS, Gart, gartEntry } from './gart.js';
-export { BUS_WORDS, type BusMember, InvalidationBus } from './invalidation-bus.js';
+export { BUS_WORDS, type ForgetTarget, InvalidationBus } from './invalidation-bus.js';
 export { IommuSpace, type IommuSpaceConfig } from './iommu-space.js';
 export { Iotlb, type IotlbCounters } from './iotlb.js';
 export { RequesterTable, type RequesterTableConfig } from './requester-table.js';
 export {
   type InvalidationSink,
   type Iommu,
+  KEEP,
   NO_PASID,
   newTranslation,
   TRANSLATED,
@@ -36,6 +37,7 @@ export {
   type VirtioIommuOptions,
 } from './virtio-iommu-options.js';
 export type { ReservedRegion } from './virtio-iommu-regions.js';
+export { type VtdCacheCounters, type VtdCacheSizes, VtdCaches } from './vtd-caches.js';
 export { type VtdCapabilities, type VtdFeatures, vtdCapabilities, vtdCapabilityRegisters } from './vtd-capabilities.js';
 export type { VtdInterrupt } from './vtd-event.js';
 export { explainWalk, type VtdExplanation, type VtdStep } from './vtd-explain.js';

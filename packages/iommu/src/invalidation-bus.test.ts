@@ -1,7 +1,7 @@
 import { VirtioError } from '@ringwire/virtio-spec';
 import { expect, test } from 'vitest';
 import { BUS_WORDS, InvalidationBus } from './invalidation-bus.js';
-import type { InvalidationSink } from './translation.js';
+import { type InvalidationSink, KEEP, NO_PASID } from './translation.js';
 
 function recorder(): InvalidationSink & { readonly calls: string[] } {
   const calls: string[] = [];
@@ -20,7 +20,8 @@ test('a member learns of everything published since its last burst, in order, wh
   const words = newWords();
   const other = new InvalidationBus(words);
   const target = recorder();
-  const member = new InvalidationBus(words).join(target);
+  const member = new InvalidationBus(words);
+  member.join(target);
   const first = member.enter();
   member.leave();
   other.pages(7, 2 ** 52 - 4096, 4095);
@@ -39,33 +40,103 @@ test('a member that missed more than the log holds forgets everything', () => {
   const words = newWords();
   const other = new InvalidationBus(words);
   const target = recorder();
-  const member = new InvalidationBus(words).join(target);
-  for (let i = 0; i < 257; i++) other.domain(i);
+  const member = new InvalidationBus(words);
+  member.join(target);
+  for (let i = 0; i < 256; i++) other.domain(i);
   member.enter();
   expect(target.calls).toEqual(['all']);
 });
 
 test('an invalidation inside the thread’s own burst is a mistake of the caller: it could never return', () => {
   const bus = new InvalidationBus(newWords());
-  const member = bus.join(recorder());
-  member.enter();
+  bus.join(recorder());
+  bus.enter();
   expect(() => bus.all()).toThrow(VirtioError);
-  member.leave();
+  bus.leave();
   bus.all();
 });
 
-test('a place on the bus is free again after its member quits, in the middle of a burst too', () => {
+test('a burst inside another is a part of it: what is published meanwhile is forgotten by the next one', () => {
+  const words = newWords();
+  const target = recorder();
+  const bus = new InvalidationBus(words);
+  bus.join(target);
+  const outer = bus.enter();
+  // Only the record: waiting for this burst would be for ever.
+  const before = words.slice();
+  bus.leave();
+  new InvalidationBus(words).all();
+  const after = words.slice();
+  words.set(before);
+  expect(bus.enter()).toBe(outer);
+  words.set(after);
+  expect(bus.enter()).toBe(outer);
+  expect(target.calls).toEqual([]);
+  bus.leave();
+  expect(bus.inBurst).toBe(true);
+  bus.leave();
+  expect(bus.enter()).not.toBe(outer);
+  expect(target.calls).toEqual(['all']);
+});
+
+test('a cache that several spaces use is told once, until the last of them quits', () => {
+  const words = newWords();
+  const target = recorder();
+  const bus = new InvalidationBus(words);
+  bus.join(target);
+  bus.join(target);
+  const look = (): string[] => {
+    new InvalidationBus(words).domain(1);
+    bus.enter();
+    bus.leave();
+    return target.calls;
+  };
+  expect(look()).toEqual(['domain 1']);
+  bus.quit(target);
+  expect(look()).toEqual(['domain 1', 'domain 1']);
+  bus.quit(target);
+  expect(look()).toHaveLength(2);
+});
+
+test('what an invalidation keeps, and the address of a device’s, reach the caches whole', () => {
   const words = newWords();
   const bus = new InvalidationBus(words);
-  for (let i = 0; i < 64; i++) bus.join(recorder());
-  expect(() => bus.join(recorder())).toThrow('members is 65, want at most 64');
-  const fresh = new InvalidationBus(newWords());
+  const calls: unknown[] = [];
+  bus.join({
+    all: (...it) => calls.push(['all', ...it]),
+    domain: (...it) => calls.push(['domain', ...it]),
+    pages: (...it) => calls.push(['pages', ...it]),
+    requester: (...it) => calls.push(['requester', ...it]),
+    deviceTlb: (...it) => calls.push(['deviceTlb', ...it]),
+  });
+  bus.pages(1, 0x1000, 0xfff, KEEP.TABLES | KEEP.DEVICES);
+  bus.all(KEEP.DEVICES);
+  bus.deviceTlb(0x18, NO_PASID, 0x7fff_0000_1000, 0x1fff);
+  bus.deviceTlb(0x18, 2 ** 20 - 1, 0, Number.POSITIVE_INFINITY);
+  bus.enter();
+  expect(calls).toEqual([
+    ['pages', 1, 0x1000, 0xfff, 3],
+    ['all', 2],
+    ['deviceTlb', 0x18, NO_PASID, 0x7fff_0000_1000, 0x1fff],
+    ['deviceTlb', 0x18, 2 ** 20 - 1, 0, Number.MAX_SAFE_INTEGER],
+  ]);
+});
+
+test('a thread’s place on the bus is free again after its last cache quits, in the middle of a burst too', () => {
+  const words = newWords();
+  const threads = Array.from({ length: 65 }, () => new InvalidationBus(words));
+  for (const bus of threads.slice(0, 64)) bus.join(recorder());
+  expect(() => threads[64]!.join(recorder())).toThrow('threads is 65, want at most 64');
+  const fresh = newWords();
   for (let i = 0; i < 200; i++) {
-    const member = fresh.join(recorder());
-    member.enter();
-    member.quit();
+    const bus = new InvalidationBus(fresh);
+    const target = recorder();
+    bus.join(target);
+    bus.enter();
+    bus.quit(target);
+    expect(bus.inBurst).toBe(false);
   }
-  fresh.all();
+  new InvalidationBus(fresh).all();
 });
 
 test('too few words are refused', () => {

@@ -4,37 +4,53 @@ import type { InvalidationSink } from './translation.js';
 /** Words of shared memory that a bus needs, 4 bytes each. */
 export const BUS_WORDS: number = 16 + 64 * 16 + 256 * 8;
 
-// The bus's own words, then one cache line for each member, then the log.
+// The bus's own words, then one cache line for each thread, then the log.
 const EPOCH = 0;
 const LOCK = 1;
-const MEMBERS = 16;
-const MEMBER_WORDS = 16;
-const MEMBERS_MAX = 64;
-// Within a member's line.
+const THREADS = 16;
+const THREAD_WORDS = 16;
+const THREADS_MAX = 64;
+// Within a thread's line.
 const OWNED = 0;
 const BURSTS = 1;
-const LOG = MEMBERS + MEMBERS_MAX * MEMBER_WORDS;
+const LOG = THREADS + THREADS_MAX * THREAD_WORDS;
 const LOG_RECORDS = 256;
 const RECORD_WORDS = 8;
+const WORD = 0x1_0000_0000;
 
-const KIND = { ALL: 0, DOMAIN: 1, PAGES: 2, REQUESTER: 3 } as const;
-/** Looks at a member's word before the invalidating thread sleeps on it instead. */
+const KIND = { ALL: 0, DOMAIN: 1, PAGES: 2, REQUESTER: 3, DEVICE_TLB: 4 } as const;
+/** Looks at a thread's word before the invalidating one sleeps on it instead. */
 const SPINS = 2000;
+const NOBODY = -1;
 
-/** What a member's caches have to forget. */
-export type ForgetTarget = InvalidationSink;
+/** What has to forget; a device's own cache is told of its own invalidations besides. */
+export interface ForgetTarget extends InvalidationSink {
+  /**
+   * @param pasid        or NO_PASID for all of them
+   * @param address,mask `address` to `address + mask`; everything when mask is Infinity
+   */
+  deviceTlb?(sourceId: number, pasid: number, address: number, mask: number): void;
+}
 
 /**
  * Invalidations between threads. Whoever voids translations publishes it here and waits until every device thread is
  * between two bursts; a device thread reads what was published before it begins the next one. So, when a call of the
  * {@link InvalidationSink} returns, no later DMA uses what it named: not from a cache, not from a burst under way.
  *
- * Each thread makes its own bus over the same words.
+ * Each thread makes its own bus over the same words, for all its caches.
  */
 export class InvalidationBus implements InvalidationSink {
   private readonly words: Int32Array;
-  /** This thread's members: they cannot be waited for, because waiting would keep them from ending their burst. */
-  private readonly own = new Set<BusMember>();
+  /** Caches of this thread, and how many users each has. */
+  private readonly users = new Map<ForgetTarget, number>();
+  private targets: readonly ForgetTarget[] = [];
+  /** Index of this thread's line, or NOBODY while it has no caches. */
+  private line: number = NOBODY;
+  /** Bursts begun and not ended. */
+  private depth = 0;
+  /** Odd in a burst. */
+  private bursts = 0;
+  private seen = 0;
 
   /** @param words BUS_WORDS words, shared between the threads, zero at first */
   constructor(words: Int32Array) {
@@ -43,16 +59,48 @@ export class InvalidationBus implements InvalidationSink {
     this.words = words;
   }
 
-  /** Take part with caches of this thread. @throws VirtioError when 64 members are there already */
-  join(target: ForgetTarget): BusMember {
-    for (let index = 0; index < MEMBERS_MAX; index++) {
-      const line = MEMBERS + index * MEMBER_WORDS;
-      if (Atomics.compareExchange(this.words, line + OWNED, 0, 1) !== 0) continue;
-      const member = new BusMember(this.words, line, target, () => this.own.delete(member));
-      this.own.add(member);
-      return member;
-    }
-    throw new VirtioError('members', MEMBERS_MAX + 1, `at most ${MEMBERS_MAX}`, 'InvalidationBus');
+  /**
+   * Have a cache of this thread told, as often as it joins only once.
+   * @throws VirtioError when 64 threads are there already
+   */
+  join(target: ForgetTarget): void {
+    if (this.line === NOBODY) this.claimLine();
+    this.users.set(target, (this.users.get(target) ?? 0) + 1);
+    this.targets = [...this.users.keys()];
+  }
+
+  /** Take one {@link join} back. A thread without caches is waited for no more, be it in a burst. */
+  quit(target: ForgetTarget): void {
+    const left = (this.users.get(target) ?? 0) - 1;
+    if (left > 0) this.users.set(target, left);
+    else this.users.delete(target);
+    this.targets = [...this.users.keys()];
+    if (this.targets.length > 0 || this.line === NOBODY) return;
+    while (this.depth > 0) this.leave();
+    Atomics.store(this.words, this.line + OWNED, 0);
+    this.line = NOBODY;
+  }
+
+  /** Whether this thread is in a burst. */
+  get inBurst(): boolean {
+    return this.depth > 0;
+  }
+
+  /**
+   * Begin a burst, with everything forgotten that was published before. Inside another burst of the thread it is a part of
+   * that one.
+   * @returns the epoch that the burst sees: invalidations published until then
+   */
+  enter(): number {
+    if (this.depth++ === 0 && this.line !== NOBODY) this.begin();
+    return this.seen;
+  }
+
+  leave(): void {
+    if (this.depth === 0 || --this.depth > 0 || this.line === NOBODY) return;
+    this.bursts = (this.bursts + 1) | 0;
+    // No notify, which would cost every burst some 100 ns: whoever waits looks again within a millisecond.
+    Atomics.store(this.words, this.line + BURSTS, this.bursts);
   }
 
   /** Invalidations published so far, modulo 2^32. */
@@ -60,26 +108,52 @@ export class InvalidationBus implements InvalidationSink {
     return Atomics.load(this.words, EPOCH);
   }
 
-  all(): void {
-    this.publish(KIND.ALL, 0, 0, 0);
+  all(keep = 0): void {
+    this.publish(KIND.ALL, 0, 0, 0, keep);
   }
 
-  domain(domain: number): void {
-    this.publish(KIND.DOMAIN, domain, 0, 0);
+  domain(domain: number, keep = 0): void {
+    this.publish(KIND.DOMAIN, domain, 0, 0, keep);
   }
 
-  pages(domain: number, address: number, mask: number): void {
-    this.publish(KIND.PAGES, domain, address, mask);
+  pages(domain: number, address: number, mask: number, keep = 0): void {
+    this.publish(KIND.PAGES, domain, address, mask, keep);
   }
 
   requester(sourceId: number): void {
-    this.publish(KIND.REQUESTER, sourceId, 0, 0);
+    this.publish(KIND.REQUESTER, sourceId, 0, 0, 0);
   }
 
-  private publish(kind: number, id: number, address: number, mask: number): void {
-    for (const member of this.own) {
-      if (member.inBurst) throw new VirtioError('burst', 1, 'no invalidation inside this thread’s own burst', 'IOMMU');
+  /** The caches of one device, see {@link ForgetTarget.deviceTlb}. */
+  deviceTlb(sourceId: number, pasid: number, address: number, mask: number): void {
+    this.publish(KIND.DEVICE_TLB, sourceId, address, Math.min(mask, Number.MAX_SAFE_INTEGER), pasid);
+  }
+
+  private begin(): void {
+    this.bursts = (this.bursts + 1) | 0;
+    // The store before the load: whoever publishes after this load finds the burst and waits for it.
+    Atomics.store(this.words, this.line + BURSTS, this.bursts);
+    const epoch = Atomics.load(this.words, EPOCH);
+    if (epoch !== this.seen) this.catchUp(epoch);
+  }
+
+  private claimLine(): void {
+    for (let index = 0; index < THREADS_MAX; index++) {
+      const line = THREADS + index * THREAD_WORDS;
+      if (Atomics.compareExchange(this.words, line + OWNED, 0, 1) !== 0) continue;
+      this.line = line;
+      this.bursts = Atomics.load(this.words, line + BURSTS);
+      this.seen = Atomics.load(this.words, EPOCH);
+      if (this.depth > 0) this.begin();
+      return;
     }
+    throw new VirtioError('threads', THREADS_MAX + 1, `at most ${THREADS_MAX}`, 'InvalidationBus');
+  }
+
+  /** @param more what KIND needs besides: `keep`, or a PASID */
+  private publish(kind: number, id: number, address: number, mask: number, more: number): void {
+    // Waiting for this thread's own burst would keep it from ending.
+    if (this.inBurst) throw new VirtioError('burst', 1, 'no invalidation inside this thread’s own burst', 'IOMMU');
     const words = this.words;
     while (Atomics.compareExchange(words, LOCK, 0, 1) !== 0) waitWhile(words, LOCK, 1);
     const epoch = Atomics.load(words, EPOCH);
@@ -87,101 +161,68 @@ export class InvalidationBus implements InvalidationSink {
     words[record] = kind;
     words[record + 1] = id;
     words[record + 2] = address | 0;
-    words[record + 3] = Math.floor(address / 0x1_0000_0000);
+    words[record + 3] = Math.floor(address / WORD);
     words[record + 4] = mask | 0;
-    words[record + 5] = Math.floor(mask / 0x1_0000_0000);
+    words[record + 5] = Math.floor(mask / WORD);
+    words[record + 6] = more;
     Atomics.store(words, EPOCH, (epoch + 1) | 0);
     Atomics.store(words, LOCK, 0);
     Atomics.notify(words, LOCK);
-    for (let index = 0; index < MEMBERS_MAX; index++) {
-      const bursts = MEMBERS + index * MEMBER_WORDS + BURSTS;
+    for (let index = 0; index < THREADS_MAX; index++) {
+      const bursts = THREADS + index * THREAD_WORDS + BURSTS;
       const now = Atomics.load(words, bursts);
       // Odd: in a burst that may have begun before the epoch moved on. One that begins later sees it.
       if ((now & 1) !== 0) waitWhile(words, bursts, now);
     }
   }
-}
-
-/** One user of translations on one thread, see {@link InvalidationBus.join}. */
-export class BusMember {
-  private readonly words: Int32Array;
-  private readonly line: number;
-  private readonly target: ForgetTarget;
-  private readonly onLeave: () => void;
-  private seen: number;
-  private bursts: number;
-
-  constructor(words: Int32Array, line: number, target: ForgetTarget, onLeave: () => void) {
-    this.words = words;
-    this.line = line;
-    this.target = target;
-    this.onLeave = onLeave;
-    this.seen = Atomics.load(words, EPOCH);
-    this.bursts = Atomics.load(words, line + BURSTS);
-  }
-
-  get inBurst(): boolean {
-    return (this.bursts & 1) !== 0;
-  }
-
-  /** Begin a burst, with everything forgotten that was published before. @returns the epoch that it sees */
-  enter(): number {
-    this.bursts = (this.bursts + 1) | 0;
-    // The store before the load: whoever publishes after this load finds the burst and waits for it.
-    Atomics.store(this.words, this.line + BURSTS, this.bursts);
-    const epoch = Atomics.load(this.words, EPOCH);
-    if (epoch !== this.seen) this.catchUp(epoch);
-    return epoch;
-  }
-
-  leave(): void {
-    this.bursts = (this.bursts + 1) | 0;
-    // No notify, which would cost every burst some 100 ns: whoever waits looks again within a millisecond.
-    Atomics.store(this.words, this.line + BURSTS, this.bursts);
-  }
-
-  /** Take no part any more. */
-  quit(): void {
-    if (this.inBurst) this.leave();
-    Atomics.store(this.words, this.line + OWNED, 0);
-    this.onLeave();
-  }
 
   private catchUp(epoch: number): void {
-    const missed = (epoch - this.seen) >>> 0;
-    if (missed > LOG_RECORDS) this.target.all();
-    else {
-      for (let at = this.seen; at !== epoch; at = (at + 1) | 0)
-        this.apply(LOG + (at & (LOG_RECORDS - 1)) * RECORD_WORDS);
-      // Publishers may have come round the log meanwhile and written over a record while it was read.
-      if ((Atomics.load(this.words, EPOCH) - this.seen) >>> 0 > LOG_RECORDS) this.target.all();
-    }
+    const from = this.seen;
     this.seen = epoch;
+    if ((epoch - from) >>> 0 >= LOG_RECORDS) {
+      this.forgetAll();
+      return;
+    }
+    for (let at = from; at !== epoch; at = (at + 1) | 0) {
+      const record = LOG + (at & (LOG_RECORDS - 1)) * RECORD_WORDS;
+      for (const target of this.targets) this.apply(record, target);
+    }
+    // Publishers may have come round the log meanwhile and written over a record while it was read; the one whose epoch
+    // has not moved on yet too.
+    if ((Atomics.load(this.words, EPOCH) - from) >>> 0 >= LOG_RECORDS) this.forgetAll();
   }
 
-  private apply(record: number): void {
+  private forgetAll(): void {
+    for (const target of this.targets) target.all();
+  }
+
+  private apply(record: number, target: ForgetTarget): void {
     const words = this.words;
     const id = words[record + 1]!;
-    const address = (words[record + 2]! >>> 0) + words[record + 3]! * 0x1_0000_0000;
-    const mask = (words[record + 4]! >>> 0) + words[record + 5]! * 0x1_0000_0000;
+    const address = (words[record + 2]! >>> 0) + words[record + 3]! * WORD;
+    const mask = (words[record + 4]! >>> 0) + words[record + 5]! * WORD;
+    const more = words[record + 6]!;
     switch (words[record]) {
       case KIND.DOMAIN:
-        this.target.domain(id);
+        target.domain(id, more);
         break;
       case KIND.PAGES:
-        this.target.pages(id, address, mask);
+        target.pages(id, address, mask, more);
         break;
       case KIND.REQUESTER:
-        this.target.requester(id);
+        target.requester(id);
+        break;
+      case KIND.DEVICE_TLB:
+        target.deviceTlb?.(id, more, address, mask);
         break;
       default:
-        this.target.all();
+        target.all(more);
     }
   }
 }
 
 /** Wait until a word is something else; sleeping where the platform lets a thread sleep. */
-function waitWhile(words: Int32Array, index: number, value: number): void {
+export function waitWhile(words: Int32Array, index: number, value: number): void {
   for (let spins = 0; Atomics.load(words, index) === value; spins++) {
     if (spins < SPINS || !(words.buffer instanceof SharedArrayBuffer)) continue;
     try {

@@ -1,11 +1,11 @@
 import { ACCESS, type AddressSpace, type HostMemory, type RangeList, RESOLVE } from '@ringwire/guest-memory';
-import { VirtioError } from '@ringwire/virtio-spec';
-import type { BusMember, InvalidationBus } from './invalidation-bus.js';
-import { IOTLB_TAGS_MAX, type Iotlb } from './iotlb.js';
+import type { InvalidationBus } from './invalidation-bus.js';
+import type { Iotlb } from './iotlb.js';
 import { type Iommu, NO_PASID, newTranslation, TRANSLATED, type Translation } from './translation.js';
 
 const { FAULT, SPLIT } = RESOLVE;
 const { READ, WRITE } = ACCESS;
+const RW = READ | WRITE;
 const PAGE_BYTES = 4096;
 
 /** Whose DMA a space is, and through what it goes. */
@@ -16,9 +16,9 @@ export interface IommuSpaceConfig {
   readonly pasid?: number;
   /** What the unit's physical addresses mean: the machine's memory. */
   readonly physical: AddressSpace;
+  /** The unit's cache; all spaces of a thread may share one. */
   readonly iotlb: Iotlb;
-  /** Tells this space apart in an IOTLB that several share, 0 ≤ tag < 2048. */
-  readonly tag?: number;
+  /** This thread's. */
   readonly bus: InvalidationBus;
 }
 
@@ -35,105 +35,123 @@ export class IommuSpace implements AddressSpace {
   private readonly physical: AddressSpace;
   private readonly iotlb: Iotlb;
   private readonly tag: number;
-  private readonly member: BusMember;
+  private readonly bus: InvalidationBus;
   private readonly walked: Translation = newTranslation();
 
   constructor(config: IommuSpaceConfig) {
     const { unit, sourceId, physical, iotlb, bus } = config;
-    this.tag = config.tag ?? 0;
-    if (!Number.isInteger(this.tag) || this.tag < 0 || this.tag >= IOTLB_TAGS_MAX)
-      throw new VirtioError('tag', this.tag, `an integer below ${IOTLB_TAGS_MAX}`, 'IommuSpace');
     this.memory = physical.memory;
     this.unit = unit;
     this.sourceId = sourceId;
     this.pasid = config.pasid ?? NO_PASID;
     this.physical = physical;
     this.iotlb = iotlb;
-    this.member = bus.join({
-      all: () => iotlb.dropAll(),
-      domain: (domain) => iotlb.dropDomain(domain),
-      pages: (domain, address, mask) => iotlb.dropPages(domain, address, mask),
-      requester: (requester) => {
-        if (requester === sourceId) iotlb.dropTag(this.tag);
-      },
-    });
+    this.tag = iotlb.claim(sourceId, this.pasid);
+    this.bus = bus;
+    bus.join(iotlb);
+    if (unit.caches !== undefined) bus.join(unit.caches);
   }
 
-  /** @returns a number that changes whenever host offsets resolved in earlier bursts may be void */
   enter(): number {
-    return this.member.enter();
+    return this.bus.enter();
   }
 
   leave(): void {
-    this.member.leave();
+    this.bus.leave();
   }
 
-  /** Give up the place on the bus. */
+  /** Give up the place in the caches and on the bus. Nothing is resolved any more. */
   close(): void {
-    this.member.quit();
+    this.iotlb.release(this.tag);
+    this.bus.quit(this.iotlb);
+    if (this.unit.caches !== undefined) this.bus.quit(this.unit.caches);
   }
 
   resolve(address: number, length: number, access: number): number {
     const offset = this.iotlb.lookup(this.tag, address, length, access);
-    // The compares refuse fractions too, which a piece's start may leave over.
-    if (offset >= 0 && offset >>> 0 === offset && length >>> 0 === length) return offset;
-    return this.resolveAcross(address, length, access, undefined);
+    return offset >= 0 ? offset : this.resolveSlowly(address, length, access, undefined);
   }
 
   resolveRanges(address: number, length: number, access: number, ranges: RangeList): boolean {
+    const known = this.iotlb.lookup(this.tag, address, length, access);
+    if (known >= 0) {
+      if (length > 0) ranges.push(known, length);
+      return true;
+    }
     const before = ranges.count;
-    const offset = this.resolveAcross(address, length, access, ranges);
+    const offset = this.resolveSlowly(address, length, access, ranges);
     if (offset === FAULT) ranges.truncate(before);
     return offset !== FAULT;
   }
 
+  /** What the cache does not know as one piece. */
+  private resolveSlowly(address: number, length: number, access: number, ranges: RangeList | undefined): number {
+    if (!Number.isSafeInteger(address) || address < 0 || length >>> 0 !== length || (access & RW) !== access)
+      return FAULT;
+    const into = address & (PAGE_BYTES - 1);
+    if (into + length > PAGE_BYTES) return this.resolveAcross(address, length, access, ranges);
+    const host = this.walk(address - into, access);
+    if (host < 0) return FAULT;
+    if (length > 0) ranges?.push(host + into, length);
+    return host + into;
+  }
+
   /** Page by page. Physical pages that follow one another on the host are one range. */
   private resolveAcross(address: number, length: number, access: number, ranges: RangeList | undefined): number {
-    if (!Number.isSafeInteger(address) || address < 0 || length >>> 0 !== length) return FAULT;
-    if (!Number.isSafeInteger(address + length)) return FAULT;
+    const end = address + length;
+    if (!Number.isSafeInteger(end)) return FAULT;
     let start = FAULT as number;
     let run = 0;
     let runEnd = 0;
     let runs = 0;
-    let left = Math.max(length, 1);
-    for (let at = address; left > 0; ) {
-      const page = Math.floor(at / PAGE_BYTES);
-      let host = this.iotlb.lookup(this.tag, page * PAGE_BYTES, 1, access);
-      if (host < 0) host = this.walk(page, access);
+    for (let at = address; at < end; ) {
+      const into = at & (PAGE_BYTES - 1);
+      const host = this.page(at - into, access);
       if (host < 0) return FAULT;
-      const offset = host + (at - page * PAGE_BYTES);
-      const take = Math.min(left, (page + 1) * PAGE_BYTES - at);
-      if (offset !== runEnd || runs === 0) {
+      const take = Math.min(end - at, PAGE_BYTES - into);
+      if (host + into !== runEnd || runs === 0) {
         if (runs > 0) ranges?.push(run, runEnd - run);
-        else start = offset;
+        else start = host + into;
         runs++;
-        run = offset;
+        run = host + into;
       }
-      runEnd = offset + take;
+      runEnd = host + into + take;
       at += take;
-      left -= take;
     }
-    if (length > 0) ranges?.push(run, runEnd - run);
+    ranges?.push(run, runEnd - run);
     return runs === 1 ? start : SPLIT;
   }
 
-  /** Ask the unit, and remember what it says. @returns host offset of the page's first byte, or FAULT */
-  private walk(page: number, access: number): number {
+  /** @param address of a page's first byte @returns host offset of that byte, or FAULT */
+  private page(address: number, access: number): number {
+    const host = this.iotlb.lookup(this.tag, address, 1, access);
+    return host >= 0 ? host : this.walk(address, access);
+  }
+
+  /** Ask the unit, and remember what it says. */
+  private walk(address: number, access: number): number {
     const { iotlb, walked } = this;
     iotlb.counters.misses++;
-    const address = page * PAGE_BYTES;
-    if (!Number.isSafeInteger(address) || address < 0) return FAULT;
     const outcome = this.unit.translate(this.sourceId, this.pasid, address, access, walked);
     iotlb.counters.entriesRead += walked.entriesRead;
     if (outcome !== TRANSLATED.OK && outcome !== TRANSLATED.PASS_THROUGH) return FAULT;
-    const host = this.physical.resolve(walked.physical, PAGE_BYTES, access);
+    const { physical, domain, pageMask } = walked;
+    // A right that was not asked for is not remembered, READ beside WRITE excepted: the walk that uses it first marks the
+    // page dirty.
+    let allowed = access === WRITE ? (walked.allowed & READ) | WRITE : access;
+    let host = this.physical.resolve(physical, PAGE_BYTES, allowed);
+    if (host < 0 && allowed !== access) {
+      allowed = access;
+      host = this.physical.resolve(physical, PAGE_BYTES, access);
+    }
     if (host < 0) return FAULT;
-    // A right that was not asked for is not remembered: the walk that uses it first marks the page dirty.
-    const proven = access === WRITE ? READ | WRITE : access;
-    const allowed =
-      walked.allowed & (this.physical.resolve(walked.physical, PAGE_BYTES, proven) >= 0 ? proven : access);
-    const start = Math.floor(address / (walked.pageMask + 1)) * (walked.pageMask + 1);
-    iotlb.insert(this.tag, page, host, allowed | access, walked.domain, start, walked.pageMask);
+    iotlb.insert(this.tag, address, host, allowed, domain, pageStart(address, pageMask), pageMask);
     return host;
   }
+}
+
+/** First address of the page that holds an address; of one larger than 2^31 bytes the remainder is no small integer. */
+function pageStart(address: number, mask: number): number {
+  if (mask < PAGE_BYTES) return address;
+  return mask <= 0x7fff_ffff ? address - ((address & mask) >>> 0) : address - (address % (mask + 1));
 }

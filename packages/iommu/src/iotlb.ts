@@ -1,4 +1,5 @@
 import { VirtioError } from '@ringwire/virtio-spec';
+import { type InvalidationSink, NO_PASID } from './translation.js';
 
 /** What an {@link Iotlb} counted since it was made. */
 export interface IotlbCounters {
@@ -13,32 +14,42 @@ export interface IotlbCounters {
 }
 
 const PIECE_BYTES = 4096;
-/** Start of an element that holds nothing: no address is that large. */
-const NOWHERE = Number.POSITIVE_INFINITY;
-/** `meta` is tag << 2 | allowed `ACCESS` bits. */
-const ALLOWED = 3;
 /** Requesters that one cache can tell apart. */
 export const IOTLB_TAGS_MAX = 2048;
+const ANY = -1;
+/** Keys of an element: one for each combination of `ACCESS` bits. */
+const KEYS = 4;
+/** No key: addresses are not negative, and a page that would be has a key further down. */
+const NOTHING = -1;
+
+/** Bits of an address past the page's offset that pick a set, with the requester's tag. */
+const hash = (low: number, tag: number): number => (low >>> 12) ^ (low >>> 21) ^ Math.imul(tag, 37);
 
 /**
  * A cache of translations in pieces of 4 KiB: two ways, least recently used replaced, of a fixed size. A piece remembers
  * the page that it is part of, so that an invalidation of any byte of a large page drops every piece of it.
  */
-export class Iotlb {
+export class Iotlb implements InvalidationSink {
   readonly counters: IotlbCounters = { hits: 0, misses: 0, evictions: 0, invalidated: 0, entriesRead: 0 };
   /** Most pieces that fit. */
   readonly capacity: number;
 
   private readonly setMask: number;
-  // Way 0 of set s is element 2s, way 1 element 2s + 1; way 0 is the one used last.
-  private readonly start: Float64Array;
-  private readonly meta: Uint16Array;
+  /**
+   * Element e of set e >> 1 has the keys 4e to 4e + 3, one for each combination of `ACCESS` bits: the piece's address plus
+   * the requester's tag where that access is allowed, else NOTHING.
+   */
+  private readonly keys: Float64Array;
   private readonly host: Uint32Array;
-  private readonly domain: Uint32Array;
+  private readonly domains: Uint32Array;
   private readonly pageStart: Float64Array;
   private readonly pageMask: Float64Array;
-  /** All of them, for moving an element. */
-  private readonly tables: readonly (Float64Array | Uint32Array | Uint16Array)[];
+  /** Of each set, the way used last. */
+  private readonly recent: Uint8Array;
+  /** Live pieces of pages larger than one. */
+  private largePieces = 0;
+  /** Requester and PASID of each tag that was given out. */
+  private readonly owners: ({ readonly sourceId: number; readonly pasid: number } | undefined)[] = [];
 
   /** @param capacity pieces of 4 KiB, a power of two from 2 to 2^20 */
   constructor(capacity = 2048) {
@@ -46,107 +57,158 @@ export class Iotlb {
       throw new VirtioError('capacity', capacity, 'a power of two from 2 to 2^20', 'Iotlb');
     this.capacity = capacity;
     this.setMask = capacity / 2 - 1;
-    this.start = new Float64Array(capacity).fill(NOWHERE);
-    this.meta = new Uint16Array(capacity);
+    this.keys = new Float64Array(capacity * KEYS).fill(NOTHING);
     this.host = new Uint32Array(capacity);
-    this.domain = new Uint32Array(capacity);
+    this.domains = new Uint32Array(capacity);
     this.pageStart = new Float64Array(capacity);
     this.pageMask = new Float64Array(capacity);
-    this.tables = [this.start, this.meta, this.host, this.domain, this.pageStart, this.pageMask];
+    this.recent = new Uint8Array(capacity / 2);
   }
 
   /**
-   * @param tag    the requester's, 0 ≤ tag < 2048
+   * A tag for one more requester: what tells its pieces apart from others'. Two that name the same requester get two.
+   * @throws VirtioError when 2048 are in use
+   */
+  claim(sourceId: number, pasid: number = NO_PASID): number {
+    const free = this.owners.indexOf(undefined);
+    const tag = free < 0 ? this.owners.length : free;
+    if (tag === IOTLB_TAGS_MAX) throw new VirtioError('tags', tag + 1, `at most ${IOTLB_TAGS_MAX}`, 'Iotlb');
+    this.owners[tag] = { sourceId, pasid };
+    return tag;
+  }
+
+  /** Give a tag back, and forget what it had. */
+  release(tag: number): void {
+    this.owners[tag] = undefined;
+    this.scan(tag, ANY, 0, Number.MAX_SAFE_INTEGER);
+  }
+
+  /**
+   * @param tag    as claimed
    * @param access `ACCESS` bits that are wanted
-   * @returns host offset of `[address, address + length)`, or -1 unless all of it lies in one piece that is known
+   * @returns host offset of `[address, address + length)`, or -1 unless all of it lies in one piece that is known; for an
+   *          address, length or access that is none too
    */
   lookup(tag: number, address: number, length: number, access: number): number {
-    const at = this.setOf(tag, address);
-    const into = address - this.start[at]!;
-    const meta = this.meta[at]!;
-    if (into >= 0 && into + length <= PIECE_BYTES && meta >>> 2 === tag && (access & ~meta & ALLOWED) === 0) {
+    const low = address >>> 0;
+    const into = low & (PIECE_BYTES - 1);
+    // Exact whatever the address is; only an integer below 2^53 can equal a key.
+    const key = address - into + tag;
+    const set = hash(low, tag) & this.setMask;
+    const at = set * 2;
+    if (into + length > PIECE_BYTES || length >>> 0 !== length || (access & 3) !== access) return -1;
+    if (this.keys[at * KEYS + access] === key) {
+      this.recent[set] = 0;
       this.counters.hits++;
       return this.host[at]! + into;
     }
-    return this.lookupOlder(at + 1, tag, address, length, access);
+    if (this.keys[at * KEYS + KEYS + access] === key) {
+      this.recent[set] = 1;
+      this.counters.hits++;
+      return this.host[at + 1]! + into;
+    }
+    return -1;
   }
 
   /**
    * Remember a piece after a walk.
-   * @param page 4 KiB page number
-   * @param host   host offset of the piece's first byte
+   * @param address of the piece's first byte
+   * @param host    host offset of that byte
+   * @param allowed `ACCESS` bits
    * @param start,mask the page that it is part of: first address, and bytes less one
    */
-  insert(tag: number, page: number, host: number, allowed: number, domain: number, start: number, mask: number): void {
-    const address = page * PIECE_BYTES;
-    const at = this.setOf(tag, address);
-    if (!this.holds(at, tag, address)) {
-      // The piece may be in way 1 already, with fewer rights: then it is replaced, not doubled.
-      if (!this.holds(at + 1, tag, address) && this.start[at + 1] !== NOWHERE) this.counters.evictions++;
-      this.swap(at);
+  insert(
+    tag: number,
+    address: number,
+    host: number,
+    allowed: number,
+    domain: number,
+    start: number,
+    mask: number,
+  ): void {
+    const { keys, recent } = this;
+    const key = address + tag;
+    const set = hash(address >>> 0, tag) & this.setMask;
+    let at = set * 2;
+    // A piece that is there with fewer rights is replaced, not doubled.
+    if (keys[at * KEYS] !== key && (keys[at * KEYS + KEYS] === key || recent[set] === 0)) at++;
+    const before = keys[at * KEYS]!;
+    if (before !== NOTHING) {
+      if (before !== key) this.counters.evictions++;
+      if (this.pageMask[at]! >= PIECE_BYTES) this.largePieces--;
     }
-    this.start[at] = address;
-    this.meta[at] = (tag << 2) | allowed;
+    recent[set] = at & 1;
+    keys[at * KEYS] = key;
+    keys[at * KEYS + 1] = (allowed & 1) !== 0 ? key : NOTHING;
+    keys[at * KEYS + 2] = (allowed & 2) !== 0 ? key : NOTHING;
+    keys[at * KEYS + 3] = (allowed & 3) === 3 ? key : NOTHING;
     this.host[at] = host;
-    this.domain[at] = domain;
+    this.domains[at] = domain;
     this.pageStart[at] = start;
     this.pageMask[at] = mask;
+    if (mask >= PIECE_BYTES) this.largePieces++;
   }
 
-  dropAll(): void {
+  all(): void {
     for (let at = 0; at < this.capacity; at++) this.drop(at);
   }
 
-  dropDomain(domain: number): void {
-    for (let at = 0; at < this.capacity; at++) if (this.domain[at] === domain) this.drop(at);
+  domain(domain: number): void {
+    this.scan(ANY, domain, 0, Number.MAX_SAFE_INTEGER);
   }
 
   /** Drop what belongs to a page that has a byte of `address` to `address + mask`. */
-  dropPages(domain: number, address: number, mask: number): void {
-    for (let at = 0; at < this.capacity; at++) {
-      const start = this.pageStart[at]!;
-      if (this.domain[at] !== domain || start > address + mask || address > start + this.pageMask[at]!) continue;
-      this.drop(at);
+  pages(domain: number, address: number, mask: number): void {
+    const { owners } = this;
+    const pieces = (mask + 1) / PIECE_BYTES;
+    // A large page may have pieces anywhere.
+    if (this.largePieces > 0 || pieces * owners.length > this.capacity / 4) {
+      this.scan(ANY, domain, address, mask);
+      return;
+    }
+    for (let tag = 0; tag < owners.length; tag++) {
+      if (owners[tag] === undefined) continue;
+      for (let i = 0; i < pieces; i++) {
+        const piece = address + i * PIECE_BYTES;
+        const at = (hash(piece >>> 0, tag) & this.setMask) * 2;
+        if (this.keys[at * KEYS] === piece + tag && this.domains[at] === domain) this.drop(at);
+        if (this.keys[at * KEYS + KEYS] === piece + tag && this.domains[at + 1] === domain) this.drop(at + 1);
+      }
     }
   }
 
-  dropTag(tag: number): void {
-    for (let at = 0; at < this.capacity; at++) if (this.meta[at]! >>> 2 === tag) this.drop(at);
+  requester(sourceId: number): void {
+    this.stretch(sourceId, NO_PASID, 0, Number.MAX_SAFE_INTEGER);
+  }
+
+  /**
+   * Drop what a requester has of a stretch of addresses.
+   * @param pasid NO_PASID for all of its PASIDs
+   */
+  stretch(sourceId: number, pasid: number, address: number, mask: number): void {
+    this.owners.forEach((owner, tag) => {
+      if (owner?.sourceId === sourceId && (pasid === NO_PASID || owner.pasid === pasid))
+        this.scan(tag, ANY, address, mask);
+    });
+  }
+
+  /** Drop what has the tag and the domain, where they are not ANY, and a byte of `address` to `address + mask`. */
+  private scan(tag: number, domain: number, address: number, mask: number): void {
+    const last = address + mask;
+    for (let at = 0; at < this.capacity; at++) {
+      const key = this.keys[at * KEYS]!;
+      if (key === NOTHING || (domain !== ANY && this.domains[at] !== domain)) continue;
+      if (tag !== ANY && key % PIECE_BYTES !== tag) continue;
+      const start = this.pageStart[at]!;
+      if (start <= last && address <= start + this.pageMask[at]!) this.drop(at);
+    }
   }
 
   private drop(at: number): void {
-    if (this.start[at] === NOWHERE) return;
-    this.start[at] = NOWHERE;
+    const { keys } = this;
+    if (keys[at * KEYS] === NOTHING) return;
+    for (let i = 0; i < KEYS; i++) keys[at * KEYS + i] = NOTHING;
+    if (this.pageMask[at]! >= PIECE_BYTES) this.largePieces--;
     this.counters.invalidated++;
-  }
-
-  private holds(at: number, tag: number, address: number): boolean {
-    return this.start[at] === address && this.meta[at]! >>> 2 === tag;
-  }
-
-  private lookupOlder(at: number, tag: number, address: number, length: number, access: number): number {
-    const into = address - this.start[at]!;
-    const meta = this.meta[at]!;
-    if (!(into >= 0 && into + length <= PIECE_BYTES) || meta >>> 2 !== tag || (access & ~meta & ALLOWED) !== 0)
-      return -1;
-    this.counters.hits++;
-    this.swap(at - 1);
-    return this.host[at - 1]! + into;
-  }
-
-  private setOf(tag: number, address: number): number {
-    // Rings and buffers lie in rows of pages: folding the upper bits in keeps two rows from meeting in the same sets.
-    const low = (address / PIECE_BYTES) >>> 0;
-    return ((low ^ (low >>> 9) ^ (tag * 37)) & this.setMask) << 1;
-  }
-
-  private swap(at: number): void {
-    const { tables } = this;
-    for (let t = 0; t < tables.length; t++) {
-      const table = tables[t]!;
-      const newer = table[at]!;
-      table[at] = table[at + 1]!;
-      table[at + 1] = newer;
-    }
   }
 }

@@ -32,8 +32,11 @@ export interface Translation {
 
 export const newTranslation = (): Translation => ({ physical: 0, pageMask: 0, allowed: 0, domain: 0, entriesRead: 0 });
 
-/** One IOMMU, as its bus sees it: a walk of the tables as they are now, without any cache. */
+/** One IOMMU, as its bus sees it: a walk of the tables, as they are now unless it has caches. */
 export interface Iommu {
+  /** What it keeps in this thread of tables and registers: its users have it told of invalidations. */
+  readonly caches?: InvalidationSink | undefined;
+
   /**
    * Translate one byte's address and record the fault if it has none.
    * @param sourceId requester: bus << 8 | device << 3 | function, or an endpoint id
@@ -44,14 +47,26 @@ export interface Iommu {
   translate(sourceId: number, pasid: number, address: number, access: number, out: Translation): Translated;
 }
 
-/** Where a unit announces that translations are void. When a call returns, no later DMA uses one of them. */
+/** What an invalidation leaves alone, bits of the last argument of an {@link InvalidationSink}'s calls. */
+export const KEEP = {
+  /** Which tables lead to a page: only the translation of the page itself changed. */
+  TABLES: 1,
+  /** Devices' own caches: an invalidation of theirs comes besides. */
+  DEVICES: 2,
+} as const;
+
+/**
+ * Where a unit announces that translations are void, and what a cache is told by. When a call of the former returns, no
+ * later DMA uses one of them. Every call names all caches, less what `keep`, bits of {@link KEEP}, says; a cache may
+ * always forget more.
+ */
 export interface InvalidationSink {
   /** Everything. */
-  all(): void;
+  all(keep?: number): void;
   /** All pages of a domain. */
-  domain(domain: number): void;
+  domain(domain: number, keep?: number): void;
   /** A naturally aligned stretch of a domain: `address` to `address + mask`. */
-  pages(domain: number, address: number, mask: number): void;
+  pages(domain: number, address: number, mask: number, keep?: number): void;
   /** All that was cached for a requester, whatever its domain: its context changed. */
   requester(sourceId: number): void;
 }

@@ -144,7 +144,7 @@ export class VtdDescriptors {
   private pasidIotlb(granularity: number, domain: number, low: number, high: number): number {
     switch (granularity) {
       case PASID_IOTLB.PASID:
-        this.invalidator.domain(domain);
+        this.invalidator.wholeDomain(domain);
         return 0;
       case PASID_IOTLB.PAGE:
         if ((low & 0x3f) > this.capabilities.maxAddressMask) return VTD_IQEI.RESERVED;

@@ -1,9 +1,11 @@
 import { ACCESS, type AddressSpace } from '@ringwire/guest-memory';
-import type { InvalidationSink } from './translation.js';
+import { type InvalidationSink, KEEP } from './translation.js';
 import type { VtdCapabilities } from './vtd-capabilities.js';
 import { VTD_GRANULARITY } from './vtd-registers.js';
 
 const WORD = 0x1_0000_0000;
+/** Invalidation hint: the paging-structure caches may stay as they are. */
+const IH = 0x40;
 
 /** How a device answered an invalidation of its own TLB. */
 export const DEVICE_TLB = { DONE: 0, TIMEOUT: 1, ERROR: 2 } as const;
@@ -26,18 +28,28 @@ export type InterruptEntryInvalidation = (first: number, count: number) => void;
 export class VtdInvalidator {
   private readonly sink: InvalidationSink;
   private readonly capabilities: VtdCapabilities;
+  /** What an invalidation of the IOTLB leaves alone. */
+  private readonly keep: number;
 
-  constructor(sink: InvalidationSink, capabilities: VtdCapabilities) {
+  /** @param separateDevices whether devices' own caches are told by descriptors of their own alone */
+  constructor(sink: InvalidationSink, capabilities: VtdCapabilities, separateDevices: boolean) {
     this.sink = sink;
     this.capabilities = capabilities;
+    this.keep = separateDevices ? KEEP.DEVICES : 0;
   }
 
   all(): void {
     this.sink.all();
   }
 
+  /** PASID-cache invalidation: the tables of a domain changed. */
   domain(domain: number): void {
     this.sink.domain(domain);
+  }
+
+  /** IOTLB invalidation of all pages of a domain. */
+  wholeDomain(domain: number): void {
+    this.sink.domain(domain, this.keep);
   }
 
   /**
@@ -72,32 +84,36 @@ export class VtdInvalidator {
    */
   iotlb(granularity: number, domain: number, low: number, high: number): number {
     if (granularity === VTD_GRANULARITY.GLOBAL) {
-      this.sink.all();
+      this.sink.all(this.keep);
       return granularity;
     }
     if (granularity === VTD_GRANULARITY.FINE && this.capabilities.pageSelective) {
       if ((low & 0x3f) > this.capabilities.maxAddressMask) return 0;
       // Under nested translation these are addresses of the second stage, which no cache keeps.
-      if (this.capabilities.nested) this.sink.domain(domain);
+      if (this.capabilities.nested) this.wholeDomain(domain);
       else this.pages(domain, low, high);
       return granularity;
     }
     if (granularity !== VTD_GRANULARITY.DOMAIN && granularity !== VTD_GRANULARITY.FINE) return 0;
-    this.sink.domain(domain);
+    this.wholeDomain(domain);
     return VTD_GRANULARITY.DOMAIN;
   }
 
-  /** 2^AM pages around an address; AM is bits 5:0 of `low`, the address bits 63:12. */
+  /**
+   * 2^AM pages around an address; AM is bits 5:0 of `low`, the address bits 63:12. With IH, bit 6, software says that no
+   * entry above the pages' own changed.
+   */
   pages(domain: number, low: number, high: number): void {
     const mask = 2 ** ((low & 0x3f) + 12) - 1;
     const address = high * WORD + ((low & 0xffff_f000) >>> 0);
     if (mask >= 2 ** 53 - 1) {
-      this.sink.domain(domain);
+      this.wholeDomain(domain);
       return;
     }
     // No translation has an input address past 2^53.
     if (address >= 2 ** 53) return;
-    this.sink.pages(domain, address - (address % (mask + 1)), mask);
+    const keep = (low & IH) !== 0 ? this.keep | KEEP.TABLES : this.keep;
+    this.sink.pages(domain, address - (address % (mask + 1)), mask, keep);
   }
 
   requester(sourceId: number): void {

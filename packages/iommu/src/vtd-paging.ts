@@ -1,4 +1,5 @@
 import { ACCESS } from '@ringwire/guest-memory';
+import type { VtdCaches } from './vtd-caches.js';
 import type { VtdCapabilities } from './vtd-capabilities.js';
 import { VTD_FAULT } from './vtd-reasons.js';
 import { BIT_UPDATE, type VtdTableReader } from './vtd-table-reader.js';
@@ -17,6 +18,7 @@ export const WALK = { OK: 0, RESTART: -1 } as const;
 /** What a first-stage walk is to do, from a PASID table entry. */
 export interface FirstStage {
   base: number;
+  domain: number;
   levels: number;
   /** Every entry has to have U/S set. */
   user: boolean;
@@ -28,12 +30,31 @@ export interface FirstStage {
 /** What a second-stage walk is to do, from a context entry or PASID table entry. */
 export interface SecondStage {
   base: number;
+  domain: number;
   /** 3, 4 or 5. */
   levels: number;
   /** First address that is too large. */
   limit: number;
   accessDirty: boolean;
 }
+
+export const newFirstStage = (): FirstStage => ({
+  base: 0,
+  domain: 0,
+  levels: 4,
+  user: true,
+  writeProtect: true,
+  extendedAccess: false,
+});
+
+export const newSecondStage = (): SecondStage => ({ base: 0, domain: 0, levels: 3, limit: 0, accessDirty: false });
+
+/** A stage as caches tell it apart: the top table's address and, in bits that it has not, how its entries are read. */
+const secondRoot = (stage: SecondStage): number => stage.base + stage.levels * 128 + (stage.accessDirty ? 1 : 0);
+const firstRoot = (stage: FirstStage): number =>
+  stage.base +
+  stage.levels * 128 +
+  (8 + (stage.user ? 16 : 0) + (stage.writeProtect ? 32 : 0) + (stage.extendedAccess ? 64 : 0));
 
 /**
  * Walks of the two kinds of paging tables. Answers are codes of scalable mode; the fields hold the result of the walk
@@ -48,18 +69,28 @@ export class VtdPaging {
   allowed: number;
   /** The same less WRITE while the page's dirty bit is clear: a cached write would leave it so. */
   cacheable: number;
+  /** Whether a walk may begin at a table that is cached. */
+  shortened: boolean;
 
+  private readonly caches: VtdCaches | undefined;
   private readonly reader: VtdTableReader;
   private readonly reserved: VtdReserved;
   private readonly large2M: boolean;
   private readonly large1G: boolean;
   private readonly firstLarge1G: boolean;
 
-  constructor(reader: VtdTableReader, reserved: VtdReserved, capabilities: VtdCapabilities) {
+  constructor(
+    reader: VtdTableReader,
+    reserved: VtdReserved,
+    capabilities: VtdCapabilities,
+    caches: VtdCaches | undefined,
+  ) {
     this.physical = 0;
     this.pageMask = 0;
     this.allowed = 0;
     this.cacheable = 0;
+    this.shortened = false;
+    this.caches = caches;
     this.reader = reader;
     this.reserved = reserved;
     this.large2M = capabilities.secondStage2M;
@@ -74,11 +105,21 @@ export class VtdPaging {
     const words = reader.words;
     const low = address >>> 0;
     const high = Math.floor(address / WORD);
+    const caches = this.caches;
     let table = stage.base;
     let allowed = READ | WRITE;
-    for (let level = stage.levels; level > 0; level--) {
+    let level = stage.levels;
+    if (caches !== undefined && this.shortened) {
+      const known = this.findTable(caches, secondRoot(stage), stage.domain, low, high, access, level);
+      if (known > 0) {
+        level = known;
+        table = caches.tables.table;
+        allowed = caches.tables.allowed;
+      }
+    }
+    for (; level > 0; level--) {
       const at = table + tableIndex(level, low, high) * 8;
-      if (!reader.read('second-stage', level, at, 8)) return level === stage.levels ? F.SS_ROOT_ACCESS : F.SS_ACCESS;
+      if (!reader.readQuad('second-stage', level, at)) return level === stage.levels ? F.SS_ROOT_ACCESS : F.SS_ACCESS;
       const entry = words[0]!;
       const upper = words[1]!;
       // R and W are the two bits of ACCESS.
@@ -102,6 +143,8 @@ export class VtdPaging {
         return WALK.OK;
       }
       table = tableBase(entry, upper);
+      if (caches !== undefined)
+        caches.tables.insert(secondRoot(stage), stage.domain, level - 1, low, high, table, allowed);
     }
     return F.SS_ACCESS;
   }
@@ -117,9 +160,20 @@ export class VtdPaging {
     const words = reader.words;
     const low = address >>> 0;
     const high = Math.floor(address / WORD);
+    // Nested tables lie at addresses of the second stage, whose own tables are what is cached.
+    const caches = outer === undefined ? this.caches : undefined;
     let table = stage.base;
     let writable = true;
-    for (let level = stage.levels; level > 0; level--) {
+    let level = stage.levels;
+    if (caches !== undefined && this.shortened) {
+      const known = this.findTable(caches, firstRoot(stage), stage.domain, low, high, access, level);
+      if (known > 0) {
+        level = known;
+        table = caches.tables.table;
+        writable = (caches.tables.allowed & WRITE) !== 0;
+      }
+    }
+    for (; level > 0; level--) {
       const top = level === stage.levels;
       const guest = table + tableIndex(level, low, high) * 8;
       let at = guest;
@@ -128,7 +182,7 @@ export class VtdPaging {
         if (reason !== WALK.OK) return reason;
         at = this.physical;
       }
-      if (!reader.read('first-stage', level, at, 8)) return top ? F.FS_ROOT_ACCESS : F.FS_ACCESS;
+      if (!reader.readQuad('first-stage', level, at)) return top ? F.FS_ROOT_ACCESS : F.FS_ACCESS;
       const entry = words[0]!;
       const upper = words[1]!;
       if ((entry & FS.P) === 0) return F.FS_P;
@@ -151,8 +205,28 @@ export class VtdPaging {
         return outer === undefined ? WALK.OK : this.outerPage(outer, access);
       }
       table = tableBase(entry, upper);
+      if (caches !== undefined) {
+        const rights = writable ? READ | WRITE : READ;
+        caches.tables.insert(firstRoot(stage), stage.domain, level - 1, low, high, table, rights);
+      }
     }
     return F.FS_ACCESS;
+  }
+
+  /** @returns the level of the table in `caches.tables`, or 0 */
+  private findTable(
+    caches: VtdCaches,
+    root: number,
+    domain: number,
+    low: number,
+    high: number,
+    access: number,
+    levels: number,
+  ): number {
+    const level = caches.tables.find(root, domain, low, high, access, levels);
+    if (level > 0) caches.tableHits++;
+    else caches.tableMisses++;
+    return level;
   }
 
   /** @param clean the page's dirty bit is clear */

@@ -16,6 +16,8 @@ export interface VtdTrace {
 }
 
 const READ = ACCESS.READ;
+/** Looks at an entry that changes each time: then it is whatever was seen last. */
+const TRIES = 4;
 const READ_WRITE = ACCESS.READ | ACCESS.WRITE;
 
 /** Reads entries of tables in physical memory into its own words: each is fetched once, and the copy is what is used. */
@@ -58,6 +60,32 @@ export class VtdTableReader {
     for (let i = 0; i < count; i++) this.words[i] = this.u32[at + i]!;
     this.entriesRead++;
     if (this.trace !== undefined) this.trace.entry(table, level, address, this.words, count);
+    return true;
+  }
+
+  /**
+   * The same for an entry of 8 bytes that software or another unit may be writing: both halves are of one moment.
+   * @param address physical
+   */
+  readQuad(table: VtdTable, level: number, address: number): boolean {
+    const { i32, words } = this;
+    const offset = this.space.resolve(address, 8, READ);
+    if (offset < 0 || (offset & 3) !== 0) {
+      if (this.trace !== undefined) this.trace.unreadable(table, level, address);
+      return false;
+    }
+    const at = offset >>> 2;
+    let low = Atomics.load(i32, at);
+    words[1] = Atomics.load(i32, at + 1);
+    for (let tries = 0; tries < TRIES; tries++) {
+      const again = Atomics.load(i32, at);
+      if (again === low) break;
+      low = again;
+      words[1] = Atomics.load(i32, at + 1);
+    }
+    words[0] = low;
+    this.entriesRead++;
+    if (this.trace !== undefined) this.trace.entry(table, level, address, words, 2);
     return true;
   }
 

@@ -8,6 +8,7 @@ import {
   type Translated,
   type Translation,
 } from './translation.js';
+import type { VtdCaches } from './vtd-caches.js';
 import { type VtdCapabilities, type VtdFeatures, vtdCapabilities, vtdCapabilityRegisters } from './vtd-capabilities.js';
 import { VtdCommands } from './vtd-commands.js';
 import { VtdDescriptors } from './vtd-descriptors.js';
@@ -38,6 +39,8 @@ export interface VtdUnitConfig {
   readonly memory: AddressSpace;
   /** Told of everything that becomes void; a call returns when no cache uses it any more. */
   readonly sink: InvalidationSink;
+  /** What this unit may remember of its tables; each walk begins at the root table without. */
+  readonly caches?: VtdCaches;
   /** What the unit can do, or the very values of CAP and ECAP. */
   readonly capabilities?: VtdFeatures | { readonly cap: bigint; readonly ecap: bigint };
   /** Bits of a physical address, 32 to 52; as many as an input address may have when left out. */
@@ -67,6 +70,7 @@ export class VtdUnit implements Iommu {
   readonly faults: VtdFaults;
   readonly queue: VtdInvalidationQueue;
   readonly registers: VtdRegisterFile;
+  readonly caches: VtdCaches | undefined;
 
   private readonly memory: AddressSpace;
   private readonly words: Uint32Array;
@@ -95,10 +99,12 @@ export class VtdUnit implements Iommu {
     const faultEvent = new VtdEvent(this.words, VTD_REG.FECTL.at, send);
     const completionEvent = new VtdEvent(this.words, VTD_REG.IECTL.at, send);
     this.faults = new VtdFaults(this.words, capabilities, faultEvent);
-    this.invalidator = new VtdInvalidator(config.sink, capabilities);
+    this.caches = config.caches;
+    const sink = this.caches === undefined ? config.sink : inTurn(this.caches, config.sink);
+    this.invalidator = new VtdInvalidator(sink, capabilities, config.deviceTlb !== undefined);
     const descriptors = new VtdDescriptors(capabilities, this.invalidator, config.deviceTlb, config.onInterruptEntries);
     this.queue = new VtdInvalidationQueue(this.words, config.memory, descriptors, this.faults, completionEvent);
-    this.walker = new VtdWalk(config.memory, capabilities, width);
+    this.walker = new VtdWalk(config.memory, capabilities, width, config.caches);
     this.interrupts = new VtdInterruptRemap(this.words, this.walker.reader, capabilities, this.faults);
     this.commands = new VtdCommands({
       words: this.words,
@@ -161,6 +167,7 @@ export class VtdUnit implements Iommu {
     if (!this.answers(sourceId)) return TRANSLATED.BLOCKED;
     const reason = walker.walk(sourceId, pasid, address, access);
     out.entriesRead = walker.reader.entriesRead;
+    if (this.caches !== undefined) this.caches.countDepth(out.entriesRead);
     if (reason !== OK) return this.fault(reason, sourceId, pasid, address, access);
     if (walker.kind === VTD_KIND.PASS_THROUGH) {
       passThrough(address, walker.domain, out);
@@ -256,3 +263,23 @@ function passThrough(address: number, domain: number, out: Translation): void {
   out.allowed = ACCESS.READ | WRITE;
   out.domain = domain;
 }
+
+/** The unit's own caches first: they are this thread's. */
+const inTurn = (caches: VtdCaches, sink: InvalidationSink): InvalidationSink => ({
+  all: (keep) => {
+    caches.all();
+    sink.all(keep);
+  },
+  domain: (domain, keep) => {
+    caches.domain(domain);
+    sink.domain(domain, keep);
+  },
+  pages: (domain, address, mask, keep) => {
+    caches.pages(domain, address, mask, keep);
+    sink.pages(domain, address, mask, keep);
+  },
+  requester: (sourceId) => {
+    caches.requester(sourceId);
+    sink.requester(sourceId);
+  },
+});

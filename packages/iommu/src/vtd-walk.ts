@@ -1,6 +1,8 @@
 import type { AddressSpace } from '@ringwire/guest-memory';
 import { NO_PASID } from './translation.js';
+import type { VtdCaches } from './vtd-caches.js';
 import type { VtdCapabilities } from './vtd-capabilities.js';
+import { newContext, type VtdContext } from './vtd-context-cache.js';
 import { type FirstStage, type SecondStage, tableBase, VtdPaging, WALK } from './vtd-paging.js';
 import { legacyReason, VTD_FAULT } from './vtd-reasons.js';
 import { VTD_TTM } from './vtd-registers.js';
@@ -46,9 +48,16 @@ export class VtdWalk {
   pasid: number;
   domain: number;
   kind: VtdKind;
-  readonly firstStage: FirstStage;
-  readonly secondStage: SecondStage;
+  /** Whether the requester's translation requests are answered. */
+  deviceTlb: boolean;
+  firstStage: FirstStage;
+  secondStage: SecondStage;
 
+  private readonly caches: VtdCaches | undefined;
+  /** What {@link locate} fills. */
+  private readonly located: VtdContext;
+  /** What was taken from the cache, while it is what the fields above say: until {@link locate}, which comes before a change. */
+  private adopted: VtdContext | undefined;
   private readonly capabilities: VtdCapabilities;
   private readonly reserved: VtdReserved;
   /** First address that is too large for the second stage, by levels. */
@@ -58,19 +67,24 @@ export class VtdWalk {
   /**
    * @param physical  the space that the tables' addresses are of
    * @param hostWidth bits of a physical address, 32 to 52
+   * @param caches    remember what walks found; each walk is of the tables as they are now without
    */
-  constructor(physical: AddressSpace, capabilities: VtdCapabilities, hostWidth: number) {
+  constructor(physical: AddressSpace, capabilities: VtdCapabilities, hostWidth: number, caches?: VtdCaches) {
     this.reader = new VtdTableReader(physical);
     this.capabilities = capabilities;
     this.reserved = reservedBits(capabilities, hostWidth);
-    this.paging = new VtdPaging(this.reader, this.reserved, capabilities);
+    this.paging = new VtdPaging(this.reader, this.reserved, capabilities, caches);
+    this.caches = caches;
     this.mode = VTD_TTM.LEGACY;
     this.faultsDisabled = false;
     this.pasid = NO_PASID;
     this.domain = 0;
     this.kind = VTD_KIND.SECOND_STAGE;
-    this.firstStage = { base: 0, levels: 4, user: true, writeProtect: true, extendedAccess: false };
-    this.secondStage = { base: 0, levels: 3, limit: 0, accessDirty: false };
+    this.deviceTlb = false;
+    this.adopted = undefined;
+    this.located = newContext();
+    this.firstStage = this.located.firstStage;
+    this.secondStage = this.located.secondStage;
     // Addresses past 2^53 cannot be told apart, so 57 bits end there.
     this.limits = [0, 1, 2, 3, 4, 5].map((levels) => 2 ** Math.min(capabilities.mgaw, levels * 9 + 12, 53));
     this.root = 0;
@@ -97,9 +111,43 @@ export class VtdWalk {
    * @returns WALK.OK or a code of VTD_FAULT
    */
   walk(sourceId: number, pasid: number, address: number, access: number): number {
+    const { caches } = this;
+    if (caches === undefined) return this.walkTables(sourceId, pasid, address, access);
+    const known = caches.contexts.find(sourceId, pasid);
+    if (known === undefined) caches.contextMisses++;
+    else {
+      caches.contextHits++;
+      if (this.walkFrom(known, address, access) === WALK.OK) return WALK.OK;
+      caches.repeated++;
+    }
+    return this.walkTables(sourceId, pasid, address, access);
+  }
+
+  /** Begin with what is cached. A fault may be one of the past: only the tables themselves decide on one. */
+  private walkFrom(known: VtdContext, address: number, access: number): number {
+    if (this.adopted !== known) this.adopt(known);
+    this.paging.shortened = true;
+    const reason = this.translate(address, access);
+    this.paging.shortened = false;
+    return reason;
+  }
+
+  private adopt(known: VtdContext): void {
+    this.faultsDisabled = false;
+    this.pasid = known.givenPasid;
+    this.domain = known.domain;
+    this.kind = known.kind as VtdKind;
+    this.deviceTlb = known.deviceTlb;
+    this.firstStage = known.firstStage;
+    this.secondStage = known.secondStage;
+    this.adopted = known;
+  }
+
+  private walkTables(sourceId: number, pasid: number, address: number, access: number): number {
     for (let tries = 0; tries < TRIES; tries++) {
       let reason = this.locate(sourceId, pasid);
       if (reason !== WALK.OK) return reason;
+      if (this.caches !== undefined) this.remember(this.caches, sourceId, pasid);
       reason = this.translate(address, access);
       if (reason === WALK.RESTART) continue;
       return this.mode === VTD_TTM.LEGACY && reason !== WALK.OK ? legacyReason(reason, access) : reason;
@@ -112,8 +160,23 @@ export class VtdWalk {
     this.faultsDisabled = false;
     this.pasid = pasid;
     this.domain = 0;
+    this.deviceTlb = false;
+    this.adopted = undefined;
+    this.firstStage = this.located.firstStage;
+    this.secondStage = this.located.secondStage;
     if (this.mode === VTD_TTM.LEGACY) return pasid === NO_PASID ? this.legacyContext(sourceId) : F.LEGACY_WITH_PASID;
     return this.mode === VTD_TTM.SCALABLE ? this.scalableContext(sourceId) : F.RTADDR_TTM;
+  }
+
+  private remember(caches: VtdCaches, sourceId: number, pasid: number): void {
+    const { located } = this;
+    located.sourceId = sourceId;
+    located.pasid = pasid;
+    located.givenPasid = this.pasid;
+    located.domain = this.domain;
+    located.kind = this.kind;
+    located.deviceTlb = this.deviceTlb;
+    caches.contexts.insert(located);
   }
 
   private translate(address: number, access: number): number {
@@ -165,6 +228,7 @@ export class VtdWalk {
         break;
       case VTD_TT.DEVICE_TLB:
         if (!capabilities.deviceTlb) return F.CONTEXT_INVALID;
+        this.deviceTlb = true;
         break;
       case VTD_TT.PASS_THROUGH:
         if (!capabilities.passThrough) return F.CONTEXT_INVALID;
@@ -201,6 +265,7 @@ export class VtdWalk {
     if ((word0 & SCE.word0.RESERVED) !== 0 || (word1 & reserved.pointerHigh) !== 0) return F.SM_CONTEXT_RESERVED;
     if ((word2 & ridReserved) !== 0 || words[3] !== 0) return F.SM_CONTEXT_RESERVED;
     if (words[4] !== 0 || words[5] !== 0 || words[6] !== 0 || words[7] !== 0) return F.SM_CONTEXT_RESERVED;
+    this.deviceTlb = capabilities.deviceTlb && (word0 & SCE.word0.DTE) !== 0;
     // PDTS: the directory has 2^(PDTS + 7) entries, each for 64 PASIDs.
     const pasids = 1 << (((word0 >>> SCE.word0.PDTS_SHIFT) & 7) + 13);
     let privileged = false;
@@ -256,6 +321,7 @@ export class VtdWalk {
     if (!nested) this.kind = VTD_KIND.FIRST_STAGE;
     const first = this.firstStage;
     first.base = tableBase(word4, words[5]!);
+    first.domain = this.domain;
     first.levels = mode + 4;
     first.user = !privileged;
     first.writeProtect = (word4 & PE.word4.WPE) !== 0;
@@ -266,6 +332,7 @@ export class VtdWalk {
   private setSecondStage(low: number, high: number, levels: number, accessDirty: boolean): void {
     const stage = this.secondStage;
     stage.base = tableBase(low, high);
+    stage.domain = this.domain;
     stage.levels = levels;
     stage.limit = this.limits[levels]!;
     stage.accessDirty = accessDirty;

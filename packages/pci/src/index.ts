@@ -1,1 +1,16 @@
-export {};
+export * from './bar-region.js';
+export type * from './bars.js';
+export * from './byte-access.js';
+export type * from './capability.js';
+export * from './capability-ids.js';
+export * from './capability-layouts.js';
+export * from './config-header.js';
+export * from './express-capability.js';
+export * from './extended-capabilities.js';
+export * from './lspci-dump.js';
+export * from './msix-capability.js';
+export * from './msix-table.js';
+export * from './pci-function.js';
+export * from './power-capability.js';
+export * from './register-block.js';
+export * from './vendor-capability.js';

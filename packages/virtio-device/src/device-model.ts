@@ -1,4 +1,12 @@
+import type { HostMemory } from '@ringwire/guest-memory';
 import type { DeviceQueue } from '@ringwire/virtqueue';
+
+/** virtio 1.4 §2.10 Shared Memory Regions: bytes that device and driver both see. */
+export interface SharedMemoryRegion {
+  /** shmid, 0 to 255, unique in the device. */
+  readonly id: number;
+  readonly bytes: Uint8Array;
+}
 
 /**
  * One type of virtio device, as its transports see it: features, configuration, and work on queues. Nothing here knows of
@@ -13,14 +21,16 @@ export interface DeviceModel {
   readonly queueSizes: readonly number[];
   /** Device configuration, live. The device changes it and then calls {@link DevicePort.configChanged}. */
   readonly config: Uint8Array;
+  /** Regions in ascending order of id; most types have none. */
+  readonly sharedMemory?: readonly SharedMemoryRegion[];
 
   /** Why the type refuses a set of features, or undefined. virtio 1.4 §2.2.2 */
   featureProblem(features: Uint32Array): string | undefined;
   /** The driver wrote 1 to 4 bytes of the configuration; most types have nothing that can be written. */
   writeConfig(at: number, bytes: number, value: number): void;
-  /** DRIVER_OK: features are final, queues that are enabled can be used. */
+  /** DRIVER_OK: features are final. Queues that are enabled can be used, from the first {@link step} on. */
   start(port: DevicePort): void;
-  /** A queue was enabled, reset or disabled while the device runs: ask {@link DevicePort.queue} again. */
+  /** A queue was enabled, reset or disabled while the device runs: ask {@link DevicePort.queue} again in the next step. */
   queueChanged(index: number): void;
   /** The driver sent an available buffer notification. Only to be noted: work is done in {@link step}. */
   notified(index: number): void;
@@ -32,27 +42,38 @@ export interface DeviceModel {
   step(budget: number): number;
   /** When {@link step} is to be called at the latest, in µs of {@link DevicePort.now}; Infinity when nothing waits. */
   deadline(): number;
-  /** Everything is off: reset, suspend of the function, or DEVICE_NEEDS_RESET. The port is not used until next start. */
+  /**
+   * The driver suspends the device: use up what was taken and send notifications that are held back. No queue is touched
+   * from then until the next {@link step}. Left out where {@link step} leaves nothing unfinished. virtio 1.4 §3.4.2
+   */
+  suspend?(): void;
+  /** Everything is off: reset, FAILED, or DEVICE_NEEDS_RESET. The port is not used until the next start. */
   stop(): void;
+  /** Device reset, behind {@link stop}: for what outlives DEVICE_NEEDS_RESET, as an IOMMU's mappings do. */
+  reset?(): void;
 }
 
 /** What a running device type may use of the rest. */
 export interface DevicePort {
+  /** What the ranges of a burst are offsets into. */
+  readonly memory: HostMemory;
   /** Negotiated feature words 0–3. */
   readonly features: Uint32Array;
   /** The queue, or undefined while the driver has not enabled it. */
   queue(index: number): DeviceQueue | undefined;
-  /** Send a used buffer notification: what `publishUsed` asked for. */
+  /** Send a used buffer notification: what `publishUsed` asked for. It leaves when the step ends, or with the next one. */
   notifyUsed(index: number): void;
-  /** The configuration changed: next generation, and a configuration change notification. */
+  /** The configuration changed: next generation, and a configuration change notification, when the step ends or with the next one. */
   configChanged(): void;
   /** The device cannot go on: DEVICE_NEEDS_RESET. @param reason a sentence for people */
   needsReset(reason: string): void;
   /**
-   * Work on queues starts and ends outside {@link DeviceModel.step}, such as a frame that another device brings: memory
-   * that queues resolve stays theirs in between. Around `step` itself the caller of it has done both.
+   * Work on queues begins outside {@link DeviceModel.step}, such as a frame that another device brings: memory that queues
+   * resolve stays theirs until {@link leave}. Around `step` itself the caller of it has done both; there it does no harm.
+   * @returns false when queues are not to be touched now: not running, suspended, no DMA
    */
-  enter(): void;
+  enter(): boolean;
+  /** The work that {@link enter} allowed ends. */
   leave(): void;
   /** A clock in µs that never goes back. */
   now(): number;

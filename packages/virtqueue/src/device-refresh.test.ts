@@ -14,6 +14,10 @@ class MovingSpace implements AddressSpace {
   constructor(memory: HostMemory) {
     this.memory = memory;
   }
+  enter(): number {
+    return 0;
+  }
+  leave(): void {}
   resolve(address: number, length: number): number {
     return this.isMapped && address + length <= 0x8000 ? this.host + address : RESOLVE.FAULT;
   }

@@ -163,6 +163,8 @@ test('two addresses for the same bytes overlap as well', () => {
   const alias = new IdentitySpace(memory);
   const space = {
     memory,
+    enter: () => 0,
+    leave: () => {},
     resolve: (address: number, length: number, access: number) => alias.resolve(address % 0x1000, length, access),
     resolveRanges: alias.resolveRanges.bind(alias),
   };
@@ -174,6 +176,8 @@ test('a foreign memory that is not aligned as its addresses are is refused', () 
   const inner = new IdentitySpace(memory);
   const shifted = (by: number): QueueConfig['space'] => ({
     memory,
+    enter: () => 0,
+    leave: () => {},
     resolve: (address, length, access) => inner.resolve(address + by, length, access),
     resolveRanges: inner.resolveRanges.bind(inner),
   });

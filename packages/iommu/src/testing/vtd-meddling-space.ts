@@ -15,6 +15,14 @@ export class MeddlingSpace implements AddressSpace {
     return this.inner.memory;
   }
 
+  enter(): number {
+    return this.inner.enter();
+  }
+
+  leave(): void {
+    this.inner.leave();
+  }
+
   resolve(address: number, length: number, access: number): number {
     this.reads.set(address, (this.reads.get(address) ?? 0) + 1);
     const offset = this.inner.resolve(address, length, access);

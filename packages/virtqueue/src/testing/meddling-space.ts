@@ -17,6 +17,14 @@ export class MeddlingSpace implements AddressSpace {
     this.memory = inner.memory;
   }
 
+  enter(): number {
+    return this.inner.enter();
+  }
+
+  leave(): void {
+    this.inner.leave();
+  }
+
   resolve(address: number, length: number, access: number): number {
     const answer = this.inner.resolve(address, length, access);
     this.afterwards(address, length, access);

@@ -72,6 +72,8 @@ export function traceMemory(space: AddressSpace, regions: readonly GuestRegion[]
   return {
     space: {
       memory,
+      enter: () => space.enter(),
+      leave: () => space.leave(),
       resolve: (address, length, access) => space.resolve(address, length, access),
       resolveRanges: (address, length, access, ranges) => space.resolveRanges(address, length, access, ranges),
     },

@@ -1,0 +1,336 @@
+import { VirtioError } from '@ringwire/virtio-spec';
+import { fits, readBar, writeBar } from './bar-access.js';
+import type { BarRegion } from './bar-region.js';
+import { type Bar, type BarOptions, placeBars } from './bars.js';
+import { type Capability, configSizeOf, type PlacedCapability, placeCapabilities } from './capability.js';
+import { PCI_CAP_ID } from './capability-ids.js';
+import {
+  PCI_EXP,
+  PCI_EXP_DEVICE_CONTROL,
+  PCI_MSIX,
+  PCI_MSIX_CONTROL,
+  PCI_MSIX_PLACE,
+  PCI_PM,
+  PCI_PMCSR,
+} from './capability-layouts.js';
+import { PCI_COMMAND, PCI_HEADER, PCI_HEADER_TYPE, PCI_STATUS, PCI_TYPE0 } from './config-header.js';
+import { MsixTable } from './msix-table.js';
+import { POWER_STATE } from './power-capability.js';
+import { allOnes, RegisterBlock } from './register-block.js';
+
+export interface PciFunctionOptions {
+  readonly vendorId: number;
+  readonly deviceId: number;
+  readonly subsystemVendorId: number;
+  readonly subsystemId: number;
+  readonly revisionId: number;
+  /** Base class, sub-class and programming interface, as in 0x020000 for an Ethernet controller. */
+  readonly classCode: number;
+  /** 1 to 4 for INTA to INTD; 0, the default, for a function that only sends messages. */
+  readonly interruptPin?: number;
+  /** Function 0 of a device that has others. */
+  readonly multiFunction?: boolean;
+  readonly bars: readonly BarOptions[];
+  /** In the order of their chains. */
+  readonly capabilities: readonly Capability[];
+  /** Memory for the MSI-X table, when threads share it: see {@link MsixTable}. */
+  readonly msixWords?: Int32Array;
+}
+
+/** What the function does to the machine around it. */
+export interface PciHost {
+  /** Perform an MSI-X message: a DMA write of 4 bytes by this function, through its IOMMU, to wherever the guest said. */
+  sendMessage(addressLow: number, addressHigh: number, data: number): void;
+  /** The level of the interrupt pin changed. */
+  setIntx(asserted: boolean): void;
+  /** A BAR is decoded at another address from now on; -1: at none. */
+  barMoved?(bar: number, address: number): void;
+}
+
+/** Why a function starts anew. */
+export type ResetKind = 'power-on' | 'function-level' | 'd3hot';
+
+/** What becomes of the device behind the function. None of them is called once the function was removed. */
+export interface PciDevice {
+  /** Everything is as after power-on. When this returns, no DMA of before follows any more (PCIe 5.0 §6.6.2). */
+  reset(kind: ResetKind): void;
+  /** {@link PciFunction.mayMaster} changed: without it no DMA, and nothing completes. */
+  masterChanged?(allowed: boolean): void;
+  /** The function is gone: the last call. */
+  removed?(): void;
+}
+
+const { IO_SPACE_ENABLE, MEMORY_SPACE_ENABLE, BUS_MASTER_ENABLE, INTERRUPT_DISABLE } = PCI_COMMAND;
+
+/**
+ * A PCI function with a type 0 header, as software sees it. Accesses take any offset and any value and never throw:
+ * what is not there reads as all ones, and writes to it vanish.
+ */
+export class PciFunction {
+  /** Configuration space, 256 bytes, or 4096 with the PCI Express capability. The device may change registers in it. */
+  readonly config: RegisterBlock;
+  /** Undefined without the capability. */
+  readonly msix: MsixTable | undefined;
+  /** Surprise removal: nothing answers any more. */
+  removed = false;
+  /** May send memory requests: bus mastering is on, and the function in D0. */
+  mayMaster = false;
+
+  private readonly host: PciHost;
+  private readonly device: PciDevice;
+  private readonly bars: readonly (Bar | undefined)[];
+  private readonly placed: readonly PlacedCapability[];
+  private readonly hooked: readonly PlacedCapability[];
+  private readonly pmAt: number;
+  private readonly expressAt: number;
+  private readonly msixAt: number;
+  private powerState: number = POWER_STATE.D0;
+  /** What the device asks the pin for, and what the host was told last. */
+  private intxWanted = false;
+  private intxDriven = false;
+
+  constructor(options: PciFunctionOptions, host: PciHost, device: PciDevice) {
+    this.host = host;
+    this.device = device;
+    this.config = new RegisterBlock(configSizeOf(options.capabilities, PCI_CAP_ID.PCI_EXPRESS));
+    this.placed = placeCapabilities(options.capabilities, this.config);
+    this.hooked = this.placed.filter(({ capability }) => capability.hooks !== undefined);
+    this.pmAt = this.capabilityAt(PCI_CAP_ID.POWER_MANAGEMENT);
+    this.expressAt = this.capabilityAt(PCI_CAP_ID.PCI_EXPRESS);
+    this.msixAt = this.capabilityAt(PCI_CAP_ID.MSI_X);
+    defineHeader(this.config, options, this.expressAt >= 0);
+    const regions: { bar: number; region: BarRegion }[] = [];
+    if (this.msixAt >= 0) {
+      const table = this.config.get32(this.msixAt + PCI_MSIX.TABLE);
+      const pba = this.config.get32(this.msixAt + PCI_MSIX.PBA);
+      const { TABLE_SIZE } = PCI_MSIX_CONTROL;
+      const vectors = (this.config.get16(this.msixAt + PCI_MSIX.MESSAGE_CONTROL) & TABLE_SIZE) + 1;
+      const { BIR, OFFSET } = PCI_MSIX_PLACE;
+      this.msix = new MsixTable(vectors, (low, high, data) => host.sendMessage(low, high, data), options.msixWords);
+      this.msix.reset();
+      regions.push(
+        { bar: table & BIR, region: this.msix.tableRegion((table & OFFSET) >>> 0) },
+        { bar: pba & BIR, region: this.msix.pbaRegion((pba & OFFSET) >>> 0) },
+      );
+    }
+    for (const { bar } of regions)
+      if (!options.bars.some(({ index }) => index === bar))
+        throw new VirtioError('MSI-X BAR', bar, 'a BAR of the function', 'PCIe 5.0 §7.7.2.3');
+    const bars = options.bars.map((bar) => ({
+      ...bar,
+      regions: [...bar.regions, ...regions.filter((own) => own.bar === bar.index).map(({ region }) => region)],
+    }));
+    this.bars = placeBars(bars, this.config);
+  }
+
+  /** Read configuration space. @param size 1 to 4 bytes */
+  configRead(offset: number, size: number): number {
+    if (this.removed || !isSize(size)) return allOnes(isSize(size) ? size : 4);
+    for (const { capability, at, size: length } of this.hooked) {
+      if (offset >= at + length || offset + size <= at) continue;
+      capability.hooks!.beforeRead?.(this, this.config.bytes.subarray(at, at + length), offset - at, size);
+      if (this.removed) return allOnes(size);
+    }
+    return this.config.softwareRead(offset, size);
+  }
+
+  /** Write configuration space; effects have happened when it returns. @param size 1 to 4 bytes */
+  configWrite(offset: number, size: number, value: number): void {
+    if (this.removed || !isSize(size)) return;
+    this.config.softwareWrite(offset, size, value);
+    for (const { capability, at, size: length } of this.hooked) {
+      if (this.removed) return;
+      if (offset >= at + length || offset + size <= at) continue;
+      capability.hooks!.afterWrite?.(this, this.config.bytes.subarray(at, at + length), offset - at, size);
+    }
+    this.settle();
+  }
+
+  /**
+   * Read a BAR: all ones while it is not decoded (memory or I/O space is off, D3hot), past its end, and without one.
+   * @param size 1 to 4 bytes
+   */
+  barRead(bar: number, offset: number, size: number): number {
+    const found = this.decodes(bar) ? this.bars[bar] : undefined;
+    if (!isSize(size)) return allOnes(4);
+    return found !== undefined && fits(found, offset, size) ? readBar(found, offset, size, this) : allOnes(size);
+  }
+
+  /** Write a BAR; without effect where {@link barRead} gives all ones. @param size 1 to 4 bytes */
+  barWrite(bar: number, offset: number, size: number, value: number): void {
+    const found = this.decodes(bar) ? this.bars[bar] : undefined;
+    if (found !== undefined && isSize(size) && fits(found, offset, size)) writeBar(found, offset, size, value, this);
+  }
+
+  /**
+   * Read what lies behind a BAR whether or not it is decoded: for a window in configuration space, which works before
+   * BARs are assigned. 0 where there is nothing, and in D3hot.
+   */
+  windowRead(bar: number, offset: number, size: number): number {
+    const found = this.answers() ? this.bars[bar] : undefined;
+    return found !== undefined && isSize(size) && fits(found, offset, size) ? readBar(found, offset, size, this) : 0;
+  }
+
+  /** Write what lies behind a BAR, under the same conditions. */
+  windowWrite(bar: number, offset: number, size: number, value: number): void {
+    const found = this.answers() ? this.bars[bar] : undefined;
+    if (found !== undefined && isSize(size) && fits(found, offset, size)) writeBar(found, offset, size, value, this);
+  }
+
+  /** Where a BAR is decoded, or -1. */
+  barAddress(bar: number): number {
+    return this.bars[bar]?.address ?? -1;
+  }
+
+  /** The BAR that is decoded at an address of memory, or of I/O, or -1. */
+  barAt(address: number, io: boolean): number {
+    for (const bar of this.bars) {
+      if (bar === undefined || bar.io !== io || bar.address < 0) continue;
+      if (address >= bar.address && address < bar.address + bar.size) return bar.index;
+    }
+    return -1;
+  }
+
+  /** Offset of the first capability with an id below 0x100 (`extended`: from 0x100 on), or -1. */
+  capabilityAt(id: number, extended = false): number {
+    const found = this.placed.find(
+      ({ capability }) => capability.id === id && (capability.version !== undefined) === extended,
+    );
+    return found?.at ?? -1;
+  }
+
+  /** The function wants its pin asserted, or no more. With MSI-X on, a pin is not used (PCIe 5.0 §6.1.4). */
+  setIntx(wanted: boolean): void {
+    if (this.removed || wanted === this.intxWanted) return;
+    this.intxWanted = wanted;
+    this.settleIntx();
+  }
+
+  /** The host resets the function: power-on, or what a function-level reset through the capability does too. */
+  reset(kind: ResetKind): void {
+    if (this.removed) return;
+    this.config.reset(kind !== 'power-on');
+    this.powerState = POWER_STATE.D0;
+    // Messages and DMA end before the rest: what the device's thread still raises is not to be found pending later.
+    this.msix?.setGate(false, true);
+    const mastered = this.mayMaster;
+    this.mayMaster = false;
+    if (mastered) this.device.masterChanged?.(false);
+    if (this.removed) return;
+    this.device.reset(kind);
+    this.msix?.reset();
+    this.intxWanted = false;
+    if (!this.removed) this.settle();
+  }
+
+  /** The function is pulled out. Also from within one of its own handlers. */
+  remove(): void {
+    if (this.removed) return;
+    this.removed = true;
+    this.mayMaster = false;
+    this.msix?.setGate(false, true);
+    if (this.intxDriven) this.host.setIntx(false);
+    this.intxDriven = false;
+    for (const bar of this.bars) if (bar !== undefined) this.moveBar(bar, -1);
+    this.device.removed?.();
+  }
+
+  private answers(): boolean {
+    return !this.removed && this.powerState === POWER_STATE.D0;
+  }
+
+  private decodes(bar: number): boolean {
+    const found = this.bars[bar];
+    if (found === undefined || !this.answers()) return false;
+    const enable = found.io ? IO_SPACE_ENABLE : MEMORY_SPACE_ENABLE;
+    return (this.config.get16(PCI_HEADER.COMMAND) & enable) !== 0;
+  }
+
+  /** Make true what the registers say, whichever of them changed. */
+  private settle(): void {
+    const { config } = this;
+    const control = this.expressAt < 0 ? 0 : config.get16(this.expressAt + PCI_EXP.DEVICE_CONTROL);
+    if ((control & PCI_EXP_DEVICE_CONTROL.INITIATE_FUNCTION_LEVEL_RESET) !== 0) {
+      this.reset('function-level');
+      return;
+    }
+    if (this.pmAt >= 0 && this.settlePower(config.get16(this.pmAt + PCI_PM.PMCSR))) {
+      this.reset('d3hot');
+      return;
+    }
+    const mayMaster = this.answers() && (config.get16(PCI_HEADER.COMMAND) & BUS_MASTER_ENABLE) !== 0;
+    if (mayMaster !== this.mayMaster) {
+      this.mayMaster = mayMaster;
+      this.device.masterChanged?.(mayMaster);
+    }
+    for (const bar of this.bars) {
+      if (this.removed) return;
+      if (bar !== undefined) this.moveBar(bar, this.decodes(bar.index) ? bar.programmed(config) : -1);
+    }
+    this.settleIntx();
+    if (this.msix === undefined || this.removed) return;
+    const message = config.get16(this.msixAt + PCI_MSIX.MESSAGE_CONTROL);
+    // PCIe 5.0 §7.5.1.1.3: without bus mastering there are no messages; §6.1.4.5: events then stay pending.
+    const held = (message & PCI_MSIX_CONTROL.FUNCTION_MASK) !== 0 || !this.mayMaster;
+    this.msix.setGate((message & PCI_MSIX_CONTROL.ENABLE) !== 0, held);
+  }
+
+  /** @returns whether the function left D3hot in a way that resets it */
+  private settlePower(pmcsr: number): boolean {
+    const wanted = pmcsr & PCI_PMCSR.POWER_STATE;
+    if (wanted === this.powerState) return false;
+    if (wanted !== POWER_STATE.D0 && wanted !== POWER_STATE.D3_HOT) {
+      // PCIe 5.0 §7.5.2.2: a state that is not supported is dropped without a change.
+      this.config.set16(this.pmAt + PCI_PM.PMCSR, (pmcsr & ~PCI_PMCSR.POWER_STATE) | this.powerState);
+      return false;
+    }
+    this.powerState = wanted;
+    return wanted === POWER_STATE.D0 && (pmcsr & PCI_PMCSR.NO_SOFT_RESET) === 0;
+  }
+
+  private settleIntx(): void {
+    const { config } = this;
+    const messages =
+      this.msixAt >= 0 && (config.get16(this.msixAt + PCI_MSIX.MESSAGE_CONTROL) & PCI_MSIX_CONTROL.ENABLE) !== 0;
+    const pending = this.intxWanted && !messages && config.get8(PCI_HEADER.INTERRUPT_PIN) !== 0;
+    const status = config.get16(PCI_HEADER.STATUS) & ~PCI_STATUS.INTERRUPT_STATUS;
+    config.set16(PCI_HEADER.STATUS, status | (pending ? PCI_STATUS.INTERRUPT_STATUS : 0));
+    const disabled = (config.get16(PCI_HEADER.COMMAND) & INTERRUPT_DISABLE) !== 0;
+    const driven = pending && !disabled && this.powerState === POWER_STATE.D0;
+    if (driven === this.intxDriven) return;
+    this.intxDriven = driven;
+    this.host.setIntx(driven);
+  }
+
+  private moveBar(bar: Bar, address: number): void {
+    if (bar.address === address) return;
+    bar.address = address;
+    this.host.barMoved?.(bar.index, address);
+  }
+}
+
+const isSize = (size: number): boolean => size === 4 || size === 2 || size === 1 || size === 3;
+
+/** What is neither capabilities nor BARs. */
+function defineHeader(config: RegisterBlock, options: PciFunctionOptions, express: boolean): void {
+  const { interruptPin = 0, multiFunction = false, bars } = options;
+  const has = (io: boolean): boolean => bars.some(({ space }) => (space === 'io') === io);
+  const command =
+    (has(true) ? IO_SPACE_ENABLE : 0) |
+    (has(false) ? MEMORY_SPACE_ENABLE : 0) |
+    (interruptPin === 0 ? 0 : INTERRUPT_DISABLE);
+  config.define(PCI_HEADER.VENDOR_ID, 2, options.vendorId);
+  config.define(PCI_HEADER.DEVICE_ID, 2, options.deviceId);
+  config.define(PCI_HEADER.COMMAND, 2, 0, {
+    rw: command | BUS_MASTER_ENABLE | PCI_COMMAND.PARITY_ERROR_RESPONSE | PCI_COMMAND.SERR_ENABLE,
+  });
+  config.define(PCI_HEADER.REVISION_ID, 1, options.revisionId);
+  config.define(PCI_HEADER.CLASS_CODE, 3, options.classCode);
+  config.define(PCI_HEADER.CACHE_LINE_SIZE, 1, 0, { rw: 0xff });
+  config.define(PCI_HEADER.LATENCY_TIMER, 1, 0, { rw: express ? 0 : 0xff });
+  config.define(PCI_HEADER.HEADER_TYPE, 1, multiFunction ? PCI_HEADER_TYPE.MULTI_FUNCTION : 0);
+  config.define(PCI_TYPE0.SUBSYSTEM_VENDOR_ID, 2, options.subsystemVendorId);
+  config.define(PCI_TYPE0.SUBSYSTEM_ID, 2, options.subsystemId);
+  config.define(PCI_HEADER.INTERRUPT_LINE, 1, 0, { rw: interruptPin === 0 ? 0 : 0xff });
+  config.define(PCI_HEADER.INTERRUPT_PIN, 1, interruptPin);
+}
