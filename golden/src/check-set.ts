@@ -1,4 +1,5 @@
 import { VirtioError } from '@ringwire/virtio-spec';
+import { DeviceCheck } from './check-device.js';
 import { checkQueue } from './check-queue.js';
 import { checkSteps } from './check-steps.js';
 import { checkTables } from './check-tables.js';
@@ -21,7 +22,10 @@ export function checkSet(folder: string): SetResult {
     if (tables !== undefined) checkTables(tables, tally);
     if (ring !== undefined) {
       const reports = ring.queues.map((queue) => checkQueue(ring, queue, tally));
+      // Made before the steps, which write into the set's pages.
+      const device = new DeviceCheck(ring, reports, tally);
       checkSteps(ring, reports, tally);
+      device.run();
     }
     return { outcome: tally.differences.length === 0 ? 'agree' : 'disagree', tally };
   } catch (error) {

@@ -27,7 +27,6 @@ export class Frame {
   gsoSize = 0;
   csumStart = 0;
   csumOffset = 0;
-  /** Of a frame in a UDP tunnel that is to be segmented: where the outer UDP and the inner IP header start. */
   outerThOffset = 0;
   innerNhOffset = 0;
 

@@ -11,8 +11,21 @@ export const DELIVERED = {
 } as const;
 export type Delivered = (typeof DELIVERED)[keyof typeof DELIVERED];
 
-/** Offload work that a receiver of frames does not need done for it: bits of {@link FrameSink.offloads}. */
-export const OFFLOAD = { CSUM: 1, TSO4: 2, TSO6: 4, ECN: 8, UFO: 16, USO: 32, TUNNEL: 64, TUNNEL_CSUM: 128 } as const;
+/**
+ * Offload work that a receiver of frames does not need done for it: bits of {@link FrameSink.offloads}. USO is two, as
+ * for a driver: VIRTIO_NET_F_GUEST_USO4 and _USO6.
+ */
+export const OFFLOAD = {
+  CSUM: 1,
+  TSO4: 2,
+  TSO6: 4,
+  ECN: 8,
+  UFO: 16,
+  USO4: 32,
+  USO6: 64,
+  TUNNEL: 128,
+  TUNNEL_CSUM: 256,
+} as const;
 
 /** Somewhere a frame can go. */
 export interface FrameSink {

@@ -1,0 +1,273 @@
+import type { Delivered, Frame, FrameSink, NetBackend } from '@ringwire/net-backend';
+import { OFFLOAD_AREA_BYTES } from '@ringwire/net-offload';
+import { hasFeature, VIRTIO_ID, VIRTIO_NET_F, VIRTIO_NET_S, VirtioError } from '@ringwire/virtio-spec';
+import type { DeviceModel, DevicePort } from '../device-model.js';
+import { ConfigSpace } from './config-space.js';
+import { ControlQueue } from './control-queue.js';
+import { GuestOffloads } from './guest-offloads.js';
+import { netFeatureProblem, netFeaturesOffered } from './net-features.js';
+import {
+  checkedDuplex,
+  checkedSpeed,
+  type NetDeviceOptions,
+  type NetDeviceSettings,
+  settingsOf,
+} from './net-options.js';
+import type { NetQueue } from './net-queue.js';
+import { RxQueue } from './net-rx.js';
+import { RxPath } from './net-rx-path.js';
+import { NetState } from './net-state.js';
+import { RX_STAT, type Statistics, TX_STAT } from './net-statistics.js';
+import { TxQueue } from './net-tx.js';
+import { HASH_TYPES, RSS_KEY_BYTES_MAX, RSS_TABLE_ENTRIES_MAX, TUNNEL_TYPES } from './rss-config.js';
+import { RxFilter } from './rx-filter.js';
+import { Steering } from './steering.js';
+import { TxOffload } from './tx-offload.js';
+
+const F = VIRTIO_NET_F;
+const NEVER = Number.POSITIVE_INFINITY;
+const HASHING = {
+  keyBytes: RSS_KEY_BYTES_MAX,
+  tableEntries: RSS_TABLE_ENTRIES_MAX,
+  hashTypes: HASH_TYPES,
+  tunnelTypes: TUNNEL_TYPES,
+};
+
+/** Bytes of host memory that a device works in, one half for each direction. */
+export const NET_SCRATCH_BYTES: number = 2 * OFFLOAD_AREA_BYTES;
+
+/**
+ * The network device, virtio 1.4 §5.1: the device side of its queues between a driver's rings and a {@link NetBackend}.
+ * Transports call it through {@link DeviceModel}; its backend, or another device's, through {@link sink}.
+ */
+export class NetDevice implements DeviceModel {
+  readonly deviceId: number = VIRTIO_ID.NET;
+  readonly features: Uint32Array;
+  readonly queueSizes: readonly number[];
+  readonly config: Uint8Array;
+  /** Where frames for the driver go; the backend was given it. */
+  readonly sink: FrameSink;
+  /** Frames, buffers and commands that were given up, by `NET_DROP` code. */
+  readonly drops: Float64Array;
+  private readonly settings: NetDeviceSettings;
+  private readonly backend: NetBackend;
+  private readonly state: NetState;
+  private readonly configSpace: ConfigSpace;
+  private readonly filter: RxFilter;
+  private readonly guest: GuestOffloads = new GuestOffloads();
+  private readonly steering: Steering;
+  private readonly offload: TxOffload;
+  private readonly path: RxPath;
+  private readonly rxQueues: readonly RxQueue[];
+  private readonly txQueues: readonly TxQueue[];
+  /** By virtqueue index, without the control queue. */
+  private readonly dataQueues: readonly NetQueue[];
+  private readonly control: ControlQueue;
+  private isInStep = false;
+  /** A burst is open that came outside a step. */
+  private isOpen = false;
+  /** Queues came or went. */
+  private isStale = false;
+
+  /** @throws VirtioError for what no device can be */
+  constructor(options: NetDeviceOptions) {
+    const settings = settingsOf(options);
+    const { pairs, memory, scratch, backend } = settings;
+    this.settings = settings;
+    this.backend = backend;
+    this.features = netFeaturesOffered(options, pairs);
+    const state = new NetState(memory, settings.mtu);
+    this.state = state;
+    this.drops = state.drops;
+    this.configSpace = new ConfigSpace(settings, HASHING);
+    this.config = this.configSpace.bytes;
+    this.filter = new RxFilter(state, settings.macTableEntries);
+    const steering = new Steering(state);
+    this.steering = steering;
+    const offload = new TxOffload(state, backend, steering, scratch);
+    this.offload = offload;
+    const rxQueues = Array.from({ length: pairs }, (_, pair) => new RxQueue(state, pair, settings.holdWhenFull));
+    const txQueues = rxQueues.map((_, pair) => new TxQueue(state, pair, backend, offload, steering));
+    this.rxQueues = rxQueues;
+    this.txQueues = txQueues;
+    this.dataQueues = rxQueues.flatMap((rx, pair): NetQueue[] => [rx, txQueues[pair]!]);
+    const { filter, guest, dataQueues, configSpace: config } = this;
+    const rxScratch = scratch + OFFLOAD_AREA_BYTES;
+    this.path = new RxPath(state, filter, steering, guest, rxQueues, rxScratch, settings.validateChecksums);
+    this.control = new ControlQueue({ settings, state, config, filter, guest, steering, dataQueues });
+    const hasControl = hasFeature(this.features, F.CTRL_VQ);
+    const sizes = rxQueues.flatMap(() => [settings.rxQueueSize, settings.txQueueSize]);
+    this.queueSizes = hasControl ? [...sizes, settings.controlQueueSize] : sizes;
+    this.sink = new DeviceSink(this, guest);
+    backend.attach(this.sink);
+  }
+
+  featureProblem(features: Uint32Array): string | undefined {
+    return netFeatureProblem(features);
+  }
+
+  /** All of the configuration is read-only for the driver: virtio 1.4 §5.1.4. */
+  writeConfig(_at: number, _bytes: number, _value: number): void {}
+
+  start(port: DevicePort): void {
+    this.state.start(port, this.settings.pairs);
+    this.filter.start();
+    this.configSpace.setMac(this.settings.mac);
+    this.configSpace.setStatus(VIRTIO_NET_S.ANNOUNCE, false);
+    this.filter.setOwn(this.settings.mac);
+    this.steering.start();
+    this.guest.start(port.features);
+    this.offload.start();
+    this.control.index = this.state.controlIndex;
+    this.control.coalescingCommands.start();
+    for (const queue of this.dataQueues) queue.statistics.clear();
+    this.control.statistics.clear();
+    this.isStale = true;
+  }
+
+  stop(): void {
+    this.state.stop();
+    for (const queue of this.dataQueues) queue.close();
+    this.control.close();
+    this.isOpen = false;
+  }
+
+  queueChanged(index: number): void {
+    const queue = this.queueAt(index);
+    if (queue === undefined) return;
+    queue.close();
+    if (queue !== this.control) this.control.coalescingCommands.restore(queue);
+    this.isStale = true;
+  }
+
+  notified(index: number): void {
+    if (index >= 2 * this.state.pairsMax) return;
+    const counter = (index & 1) === 0 ? RX_STAT.rx_notifications : TX_STAT.tx_notifications;
+    this.dataQueues[index]!.statistics.add(counter, 1);
+  }
+
+  step(budget: number): number {
+    const { port } = this.state;
+    if (this.isInStep || port === undefined) return 0;
+    this.isInStep = true;
+    if (this.isStale) this.refresh();
+    let done = this.control.turn(budget);
+    done += this.backend.pump(budget);
+    for (let pair = 0; pair < this.steering.txPairs; pair++) done += this.txQueues[pair]!.turn(budget);
+    this.backend.flush?.();
+    this.flushQueues();
+    if (this.deadline() < NEVER) {
+      const now = port.now();
+      for (const queue of this.dataQueues) queue.checkCoalescing(now);
+    }
+    this.isInStep = false;
+    return done;
+  }
+
+  deadline(): number {
+    let earliest = NEVER;
+    for (let pair = 0; pair < this.state.pairsMax; pair++) {
+      const tx = this.txQueues[pair]!;
+      const rx = this.rxQueues[pair]!;
+      earliest = Math.min(earliest, tx.retryAt, tx.coalescing.deadline(), rx.coalescing.deadline());
+    }
+    return earliest;
+  }
+
+  suspend(): void {
+    this.flushQueues();
+    for (const queue of this.dataQueues) queue.checkCoalescing(NEVER);
+  }
+
+  /** The cable is plugged in or pulled out. */
+  setLink(isUp: boolean): void {
+    if (this.state.linkUp === isUp) return;
+    this.state.linkUp = isUp;
+    this.configSpace.setStatus(VIRTIO_NET_S.LINK_UP, isUp);
+    if (this.state.has(F.STATUS)) this.state.port?.configChanged();
+  }
+
+  /**
+   * @param speed Mbit/s or `VIRTIO_NET_SPEED.UNKNOWN`, @param duplex `VIRTIO_NET_DUPLEX`
+   * @throws VirtioError while the link is up: virtio 1.4 §5.1.4.1
+   */
+  setSpeed(speed: number, duplex: number): void {
+    if (this.state.linkUp) throw new VirtioError('speed', speed, 'set while the link is down', 'virtio 1.4 §5.1.4.1');
+    this.configSpace.setSpeed(checkedSpeed(speed), checkedDuplex(duplex));
+    if (this.state.has(F.SPEED_DUPLEX)) this.state.port?.configChanged();
+  }
+
+  /**
+   * Ask the driver to announce itself, as after a migration. virtio 1.4 §5.1.9.5.4
+   * @returns false when it did not negotiate to be asked
+   */
+  announce(): boolean {
+    if (!this.state.has(F.GUEST_ANNOUNCE)) return false;
+    this.configSpace.setStatus(VIRTIO_NET_S.ANNOUNCE, true);
+    this.state.port?.configChanged();
+    return true;
+  }
+
+  /** Counters of a queue since the device was started, or undefined where there is no such queue; live. */
+  statistics(index: number): Statistics | undefined {
+    return this.queueAt(index)?.statistics;
+  }
+
+  /** A frame for the driver, from {@link sink}. */
+  receive(frame: Frame): Delivered {
+    if (!this.isInStep && !this.isOpen) this.openBurst();
+    return this.path.receive(frame);
+  }
+
+  /** The end of a burst that came outside a step; within one its own end is. */
+  flush(): void {
+    if (!this.isOpen) return;
+    this.isOpen = false;
+    this.flushQueues();
+    this.state.port?.leave();
+  }
+
+  private openBurst(): void {
+    if (this.state.port?.enter() !== true) return;
+    this.isOpen = true;
+    if (this.isStale) this.refresh();
+  }
+
+  private refresh(): void {
+    this.isStale = false;
+    for (let index = 0; index < 2 * this.state.pairsMax; index++) this.dataQueues[index]!.refresh();
+    if (this.state.controlIndex >= 0) this.control.refresh();
+  }
+
+  private flushQueues(): void {
+    for (let pair = 0; pair < this.state.pairsMax; pair++) this.rxQueues[pair]!.flush();
+  }
+
+  private queueAt(index: number): NetQueue | undefined {
+    if (index === this.state.controlIndex) return this.control;
+    return index < 2 * this.state.pairsMax ? this.dataQueues[index] : undefined;
+  }
+}
+
+/** What a backend sees of a device. */
+class DeviceSink implements FrameSink {
+  private readonly device: NetDevice;
+  private readonly guest: GuestOffloads;
+
+  constructor(device: NetDevice, guest: GuestOffloads) {
+    this.device = device;
+    this.guest = guest;
+  }
+
+  get offloads(): number {
+    return this.guest.offloads;
+  }
+
+  receive(frame: Frame): Delivered {
+    return this.device.receive(frame);
+  }
+
+  flush(): void {
+    this.device.flush();
+  }
+}

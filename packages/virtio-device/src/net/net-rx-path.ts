@@ -1,0 +1,125 @@
+import { DELIVERED, type Delivered, type Frame, type FrameSink, OFFLOAD } from '@ringwire/net-backend';
+import { CHECKSUMS, OFFLOAD_FAULT, OffloadEngine, verifyChecksums } from '@ringwire/net-offload';
+import { VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO, VirtioError } from '@ringwire/virtio-spec';
+import { vlanIdOf } from './frame-bytes.js';
+import type { GuestOffloads } from './guest-offloads.js';
+import { NET_DROP } from './net-drop.js';
+import { BAD_CHECKSUM, type RxQueue } from './net-rx.js';
+import { ETHERNET_HEADER_BYTES, GSO_FRAME_BYTES_MAX, type NetState, VLAN_TAG_BYTES } from './net-state.js';
+import type { RxFilter } from './rx-filter.js';
+import type { Steering } from './steering.js';
+
+const { DROPPED } = DELIVERED;
+const HDR_F = VIRTIO_NET_HDR_F;
+const WORK = HDR_F.NEEDS_CSUM | HDR_F.UDP_TUNNEL_CSUM;
+
+/**
+ * What a frame goes through before it lies in a receive queue: limits, filters, offloads that the driver does not take,
+ * steering. The order is that of virtio 1.4 §5.1.9.6.1.
+ */
+export class RxPath {
+  readonly engine: OffloadEngine;
+  private readonly state: NetState;
+  private readonly filter: RxFilter;
+  private readonly steering: Steering;
+  private readonly guest: GuestOffloads;
+  private readonly queues: readonly RxQueue[];
+  private readonly validates: boolean;
+  private readonly finished: FrameSink;
+
+  /**
+   * @param scratch   host offset of OFFLOAD_AREA_BYTES bytes
+   * @param validates received checksums are checked for drivers with GUEST_CSUM
+   */
+  constructor(
+    state: NetState,
+    filter: RxFilter,
+    steering: Steering,
+    guest: GuestOffloads,
+    queues: readonly RxQueue[],
+    scratch: number,
+    validates: boolean,
+  ) {
+    this.state = state;
+    this.filter = filter;
+    this.steering = steering;
+    this.guest = guest;
+    this.queues = queues;
+    this.validates = validates;
+    this.engine = new OffloadEngine(state.memory, scratch);
+    this.finished = new FinishedFrames(this, guest);
+  }
+
+  receive(frame: Frame): Delivered {
+    const { state } = this;
+    if (frame.memory !== state.memory)
+      throw new VirtioError('frame.memory', 'another memory', "the device's", 'NetDevice');
+    if (state.port === undefined) return this.drop(NET_DROP.RX_STOPPED);
+    if (!state.linkUp) return this.drop(NET_DROP.RX_LINK_DOWN);
+    if (frame.length < ETHERNET_HEADER_BYTES) return this.drop(NET_DROP.RX_SHORT_FRAME);
+    const refusal = this.filter.refusal(frame);
+    if (refusal >= 0) return this.drop(refusal);
+    if ((frame.flags & WORK) !== 0 || frame.gsoType !== 0) return this.receiveOffloaded(frame);
+    if (!this.fits(frame)) return this.drop(NET_DROP.RX_LONG_FRAME);
+    if (this.validates && (this.guest.offloads & OFFLOAD.CSUM) !== 0) return this.validate(frame);
+    return this.deliver(frame, frame.flags & HDR_F.DATA_VALID);
+  }
+
+  /** Steer a frame that is as the driver takes it. @param flags for its header, as far as the driver takes any */
+  deliver(frame: Frame, flags: number): Delivered {
+    const { steering } = this;
+    const pair = steering.pick(frame, this.queues);
+    if (pair < 0) return this.drop(NET_DROP.RX_QUEUE_OFF);
+    const taken = (this.guest.offloads & OFFLOAD.CSUM) === 0 ? 0 : flags;
+    return this.queues[pair]!.place(frame, taken, steering);
+  }
+
+  private receiveOffloaded(frame: Frame): Delivered {
+    const { engine } = this;
+    if (frame.gsoType === VIRTIO_NET_HDR_GSO.NONE ? !this.fits(frame) : frame.length > GSO_FRAME_BYTES_MAX)
+      return this.drop(NET_DROP.RX_LONG_FRAME);
+    if (engine.take(frame) !== OFFLOAD_FAULT.NONE) return this.drop(NET_DROP.RX_BAD_OFFLOAD);
+    return engine.deliver(this.finished);
+  }
+
+  /** Check a frame's checksums before the driver is told that they are right. */
+  private validate(frame: Frame): Delivered {
+    const { engine } = this;
+    // Without offload fields there is nothing to be refused; what is checked is the copy that is delivered.
+    engine.take(frame);
+    const checksums = verifyChecksums(engine.frame, engine.headersAt, engine.headers);
+    if (checksums === CHECKSUMS.BAD) return this.deliver(engine.frame, BAD_CHECKSUM);
+    return this.deliver(engine.frame, checksums === CHECKSUMS.GOOD ? HDR_F.DATA_VALID : 0);
+  }
+
+  /** virtio 1.4 §5.1.4.1: the MTU, an Ethernet header, and a VLAN tag where there is one. */
+  private fits(frame: Frame): boolean {
+    const over = frame.length - ETHERNET_HEADER_BYTES - this.state.mtu;
+    return over <= 0 || (over <= VLAN_TAG_BYTES && vlanIdOf(frame) >= 0);
+  }
+
+  /** Before a queue is chosen, a frame is lost to the device as a whole. */
+  private drop(reason: number): Delivered {
+    this.state.drop(reason);
+    return DROPPED;
+  }
+}
+
+/** Where frames go that were finished as far as the driver needs it. */
+class FinishedFrames implements FrameSink {
+  private readonly path: RxPath;
+  private readonly guest: GuestOffloads;
+
+  constructor(path: RxPath, guest: GuestOffloads) {
+    this.path = path;
+    this.guest = guest;
+  }
+
+  get offloads(): number {
+    return this.guest.offloads;
+  }
+
+  receive(frame: Frame): Delivered {
+    return this.path.deliver(frame, frame.flags & WORK);
+  }
+}

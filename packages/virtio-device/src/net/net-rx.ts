@@ -1,0 +1,242 @@
+import { DELIVERED, type Delivered, type Frame } from '@ringwire/net-backend';
+import { VIRTIO_NET_F, VIRTIO_NET_HDR_F } from '@ringwire/virtio-spec';
+import { ChainBurst, type DeviceQueue } from '@ringwire/virtqueue';
+import { FrameCursor } from './frame-bytes.js';
+import { NET_DROP } from './net-drop.js';
+import { NetQueue } from './net-queue.js';
+import type { NetState } from './net-state.js';
+import { newRxStatistics, RX_STAT } from './net-statistics.js';
+import { RxHeader } from './rx-header.js';
+import type { Steering } from './steering.js';
+
+/** Used buffers are published after so many frames at the latest, so that a driver in another thread can go on. */
+const PUBLISH_FRAMES = 64;
+/** Most buffers to take in advance. */
+const AHEAD_MAX = 64;
+const { ACCEPTED, FULL, DROPPED } = DELIVERED;
+const { NEEDS_CSUM, DATA_VALID } = VIRTIO_NET_HDR_F;
+/** In place of a frame's flags: its checksum was looked at, and is wrong. */
+export const BAD_CHECKSUM = -1;
+
+/**
+ * One receive queue. Buffers are taken from the ring a few in advance: `stock` holds those that are put or to be put
+ * (before `next`) and those that wait for a frame (from `next` on); {@link flush} gives the latter back.
+ */
+export class RxQueue extends NetQueue {
+  private stock: ChainBurst = new ChainBurst(1);
+  private put = 0;
+  private next = 0;
+  /** How many buffers to take next time: doubles as long as they are used. */
+  private ahead = 1;
+  /** Buffers put and not published, and the frames that lie in them. */
+  private unpublished = 0;
+  private frames = 0;
+  private bytes = 0;
+  private readonly header: RxHeader = new RxHeader();
+  private readonly cursor: FrameCursor = new FrameCursor();
+  /** VIRTIO_NET_F_GUEST_CSUM is negotiated. */
+  private countsChecksums = false;
+  /** Without room a frame is left to whoever has it, rather than dropped. */
+  private readonly holds: boolean;
+
+  constructor(state: NetState, pair: number, holds: boolean) {
+    super(state, 2 * pair, newRxStatistics(), RX_STAT.rx_interrupts);
+    this.holds = holds;
+  }
+
+  protected override open(queue: DeviceQueue): void {
+    super.open(queue);
+    if (this.stock.capacity !== queue.size) this.stock = new ChainBurst(queue.size);
+    this.ahead = 1;
+    this.countsChecksums = this.state.has(VIRTIO_NET_F.GUEST_CSUM);
+  }
+
+  override close(): void {
+    super.close();
+    this.forget();
+  }
+
+  /**
+   * Put a frame into the next buffers, behind its header: all of it or nothing. Only header and frame are written.
+   * @param flags what the header says of the frame, as far as the driver negotiated it; BAD_CHECKSUM for none, counted
+   */
+  place(frame: Frame, flags: number, { hashValue, hashReport }: Steering): Delivered {
+    const queue = this.queue;
+    if (queue === undefined) return this.drop(NET_DROP.RX_QUEUE_OFF);
+    const { headerBytes, memory } = this.state;
+    const total = headerBytes + frame.length;
+    const buffers = this.gatherBuffers(queue, total);
+    if (buffers <= 0) return buffers === 0 ? this.noBuffer() : this.drop(NET_DROP.RX_SMALL_BUFFER);
+    this.header.fill(frame, headerBytes, buffers, Math.max(0, flags), hashValue, hashReport);
+    if (this.countsChecksums) this.countOffloads(frame, flags);
+    const { stock } = this;
+    const { offset, length } = stock.segments;
+    const to = stock.firstWritable[this.next]!;
+    if (length[to]! >= total && frame.end === frame.first + 1) {
+      this.header.write(memory, offset[to]!, 0, headerBytes);
+      const from = frame.ranges.offset[frame.first]! + frame.skip;
+      memory.engine.copy(offset[to]! + headerBytes, from, frame.length);
+      stock.written[this.next++] = total;
+    } else this.spread(frame, buffers, total);
+    this.bytes += frame.length;
+    this.stopListening();
+    if (++this.frames === PUBLISH_FRAMES) this.publishFrames();
+    return ACCEPTED;
+  }
+
+  /** The end of a burst of frames: used buffers become visible, buffers that were not needed are in the ring again. */
+  flush(): void {
+    if (this.queue === undefined) return;
+    const { stock, next } = this;
+    if (stock.count - next > next) this.ahead = Math.max(1, this.ahead >> 1);
+    this.emptyStock(this.queue);
+    this.publishFrames();
+  }
+
+  /** Count a frame that is not delivered here. */
+  drop(reason: number): Delivered {
+    this.state.drop(reason);
+    this.statistics.add(RX_STAT.rx_drops, 1);
+    if (reason === NET_DROP.RX_NO_BUFFER) this.statistics.add(RX_STAT.rx_drop_overruns, 1);
+    return DROPPED;
+  }
+
+  /**
+   * Find buffers from `next` on that hold so many bytes.
+   * @returns how many, 0 when there are not enough, -1 when the next one is too small and may not be joined with others
+   */
+  private gatherBuffers(queue: DeviceQueue, total: number): number {
+    const { stock, state } = this;
+    // Bad buffers are given back on the way: as many as the ring has, and no more than that.
+    let looks = queue.size;
+    let count = 0;
+    let room = 0;
+    for (;;) {
+      const i = this.next + count;
+      if (i === stock.count) {
+        const { next } = this;
+        if (looks <= 0 || !this.refill(queue)) return 0;
+        if (this.next !== next) {
+          // All that was there is put or in the ring again: the frame's buffers are looked for anew.
+          count = 0;
+          room = 0;
+          continue;
+        }
+      }
+      const first = stock.firstWritable[i]!;
+      const bytes = stock.end(i) === first + 1 ? stock.segments.length[first]! : stock.writableBytes(i);
+      looks--;
+      if (bytes < state.headerBytes) {
+        this.giveBack(i);
+        count = 0;
+        room = 0;
+        continue;
+      }
+      room += bytes;
+      count++;
+      if (room >= total) return count;
+      if (!state.mergeable) return -1;
+    }
+  }
+
+  /** A buffer that is of no use, and those before it that were meant for the same frame: back with length 0. */
+  private giveBack(last: number): void {
+    this.state.drop(NET_DROP.RX_BAD_BUFFER);
+    this.next = last + 1;
+  }
+
+  /** Take buffers in advance. @returns whether there are any */
+  private refill(queue: DeviceQueue): boolean {
+    const { stock } = this;
+    if (this.next > 0 && (this.next === stock.count || stock.count === stock.capacity)) {
+      this.emptyStock(queue);
+      this.ahead = Math.min(2 * this.ahead, AHEAD_MAX);
+    }
+    return queue.takeBurst(stock, this.ahead) > 0;
+  }
+
+  private countOffloads({ gsoType, length }: Frame, flags: number): void {
+    const { statistics } = this;
+    if (flags === BAD_CHECKSUM) statistics.add(RX_STAT.rx_csum_bad, 1);
+    else if ((flags & NEEDS_CSUM) !== 0) statistics.add(RX_STAT.rx_needs_csum, 1);
+    else statistics.add((flags & DATA_VALID) !== 0 ? RX_STAT.rx_csum_valid : RX_STAT.rx_csum_none, 1);
+    if (gsoType === 0) return;
+    statistics.add(RX_STAT.rx_gso_packets, 1);
+    statistics.add(RX_STAT.rx_gso_bytes, length);
+  }
+
+  /** A frame that fills several buffers, or comes from or goes to several ranges. */
+  private spread(frame: Frame, buffers: number, total: number): void {
+    const { stock, cursor, header } = this;
+    const { headerBytes, memory } = this.state;
+    const { offset, length } = stock.segments;
+    cursor.start(frame);
+    let done = 0;
+    for (let b = 0; b < buffers; b++) {
+      const i = this.next++;
+      const before = done;
+      for (let range = stock.firstWritable[i]!; range < stock.end(i) && done < total; range++) {
+        let to = offset[range]!;
+        let room = Math.min(length[range]!, total - done);
+        done += room;
+        const already = done - room;
+        if (already < headerBytes) {
+          const take = Math.min(room, headerBytes - already);
+          header.write(memory, to, already, take);
+          to += take;
+          room -= take;
+        }
+        cursor.copyTo(memory.engine, to, room);
+      }
+      stock.written[i] = done - before;
+    }
+  }
+
+  private emptyStock(queue: DeviceQueue): void {
+    const { stock, next } = this;
+    this.putSpent(queue);
+    for (let i = stock.count - 1; i >= next; i--) queue.untake(stock.token[i]!);
+    stock.clear();
+    this.put = 0;
+    this.next = 0;
+  }
+
+  private putSpent(queue: DeviceQueue): void {
+    const count = this.next - this.put;
+    if (count === 0) return;
+    queue.putUsedBurst(this.stock, this.put, count);
+    this.put = this.next;
+    this.unpublished += count;
+  }
+
+  private publishFrames(): void {
+    const { queue, frames, statistics } = this;
+    if (queue === undefined) return;
+    this.putSpent(queue);
+    if (this.unpublished === 0) return;
+    // Buffers that went back without a frame are something to be told of, too.
+    this.publish(Math.max(1, frames));
+    statistics.add(RX_STAT.rx_packets, frames);
+    statistics.add(RX_STAT.rx_bytes, this.bytes);
+    this.unpublished = 0;
+    this.frames = 0;
+    this.bytes = 0;
+  }
+
+  private noBuffer(): Delivered {
+    if (this.holds) {
+      this.listen();
+      return FULL;
+    }
+    return this.drop(NET_DROP.RX_NO_BUFFER);
+  }
+
+  private forget(): void {
+    this.stock.clear();
+    this.put = 0;
+    this.next = 0;
+    this.unpublished = 0;
+    this.frames = 0;
+    this.bytes = 0;
+  }
+}

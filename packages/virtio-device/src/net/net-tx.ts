@@ -1,0 +1,159 @@
+import { DELIVERED, type Delivered, Frame, type NetBackend } from '@ringwire/net-backend';
+import { VIRTIO_NET_HDR_F } from '@ringwire/virtio-spec';
+import { ChainBurst } from '@ringwire/virtqueue';
+import { vlanIdOf } from './frame-bytes.js';
+import { NET_DROP } from './net-drop.js';
+import { NetQueue } from './net-queue.js';
+import { ETHERNET_HEADER_BYTES, type NetState, VLAN_TAG_BYTES } from './net-state.js';
+import { newTxStatistics, TX_STAT } from './net-statistics.js';
+import type { Steering } from './steering.js';
+import { TxHeader } from './tx-header.js';
+import type { TxOffload } from './tx-offload.js';
+
+/** Most chains in hand at once. */
+const BURST = 64;
+/** How soon a backend without room is asked again, in µs. */
+const RETRY_USECS = 50;
+/** A header without any of these, and without gso_type, asks for nothing: both are in its first halfword. */
+const ASKS = 0xff00 | VIRTIO_NET_HDR_F.NEEDS_CSUM | VIRTIO_NET_HDR_F.UDP_TUNNEL_CSUM;
+const { ACCEPTED, FULL } = DELIVERED;
+const NEVER = Number.POSITIVE_INFINITY;
+
+/** One transmit queue: frames of its chains go to the backend where they lie. */
+export class TxQueue extends NetQueue {
+  private readonly burst: ChainBurst = new ChainBurst(BURST);
+  private readonly frame: Frame;
+  private readonly header: TxHeader = new TxHeader();
+  private readonly backend: NetBackend;
+  private readonly offload: TxOffload;
+  private readonly steering: Steering;
+  /** When to ask the backend again after it had no room. */
+  retryAt: number = NEVER;
+
+  constructor(state: NetState, pair: number, backend: NetBackend, offload: TxOffload, steering: Steering) {
+    super(state, 2 * pair + 1, newTxStatistics(), TX_STAT.tx_interrupts);
+    this.backend = backend;
+    this.offload = offload;
+    this.steering = steering;
+    this.frame = new Frame(state.memory);
+    this.frame.pair = pair;
+    this.frame.ranges = this.burst.segments;
+  }
+
+  override close(): void {
+    super.close();
+    this.retryAt = NEVER;
+  }
+
+  /**
+   * Transmit at most `budget` chains.
+   * @returns chains that were used; 1 at least while more are waiting
+   */
+  turn(budget: number): number {
+    const queue = this.queue;
+    if (queue === undefined) return 0;
+    this.retryAt = NEVER;
+    let done = 0;
+    while (done < budget) {
+      this.burst.clear();
+      const taken = queue.takeBurst(this.burst, budget - done);
+      if (taken === 0) break;
+      const sent = this.sendBurst(taken);
+      // The device was stopped from within: what it had in hand is no longer its.
+      if (this.queue !== queue) return done;
+      for (let i = taken - 1; i >= sent; i--) queue.untake(this.burst.token[i]!);
+      queue.putUsedBurst(this.burst, 0, sent);
+      this.publish(sent);
+      done += sent;
+      if (sent < taken) {
+        this.retryAt = this.state.port!.now() + RETRY_USECS;
+        return done;
+      }
+    }
+    if (done > 0) this.stopListening();
+    else if (this.listen()) return 1;
+    return done;
+  }
+
+  /** @returns chains dealt with, fewer than taken when the backend has no more room or the device was stopped */
+  private sendBurst(taken: number): number {
+    const { frame, statistics } = this;
+    const queue = this.queue;
+    let packets = 0;
+    let bytes = 0;
+    let i = 0;
+    for (; i < taken; i++) {
+      if (!this.locate(i)) continue;
+      const asks = (this.header.words[0]! & ASKS) !== 0;
+      const delivered = asks ? this.sendOffloaded(this.header) : this.sendPlain();
+      if (delivered === FULL) break;
+      if (delivered === ACCEPTED && !asks) {
+        packets++;
+        bytes += frame.length;
+      }
+      if (this.queue !== queue) break;
+    }
+    if (packets > 0) {
+      statistics.add(TX_STAT.tx_packets, packets);
+      statistics.add(TX_STAT.tx_bytes, bytes);
+      if (this.offload.checksums) statistics.add(TX_STAT.tx_csum_none, packets);
+    }
+    return i;
+  }
+
+  /** Copy the header of chain `i`, once, and find the frame behind it. @returns false when there is none to be sent */
+  private locate(i: number): boolean {
+    const { burst, frame, header } = this;
+    if (burst.fault[i] !== 0) return this.drop(NET_DROP.TX_CHAIN_FAULT);
+    const { headerBytes } = this.state;
+    const first = burst.first[i]!;
+    const end = burst.firstWritable[i]!;
+    const { length } = burst.segments;
+    const readable = end === first + 1 ? length[first]! : burst.readableBytes(i);
+    if (readable <= headerBytes) return this.drop(NET_DROP.TX_NO_FRAME);
+    frame.length = readable - headerBytes;
+    if (frame.length < ETHERNET_HEADER_BYTES) return this.drop(NET_DROP.TX_SHORT_FRAME);
+    header.load(frame.memory, burst.segments, first, headerBytes);
+    let range = first;
+    let skip = headerBytes;
+    while (skip >= length[range]!) skip -= length[range++]!;
+    frame.first = range;
+    frame.end = end;
+    frame.skip = skip;
+    if (this.state.linkUp) return true;
+    return this.drop(NET_DROP.TX_LINK_DOWN);
+  }
+
+  private sendPlain(): Delivered {
+    const { frame } = this;
+    if (!this.fits(frame)) {
+      this.drop(NET_DROP.TX_LONG_FRAME);
+      return DELIVERED.DROPPED;
+    }
+    this.steering.learn(frame);
+    const delivered = this.backend.receive(frame);
+    if (delivered === DELIVERED.DROPPED) this.drop(NET_DROP.TX_REFUSED);
+    return delivered;
+  }
+
+  private sendOffloaded(header: TxHeader): Delivered {
+    const { frame } = this;
+    const delivered = this.offload.send(frame, header, this);
+    frame.clearOffloads();
+    return delivered;
+  }
+
+  /** virtio 1.4 §5.1.4.1: the MTU, an Ethernet header, and a VLAN tag where there is one. */
+  fits(frame: Frame): boolean {
+    const over = frame.length - ETHERNET_HEADER_BYTES - this.state.mtu;
+    return over <= 0 || (over <= VLAN_TAG_BYTES && vlanIdOf(frame) >= 0);
+  }
+
+  /** Count a frame that is not sent. @returns false */
+  drop(reason: number): false {
+    this.state.drop(reason);
+    this.statistics.add(TX_STAT.tx_drops, 1);
+    if (reason < NET_DROP.TX_LINK_DOWN) this.statistics.add(TX_STAT.tx_drop_malformed, 1);
+    return false;
+  }
+}

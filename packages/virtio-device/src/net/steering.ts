@@ -1,0 +1,122 @@
+import type { Frame } from '@ringwire/net-backend';
+import { PacketHash, rssQueue } from '@ringwire/net-offload';
+import { VIRTIO_NET_F, VIRTIO_NET_HASH_REPORT } from '@ringwire/virtio-spec';
+import { FlowTable, flowKey } from './flow-table.js';
+import { HeaderReader } from './header-reader.js';
+import type { NetQueue } from './net-queue.js';
+import type { NetState } from './net-state.js';
+import { type HashRules, NO_HASH, type RssConfig } from './rss-config.js';
+
+/** No receive queue can take the frame. */
+const NOWHERE = -1;
+
+/** How many pairs are in use, and which receive queue a frame belongs to: automatic steering or RSS, and the hash. */
+export class Steering {
+  /** Transmit queues that are served: 1 until the driver asks for more. */
+  txPairs = 1;
+  /** VIRTIO_NET_F_HASH_TUNNEL: enabled_tunnel_types. */
+  tunnelTypes = 0;
+  /** VIRTIO_NET_F_RSS_CONTEXT: by rss_ctx_id. */
+  readonly contexts: Map<number, RssConfig> = new Map();
+  /** Of the frame that was last steered. */
+  hashValue = 0;
+  hashReport = 0;
+  /** Receive queues for automatic steering. */
+  private rxPairs = 1;
+  /** RSS is in force rather than automatic steering. */
+  private rss: RssConfig | undefined = undefined;
+  private rules: HashRules = NO_HASH;
+  private reportsHash = false;
+  private readonly flows: FlowTable = new FlowTable();
+  private readonly reader: HeaderReader = new HeaderReader();
+  private readonly hash: PacketHash = new PacketHash();
+  private readonly state: NetState;
+
+  constructor(state: NetState) {
+    this.state = state;
+  }
+
+  /** As after a reset. */
+  start(): void {
+    this.tunnelTypes = 0;
+    this.contexts.clear();
+    this.rules = NO_HASH;
+    this.reportsHash = this.state.has(VIRTIO_NET_F.HASH_REPORT);
+    this.setPairs(1);
+  }
+
+  /** VQ_PAIRS_SET: automatic receive steering over so many pairs. */
+  setPairs(pairs: number): void {
+    this.rss = undefined;
+    this.txPairs = pairs;
+    this.rxPairs = pairs;
+    this.flows.clear();
+  }
+
+  /** RSS_CONFIG. */
+  setRss(config: RssConfig): void {
+    this.rss = config;
+    this.rules = config;
+    this.txPairs = config.txPairs;
+  }
+
+  /** HASH_CONFIG. */
+  setHash(rules: HashRules): void {
+    this.rules = rules;
+  }
+
+  /** A frame leaves on `frame.pair`: what comes back of its flow goes to the same pair. */
+  learn(frame: Frame): void {
+    if (this.rxPairs === 1 || this.rss !== undefined) return;
+    const { reader } = this;
+    reader.read(frame);
+    const key = flowKey(reader.u8, reader.base, reader.headers.ip);
+    if (key !== 0) this.flows.set(key, frame.pair);
+  }
+
+  /**
+   * Choose a frame's receive queue, and calculate its hash where somebody wants to know it. Flow filter rules, which go
+   * before steering (virtio 1.4 §5.1.9.6.1), have their place at the top of this function.
+   * @param queues receive queues by pair
+   * @returns a pair whose queue is on, or NOWHERE (-1)
+   */
+  pick(frame: Frame, queues: readonly NetQueue[]): number {
+    this.hashReport = VIRTIO_NET_HASH_REPORT.NONE;
+    this.hashValue = 0;
+    const { rss, rules, rxPairs } = this;
+    const hashes = rules.toeplitz !== undefined && (this.reportsHash || rss !== undefined);
+    if (hashes || (rxPairs > 1 && rss === undefined)) this.reader.read(frame);
+    if (hashes) this.calculateHash();
+    return rss === undefined ? this.pickAutomatic(queues) : this.pickRss(rss, queues);
+  }
+
+  /** virtio 1.4 §5.1.9.5.7.3: by hash, and nowhere else when that queue is off. */
+  private pickRss(rss: RssConfig, queues: readonly NetQueue[]): number {
+    // Without an enabled hash type the hash in hand is not this frame's.
+    const pair = rss.toeplitz === undefined ? rss.unclassified : rssQueue(this.hash, rss.table, rss.unclassified);
+    return queues[pair]!.queue === undefined ? NOWHERE : pair;
+  }
+
+  private calculateHash(): void {
+    const { hash, reader, rules } = this;
+    hash.compute(rules.toeplitz!, rules.hashTypes, this.tunnelTypes, reader.u8, reader.base, reader.headers);
+    this.hashValue = hash.value;
+    this.hashReport = hash.report;
+  }
+
+  /** virtio 1.4 §5.1.9.5.6.2: where the flow left; another queue that is on when that one is not. */
+  private pickAutomatic(queues: readonly NetQueue[]): number {
+    const { reader, rxPairs } = this;
+    let pair = 0;
+    if (rxPairs > 1) {
+      const key = flowKey(reader.u8, reader.base, reader.headers.ip);
+      pair = key === 0 ? 0 : this.flows.get(key);
+      if (pair < 0 || pair >= rxPairs) pair = key % rxPairs;
+    }
+    for (let tries = 0; tries < rxPairs; tries++) {
+      if (queues[pair]!.queue !== undefined) return pair;
+      pair = (pair + 1) % rxPairs;
+    }
+    return NOWHERE;
+  }
+}
