@@ -1,4 +1,4 @@
-import { type NetFeature, VIRTIO_NET_F } from '@ringwire/virtio-spec';
+import { type NetFeature, VIRTIO_F, VIRTIO_NET_F } from '@ringwire/virtio-spec';
 import { expect, test } from 'vitest';
 import { BREAK } from './breakdown.js';
 import { COMMAND } from './control-queue.js';
@@ -352,5 +352,22 @@ test('drv.net.config.1: no configuration field is ever written', () => {
     stage.interrupt(driver, 3);
     driver.close();
     expect(stage.device.accesses(/^w config/)).toEqual([]);
+  }
+});
+
+test('with EVENT_IDX the device is asked to tell of each answer', () => {
+  const stage = new NetStage({
+    features: [VIRTIO_F.EVENT_IDX, VIRTIO_NET_F.CTRL_VQ, VIRTIO_NET_F.CTRL_RX, VIRTIO_NET_F.MAC],
+    config: config(),
+  });
+  const driver = stage.open();
+  for (let i = 0; i < 3; i++) {
+    driver.commands!.setRxMode('PROMISC', true);
+    const ring = stage.device.ring(2);
+    stage.chains.clear();
+    ring.takeBurst(stage.chains, 1);
+    ring.putUsed(stage.chains.token[0]!, 1);
+    expect(ring.publishUsed()).toBe(true);
+    stage.interrupt(driver);
   }
 });
