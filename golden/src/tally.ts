@@ -25,6 +25,10 @@ export class Tally {
   resources = 0;
   capabilities = 0;
   lines = 0;
+  /** Of our own device on the set's memory: frames it sent, bytes it changed, and bytes of memory that were compared. */
+  deviceFrames = 0;
+  deviceBytes = 0;
+  deviceBytesCompared = 0;
   /** Statements about VT-d tables that were compared, by section of expected.json; undefined in a set without any. */
   tables: Readonly<Record<string, number>> | undefined;
 
