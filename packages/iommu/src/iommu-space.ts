@@ -63,10 +63,10 @@ export class IommuSpace implements AddressSpace {
   private readonly tag: number;
   private readonly bus: InvalidationBus;
   private readonly walked: Translation = newTranslation();
-  /** What was looked up last, good until anything is invalidated. */
+  /** What was looked up last, good until the cache forgets anything. */
   private readonly reads: Run = new Run(READ);
   private readonly writes: Run = new Run(WRITE);
-  private epoch = 0;
+  private generation = 0;
 
   constructor(config: IommuSpaceConfig) {
     const { unit, sourceId, physical, iotlb, bus } = config;
@@ -84,8 +84,8 @@ export class IommuSpace implements AddressSpace {
 
   enter(): number {
     const epoch = this.bus.enter();
-    if (epoch !== this.epoch) {
-      this.epoch = epoch;
+    if (this.generation !== this.iotlb.generation) {
+      this.generation = this.iotlb.generation;
       this.reads.bytes = 0;
       this.writes.bytes = 0;
     }
