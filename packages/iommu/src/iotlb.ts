@@ -188,12 +188,16 @@ export class Iotlb implements InvalidationSink {
   /**
    * Drop what a requester has of a stretch of addresses.
    * @param pasid NO_PASID for all of its PASIDs
+   * @returns whether it has a tag
    */
-  stretch(sourceId: number, pasid: number, address: number, mask: number): void {
+  stretch(sourceId: number, pasid: number, address: number, mask: number): boolean {
+    let found = false;
     this.owners.forEach((owner, tag) => {
-      if (owner?.sourceId === sourceId && (pasid === NO_PASID || owner.pasid === pasid))
-        this.scan(tag, ANY, address, mask);
+      if (owner?.sourceId !== sourceId || (pasid !== NO_PASID && owner.pasid !== pasid)) return;
+      this.scan(tag, ANY, address, mask);
+      found = true;
     });
+    return found;
   }
 
   /** Drop what has the tag and the domain, where they are not ANY, and a byte of `address` to `address + mask`. */
