@@ -26,6 +26,15 @@ export { type Pin, PinAccount, PinMap, type PinnedRun } from './pin-map.js';
 export { type Requesters, RequesterTable, type RequesterTableConfig } from './requester-table.js';
 export { type GuestTables, ScalableRequesterTable } from './scalable-requester-table.js';
 export {
+  type InterruptRegion,
+  type MemoryRegion,
+  SystemMap,
+  type SystemMapConfig,
+  type SystemMapCounters,
+  type SystemRegion,
+  type WindowRegion,
+} from './system-map.js';
+export {
   type InvalidationSink,
   type Iommu,
   KEEP,
