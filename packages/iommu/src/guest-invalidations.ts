@@ -18,12 +18,12 @@ export class GuestInvalidations implements InvalidationSink {
     this.sink.domain(this.outer);
   }
 
-  domain(): void {
-    this.sink.domain(this.outer);
+  domain(_domain: number, keep = 0): void {
+    this.sink.domain(this.outer, keep);
   }
 
-  pages(_domain: number, address: number, mask: number): void {
-    this.sink.pages(this.outer, address, mask);
+  pages(_domain: number, address: number, mask: number, keep = 0): void {
+    this.sink.pages(this.outer, address, mask, keep);
   }
 
   requester(): void {

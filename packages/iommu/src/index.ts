@@ -15,7 +15,12 @@ export { FIRST_STAGE, SECOND_STAGE, type TableFormat } from './domain-tables.js'
 export { EventCounter } from './event-counter.js';
 export { GART_CACHE, GART_CONTROL, GART_PTE, GART_REGISTERS, Gart, gartEntry } from './gart.js';
 export { GuestInvalidations } from './guest-invalidations.js';
-export { BUS_WORDS, type ForgetTarget, InvalidationBus } from './invalidation-bus.js';
+export {
+  BUS_WORDS,
+  type BurstBus,
+  type ForgetTarget,
+  InvalidationBus,
+} from './invalidation-bus.js';
 export { IommuSpace, type IommuSpaceConfig } from './iommu-space.js';
 export { Iotlb, type IotlbCounters } from './iotlb.js';
 export { type FunctionKind, isolationGroups, type TopologyFunction } from './isolation-groups.js';
@@ -26,6 +31,15 @@ export { PageReclaim, type Reclaimed, type SwappedPage } from './page-reclaim.js
 export { type Pin, PinAccount, PinMap, type PinnedRun } from './pin-map.js';
 export { type Requesters, RequesterTable, type RequesterTableConfig } from './requester-table.js';
 export { type GuestTables, ScalableRequesterTable } from './scalable-requester-table.js';
+export {
+  type InterruptRegion,
+  type MemoryRegion,
+  SystemMap,
+  type SystemMapConfig,
+  type SystemMapCounters,
+  type SystemRegion,
+  type WindowRegion,
+} from './system-map.js';
 export {
   type AtsIommu,
   type InvalidationSink,

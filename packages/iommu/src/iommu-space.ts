@@ -1,7 +1,7 @@
 import { ACCESS, type AddressSpace, type HostMemory, type RangeList, RESOLVE } from '@ringwire/guest-memory';
 import { VirtioError } from '@ringwire/virtio-spec';
 import type { Atc } from './atc.js';
-import type { InvalidationBus } from './invalidation-bus.js';
+import type { BurstBus } from './invalidation-bus.js';
 import type { Iotlb } from './iotlb.js';
 import { type AtsIommu, type Iommu, NO_PASID, newTranslation, TRANSLATED, type Translation } from './translation.js';
 
@@ -24,7 +24,7 @@ export interface IommuSpaceConfig {
   /** The device's own cache, if it has one: the unit is asked for translations to keep in it. */
   readonly atc?: Atc;
   /** This thread's. */
-  readonly bus: InvalidationBus;
+  readonly bus: BurstBus;
 }
 
 /** Translated pages that follow one another, at addresses and on the host, for one kind of access. */
@@ -72,7 +72,7 @@ export class IommuSpace implements AddressSpace {
   /** What is looked at first: the device's own cache, else the unit's. */
   private readonly front: Iotlb;
   private readonly frontTag: number;
-  private readonly bus: InvalidationBus;
+  private readonly bus: BurstBus;
   private readonly walked: Translation = newTranslation();
   /** What was looked up last, good until the cache forgets anything. */
   private readonly reads: Run = new Run(READ);

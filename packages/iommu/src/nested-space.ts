@@ -1,5 +1,5 @@
 import { type AddressSpace, type HostMemory, type RangeList, RESOLVE } from '@ringwire/guest-memory';
-import type { ForgetTarget, InvalidationBus } from './invalidation-bus.js';
+import type { BurstBus, ForgetTarget } from './invalidation-bus.js';
 import { IommuSpace } from './iommu-space.js';
 import type { Iotlb } from './iotlb.js';
 import type { Iommu } from './translation.js';
@@ -49,13 +49,13 @@ export interface NestedSpaceConfig {
     /** The requester as the guest knows it. */
     readonly sourceId: number;
     readonly pasid?: number;
-    /** Where the guest's invalidations are published. */
-    readonly bus: InvalidationBus;
+    /** This thread's bus of the guest's invalidations. */
+    readonly bus: BurstBus;
   };
   readonly host: {
     readonly stage: HostStage;
-    /** Where the host's are. */
-    readonly bus: InvalidationBus;
+    /** This thread's bus of the host's, which the stage's own space is on. */
+    readonly bus: BurstBus;
   };
   /** For translations from the guest's I/O addresses to host offsets; shared with nobody. */
   readonly iotlb: Iotlb;
@@ -72,39 +72,32 @@ export class NestedSpace implements AddressSpace {
   readonly faults: { guest: number; host: number } = { guest: 0, host: 0 };
 
   private readonly stage: HostStage;
+  private readonly hostBus: BurstBus;
   private readonly inner: IommuSpace;
-  private readonly hostBus: InvalidationBus;
-  private readonly watch: ForgetTarget;
+  private readonly forget: ForgetTarget;
 
   constructor({ guest, host, iotlb }: NestedSpaceConfig) {
     this.memory = host.stage.memory;
     this.stage = host.stage;
-    this.inner = new IommuSpace({ ...guest, physical: host.stage, iotlb });
-    const forget = (): void => iotlb.all();
-    this.watch = { all: forget, domain: forget, pages: forget, requester: forget };
     this.hostBus = host.bus;
-    host.bus.join(this.watch);
+    this.inner = new IommuSpace({ ...guest, bus: bothBuses(host.stage, guest.bus), physical: host.stage, iotlb });
+    const forget = (): void => iotlb.all();
+    this.forget = { all: forget, domain: forget, pages: forget, requester: forget };
+    host.bus.join(this.forget);
   }
 
   enter(): number {
-    // The watch before the stage: were it to see an invalidation that the stage has not, what the stage still has in its
-    // cache would be remembered here and never be dropped.
-    const host = this.hostBus.enter();
-    this.stage.enter();
-    // Each counts up: the sum is another one when either is.
-    return (host + this.inner.enter()) | 0;
+    return this.inner.enter();
   }
 
   leave(): void {
     this.inner.leave();
-    this.stage.leave();
-    this.hostBus.leave();
   }
 
   /** Give up the places on both buses; the host's space is its owner's to close. */
   close(): void {
     this.inner.close();
-    this.hostBus.quit(this.watch);
+    this.hostBus.quit(this.forget);
   }
 
   resolve(address: number, length: number, access: number): number {
@@ -125,4 +118,18 @@ export class NestedSpace implements AddressSpace {
     if (this.stage.refused === refusedBefore) this.faults.guest++;
     else this.faults.host++;
   }
+}
+
+/** Bursts of both stages as one; what joins hears of the guest's invalidations. */
+function bothBuses(stage: HostStage, guest: BurstBus): BurstBus {
+  return {
+    // Each counts up: the sum is another one when either is.
+    enter: () => (stage.enter() + guest.enter()) | 0,
+    leave: () => {
+      guest.leave();
+      stage.leave();
+    },
+    join: (target) => guest.join(target),
+    quit: (target) => guest.quit(target),
+  };
 }

@@ -4,6 +4,7 @@ import { BUS_WORDS, InvalidationBus } from '../invalidation-bus.js';
 import { IommuSpace } from '../iommu-space.js';
 import { Iotlb } from '../iotlb.js';
 import { ScalableRequesterTable } from '../scalable-requester-table.js';
+import { VtdCaches } from '../vtd-caches.js';
 import { VtdUnit } from '../vtd-unit.js';
 
 const TABLES = 0x20_0000;
@@ -51,9 +52,9 @@ export class ScalableStage {
   }
 }
 
-/** A unit over tables that are there: another thread's, for one. */
+/** A unit over tables that are there, another thread's for one, with caches of contexts and tables. */
 export function scalableUnit(physical: IdentitySpace, bus: InvalidationBus, rtaddr: bigint): VtdUnit {
-  const unit = new VtdUnit({ memory: physical, sink: bus, capabilities: FEATURES });
+  const unit = new VtdUnit({ memory: physical, sink: bus, capabilities: FEATURES, caches: new VtdCaches() });
   unit.write(0x20, 8, rtaddr);
   unit.write(0x18, 4, 0x4000_0000);
   unit.write(0x18, 4, 0x8000_0000);

@@ -8,6 +8,7 @@ import { IommuSpace } from '../iommu-space.js';
 import { Iotlb } from '../iotlb.js';
 import { HostStage, NestedSpace } from '../nested-space.js';
 import { RequesterTable } from '../requester-table.js';
+import { VtdCaches } from '../vtd-caches.js';
 import { VtdUnit } from '../vtd-unit.js';
 import { ScalableStage, scalableUnit } from './scalable-stage.js';
 
@@ -16,11 +17,10 @@ export const SOURCE = 0x18;
 /** The requester as the guest knows it, where it has an IOMMU of its own. */
 const GUEST_SOURCE = 0x28;
 /** 1 MiB of guest memory, whose halves are swapped on the host. */
-export const REGIONS = [
+const REGIONS = [
   { gpa: 0, size: 0x8_0000, host: 0x18_0000 },
   { gpa: 0x8_0000, size: 0x8_0000, host: 0x10_0000 },
 ] as const;
-export const RAM_BYTES = 0x10_0000;
 /** The upper quarter of the guest's memory is for its tables. */
 const TABLES = { gpa: 0xc_0000, bytes: 0x4_0000 } as const;
 const HOST_DOMAIN = 3;
@@ -93,7 +93,7 @@ export function viommuSpace(
   if (kind === 'nested') return { space: host, iotlb, hostUnit, guestUnit: undefined };
   const stage = new HostStage(host);
   const guestBus = new InvalidationBus(guestWords);
-  const guestUnit = new VtdUnit({ memory: stage, sink: guestBus });
+  const guestUnit = new VtdUnit({ memory: stage, sink: guestBus, caches: new VtdCaches() });
   guestUnit.write(0x20, 8, BigInt(guestRoot));
   guestUnit.write(0x18, 4, 0x4000_0000);
   guestUnit.write(0x18, 4, 0x8000_0000);
