@@ -6,8 +6,9 @@ import type { FaultOrder } from './testing/fault-thread.js';
 import { startThread } from './testing/start-thread.js';
 import { REG } from './testing/vtd-bench.js';
 
-const RECORDS = 8;
-const FAULTS = 40_000;
+const RECORDS = 200;
+/** Times that all records are served. */
+const ROUNDS = 500;
 const DEVICES = [0x18, 0x20];
 /** PFO and PPF. */
 const PENDING = 3;
@@ -15,7 +16,7 @@ const PENDING = 3;
 test('VT-d 4.0 §7.3.1, IO-30: faults of two threads at once: no record is lost, torn or there twice, and the event never fails to come', async () => {
   const memory = HostMemory.create(0x40_0000);
   const words = new Int32Array(new SharedArrayBuffer(BUS_WORDS * 4));
-  const control = new Int32Array(new SharedArrayBuffer(8));
+  const control = new Int32Array(new SharedArrayBuffer(12));
   const owner = new Owner(memory, words);
   const unit = owner.newUnit(RECORDS);
   const domain = owner.domain(1);
@@ -25,7 +26,7 @@ test('VT-d 4.0 §7.3.1, IO-30: faults of two threads at once: no record is lost,
   const devices = [];
   for (const sourceId of DEVICES) {
     const registers = unit.registers.shared;
-    const order: FaultOrder = { memory: memory.wasm!, words, registers, sourceId, faults: FAULTS, control };
+    const order: FaultOrder = { memory: memory.wasm!, words, registers, sourceId, control };
     devices.push(await startThread<number>('fault-thread.ts', order));
   }
   while (Atomics.load(control, 1) < DEVICES.length) Atomics.wait(control, 1, Atomics.load(control, 1), 10);
@@ -46,7 +47,7 @@ test('VT-d 4.0 §7.3.1, IO-30: faults of two threads at once: no record is lost,
         const number = (address - faultAddress(sourceId, 0)) / 4096;
         if (high !== 0xc000_0004_0000_0000n + BigInt(sourceId) && high !== 0xc000_0006_0000_0000n + BigInt(sourceId))
           problems.push(`high 0x${high.toString(16)}`);
-        if (!(number > (newest.get(sourceId) ?? Number.POSITIVE_INFINITY) && number < FAULTS))
+        if (!(number > (newest.get(sourceId) ?? Number.POSITIVE_INFINITY) && number < 2 ** 24))
           problems.push(`fault ${number} of ${sourceId} after ${newest.get(sourceId)}`);
         newest.set(sourceId, number);
         seen++;
@@ -57,26 +58,25 @@ test('VT-d 4.0 §7.3.1, IO-30: faults of two threads at once: no record is lost,
       unit.write(REG.FSTS, 4, 1);
     }
   };
-  Atomics.store(control, 1, 100);
+  Atomics.store(control, 2, 1);
   let interrupts = 0;
-  const count = (): number => unit.faults.counters.recorded + unit.faults.counters.overflowed;
-  while (count() < FAULTS * DEVICES.length) {
+  for (let round = 0; round < ROUNDS && problems.length === 0; round++) {
     // Everything has been served, so that the next fault has to send the event.
-    if (Atomics.wait(control, 0, interrupts, 2000) === 'timed-out' && count() < FAULTS * DEVICES.length)
-      problems.push('no event for two seconds');
-    if (problems.length > 0) break;
+    if (Atomics.wait(control, 0, interrupts, 2000) === 'timed-out') problems.push('no event for two seconds');
+    // This thread out of the way, the records fill.
+    Atomics.wait(control, 1, DEVICES.length, 1);
     interrupts = Atomics.load(control, 0);
     serve();
   }
-  serve();
-  expect(await Promise.all(devices.map(({ ended }) => ended))).toEqual([FAULTS, FAULTS]);
+  Atomics.store(control, 2, 2);
+  const faults = await Promise.all(devices.map(({ ended }) => ended));
   serve();
   expect(problems).toEqual([]);
   const { recorded, overflowed } = unit.faults.counters;
-  expect(recorded + overflowed).toBe(FAULTS * DEVICES.length);
+  expect(recorded + overflowed).toBe(faults[0]! + faults[1]!);
   expect(seen).toBe(recorded);
-  expect(interrupts).toBeGreaterThan(10);
-  // Both threads did get their faults recorded, and the ring was full at times.
-  expect(Math.min(...newest.values())).toBeGreaterThan(0);
+  // Both threads did get faults recorded, and the ring was full at times.
+  expect(Math.min(...newest.values())).toBeGreaterThan(100);
+  expect(seen).toBeGreaterThan(ROUNDS);
   expect(overflows).toBeGreaterThan(0);
 }, 120_000);
