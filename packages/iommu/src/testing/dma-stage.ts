@@ -15,6 +15,12 @@ export const PAGE = 4096;
 const TABLES = 0x20_0000;
 const TABLE_BYTES = 0x20_0000;
 export const SOURCE = 0x0018;
+/** Two pages that several tables map, and which are themselves memory while translation is off. */
+export const WINDOW = 0x1_0000;
+/** Where the window leads: by the first table, by the second, and while translation is off. */
+export const REGIONS: readonly number[] = [0x4_0000, 0x5_0000, WINDOW];
+/** An address of its own for every fault of a device: its requester id above, the fault's number below. */
+export const faultAddress = (sourceId: number, number: number): number => sourceId * 2 ** 36 + number * PAGE;
 const RTADDR = 0x20;
 const GCMD = 0x18;
 const TE = 0x8000_0000;
