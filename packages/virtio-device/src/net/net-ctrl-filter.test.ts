@@ -301,7 +301,7 @@ describe.each(LAYOUTS)('%s: commands as such', (layout) => {
   });
 
   test('CT-07: of 1 MiB of data where 6 bytes are expected, the rest is ignored', () => {
-    const bench = new NetBench(layout, FEATURES);
+    const bench = new NetBench(layout, FEATURES, { ram: 0x20_0000 });
     expect(bench.control(join(hex(`01 01 ${OTHER}`), new Uint8Array(0x10_0000)))).toEqual(OK);
     expect(bench.device.config.subarray(0, 6)).toEqual(hex(OTHER));
   });
