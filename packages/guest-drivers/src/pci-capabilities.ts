@@ -1,12 +1,15 @@
 import {
-  COMMON_CFG,
-  PCI_CAP_ID_VNDR,
+  PCI_CAP_ID,
   PCI_HEADER,
-  PCI_MSIX_BIR_MASK,
-  PCI_MSIX_CAP,
+  PCI_MSIX,
   PCI_MSIX_CONTROL,
   PCI_MSIX_ENTRY,
+  PCI_MSIX_PLACE,
   PCI_STATUS,
+} from '@ringwire/pci';
+import {
+  COMMON_CFG,
+  PCI_CAP_ID_VNDR,
   VIRTIO_PCI_BAR_MAX,
   VIRTIO_PCI_CAP,
   VIRTIO_PCI_CFG_TYPE,
@@ -14,6 +17,9 @@ import {
 } from '@ringwire/virtio-spec';
 import type { PciAccess } from './access.js';
 import { barSizes } from './pci-bars.js';
+
+/** Conventional configuration space. */
+const CONFIG_BYTES = 0x100;
 
 /** A structure of the device in one of its BARs, known to lie inside it. */
 export interface PciWindow {
@@ -41,7 +47,7 @@ export interface PciCapabilities {
 }
 
 /** Capabilities are at least 4 bytes apart, so a list of more of them has a loop. */
-const CAPABILITIES_MAX = (PCI_HEADER.SPACE - PCI_HEADER.SIZE) / 4;
+const CAPABILITIES_MAX = (CONFIG_BYTES - PCI_HEADER.HEADER_END) / 4;
 /** Common configuration up to queue_device, which every modern device has. */
 const COMMON_MIN = COMMON_CFG.queue_device.at + COMMON_CFG.queue_device.bytes;
 
@@ -59,13 +65,13 @@ export function findCapabilities(access: PciAccess): PciCapabilities {
     device: undefined,
     msix: undefined,
   };
-  if ((access.configRead(PCI_HEADER.status, 2) & PCI_STATUS.CAPABILITIES_LIST) === 0) return found;
+  if ((access.configRead(PCI_HEADER.STATUS, 2) & PCI_STATUS.CAPABILITIES_LIST) === 0) return found;
   const sizes = barSizes(access);
-  let at = access.configRead(PCI_HEADER.capabilities_pointer, 1) & 0xfc;
-  for (let left = CAPABILITIES_MAX; left > 0 && at >= PCI_HEADER.SIZE; left--) {
+  let at = access.configRead(PCI_HEADER.CAPABILITIES_POINTER, 1) & 0xfc;
+  for (let left = CAPABILITIES_MAX; left > 0 && at >= PCI_HEADER.HEADER_END; left--) {
     const id = access.configRead(at, 1);
     if (id === PCI_CAP_ID_VNDR) takeVirtio(access, at, sizes, found);
-    else if (id === PCI_MSIX_CAP.ID) found.msix ??= msixAt(access, at, sizes);
+    else if (id === PCI_CAP_ID.MSI_X) found.msix ??= msixAt(access, at, sizes);
     at = access.configRead(at + 1, 1) & 0xfc;
   }
   return found;
@@ -73,7 +79,7 @@ export function findCapabilities(access: PciAccess): PciCapabilities {
 
 function takeVirtio(access: PciAccess, at: number, sizes: readonly number[], found: PciCapabilities): void {
   const capLen = access.configRead(at + VIRTIO_PCI_CAP.cap_len, 1);
-  if (capLen < VIRTIO_PCI_CAP.SIZE || at + capLen > PCI_HEADER.SPACE) return;
+  if (capLen < VIRTIO_PCI_CAP.SIZE || at + capLen > CONFIG_BYTES) return;
   const window = {
     bar: access.configRead(at + VIRTIO_PCI_CAP.bar, 1),
     offset: access.configRead(at + VIRTIO_PCI_CAP.offset, 4),
@@ -101,11 +107,11 @@ function takeVirtio(access: PciAccess, at: number, sizes: readonly number[], fou
 
 /** @returns undefined for a table that does not lie in its BAR: the interrupt line is left then */
 function msixAt(access: PciAccess, at: number, sizes: readonly number[]): PciMsix | undefined {
-  if (at + PCI_MSIX_CAP.SIZE > PCI_HEADER.SPACE) return undefined;
-  const vectors = (access.configRead(at + PCI_MSIX_CAP.message_control, 2) & PCI_MSIX_CONTROL.TABLE_SIZE) + 1;
-  const table = access.configRead(at + PCI_MSIX_CAP.table, 4);
-  const bar = table & PCI_MSIX_BIR_MASK;
-  const offset = (table & ~PCI_MSIX_BIR_MASK) >>> 0;
+  if (at + PCI_MSIX.SIZE > CONFIG_BYTES) return undefined;
+  const vectors = (access.configRead(at + PCI_MSIX.MESSAGE_CONTROL, 2) & PCI_MSIX_CONTROL.TABLE_SIZE) + 1;
+  const table = access.configRead(at + PCI_MSIX.TABLE, 4);
+  const bar = table & PCI_MSIX_PLACE.BIR;
+  const offset = (table & ~PCI_MSIX_PLACE.BIR) >>> 0;
   const length = vectors * PCI_MSIX_ENTRY.SIZE;
   if (bar > VIRTIO_PCI_BAR_MAX || offset + length > sizes[bar]!) return undefined;
   return { at, vectors, table: { bar, offset, length } };
