@@ -109,11 +109,10 @@ export class DeviceSide {
 
   /** Read the first word of each frame: the cache misses overlap, and the copies that follow find the lines there. */
   private touch(count: number): void {
-    const { first, segments } = this.burst;
-    const { offset } = segments;
+    const { offset } = this.burst.segments;
     const u32 = this.memory.u32;
     let sum = 0;
-    for (let i = 0; i < count; i++) sum += u32[offset[first[i]!]! >>> 2]!;
+    for (let i = 0; i < count; i++) sum = (sum + u32[offset[i]! >>> 2]!) | 0;
     this.touched = sum;
   }
 
@@ -143,17 +142,16 @@ export class DeviceSide {
     this.sink = sink;
   }
 
+  /** Frames of one segment each: chain `i` is segment `i`. */
   private receiveCopied(count: number): void {
-    const { first, segments } = this.burst;
-    const { offset, length: segmentLength } = segments;
+    const { offset, length: segmentLength } = this.burst.segments;
     const { engine, lengths } = this;
     const i32 = this.memory.i32;
     let { slot, due, sink } = this;
     for (let i = 0; i < count; i++) {
-      const segment = first[i]!;
-      const length = segmentLength[segment]!;
+      const length = segmentLength[i]!;
       const to = SINK + sink * BUFFER_PITCH;
-      engine.copy(to, offset[segment]!, length);
+      engine.copy(to, offset[i]!, length);
       const number = i32[to >>> 2]!;
       if (number !== due) this.check.wrongNumber(number, due);
       if (length !== lengths[slot]) this.check.wrongBytes(number, `${length} bytes`, `${lengths[slot]}`);

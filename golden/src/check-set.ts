@@ -1,5 +1,6 @@
 import { VirtioError } from '@ringwire/virtio-spec';
 import { DeviceCheck } from './check-device.js';
+import { checkPci } from './check-pci.js';
 import { checkQueue } from './check-queue.js';
 import { checkSteps } from './check-steps.js';
 import { checkTables } from './check-tables.js';
@@ -9,16 +10,14 @@ import { Tally } from './tally.js';
 
 export type SetResult =
   | { readonly outcome: 'agree' | 'disagree'; readonly tally: Tally }
-  | { readonly outcome: 'damaged'; readonly reason: string }
-  | { readonly outcome: 'not checked'; readonly kind: string };
+  | { readonly outcome: 'damaged'; readonly reason: string };
 
 /** Check one folder that holds an `expected.json`. */
 export function checkSet(folder: string): SetResult {
   try {
-    const loaded = loadSet(folder);
-    if ('otherKind' in loaded) return { outcome: 'not checked', kind: loaded.otherKind };
+    const { ring, tables, functions } = loadSet(folder);
     const tally = new Tally();
-    const { ring, tables } = loaded;
+    if (functions !== undefined) checkPci(functions, tally);
     if (tables !== undefined) checkTables(tables, tally);
     if (ring !== undefined) {
       const reports = ring.queues.map((queue) => checkQueue(ring, queue, tally));

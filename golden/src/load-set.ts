@@ -2,8 +2,9 @@ import { type VtdSetFiles, vtdMemory, vtdRegisterValues, vtdUnitOf } from '@ring
 import { hex, type MemoryPiece, type MemoryRange, SavedMemory } from '@ringwire/ring-oracle';
 import { VIRTIO_F } from '@ringwire/virtio-spec';
 import { type DeviceMemory, directMemory, IommuMemory } from './device-memory.js';
+import { loadPciSet, type PciFunctionSet } from './load-pci.js';
 import { checked, DamagedSet, loadPages, parseJson, type SavedPage } from './set-files.js';
-import { AnySet, OTHER_KINDS, type Queue, RingSetExpectation, TABLE_KINDS } from './set-schema.js';
+import { AnySet, PCI_KIND, type Queue, RingSetExpectation, TABLE_KINDS } from './set-schema.js';
 import { VtdSetExpectation } from './vtd-schema.js';
 
 /** A ring set, read and validated. `pieces` are private copies: steps write into them. */
@@ -20,27 +21,29 @@ export interface RingSet {
   readonly tables: VtdSetFiles | undefined;
 }
 
-/** VT-d tables, rings, or rings behind tables. */
-export type LoadedSet =
-  | { readonly ring: RingSet | undefined; readonly tables: VtdSetFiles | undefined }
-  | { readonly otherKind: string };
+/** VT-d tables, rings, or rings behind tables; or PCI functions. */
+export interface LoadedSet {
+  readonly ring?: RingSet;
+  readonly tables?: VtdSetFiles;
+  readonly functions?: readonly PciFunctionSet[];
+}
 
 /** @throws DamagedSet */
 export function loadSet(folder: string): LoadedSet {
   const json = parseJson(folder, 'expected.json');
   const { kind } = checked('expected.json', AnySet, json);
-  if (OTHER_KINDS.includes(kind)) return { otherKind: kind };
+  if (kind === PCI_KIND) return { functions: loadPciSet(folder, json) };
   if (!TABLE_KINDS.includes(kind)) {
     const expected = checked('expected.json', RingSetExpectation, json);
     const { pages } = loadPages(folder);
     const memory = directMemory(new SavedMemory(pages, ramOf(expected)));
-    return { ring: ringSet(expected, pages, memory, undefined), tables: undefined };
+    return { ring: ringSet(expected, pages, memory, undefined) };
   }
   const expected = checked('expected.json', VtdSetExpectation, json);
   const { size, bytes, pages } = loadPages(folder);
   const index = { page_size: size, pages: pages.map(({ address, offset }) => ({ gpa: hex(address), offset })) };
   const tables = { expected, pages: index, bytes };
-  if (kind !== 'vtd') return { ring: undefined, tables };
+  if (kind !== 'vtd') return { tables };
   return { ring: ringBehindTables(checked('expected.json', RingSetExpectation, json), tables, pages), tables };
 }
 

@@ -44,7 +44,8 @@ export function loadPages(folder: string): LoadedPages {
   return { size, bytes, pages };
 }
 
-function readBytes(folder: string, file: string): Uint8Array {
+/** @throws DamagedSet */
+export function readBytes(folder: string, file: string): Uint8Array {
   try {
     return readFileSync(join(folder, file));
   } catch (error) {

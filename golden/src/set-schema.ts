@@ -95,5 +95,5 @@ export const AnySet = z.object({ kind: z.string() });
 /** Kinds with VT-d tables; `vtd` has rings behind them. */
 export const TABLE_KINDS: readonly string[] = ['vtd', 'vtd-tables'];
 
-/** Kinds of the same format that no check here covers. */
-export const OTHER_KINDS: readonly string[] = ['pci-config'];
+/** PCI configuration spaces, without memory. */
+export const PCI_KIND = 'pci-config';

@@ -24,6 +24,11 @@ export class Tally {
   deviceFrames = 0;
   deviceBytes = 0;
   deviceBytesCompared = 0;
+  /** PCI functions, addresses in them, capabilities, and lines of lspci about them. */
+  functions = 0;
+  resources = 0;
+  capabilities = 0;
+  lines = 0;
   /** Statements about VT-d tables that were compared, by section of expected.json; undefined in a set without any. */
   tables: Readonly<Record<string, number>> | undefined;
 

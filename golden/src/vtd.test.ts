@@ -57,7 +57,7 @@ function flip(folder: string, address: number, mask: number): void {
 }
 
 const text = (result: SetResult): string =>
-  result.outcome === 'damaged' ? result.reason : 'tally' in result ? result.tally.differences.join('\n') : result.kind;
+  result.outcome === 'damaged' ? result.reason : result.tally.differences.join('\n');
 
 /** Physical addresses of table entries, and what the set then says first. */
 const TABLE_BITS = [

@@ -8,6 +8,25 @@ export const ACCESS = { READ: 1, WRITE: 2 } as const;
 export const RESOLVE = { FAULT: -1, SPLIT: -2 } as const;
 
 /**
+ * A stretch of addresses that is one range of host memory, for loops that compare before they call: bytes at
+ * `hi · 2^32 + lo` that lie in it are at host offset `host32 + (lo - lo32)`. All numbers have 32 bits, `lo32` and `host32`
+ * as signed ones, which JavaScript adds and subtracts without leaving them.
+ */
+export interface AddressWindow {
+  /** High word that all addresses of the window have. */
+  readonly hi: number;
+  readonly lo32: number;
+  /** At most 2^30; 0 in a window that holds no address. */
+  readonly bytes: number;
+  readonly host32: number;
+  /** Bits of `ACCESS` that are refused, and all that mean nothing. */
+  readonly refused: number;
+}
+
+/** No address lies in it: every one is to be resolved. */
+export const NO_WINDOW: AddressWindow = { hi: 0, lo32: 0, bytes: 0, host32: 0, refused: -1 };
+
+/**
  * The only way from an address that a driver wrote to bytes of host memory: identity with bounds, a guest's list of
  * regions, or an IOMMU domain. Addresses are numbers below 2^53 (virtio 1.4 §2.7.5 `addr` is 64 bits wide: one with
  * higher bits set is a fault, never an alias), lengths 0 … 2^32-1, host offsets 0 … 2^32-1.
@@ -17,6 +36,12 @@ export const RESOLVE = { FAULT: -1, SPLIT: -2 } as const;
  */
 export interface AddressSpace {
   readonly memory: HostMemory;
+
+  /**
+   * Around the address that `resolve` found last, for comparing before the next call. A space has none whose mappings can
+   * change, or that is to hear of every address.
+   */
+  readonly window?: AddressWindow;
 
   /**
    * Begin a burst, which one `leave` ends before the next may begin. It must be short, and wait for nobody.

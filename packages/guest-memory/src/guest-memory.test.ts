@@ -177,6 +177,30 @@ function naiveByte(regions: readonly GuestRegion[], gpa: number, access: number)
   return region.host + gpa - region.gpa;
 }
 
+/** The addresses near `base` that lie in the space's window, with what the window makes of them. */
+function bytesInWindow({ window }: GuestMemory, base: number): { gpa: number; host: number }[] {
+  return Array.from({ length: 64 }, (_, i) => base - 3 + i).flatMap((gpa) => {
+    const into = ((gpa >>> 0) - window.lo32) >>> 0;
+    const inside = Math.floor(gpa / 2 ** 32) === window.hi && into < window.bytes;
+    return inside ? [{ gpa, host: (window.host32 + into) >>> 0 }] : [];
+  });
+}
+
+test('the window is what was resolved last, with its rights, and ends where the high word changes', () => {
+  const space = new GuestMemory(memory, [
+    { gpa: 0x1000, size: 0x1000, host: 0x2000, readOnly: true },
+    { gpa: HIGH - 0x1000, size: 0x2000, host: 0x4000 },
+  ]);
+  space.resolve(0x1800, 8, ACCESS.READ);
+  expect(space.window).toMatchObject({ hi: 0, lo32: 0x1000, bytes: 0x1000, host32: 0x2000, refused: ~ACCESS.READ });
+  // The last byte below 4 GiB and the first one above it are one host range, and two windows.
+  expect(space.resolve(HIGH - 1, 2, ACCESS.WRITE)).toBe(0x4fff);
+  expect(space.window).toMatchObject({ hi: 1, lo32: 0, bytes: 0x1000, host32: 0x5000, refused: ~3 });
+  space.resolve(HIGH - 0x1000, 1, ACCESS.WRITE);
+  expect(space.window).toMatchObject({ hi: 0, lo32: -0x1000, bytes: 0x1000, host32: 0x4000 });
+  expect(new GuestMemory(memory, []).window.bytes).toBe(0);
+});
+
 test('resolve and resolveRanges agree with a byte-by-byte model, whatever was hit before', () => {
   const anyRegions = fc.array(
     fc.record({ gap: fc.nat(3), size: fc.integer({ min: 1, max: 9 }), host: fc.nat(40), readOnly: fc.boolean() }),
@@ -215,6 +239,7 @@ test('resolve and resolveRanges agree with a byte-by-byte model, whatever was hi
           );
           expect(listed).toEqual(reached && length > 0 ? offsets : []);
           if (want !== undefined && want >= 0 && length > 0) expect(ranges.count).toBe(1);
+          expect(bytesInWindow(space, base).every(({ gpa, host }) => host === naiveByte(regions, gpa, 0))).toBe(true);
         }
       },
     ),

@@ -1,5 +1,5 @@
 import { VirtioError } from '@ringwire/virtio-spec';
-import { ACCESS, type AddressSpace, RESOLVE } from './address-space.js';
+import { ACCESS, type AddressSpace, type AddressWindow, NO_WINDOW, RESOLVE } from './address-space.js';
 import type { HostMemory } from './host-memory.js';
 import { gather, scatter } from './range-copy.js';
 import { RangeList } from './range-list.js';
@@ -18,14 +18,14 @@ export interface GuestRegion {
 
 const HERE = 'GuestMemory';
 const READ_WRITE = ACCESS.READ | ACCESS.WRITE;
+/** No span goes across a multiple of this, so that every span is a window. */
+const SPAN_BYTES = 0x4000_0000;
 
 /** What `resolve` reads: a plain object of numbers, which is what V8 reaches fastest. */
-interface Span {
+interface Span extends AddressWindow {
   readonly gpa: number;
   bytes: number;
   readonly host: number;
-  /** Bits of `ACCESS` that are refused, and all that mean nothing. */
-  readonly refused: number;
   /** The span at the next address, if no hole comes between. */
   next: Span | undefined;
 }
@@ -55,7 +55,11 @@ export class GuestMemory implements AddressSpace {
       }
     });
     this.spans = spansOf(this.regions);
-    this.last = this.spans[0] ?? { gpa: 0, bytes: 0, host: 0, refused: 0, next: undefined };
+    this.last = this.spans[0] ?? { ...NO_WINDOW, gpa: 0, host: 0, next: undefined };
+  }
+
+  get window(): AddressWindow {
+    return this.last;
   }
 
   /** Nothing is ever unmapped: bursts need no beginning and no end. */
@@ -174,15 +178,23 @@ function spansOf(sorted: readonly GuestRegion[]): Span[] {
   const spans: Span[] = [];
   for (const region of sorted) {
     const refused = ~allowedIn(region);
-    const before = spans.at(-1);
-    const adjacent = before !== undefined && before.gpa + before.bytes === region.gpa;
-    if (adjacent && before.host + before.bytes === region.host && before.refused === refused) {
-      before.bytes += region.size;
-      continue;
+    for (let done = 0; done < region.size; ) {
+      const gpa = region.gpa + done;
+      const host = region.host + done;
+      const bytes = Math.min(region.size - done, SPAN_BYTES - (gpa % SPAN_BYTES));
+      done += bytes;
+      const before = spans.at(-1);
+      const adjacent = before !== undefined && before.gpa + before.bytes === gpa;
+      const goesOn = adjacent && before.host + before.bytes === host && before.refused === refused;
+      if (goesOn && gpa % SPAN_BYTES !== 0) {
+        before.bytes += bytes;
+        continue;
+      }
+      const hi = Math.floor(gpa / 0x1_0000_0000);
+      const span: Span = { hi, lo32: gpa | 0, bytes, host32: host | 0, refused, gpa, host, next: undefined };
+      if (adjacent) before.next = span;
+      spans.push(span);
     }
-    const span: Span = { gpa: region.gpa, bytes: region.size, host: region.host, refused, next: undefined };
-    if (adjacent) before.next = span;
-    spans.push(span);
   }
   return spans;
 }

@@ -1,15 +1,18 @@
-import { type AddressSpace, RESOLVE } from './address-space.js';
+import { type AddressSpace, type AddressWindow, RESOLVE } from './address-space.js';
 import type { HostMemory } from './host-memory.js';
 import type { RangeList } from './range-list.js';
 
 /** All of a host memory with addresses that are host offsets: a device without an IOMMU and without a guest. */
 export class IdentitySpace implements AddressSpace {
   readonly memory: HostMemory;
+  /** Always the lowest addresses: who needs more of them resolves them. */
+  readonly window: AddressWindow;
   private readonly size: number;
 
   constructor(memory: HostMemory) {
     this.memory = memory;
     this.size = memory.size;
+    this.window = { hi: 0, lo32: 0, bytes: Math.min(memory.size, 0x4000_0000), host32: 0, refused: ~3 };
   }
 
   /** Nothing is ever unmapped: bursts need no beginning and no end. */

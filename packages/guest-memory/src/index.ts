@@ -1,4 +1,4 @@
-export { ACCESS, type AddressSpace, RESOLVE } from './address-space.js';
+export { ACCESS, type AddressSpace, type AddressWindow, NO_WINDOW, RESOLVE } from './address-space.js';
 export type { CopyEngine } from './copy-engine.js';
 export { GuestMemory, type GuestRegion } from './guest-memory.js';
 export { HostMemory } from './host-memory.js';

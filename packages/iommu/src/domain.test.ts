@@ -3,6 +3,7 @@ import { VirtioError } from '@ringwire/virtio-spec';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { IommuDomain, type IommuDomainConfig } from './domain.js';
+import { FIRST_STAGE } from './domain-tables.js';
 import type { InvalidationSink } from './translation.js';
 
 const { READ, WRITE } = ACCESS;
@@ -213,4 +214,49 @@ test('random maps, unmaps and rights agree with a map of pages, and no table is 
     }),
     { numRuns: 60 },
   );
+});
+
+test('a map that runs out of room for tables leaves nothing behind that is mapped', () => {
+  const { domain, allocator, sink } = setUp({ largestPage: KIB4 });
+  // Levels 3, 2 and one level 1 table: the second of those has no room.
+  while (allocator.available > 3 * KIB4) allocator.allocate(KIB4);
+  expect(() => domain.map(MIB2 - KIB4, 0, 2 * KIB4, RW)).toThrow(VirtioError);
+  expect([...domain.mappings()]).toEqual([]);
+  expect(domain.mappedBytes).toBe(0);
+  expect(sink.calls).toEqual(['pages 5 1ff000 fff']);
+});
+
+test('several ranges are unmapped with one announcement; out of order they are refused', () => {
+  const { domain, sink } = setUp();
+  domain.map(0, 0, 8 * KIB4, RW);
+  const first = { iova: KIB4, bytes: KIB4 };
+  const second = { iova: 5 * KIB4, bytes: 2 * KIB4 };
+  expect(() => domain.unmapEach([second, first])).toThrow('iova is 4096, want an address past 28672');
+  expect(domain.mappedBytes).toBe(8 * KIB4);
+  domain.unmapEach([first, second]);
+  expect(sink.calls).toEqual(['pages 5 0 7fff']);
+  expect([...domain.mappings()].map(({ iova }) => iova)).toEqual([0, 2 * KIB4, 7 * KIB4]);
+  domain.unmapEach([]);
+  expect(sink.calls).toHaveLength(1);
+});
+
+test('first-stage format: P, R/W and U/S, PS on large pages; writing alone becomes both', () => {
+  const { domain, entry } = setUp({ format: FIRST_STAGE });
+  domain.map(MIB2, 0, MIB2, READ);
+  domain.map(2 * MIB2, 0x7000, KIB4, WRITE);
+  const level3 = entry(domain.tables.root, 0) - 7;
+  const level2 = entry(level3, 0) - 7;
+  expect(entry(level2, 1)).toBe(0x85);
+  const level1 = entry(level2, 2) - 7;
+  expect(entry(level1, 0)).toBe(0x7007);
+  expect([...domain.mappings()].map(({ access }) => access)).toEqual([READ, RW]);
+  domain.protect(2 * MIB2, KIB4, READ);
+  expect(entry(level1, 0)).toBe(0x7005);
+});
+
+test('an outer stage names its whole domain: caches know other addresses than its own', () => {
+  const { domain, sink } = setUp({ isOuter: true });
+  domain.map(0, 0, 2 * KIB4, RW);
+  domain.unmap(0, KIB4);
+  expect(sink.calls).toEqual(['domain 5']);
 });

@@ -1,6 +1,6 @@
 import { ACCESS, type AddressSpace, type PageAllocator } from '@ringwire/guest-memory';
 import { VirtioError } from '@ringwire/virtio-spec';
-import { DomainTables, type Leaf, levelBytes } from './domain-tables.js';
+import { DomainTables, type Leaf, levelBytes, type TableFormat } from './domain-tables.js';
 import type { InvalidationSink } from './translation.js';
 
 const PAGE_BYTES = 4096;
@@ -24,6 +24,13 @@ export interface IommuDomainConfig {
    * within reach until {@link IommuDomain.flush}; {@link IommuDomain.stale} says how much does.
    */
   readonly lazy?: boolean;
+  /** How entries are written: SECOND_STAGE unless given. */
+  readonly format?: TableFormat;
+  /**
+   * The domain is the outer stage of a nested translation: its addresses are those of a guest, which caches of the whole
+   * translation don't know. Whatever ends in it, everything of the domain is invalidated.
+   */
+  readonly isOuter?: boolean;
 }
 
 /** One mapping as it was asked for. */
@@ -47,9 +54,11 @@ export class IommuDomain {
   /** Unmapped, and in lazy mode still within reach: mappings and bytes. */
   readonly stale = { mappings: 0, bytes: 0 };
 
+  readonly lazy: boolean;
+
   private readonly sink: InvalidationSink;
-  private readonly largestLevel: number;
-  private readonly lazy: boolean;
+  private readonly isOuter: boolean;
+  private largestLevel: number;
 
   constructor(config: IommuDomainConfig) {
     const largest = config.largestPage ?? levelBytes(3);
@@ -58,10 +67,15 @@ export class IommuDomain {
     this.id = config.id;
     this.sink = config.sink;
     this.lazy = config.lazy ?? false;
-    this.tables = new DomainTables(config.physical, config.allocator, ((config.addressBits ?? 48) - 12) / 9);
+    this.isOuter = config.isOuter ?? false;
+    const levels = ((config.addressBits ?? 48) - 12) / 9;
+    this.tables = new DomainTables(config.physical, config.allocator, levels, config.format);
   }
 
-  /** Map a range, with the largest pages that its addresses allow. @throws VirtioError when any byte of it is mapped */
+  /**
+   * Map a range, with the largest pages that its addresses allow.
+   * @throws VirtioError when any byte of it is mapped, or the allocator has no room for tables
+   */
   map(iova: number, physical: number, bytes: number, access: number): void {
     this.checkRange(iova, bytes);
     if (physical % PAGE_BYTES !== 0 || !(physical >= 0) || !Number.isSafeInteger(physical + bytes))
@@ -70,29 +84,52 @@ export class IommuDomain {
       throw new VirtioError('access', access, 'READ, WRITE or both', HERE);
     for (const leaf of this.leaves(iova, bytes))
       throw new VirtioError('iova', iova, `a free range: ${leaf.iova} is mapped`, HERE);
-    for (let done = 0; done < bytes; ) {
-      const level = this.levelFor(iova + done, physical + done, bytes - done);
-      this.tables.set(iova + done, physical + done, level, access);
-      done += levelBytes(level);
+    let done = 0;
+    try {
+      while (done < bytes) {
+        const level = this.levelFor(iova + done, physical + done, bytes - done);
+        this.tables.set(iova + done, physical + done, level, access);
+        done += levelBytes(level);
+      }
+    } catch (noRoom) {
+      if (done > 0) {
+        for (const leaf of this.leaves(iova, done)) this.tables.clear(leaf);
+        this.announce(iova, done);
+      }
+      throw noRoom;
     }
     this.mappedBytes += bytes;
   }
 
-  /** End every mapping in a range, all of which is mapped; a large page that reaches out of it is split. */
-  unmap(iova: number, bytes: number): void {
-    this.checkRange(iova, bytes);
-    this.checkMapped(iova, bytes);
-    this.splitAt(iova);
-    this.splitAt(iova + bytes);
-    for (const leaf of this.leaves(iova, bytes)) this.tables.clear(leaf);
-    this.mappedBytes -= bytes;
-    if (this.lazy) {
+  /**
+   * End every mapping in a range, all of which is mapped; a large page that reaches out of it is split.
+   * @param dirty takes the pages that a device wrote and nobody asked for yet
+   */
+  unmap(iova: number, bytes: number, dirty?: Mapping[]): void {
+    this.unmapEach([{ iova, bytes }], dirty);
+  }
+
+  /** The same for several ranges, in ascending order, with one invalidation for all. */
+  unmapEach(ranges: readonly { readonly iova: number; readonly bytes: number }[], dirty?: Mapping[]): void {
+    let end = 0;
+    for (const { iova, bytes } of ranges) {
+      this.checkRange(iova, bytes);
+      if (iova < end) throw new VirtioError('iova', iova, `an address past ${end}, the range before`, HERE);
+      this.checkMapped(iova, bytes);
+      end = iova + bytes;
+    }
+    for (const { iova, bytes } of ranges) {
+      this.splitAt(iova);
+      this.splitAt(iova + bytes);
+      for (const leaf of this.leaves(iova, bytes)) if (this.tables.clear(leaf)) dirty?.push(leaf);
+      this.mappedBytes -= bytes;
+      if (!this.lazy) continue;
       this.stale.mappings++;
       this.stale.bytes += bytes;
-    } else {
-      this.announce(iova, bytes);
-      this.tables.release();
     }
+    if (this.lazy || ranges.length === 0) return;
+    this.announce(ranges[0]!.iova, end - ranges[0]!.iova);
+    this.tables.release();
   }
 
   /** Change the rights of a range, all of which is mapped. Rights that are taken away are gone when it returns. */
@@ -142,6 +179,24 @@ export class IommuDomain {
     return dirty;
   }
 
+  /**
+   * From now on every page is of 4 KiB, those mapped before too, so that a dirty flag stands for 4 KiB; and no page is
+   * dirty. Whoever copies memory begins after this: what was written before is not told apart.
+   */
+  trackDirty(): void {
+    this.largestLevel = 1;
+    for (let at = 0; at < this.tables.end; ) {
+      const leaf = this.tables.find(at);
+      if (leaf === undefined) at = this.tables.nextPossible(at);
+      else if (leaf.bytes > PAGE_BYTES) this.tables.split(leaf);
+      else {
+        this.tables.takeDirty(leaf);
+        at = leaf.iova + leaf.bytes;
+      }
+    }
+    this.sink.domain(this.id);
+  }
+
   /** End all mappings and free the tables. No requester may be attached any more. */
   destroy(): void {
     this.sink.domain(this.id);
@@ -177,6 +232,10 @@ export class IommuDomain {
   }
 
   private announce(iova: number, bytes: number): void {
+    if (this.isOuter) {
+      this.sink.domain(this.id);
+      return;
+    }
     // The smallest aligned block that holds the range: what one page-selective invalidation can name.
     let size = PAGE_BYTES;
     while (Math.floor(iova / size) !== Math.floor((iova + bytes - 1) / size)) size *= 2;

@@ -3,12 +3,28 @@ export type { AmdViCounters } from './amdvi-counters.js';
 export { type AmdViExplanation, type AmdViStep, explainAmdVi } from './amdvi-explain.js';
 export { AMDVI_REGISTERS, type AmdViRegister } from './amdvi-registers.js';
 export { AmdViUnit, type AmdViUnitConfig } from './amdvi-unit.js';
+export { DebugSpace } from './debug-space.js';
+export { DirtyLog, type DirtyLogConfig } from './dirty-log.js';
+export { DmaApi, type DmaApiConfig } from './dma-api.js';
+export { DmaDebug, type DmaDebugOptions } from './dma-debug.js';
+export { DMA_DIRECTION, type DmaDirection } from './dma-direction.js';
+export { DMA_MISTAKE, type DmaMistake, type DmaRecord, type DmaReport } from './dma-report.js';
 export { IommuDomain, type IommuDomainConfig, type Mapping } from './domain.js';
+export { FIRST_STAGE, SECOND_STAGE, type TableFormat } from './domain-tables.js';
+export { EventCounter } from './event-counter.js';
 export { GART_CACHE, GART_CONTROL, GART_PTE, GART_REGISTERS, Gart, gartEntry } from './gart.js';
-export { BUS_WORDS, type ForgetTarget, InvalidationBus } from './invalidation-bus.js';
+export { GuestInvalidations } from './guest-invalidations.js';
+export { BUS_WORDS, type BurstBus, type ForgetTarget, InvalidationBus } from './invalidation-bus.js';
 export { IommuSpace, type IommuSpaceConfig } from './iommu-space.js';
 export { Iotlb, type IotlbCounters } from './iotlb.js';
-export { RequesterTable, type RequesterTableConfig } from './requester-table.js';
+export { type FunctionKind, isolationGroups, type TopologyFunction } from './isolation-groups.js';
+export { LoggedQueue } from './logged-queue.js';
+export { LoggedSpace } from './logged-space.js';
+export { HostStage, NestedSpace, type NestedSpaceConfig } from './nested-space.js';
+export { PageReclaim, type Reclaimed, type SwappedPage } from './page-reclaim.js';
+export { type Pin, PinAccount, PinMap, type PinnedRun } from './pin-map.js';
+export { type Requesters, RequesterTable, type RequesterTableConfig } from './requester-table.js';
+export { type GuestTables, ScalableRequesterTable } from './scalable-requester-table.js';
 export {
   type InvalidationSink,
   type Iommu,
@@ -19,6 +35,14 @@ export {
   type Translated,
   type Translation,
 } from './translation.js';
+export {
+  VFIO,
+  type VfioBitmap,
+  VfioContainer,
+  type VfioContainerConfig,
+  VfioGroup,
+  type VfioOutcome,
+} from './vfio-container.js';
 export type { VirtioIommuCounters } from './virtio-iommu-counters.js';
 export { VirtioIommu, type VirtioIommuQueues } from './virtio-iommu-device.js';
 export {
@@ -41,6 +65,7 @@ export { type VtdCacheCounters, type VtdCacheSizes, VtdCaches } from './vtd-cach
 export { type VtdCapabilities, type VtdFeatures, vtdCapabilities, vtdCapabilityRegisters } from './vtd-capabilities.js';
 export type { VtdInterrupt } from './vtd-event.js';
 export { explainWalk, type VtdExplanation, type VtdStep } from './vtd-explain.js';
+export { type FaultStage, faultStage } from './vtd-fault-stage.js';
 export { type InterruptMessage, newInterruptMessage, REMAPPED, type Remapped } from './vtd-interrupt-remap.js';
 export { DEVICE_TLB, type DeviceTlbInvalidation, type InterruptEntryInvalidation } from './vtd-invalidation.js';
 export { listMappings, type VtdMapping, type VtdMappingOptions } from './vtd-mappings.js';

@@ -221,6 +221,9 @@ export class InvalidationBus implements InvalidationSink {
   }
 }
 
+/** What a device's address space needs of a bus. */
+export type BurstBus = Pick<InvalidationBus, 'enter' | 'leave' | 'join' | 'quit'>;
+
 /** Wait until a word is something else; sleeping where the platform lets a thread sleep. */
 export function waitWhile(words: Int32Array, index: number, value: number): void {
   for (let spins = 0; Atomics.load(words, index) === value; spins++) {

@@ -1,5 +1,6 @@
 import { ACCESS, HostMemory, RangeList, RESOLVE } from '@ringwire/guest-memory';
 import { VirtioError } from '@ringwire/virtio-spec';
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { BUS_WORDS } from './invalidation-bus.js';
 import { deviceSpace, Owner, PAGE, RW, SOURCE } from './testing/dma-stage.js';
@@ -135,4 +136,76 @@ test('a requester has one domain at a time, and a detach of nothing is the calle
   );
   expect(() => owner.requesters.detach(5)).toThrow(VirtioError);
   expect(owner.requesters.domainOf(SOURCE)).toBe(domain);
+});
+
+test('pages that were translated side by side answer as one, per kind of access, and no longer once one is unmapped', () => {
+  const { owner, space } = stage();
+  const domain = owner.domain(1);
+  domain.map(0, 0x8000, 3 * PAGE, RW);
+  domain.map(3 * PAGE, 0xb000, PAGE, READ);
+  owner.requesters.attach(SOURCE, domain);
+  const look = (iova: number, access: number): number => space.resolve(iova, 16, access);
+  space.enter();
+  for (let turn = 0; turn < 2; turn++) {
+    expect([0x2000, 0x1000, 0, 0x3000].map((iova) => look(iova, READ))).toEqual([0xa000, 0x9000, 0x8000, 0xb000]);
+    expect([0, 0x1000, 0x3000].map((iova) => look(iova, WRITE))).toEqual([0x8000, 0x9000, RESOLVE.FAULT]);
+  }
+  // Across a page that is known to be a neighbour, and across the last.
+  expect(space.resolve(0x1ff8, 16, READ)).toBe(0x9ff8);
+  expect(space.resolve(0x3ff8, 16, READ)).toBe(RESOLVE.FAULT);
+  space.leave();
+  domain.unmap(0x1000, PAGE);
+  space.enter();
+  expect([0, 0x1000, 0x2000, 0x3000].map((iova) => look(iova, READ))).toEqual([0x8000, RESOLVE.FAULT, 0xa000, 0xb000]);
+  space.leave();
+});
+
+test('whatever is mapped, unmapped and asked for: an address resolves as the mappings of the moment say', () => {
+  const page = fc.nat(11);
+  const step = fc.oneof(
+    fc.record({ kind: fc.constant('map' as const), page, target: fc.nat(5), access: fc.constantFrom(READ, RW) }),
+    fc.record({ kind: fc.constant('unmap' as const), page }),
+    fc.record({
+      kind: fc.constant('resolve' as const),
+      page,
+      into: fc.nat(0xfff),
+      length: fc.nat(0x2800),
+      access: fc.constantFrom(0, READ, WRITE, RW),
+    }),
+  );
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
+      const { owner, space } = stage(4);
+      const domain = owner.domain(1);
+      owner.requesters.attach(SOURCE, domain);
+      const mapped = new Map<number, { target: number; access: number }>();
+      for (const it of steps) {
+        if (it.kind === 'map' && !mapped.has(it.page)) {
+          domain.map(it.page * PAGE, (it.page + it.target) * PAGE, PAGE, it.access);
+          mapped.set(it.page, { target: it.page + it.target, access: it.access });
+        } else if (it.kind === 'unmap' && mapped.delete(it.page)) domain.unmap(it.page * PAGE, PAGE);
+        else if (it.kind === 'resolve') {
+          const address = it.page * PAGE + it.into;
+          let wanted: number = RESOLVE.FAULT;
+          const last = Math.floor((address + Math.max(it.length, 1) - 1) / PAGE);
+          for (let at = it.page; at <= last; at++) {
+            const known = mapped.get(at);
+            if (known === undefined || (it.access & ~known.access) !== 0) {
+              wanted = RESOLVE.FAULT;
+              break;
+            }
+            if (at === it.page) wanted = known.target * PAGE + it.into;
+            else if (wanted !== (RESOLVE.SPLIT as number) && wanted - it.into !== (known.target - at + it.page) * PAGE)
+              wanted = RESOLVE.SPLIT;
+          }
+          space.enter();
+          expect(space.resolve(address, it.length, it.access)).toBe(wanted);
+          const ranges = new RangeList();
+          expect(space.resolveRanges(address, it.length, it.access, ranges)).toBe(wanted !== RESOLVE.FAULT);
+          expect(ranges.bytes()).toBe(wanted === RESOLVE.FAULT ? 0 : it.length);
+          space.leave();
+        }
+      }
+    }),
+  );
 });

@@ -17,13 +17,24 @@ export interface RequesterTableConfig {
   readonly sink: InvalidationSink;
 }
 
+/** Who gives requesters their domains. */
+export interface Requesters {
+  /** Whether translations of these requesters mark the pages that they write as dirty. */
+  readonly tracksDirty: boolean;
+  domainOf(sourceId: number): IommuDomain | undefined;
+  attach(sourceId: number, domain: IommuDomain): void;
+  detach(sourceId: number): void;
+}
+
 /**
  * Which requester uses which domain: the root table and context tables of VT-d's legacy mode. A requester without a
  * domain has no access at all.
  */
-export class RequesterTable {
+export class RequesterTable implements Requesters {
   /** Physical address of the root table: what goes into RTADDR. */
   readonly root: number;
+  /** Legacy mode has no accessed and dirty flags. */
+  readonly tracksDirty = false;
 
   private readonly physical: AddressSpace;
   private readonly allocator: PageAllocator;
@@ -49,11 +60,7 @@ export class RequesterTable {
    * @throws VirtioError when the requester is attached already: detach it first
    */
   attach(sourceId: number, domain: IommuDomain): void {
-    if (!Number.isInteger(sourceId) || sourceId < 0 || sourceId > 0xffff)
-      throw new VirtioError('sourceId', sourceId, '0 to 65535', HERE);
-    const present = this.domains.get(sourceId);
-    if (present !== undefined)
-      throw new VirtioError('sourceId', sourceId, `one without a domain, not ${present.id}`, HERE);
+    checkFree(sourceId, this.domains.get(sourceId));
     const entry = this.contextWord(sourceId);
     const { u32 } = this.physical.memory;
     // Address width in bits 66:64 (levels less 2), domain id in 87:72; the word with P last.
@@ -104,4 +111,12 @@ export class RequesterTable {
     if (offset < 0) throw new VirtioError('table', table, 'a page of physical memory', HERE);
     return offset >>> 2;
   }
+}
+
+/** @throws VirtioError unless it is a requester id, and one without a domain */
+export function checkFree(sourceId: number, present: IommuDomain | undefined): void {
+  if (!Number.isInteger(sourceId) || sourceId < 0 || sourceId > 0xffff)
+    throw new VirtioError('sourceId', sourceId, '0 to 65535', HERE);
+  if (present !== undefined)
+    throw new VirtioError('sourceId', sourceId, `one without a domain, not ${present.id}`, HERE);
 }

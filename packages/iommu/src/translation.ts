@@ -34,8 +34,8 @@ export const newTranslation = (): Translation => ({ physical: 0, pageMask: 0, al
 
 /** One IOMMU, as its bus sees it: a walk of the tables, as they are now unless it has caches. */
 export interface Iommu {
-  /** What it keeps in this thread of tables and registers: its users have it told of invalidations. */
-  readonly caches?: InvalidationSink | undefined;
+  /** What it keeps in this thread of tables and registers follows invalidations: its users have it told of them. */
+  readonly follower?: InvalidationSink;
 
   /**
    * Translate one byte's address and record the fault if it has none.

@@ -1,4 +1,5 @@
 import { VTD_EVENT_CTL, VTD_REG } from './vtd-registers.js';
+import type { VtdUnitState } from './vtd-unit-state.js';
 
 const IM = VTD_EVENT_CTL.IM;
 const IP = VTD_EVENT_CTL.IP;
@@ -12,31 +13,46 @@ export type VtdInterrupt = (addressLow: number, addressHigh: number, data: numbe
  */
 export class VtdEvent {
   private readonly words: Uint32Array;
+  private readonly state: VtdUnitState;
   private readonly control: number;
   private readonly send: VtdInterrupt;
 
   /** @param at byte offset of the control register */
-  constructor(words: Uint32Array, at: number, send: VtdInterrupt) {
+  constructor(words: Uint32Array, state: VtdUnitState, at: number, send: VtdInterrupt) {
     this.words = words;
+    this.state = state;
     this.control = at >>> 2;
     this.send = send;
   }
 
   /** Send the message, now or when it is unmasked. */
   raise(): void {
-    this.words[this.control] = this.words[this.control]! | IP;
+    this.state.lock();
+    this.pend();
+    this.state.unlock();
     this.sendPending();
   }
 
-  /** After the control register was written: what was pending and is no longer masked goes out. */
-  sendPending(): void {
-    const control = this.words[this.control]!;
-    if ((control & IP) === 0 || (control & IM) !== 0) return;
-    this.words[this.control] = (control & ~IP) >>> 0;
-    this.send(this.words[this.control + 2]!, this.words[this.control + 3]!, this.words[this.control + 1]!);
+  /** The same but for the sending, with the lock held: {@link sendPending} comes once it is given back. */
+  pend(): void {
+    this.words[this.control] = this.words[this.control]! | IP;
   }
 
-  /** Software served the cause before it unmasked: nothing is pending any more. */
+  /** What is pending and not masked goes out, in whichever thread comes here first. */
+  sendPending(): void {
+    const { words, control } = this;
+    this.state.lock();
+    const found = words[control]!;
+    const isDue = (found & IP) !== 0 && (found & IM) === 0;
+    if (isDue) words[control] = (found & ~IP) >>> 0;
+    const data = words[control + 1]!;
+    const low = words[control + 2]!;
+    const high = words[control + 3]!;
+    this.state.unlock();
+    if (isDue) this.send(low, high, data);
+  }
+
+  /** Software served the cause before it unmasked: nothing is pending any more. With the lock held. */
   cancel(): void {
     this.words[this.control] = (this.words[this.control]! & ~IP) >>> 0;
   }

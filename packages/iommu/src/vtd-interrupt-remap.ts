@@ -131,7 +131,7 @@ export class VtdInterruptRemap {
   }
 
   private block(sourceId: number, index: number, reason: number, faultsDisabled: boolean): Remapped {
-    if (faultsDisabled) this.faults.counters.hidden++;
+    if (faultsDisabled) this.faults.hide();
     else this.faults.record(0, (index << 16) >>> 0, sourceId, NO_PASID, reason, false);
     return REMAPPED.BLOCKED;
   }

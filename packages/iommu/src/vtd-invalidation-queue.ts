@@ -5,6 +5,7 @@ import type { VtdFaults } from './vtd-faults.js';
 import { DEVICE_TLB, writeStatus } from './vtd-invalidation.js';
 import { tableBase } from './vtd-paging.js';
 import { VTD_FSTS, VTD_GCMD, VTD_IQA, VTD_IQEI, VTD_REG } from './vtd-registers.js';
+import { VTD_STATE, type VtdUnitState } from './vtd-unit-state.js';
 
 const GSTS = VTD_REG.GSTS.at >>> 2;
 const FSTS = VTD_REG.FSTS.at >>> 2;
@@ -30,16 +31,16 @@ export class VtdInvalidationQueue {
   readonly counters: VtdQueueCounters;
 
   private readonly words: Uint32Array;
+  private readonly state: VtdUnitState;
   private readonly memory: AddressSpace;
   private readonly descriptors: VtdDescriptors;
   private readonly faults: VtdFaults;
   private readonly event: VtdEvent;
   private running: boolean;
-  /** A device TLB did not answer: the next wait will not complete. */
-  private timedOut: boolean;
 
   constructor(
     words: Uint32Array,
+    state: VtdUnitState,
     memory: AddressSpace,
     descriptors: VtdDescriptors,
     faults: VtdFaults,
@@ -47,12 +48,21 @@ export class VtdInvalidationQueue {
   ) {
     this.counters = { descriptors: 0, statusDropped: 0 };
     this.words = words;
+    this.state = state;
     this.memory = memory;
     this.descriptors = descriptors;
     this.faults = faults;
     this.event = event;
     this.running = false;
-    this.timedOut = false;
+  }
+
+  /** A device TLB did not answer: the next wait will not complete. */
+  private get timedOut(): boolean {
+    return this.state.words[VTD_STATE.TIMED_OUT] !== 0;
+  }
+
+  private set timedOut(value: boolean) {
+    this.state.words[VTD_STATE.TIMED_OUT] = value ? 1 : 0;
   }
 
   /** Queued invalidation was switched on or off. */
@@ -77,7 +87,7 @@ export class VtdInvalidationQueue {
         if (error !== 0) this.stop(error);
         break;
       }
-      this.words[IQH] = head + step === bytes ? 0 : head + step;
+      Atomics.store(this.words, IQH, head + step === bytes ? 0 : head + step);
       if (this.timedOut && this.descriptors.type === VTD_DESCRIPTOR.WAIT) {
         this.timedOut = false;
         this.faults.set(VTD_FSTS.ITE);
@@ -90,7 +100,9 @@ export class VtdInvalidationQueue {
   clearCompletion(value: number): void {
     if ((value & 1) === 0) return;
     this.words[ICS] = 0;
+    this.state.lock();
     this.event.cancel();
+    this.state.unlock();
   }
 
   private isRunnable(): boolean {
@@ -140,7 +152,7 @@ export class VtdInvalidationQueue {
     if ((words[0]! & VTD_WAIT.SW) !== 0 && !writeStatus(this.memory, words[2]!, words[3]!, words[1]!))
       this.counters.statusDropped++;
     if ((words[0]! & VTD_WAIT.IF) === 0 || (this.words[ICS]! & 1) !== 0) return;
-    this.words[ICS] = 1;
+    Atomics.store(this.words, ICS, 1);
     this.event.raise();
   }
 

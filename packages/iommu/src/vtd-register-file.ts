@@ -1,6 +1,7 @@
 import { VirtioError } from '@ringwire/virtio-spec';
 import type { VtdCapabilities } from './vtd-capabilities.js';
 import { VTD_FRCD, VTD_IOTLB_REG, VTD_REG, type VtdRegisterRow } from './vtd-registers.js';
+import { VTD_STATE_WORDS, VtdUnitState } from './vtd-unit-state.js';
 
 const PAGE = 4096;
 /** Offsets that no capability can move. */
@@ -8,7 +9,10 @@ const FIXED_END = 0xc0;
 
 /** The bytes of a unit's registers, and what of them software can change. Effects are the unit's. */
 export class VtdRegisterFile {
+  /** Registers and state: what another thread's unit joins with, if the platform has shared memory. */
+  readonly shared: Uint32Array;
   readonly words: Uint32Array;
+  readonly state: VtdUnitState;
   /** Bytes, whole pages. */
   readonly size: number;
 
@@ -16,7 +20,8 @@ export class VtdRegisterFile {
   /** Word index of IVA, the one register that keeps what is written and does not show it. */
   private readonly hidden: number;
 
-  constructor(capabilities: VtdCapabilities) {
+  /** @param shared the `shared` words of another thread's */
+  constructor(capabilities: VtdCapabilities, shared?: Uint32Array) {
     const { faultRegisters, faultRegisterCount, iotlbRegisters } = capabilities;
     const faultEnd = faultRegisters + faultRegisterCount * VTD_FRCD.SIZE;
     if (faultRegisters < FIXED_END)
@@ -25,7 +30,12 @@ export class VtdRegisterFile {
       throw new VirtioError('ECAP.IRO', iotlbRegisters, 'an offset apart from other registers', 'VT-d 4.0 §11.4.3');
     this.size = Math.ceil(Math.max(faultEnd, iotlbRegisters + 16) / PAGE) * PAGE;
     this.hidden = (iotlbRegisters + VTD_IOTLB_REG.IVA.at) >>> 2;
-    this.words = new Uint32Array(this.size / 4);
+    const count = this.size / 4;
+    this.shared = shared ?? new Uint32Array(newBuffer((count + VTD_STATE_WORDS) * 4));
+    if (this.shared.length !== count + VTD_STATE_WORDS)
+      throw new VirtioError('registers', this.shared.length, `${count + VTD_STATE_WORDS} words`, 'VtdUnit');
+    this.words = this.shared.subarray(0, count);
+    this.state = new VtdUnitState(new Int32Array(this.shared.buffer, this.shared.byteOffset + this.size));
     this.writable = new Uint32Array(this.size / 4);
     for (const row of Object.values(VTD_REG)) this.allow(row, 0);
     for (const row of Object.values(VTD_IOTLB_REG)) this.allow(row, iotlbRegisters);
@@ -43,12 +53,14 @@ export class VtdRegisterFile {
 
   read(offset: number, size: 1 | 2 | 4 | 8): number | bigint {
     if (!this.has(offset, size) || offset >>> 3 === this.hidden >>> 1) return size === 8 ? 0n : 0;
-    const low = this.words[offset >>> 2]!;
-    if (size === 8) return (BigInt(this.words[(offset >>> 2) + 1]!) << 32n) | BigInt(low);
+    // The upper half first: in a fault record it says whether the lower one is to be looked at.
+    const high = size === 8 ? Atomics.load(this.words, (offset >>> 2) + 1) : 0;
+    const low = Atomics.load(this.words, offset >>> 2);
+    if (size === 8) return (BigInt(high) << 32n) | BigInt(low);
     return size === 4 ? low : (low >>> ((offset & 3) * 8)) & (size === 1 ? 0xff : 0xffff);
   }
 
-  /** Software's write of a word: only writable bits change. Bits that go by writing 1 are left to their owners. */
+  /** Software's write of a word, with the lock held: only writable bits change. Bits that go by writing 1 are left to their owners. */
   store(offset: number, value: number): void {
     const at = offset >>> 2;
     const mask = this.writable[at]!;
@@ -70,3 +82,7 @@ export class VtdRegisterFile {
     this.writable[offset >>> 2] = this.writable[offset >>> 2]! & ~bits;
   }
 }
+
+/** Shared where the platform has that: a page that is not isolated has no second thread to share with. */
+const newBuffer = (bytes: number): ArrayBufferLike =>
+  typeof SharedArrayBuffer === 'undefined' ? new ArrayBuffer(bytes) : new SharedArrayBuffer(bytes);

@@ -20,9 +20,10 @@ import { VtdInvalidationQueue } from './vtd-invalidation-queue.js';
 import { WALK } from './vtd-paging.js';
 import { isQualified, qemuScalableReason, VTD_FAULT, VTD_FAULT_STYLE, type VtdFaultStyle } from './vtd-reasons.js';
 import { VtdRegisterFile } from './vtd-register-file.js';
-import { VTD_GCMD, VTD_REG, VTD_TTM } from './vtd-registers.js';
+import { VTD_REG, VTD_TTM } from './vtd-registers.js';
 import type { VtdTrace } from './vtd-table-reader.js';
 import { isInterruptAddress } from './vtd-tables.js';
+import { VTD_STATE } from './vtd-unit-state.js';
 import { VTD_KIND, VtdWalk } from './vtd-walk.js';
 
 const WORD = 0x1_0000_0000;
@@ -31,14 +32,18 @@ const WRITE = ACCESS.WRITE;
 const PAGING_CODES = VTD_FAULT.FS_ACCESS;
 const OK = WALK.OK;
 const word = (register: { readonly at: number }): number => register.at >>> 2;
-const GSTS = word(VTD_REG.GSTS);
-const TE = VTD_GCMD.TE;
 
 export interface VtdUnitConfig {
   /** Physical memory: tables and queues lie in it, and nothing else is reachable through it. */
   readonly memory: AddressSpace;
   /** Told of everything that becomes void; a call returns when no cache uses it any more. */
   readonly sink: InvalidationSink;
+  /**
+   * The `registers.shared` of a unit on another thread: this one is the same unit there, with its capabilities, width and
+   * version. What software writes to either works for both, from the burst on that begins when the write has returned; a
+   * fault is recorded in the one set of registers. Spaces have to use the same InvalidationBus.
+   */
+  readonly registers?: Uint32Array;
   /** What this unit may remember of its tables; each walk begins at the root table without. */
   readonly caches?: VtdCaches;
   /** What the unit can do, or the very values of CAP and ECAP. */
@@ -48,7 +53,10 @@ export interface VtdUnitConfig {
   /** VER, major 7:4 and minor 3:0; 0x60. */
   readonly version?: number;
   readonly faultStyle?: VtdFaultStyle;
-  /** The unit's own messages: fault event and invalidation completion. */
+  /**
+   * The unit's own messages: fault event and invalidation completion. Called on the thread whose fault or command it was,
+   * also in the middle of a burst, where no command may be given.
+   */
   readonly onInterrupt?: VtdInterrupt;
   /** Reaches the TLBs of devices; without it they count as caches of `sink`. */
   readonly deviceTlb?: DeviceTlbInvalidation;
@@ -71,6 +79,7 @@ export class VtdUnit implements Iommu {
   readonly queue: VtdInvalidationQueue;
   readonly registers: VtdRegisterFile;
   readonly caches: VtdCaches | undefined;
+  readonly follower: InvalidationSink;
 
   private readonly memory: AddressSpace;
   private readonly words: Uint32Array;
@@ -82,32 +91,36 @@ export class VtdUnit implements Iommu {
   private readonly commands: VtdCommands;
 
   constructor(config: VtdUnitConfig) {
-    const chosen = config.capabilities ?? {};
-    const { cap, ecap } = 'cap' in chosen ? chosen : vtdCapabilityRegisters(chosen);
-    const capabilities = vtdCapabilities(cap, ecap);
-    const width = config.hostAddressWidth ?? Math.min(Math.max(capabilities.mgaw, 32), 52);
+    const capabilities = capabilitiesOf(config);
+    this.registers = new VtdRegisterFile(capabilities, config.registers);
+    const { state } = this.registers;
+    const width =
+      config.registers === undefined
+        ? (config.hostAddressWidth ?? Math.min(Math.max(capabilities.mgaw, 32), 52))
+        : state.words[VTD_STATE.HOST_WIDTH]!;
     if (!Number.isInteger(width) || width < 32 || width > 52)
       throw new VirtioError('hostAddressWidth', width, 'an integer from 32 to 52', 'VT-d 4.0 §8.1');
+    state.words[VTD_STATE.HOST_WIDTH] = width;
     this.capabilities = capabilities;
     this.hostAddressWidth = width;
     this.memory = config.memory;
-    this.registers = new VtdRegisterFile(capabilities);
     this.words = this.registers.words;
-    this.version = config.version ?? 0x60;
+    this.version = config.registers === undefined ? (config.version ?? 0x60) : this.words[word(VTD_REG.VER)]!;
     this.faultStyle = config.faultStyle ?? VTD_FAULT_STYLE.SPECIFICATION;
     const send = config.onInterrupt ?? (() => {});
-    const faultEvent = new VtdEvent(this.words, VTD_REG.FECTL.at, send);
-    const completionEvent = new VtdEvent(this.words, VTD_REG.IECTL.at, send);
-    this.faults = new VtdFaults(this.words, capabilities, faultEvent);
+    const faultEvent = new VtdEvent(this.words, state, VTD_REG.FECTL.at, send);
+    const completionEvent = new VtdEvent(this.words, state, VTD_REG.IECTL.at, send);
+    this.faults = new VtdFaults(this.words, state, capabilities, faultEvent);
     this.caches = config.caches;
     const sink = this.caches === undefined ? config.sink : inTurn(this.caches, config.sink);
     this.invalidator = new VtdInvalidator(sink, capabilities, config.deviceTlb !== undefined);
     const descriptors = new VtdDescriptors(capabilities, this.invalidator, config.deviceTlb, config.onInterruptEntries);
-    this.queue = new VtdInvalidationQueue(this.words, config.memory, descriptors, this.faults, completionEvent);
+    this.queue = new VtdInvalidationQueue(this.words, state, config.memory, descriptors, this.faults, completionEvent);
     this.walker = new VtdWalk(config.memory, capabilities, width, config.caches);
     this.interrupts = new VtdInterruptRemap(this.words, this.walker.reader, capabilities, this.faults);
     this.commands = new VtdCommands({
       words: this.words,
+      state,
       capabilities,
       walker: this.walker,
       interrupts: this.interrupts,
@@ -117,22 +130,27 @@ export class VtdUnit implements Iommu {
       faultEvent,
       completionEvent,
     });
-    this.reset();
+    this.follower = this.newFollower();
+    if (config.registers === undefined) this.reset();
+    else this.commands.follow();
   }
 
   /** Power-on state: translation off, everything that was cached void. */
   reset(): void {
     const { words, capabilities } = this;
+    const { state } = this.registers;
+    state.beginCommand();
+    state.lock();
     words.fill(0);
     words[word(VTD_REG.VER)] = this.version;
     words.set(capabilities.cap, word(VTD_REG.CAP));
     words.set(capabilities.ecap, word(VTD_REG.ECAP));
     resetEvents(words);
-    this.faults.reset();
-    this.queue.rewind();
-    this.walker.setRoot(0, 0);
-    this.interrupts.setTable(0, 0);
+    state.clear();
+    state.unlock();
+    this.commands.takeOver();
     this.invalidator.all();
+    state.endCommand();
   }
 
   /**
@@ -140,13 +158,17 @@ export class VtdUnit implements Iommu {
    * VER, CAP and ECAP stay the unit's own, and GCMD reads 0.
    */
   load(values: Iterable<VtdRegisterValue>): void {
+    const { state } = this.registers;
+    state.beginCommand();
     this.reset();
     for (const { offset, size, value } of values) {
       if (offset < VTD_REG.GSTS.at) continue;
       this.registers.set(offset, Number(value & 0xffff_ffffn));
       if (size === 8) this.registers.set(offset + 4, Number((value >> 32n) & 0xffff_ffffn));
     }
-    this.commands.latch();
+    this.commands.takeOver();
+    this.invalidator.all();
+    state.endCommand();
   }
 
   /**
@@ -160,7 +182,7 @@ export class VtdUnit implements Iommu {
     out.entriesRead = 0;
     if (pasid === NO_PASID && isInterruptAddress(address))
       return access === WRITE ? TRANSLATED.INTERRUPT : TRANSLATED.BLOCKED;
-    if ((this.words[GSTS]! & TE) === 0) {
+    if (!this.commands.translating) {
       passThrough(address, 0, out);
       return TRANSLATED.PASS_THROUGH;
     }
@@ -187,6 +209,7 @@ export class VtdUnit implements Iommu {
    * @param data    the 32 bits written
    */
   remapInterrupt(sourceId: number, address: number, data: number, out: InterruptMessage): Remapped {
+    this.commands.followInterruptTable();
     return this.interrupts.remap(sourceId, address, data, out);
   }
 
@@ -197,7 +220,7 @@ export class VtdUnit implements Iommu {
 
   /** Whether DMA is translated at all. */
   get translating(): boolean {
-    return (this.words[GSTS]! & TE) !== 0;
+    return this.commands.translating;
   }
 
   /** @returns a number for 1, 2 and 4 bytes, a bigint for 8; 0 where there is no register or the access is not aligned */
@@ -215,15 +238,14 @@ export class VtdUnit implements Iommu {
   write(offset: number, size: number, value: number | bigint): void {
     if ((size !== 4 && size !== 8) || !this.registers.has(offset, size)) return;
     const low = typeof value === 'bigint' ? Number(value & 0xffff_ffffn) : value >>> 0;
-    this.registers.store(offset, low);
-    if (size === 4) {
-      this.commands.act(offset, low);
-      return;
-    }
     const high = typeof value === 'bigint' ? Number((value >> 32n) & 0xffff_ffffn) : Math.floor(value / WORD) >>> 0;
-    this.registers.store(offset + 4, high);
+    const { state } = this.registers;
+    state.lock();
+    this.registers.store(offset, low);
+    if (size === 8) this.registers.store(offset + 4, high);
+    state.unlock();
     this.commands.act(offset, low);
-    this.commands.act(offset + 4, high);
+    if (size === 8) this.commands.act(offset + 4, high);
   }
 
   /** No requester has an id past 16 bits, and abort mode answers nobody. */
@@ -242,11 +264,25 @@ export class VtdUnit implements Iommu {
     return qemu ? qemuScalableReason(found, access) : found;
   }
 
+  /** What this thread's unit does about an invalidation. */
+  private newFollower(): InvalidationSink {
+    const { caches, commands } = this;
+    return {
+      all: () => {
+        caches?.all();
+        commands.latchRoot();
+      },
+      domain: (domain) => caches?.domain(domain),
+      pages: (domain, address, mask, keep) => caches?.pages(domain, address, mask, keep),
+      requester: (sourceId) => caches?.requester(sourceId),
+    };
+  }
+
   private fault(found: number, sourceId: number, pasid: number, address: number, access: number): Translated {
     const walker = this.walker;
     const reason = this.reportedReason(found, access);
     if (this.isHidden(walker, reason)) {
-      this.faults.counters.hidden++;
+      this.faults.hide();
       return TRANSLATED.BLOCKED;
     }
     const ridPasid = this.faultStyle === VTD_FAULT_STYLE.QEMU && found >= PAGING_CODES;
@@ -255,6 +291,16 @@ export class VtdUnit implements Iommu {
     this.faults.record((address & 0xffff_f000) >>> 0, high, sourceId, recorded, reason, (access & WRITE) === 0);
     return TRANSLATED.FAULT;
   }
+}
+
+/** Of a unit that is made, as configured; of one on another thread, as its registers say. */
+function capabilitiesOf({ capabilities = {}, registers }: VtdUnitConfig): VtdCapabilities {
+  if (registers !== undefined) {
+    const quad = (at: number): bigint => (BigInt(registers[at + 1] ?? 0) << 32n) | BigInt(registers[at] ?? 0);
+    return vtdCapabilities(quad(word(VTD_REG.CAP)), quad(word(VTD_REG.ECAP)));
+  }
+  const { cap, ecap } = 'cap' in capabilities ? capabilities : vtdCapabilityRegisters(capabilities);
+  return vtdCapabilities(cap, ecap);
 }
 
 function passThrough(address: number, domain: number, out: Translation): void {

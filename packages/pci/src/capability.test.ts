@@ -102,7 +102,7 @@ function windowCapability(): Capability {
   });
 }
 
-test('a window in configuration space reaches a BAR that is not decoded; PC-15, PC-16: what is not there reads as 0 and takes no write', () => {
+test('PC-15 PC-16: a window in configuration space reaches a BAR that is not decoded; what is not there reads as 0 and takes no write', () => {
   const { pci, accesses, registers } = testFunction({ extra: [windowCapability()] });
   const select = (bar: number, offset: number, length: number): void => {
     pci.configWrite(0x94, 1, bar);
@@ -115,7 +115,11 @@ test('a window in configuration space reaches a BAR that is not decoded; PC-15, 
   pci.configWrite(0xa0, 4, 0x8877_6655);
   expect([...registers.slice(4, 8)]).toEqual([0x55, 0x66, 0x33, 0x44]);
   expect(accesses).toEqual(['r2@4', 'w2@4=6655']);
-  // Selecting is no access, nor is reading what was selected.
+  // Selecting is no access, nor is reading what was selected, nor an offset that is none.
+  for (const offset of [Number.NaN, Number.POSITIVE_INFINITY, -1]) {
+    pci.configRead(offset, 4);
+    pci.configWrite(offset, 4, 0);
+  }
   expect([pci.configRead(0x98, 4), accesses.length]).toEqual([0x104, 2]);
   for (const [bar, offset, length] of [
     [6, 0x100, 4],

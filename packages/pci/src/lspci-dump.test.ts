@@ -18,12 +18,14 @@ import { vendorSpecific } from './vendor-capability.js';
 /** Of an endpoint that is not device 0 of its bus, lspci leaves out a part. */
 const AT = { bus: 1, device: 0, function: 0 };
 
+const LSPCI = 'lspci';
+
 /** What `lspci -vvv` makes of a function; undefined where it is not installed. */
 function lspci({ config }: PciFunction): string | undefined {
   const folder = mkdtempSync(join(tmpdir(), 'ringwire-lspci-'));
   const file = join(folder, 'dump');
   writeFileSync(file, formatLspciDump(AT, config.bytes, 'Ethernet controller'));
-  const { error, status, stdout } = spawnSync('lspci', ['-F', file, '-vvv', '-n'], { encoding: 'utf8' });
+  const { error, status, stdout } = spawnSync(LSPCI, ['-F', file, '-vvv', '-n'], { encoding: 'utf8' });
   rmSync(folder, { recursive: true });
   if ((error as NodeJS.ErrnoException | undefined)?.code === 'ENOENT') return undefined;
   expect(status).toBe(0);

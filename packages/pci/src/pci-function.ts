@@ -1,6 +1,4 @@
-import { VirtioError } from '@ringwire/virtio-spec';
 import { fits, readBar, writeBar } from './bar-access.js';
-import type { BarRegion } from './bar-region.js';
 import { type Bar, type BarOptions, placeBars } from './bars.js';
 import { type Capability, configSizeOf, type PlacedCapability, placeCapabilities } from './capability.js';
 import { PCI_CAP_ID } from './capability-ids.js';
@@ -9,27 +7,17 @@ import {
   PCI_EXP_DEVICE_CONTROL,
   PCI_MSIX,
   PCI_MSIX_CONTROL,
-  PCI_MSIX_PLACE,
   PCI_PM,
   PCI_PMCSR,
 } from './capability-layouts.js';
-import { PCI_COMMAND, PCI_HEADER, PCI_HEADER_TYPE, PCI_STATUS, PCI_TYPE0 } from './config-header.js';
-import { MsixTable } from './msix-table.js';
+import { PCI_COMMAND, PCI_HEADER, PCI_STATUS } from './config-header.js';
+import { tableOf, withTable } from './msix-placement.js';
+import type { MsixTable } from './msix-table.js';
 import { POWER_STATE } from './power-capability.js';
 import { allOnes, RegisterBlock } from './register-block.js';
+import { defineHeader, type Type0Options } from './type0-header.js';
 
-export interface PciFunctionOptions {
-  readonly vendorId: number;
-  readonly deviceId: number;
-  readonly subsystemVendorId: number;
-  readonly subsystemId: number;
-  readonly revisionId: number;
-  /** Base class, sub-class and programming interface, as in 0x020000 for an Ethernet controller. */
-  readonly classCode: number;
-  /** 1 to 4 for INTA to INTD; 0, the default, for a function that only sends messages. */
-  readonly interruptPin?: number;
-  /** Function 0 of a device that has others. */
-  readonly multiFunction?: boolean;
+export interface PciFunctionOptions extends Type0Options {
   readonly bars: readonly BarOptions[];
   /** In the order of their chains. */
   readonly capabilities: readonly Capability[];
@@ -70,7 +58,7 @@ export class PciFunction {
   /** Configuration space, 256 bytes, or 4096 with the PCI Express capability. The device may change registers in it. */
   readonly config: RegisterBlock;
   /** Undefined without the capability. */
-  readonly msix: MsixTable | undefined;
+  readonly msix: MsixTable | undefined = undefined;
   /** Surprise removal: nothing answers any more. */
   removed = false;
   /** May send memory requests: bus mastering is on, and the function in D0. */
@@ -98,36 +86,25 @@ export class PciFunction {
     this.pmAt = this.capabilityAt(PCI_CAP_ID.POWER_MANAGEMENT);
     this.expressAt = this.capabilityAt(PCI_CAP_ID.PCI_EXPRESS);
     this.msixAt = this.capabilityAt(PCI_CAP_ID.MSI_X);
-    defineHeader(this.config, options, this.expressAt >= 0);
-    const regions: { bar: number; region: BarRegion }[] = [];
-    if (this.msixAt >= 0) {
-      const table = this.config.get32(this.msixAt + PCI_MSIX.TABLE);
-      const pba = this.config.get32(this.msixAt + PCI_MSIX.PBA);
-      const { TABLE_SIZE } = PCI_MSIX_CONTROL;
-      const vectors = (this.config.get16(this.msixAt + PCI_MSIX.MESSAGE_CONTROL) & TABLE_SIZE) + 1;
-      const { BIR, OFFSET } = PCI_MSIX_PLACE;
-      this.msix = new MsixTable(vectors, (low, high, data) => host.sendMessage(low, high, data), options.msixWords);
-      this.msix.reset();
-      regions.push(
-        { bar: table & BIR, region: this.msix.tableRegion((table & OFFSET) >>> 0) },
-        { bar: pba & BIR, region: this.msix.pbaRegion((pba & OFFSET) >>> 0) },
+    const has = (io: boolean): boolean => options.bars.some(({ space }) => (space === 'io') === io);
+    defineHeader(this.config, options, { io: has(true), memory: has(false), express: this.expressAt >= 0 });
+    if (this.msixAt < 0) this.bars = placeBars(options.bars, this.config);
+    else {
+      this.msix = tableOf(
+        this.config,
+        this.msixAt,
+        (low, high, data) => host.sendMessage(low, high, data),
+        options.msixWords,
       );
+      this.bars = placeBars(withTable(options.bars, this.config, this.msixAt, this.msix), this.config);
     }
-    for (const { bar } of regions)
-      if (!options.bars.some(({ index }) => index === bar))
-        throw new VirtioError('MSI-X BAR', bar, 'a BAR of the function', 'PCIe 5.0 §7.7.2.3');
-    const bars = options.bars.map((bar) => ({
-      ...bar,
-      regions: [...bar.regions, ...regions.filter((own) => own.bar === bar.index).map(({ region }) => region)],
-    }));
-    this.bars = placeBars(bars, this.config);
   }
 
   /** Read configuration space. @param size 1 to 4 bytes */
   configRead(offset: number, size: number): number {
     if (this.removed || !isSize(size)) return allOnes(isSize(size) ? size : 4);
     for (const { capability, at, size: length } of this.hooked) {
-      if (offset >= at + length || offset + size <= at) continue;
+      if (!overlaps(offset, size, at, length)) continue;
       capability.hooks!.beforeRead?.(this, this.config.bytes.subarray(at, at + length), offset - at, size);
       if (this.removed) return allOnes(size);
     }
@@ -140,7 +117,7 @@ export class PciFunction {
     this.config.softwareWrite(offset, size, value);
     for (const { capability, at, size: length } of this.hooked) {
       if (this.removed) return;
-      if (offset >= at + length || offset + size <= at) continue;
+      if (!overlaps(offset, size, at, length)) continue;
       capability.hooks!.afterWrite?.(this, this.config.bytes.subarray(at, at + length), offset - at, size);
     }
     this.settle();
@@ -309,28 +286,8 @@ export class PciFunction {
   }
 }
 
-const isSize = (size: number): boolean => size === 4 || size === 2 || size === 1 || size === 3;
+/** False for an offset that is no number. */
+const overlaps = (offset: number, size: number, at: number, length: number): boolean =>
+  offset < at + length && offset + size > at;
 
-/** What is neither capabilities nor BARs. */
-function defineHeader(config: RegisterBlock, options: PciFunctionOptions, express: boolean): void {
-  const { interruptPin = 0, multiFunction = false, bars } = options;
-  const has = (io: boolean): boolean => bars.some(({ space }) => (space === 'io') === io);
-  const command =
-    (has(true) ? IO_SPACE_ENABLE : 0) |
-    (has(false) ? MEMORY_SPACE_ENABLE : 0) |
-    (interruptPin === 0 ? 0 : INTERRUPT_DISABLE);
-  config.define(PCI_HEADER.VENDOR_ID, 2, options.vendorId);
-  config.define(PCI_HEADER.DEVICE_ID, 2, options.deviceId);
-  config.define(PCI_HEADER.COMMAND, 2, 0, {
-    rw: command | BUS_MASTER_ENABLE | PCI_COMMAND.PARITY_ERROR_RESPONSE | PCI_COMMAND.SERR_ENABLE,
-  });
-  config.define(PCI_HEADER.REVISION_ID, 1, options.revisionId);
-  config.define(PCI_HEADER.CLASS_CODE, 3, options.classCode);
-  config.define(PCI_HEADER.CACHE_LINE_SIZE, 1, 0, { rw: 0xff });
-  config.define(PCI_HEADER.LATENCY_TIMER, 1, 0, { rw: express ? 0 : 0xff });
-  config.define(PCI_HEADER.HEADER_TYPE, 1, multiFunction ? PCI_HEADER_TYPE.MULTI_FUNCTION : 0);
-  config.define(PCI_TYPE0.SUBSYSTEM_VENDOR_ID, 2, options.subsystemVendorId);
-  config.define(PCI_TYPE0.SUBSYSTEM_ID, 2, options.subsystemId);
-  config.define(PCI_HEADER.INTERRUPT_LINE, 1, 0, { rw: interruptPin === 0 ? 0 : 0xff });
-  config.define(PCI_HEADER.INTERRUPT_PIN, 1, interruptPin);
-}
+const isSize = (size: number): boolean => size === 4 || size === 2 || size === 1 || size === 3;

@@ -3,6 +3,9 @@ export type { DeviceModel, DevicePort, SharedMemoryRegion } from './device-model
 export { EntropyModel } from './entropy-model.js';
 export { explainDevice } from './explain-device.js';
 export { IommuModel } from './iommu-model.js';
+export { NetDevice } from './net/net-device.js';
+export { NET_DROP } from './net/net-drop.js';
+export type { NetDeviceOptions } from './net/net-options.js';
 export type { VendorData } from './pci-capabilities.js';
 export { NetDevice } from './net/net-device.js';
 export { NET_DROP } from './net/net-drop.js';

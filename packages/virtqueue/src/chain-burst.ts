@@ -40,6 +40,13 @@ export class ChainBurst {
     this.segments = new RangeList(Math.max(4, capacity * 2));
   }
 
+  /**
+   * Leading elements of `first` and `firstWritable` that are, from this burst or an earlier one, as for chains of one
+   * segment each, writable or not as {@link settledWritable} says.
+   */
+  private settled = 0;
+  private settledWritable = false;
+
   /** One behind the last segment of chain `i`. */
   end(i: number): number {
     return this.first[i + 1]!;
@@ -69,6 +76,38 @@ export class ChainBurst {
   markFault(i: number, fault: number): void {
     this.fault[i] = fault;
     this.faults++;
+  }
+
+  /**
+   * Append chains of one segment each; their tokens and segments lie behind the last ones already.
+   * @param writable whether the segments are device-writable
+   */
+  closePlain(count: number, writable: boolean): void {
+    const { first, firstWritable } = this;
+    const start = this.count;
+    const end = start + count;
+    const shift = this.segments.count - start;
+    const alike = writable === this.settledWritable;
+    let i = start;
+    if (shift !== 0 || (start > 0 && !alike) || start > this.settled) this.unsettle(start);
+    else {
+      // Bursts of a queue resemble one another: mostly all of it stands there from the one before.
+      if (alike) i = this.settled;
+      this.settled = alike ? Math.max(this.settled, end) : end;
+      this.settledWritable = writable;
+    }
+    const own = writable ? 0 : 1;
+    for (; i < end; i++) {
+      firstWritable[i] = shift + i + own;
+      first[i + 1] = shift + i + 1;
+    }
+    this.count = end;
+    this.segments.count += count;
+  }
+
+  /** From chain `i` on, elements are written in another way. */
+  unsettle(i: number): void {
+    if (i < this.settled) this.settled = i;
   }
 
   /** Take the last chain out again. */

@@ -127,6 +127,7 @@ export class DeviceChain {
     }
     const i = burst.count;
     burst.token[i] = token;
+    burst.unsettle(i);
     if (this.fault !== 0) burst.markFault(i, this.fault);
     burst.firstWritable[i] = this.#firstWritable < 0 ? burst.segments.count : this.#firstWritable;
     burst.first[i + 1] = burst.segments.count;

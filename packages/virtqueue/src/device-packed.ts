@@ -1,4 +1,4 @@
-import { ACCESS, type CopyEngine } from '@ringwire/guest-memory';
+import { ACCESS, type CopyEngine, NO_WINDOW } from '@ringwire/guest-memory';
 import { PVIRTQ_DESC, VIRTQ_DESC_F, VirtioError } from '@ringwire/virtio-spec';
 import type { ChainBurst } from './chain-burst.js';
 import { CHAIN_BYTES_MAX, DeviceChain, MOST_BYTES } from './device-chain.js';
@@ -10,6 +10,8 @@ import { isRefusal, layOutQueue, type QueueLayout } from './queue-layout.js';
 import type { QueueState } from './queue-state.js';
 
 const DESC_WORDS = PVIRTQ_DESC.SIZE >> 2;
+/** In hot loops elements are counted by shifts and `| 0`: V8 then leaves the overflow checks out. */
+const DESC_SHIFT = 2;
 const DESC_HALVES = PVIRTQ_DESC.SIZE >> 1;
 const LEN32 = PVIRTQ_DESC.len >> 2;
 const ID_AND_FLAGS32 = PVIRTQ_DESC.id >> 2;
@@ -17,7 +19,8 @@ const ID16 = PVIRTQ_DESC.id >> 1;
 const FLAGS16 = PVIRTQ_DESC.flags >> 1;
 const { NEXT, WRITE, INDIRECT, AVAIL, USED } = VIRTQ_DESC_F;
 const MARKS = AVAIL | USED;
-const NOT_ALONE = NEXT | INDIRECT;
+/** The flags that tell chains apart: of one descriptor, readable or writable, and all others. */
+const KIND = NEXT | INDIRECT | WRITE;
 /** Most slots that are looked at for what is available, at a time. */
 const LOOK_AHEAD = 256;
 const CHAIN_WORDS = 2;
@@ -160,24 +163,28 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
     let slotsPut = this.slotsPut;
     let i = from;
     for (const end = from + count; i < end; i++) {
-      const chain = token[i]! * CHAIN_WORDS;
+      const chain = token[i]! << 1;
       const length = written[i]!;
-      if (!(length < chains[chain + 1]!)) break;
+      if (!(length < chains[chain | 1]!)) break;
       const idAndSlots = chains[chain]!;
-      const flags = length === 0 ? marks : marks | WRITE;
-      const word = desc32 + used * DESC_WORDS;
+      chains[chain | 1] = NOT_IN_FLIGHT;
+      const word = (desc32 + (used << DESC_SHIFT)) | 0;
       u32[word + LEN32] = length;
+      let flags = marks;
+      if (length !== 0) {
+        written[i] = 0;
+        flags |= WRITE;
+      }
+      const slots = idAndSlots >>> 16;
       if (slotsPut === 0) {
         // The first one since the last publication keeps its flags back.
         this.u16[(word << 1) + ID16] = idAndSlots & 0xffff;
         this.firstFlags = flags;
       } else u32[word + ID_AND_FLAGS32] = (idAndSlots & 0xffff) | (flags << 16);
-      if (length !== 0) written[i] = 0;
-      chains[chain + 1] = NOT_IN_FLIGHT;
-      slotsPut += idAndSlots >>> 16;
-      used += idAndSlots >>> 16;
+      slotsPut = (slotsPut + slots) | 0;
+      used = (used + slots) | 0;
       if (used >= size) {
-        used -= size;
+        used = (used - size) | 0;
         marks ^= MARKS;
       }
     }
@@ -344,42 +351,51 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
    */
   #takePlain(burst: ChainBurst, run: number): number {
     const u32 = this.u32;
-    const { token, first, firstWritable } = burst;
+    const { token } = burst;
     const { offset: segmentOffset, length: segmentLength } = burst.segments;
     const { space } = this.ring;
-    const chains = this.chains;
+    const { chains, desc32 } = this;
     const start = this.avail;
+    let slot = start;
     // As long as this many are free, no slot can have been made available a second time.
-    const most = Math.min(run, this.size - this.slotsOut);
-    let chain = start * CHAIN_WORDS;
-    let word = this.desc32 + start * DESC_WORDS;
+    const end = start + Math.min(run, this.size - this.slotsOut);
+    const kind = (u32[desc32 + slot * DESC_WORDS + ID_AND_FLAGS32]! >>> 16) & KIND;
+    if ((kind & ~WRITE) !== 0) return 0;
+    const access = kind === 0 ? DMA_READ : DMA_WRITE;
+    // Most buffers lie where the last one did: compares instead of a call.
+    const window = space.window ?? NO_WINDOW;
+    const windowHi = window.hi | 0;
+    const windowLo = window.lo32 | 0;
+    const windowHost = window.host32 | 0;
+    const usable = (access & window.refused) === 0 ? window.bytes | 0 : 0;
     let segment = burst.segments.count;
-    const already = burst.count;
-    let i = already;
-    for (const end = i + most; i < end; ) {
-      const hi = u32[word + 1]!;
-      const length = u32[word + LEN32]!;
+    let i = burst.count;
+    for (; slot < end; slot++) {
+      const word = (desc32 + (slot << DESC_SHIFT)) | 0;
       const idAndFlags = u32[word + ID_AND_FLAGS32]!;
-      if ((idAndFlags & (NOT_ALONE << 16)) !== 0 || hi >= 0x20_0000 || (length + 1) >>> 0 <= 1) break;
-      if (chains[chain + 1] !== NOT_IN_FLIGHT) break;
-      const isWritable = (idAndFlags & (WRITE << 16)) !== 0;
-      const offset = space.resolve(hi * 0x1_0000_0000 + u32[word]!, length, isWritable ? DMA_WRITE : DMA_READ);
-      if (offset < 0) break;
-      chains[chain] = (idAndFlags & 0xffff) | (1 << 16);
-      chains[chain + 1] = isWritable ? length + 1 : 1;
+      const length = u32[word + LEN32]!;
+      const chain = slot << 1;
+      if (((idAndFlags >>> 16) & KIND) !== kind || (length + 1) >>> 0 <= 1 || chains[chain | 1] !== NOT_IN_FLIGHT)
+        break;
+      const lo = u32[word]!;
+      const hi = u32[word + 1]!;
+      const into = (lo - windowLo) >>> 0;
+      let offset = (windowHost + into) | 0;
+      if (hi !== windowHi || into >= usable || length > usable - into) {
+        if (hi >= 0x20_0000) break;
+        offset = space.resolve(hi * 0x1_0000_0000 + lo, length, access);
+        if (offset < 0) break;
+      }
       segmentOffset[segment] = offset;
       segmentLength[segment] = length;
-      token[i] = start + i - already;
-      firstWritable[i] = isWritable ? segment : segment + 1;
-      segment++;
-      i++;
-      first[i] = segment;
-      chain += CHAIN_WORDS;
-      word += DESC_WORDS;
+      chains[chain] = (idAndFlags & 0xffff) | (1 << 16);
+      chains[chain | 1] = kind === 0 ? 1 : length + 1;
+      token[i] = slot;
+      segment = (segment + 1) | 0;
+      i = (i + 1) | 0;
     }
-    const done = i - already;
-    burst.segments.count = segment;
-    burst.count = i;
+    const done = slot - start;
+    burst.closePlain(done, kind !== 0);
     this.inFlight += done;
     this.#advance(done);
     return done;

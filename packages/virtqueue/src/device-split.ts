@@ -1,4 +1,4 @@
-import { ACCESS } from '@ringwire/guest-memory';
+import { ACCESS, NO_WINDOW } from '@ringwire/guest-memory';
 import {
   VIRTQ_AVAIL,
   VIRTQ_AVAIL_F,
@@ -20,14 +20,19 @@ import { isRefusal, layOutQueue, type QueueLayout } from './queue-layout.js';
 import type { QueueState } from './queue-state.js';
 
 const DESC_WORDS = VIRTQ_DESC.SIZE >> 2;
+/** In hot loops elements are counted by shifts and `| 0`: V8 then leaves the overflow checks out. */
+const DESC_SHIFT = 2;
+const LEN32 = VIRTQ_DESC.len >> 2;
+/** The word with flags in its lower half and next in the upper one. */
+const FLAGS32 = VIRTQ_DESC.flags >> 2;
 const ELEM_WORDS = VIRTQ_USED_ELEM.SIZE >> 2;
 const ELEM_LEN = VIRTQ_USED_ELEM.len >> 2;
 const NOT_IN_FLIGHT = 0;
 // Plain module constants: a hot loop reads an imported object's member from memory, checks and all.
 const { WRITE } = VIRTQ_DESC_F;
 const { READ: DMA_READ, WRITE: DMA_WRITE } = ACCESS;
-/** Flags of which a descriptor that is a whole chain has none. */
-const NOT_ALONE = VIRTQ_DESC_F.NEXT | VIRTQ_DESC_F.INDIRECT;
+/** The flags that tell chains apart: of one descriptor, readable or writable, and all others. */
+const KIND = VIRTQ_DESC_F.NEXT | VIRTQ_DESC_F.INDIRECT | WRITE;
 
 /** Device side of a split virtqueue, virtio 1.4 §2.7. A chain's token is its head: an index into the table. */
 export class DeviceSplitQueue extends DeviceQueueBase implements DeviceQueue {
@@ -294,42 +299,54 @@ export class DeviceSplitQueue extends DeviceQueueBase implements DeviceQueue {
     const u16 = this.u16;
     const u32 = this.u32;
     const inFlight = this.writable;
-    const { token, first, firstWritable } = burst;
+    const { token } = burst;
     const { offset: segmentOffset, length: segmentLength } = burst.segments;
-    const space = this.ring.space;
+    const { space } = this.ring;
     const mask = this.mask;
     const ring16 = this.availRing16;
     const desc32 = this.desc32;
     const order = this.taken;
+    let idx = this.lastAvail;
+    const next = u16[ring16 + (idx & mask)]!;
+    if (next > mask) return 0;
+    const kind = u32[desc32 + next * DESC_WORDS + FLAGS32]! & KIND;
+    if ((kind & ~WRITE) !== 0) return 0;
+    const access = kind === 0 ? DMA_READ : DMA_WRITE;
+    // Most buffers lie where the last one did: compares instead of a call.
+    const window = space.window ?? NO_WINDOW;
+    const windowHi = window.hi | 0;
+    const windowLo = window.lo32 | 0;
+    const windowHost = window.host32 | 0;
+    const usable = (access & window.refused) === 0 ? window.bytes | 0 : 0;
     let segment = burst.segments.count;
     let i = burst.count;
-    let idx = this.lastAvail;
     let taken = 0;
     for (; taken < max; taken++) {
       const slot = idx & mask;
       const head = u16[ring16 + slot]!;
       if (head > mask || inFlight[head] !== NOT_IN_FLIGHT) break;
-      const word = desc32 + head * DESC_WORDS;
+      const word = (desc32 + (head << DESC_SHIFT)) | 0;
+      const lo = u32[word]!;
       const hi = u32[word + 1]!;
-      const length = u32[word + 2]!;
-      const flags = u32[word + 3]!;
-      if ((flags & NOT_ALONE) !== 0 || hi >= 0x20_0000 || (length + 1) >>> 0 <= 1) break;
-      const isWritable = (flags & WRITE) !== 0;
-      const offset = space.resolve(hi * 0x1_0000_0000 + u32[word]!, length, isWritable ? DMA_WRITE : DMA_READ);
-      if (offset < 0) break;
+      const length = u32[word + LEN32]!;
+      if ((u32[word + FLAGS32]! & KIND) !== kind || (length + 1) >>> 0 <= 1) break;
+      const into = (lo - windowLo) >>> 0;
+      let offset = (windowHost + into) | 0;
+      if (hi !== windowHi || into >= usable || length > usable - into) {
+        if (hi >= 0x20_0000) break;
+        offset = space.resolve(hi * 0x1_0000_0000 + lo, length, access);
+        if (offset < 0) break;
+      }
       segmentOffset[segment] = offset;
       segmentLength[segment] = length;
       token[i] = head;
-      firstWritable[i] = isWritable ? segment : segment + 1;
-      inFlight[head] = isWritable ? length + 1 : 1;
+      inFlight[head] = kind === 0 ? 1 : length + 1;
       order[slot] = head;
-      segment++;
-      i++;
-      first[i] = segment;
+      segment = (segment + 1) | 0;
+      i = (i + 1) | 0;
       idx = (idx + 1) & 0xffff;
     }
-    burst.segments.count = segment;
-    burst.count = i;
+    burst.closePlain(taken, kind !== 0);
     this.lastAvail = idx;
     return taken;
   }

@@ -92,9 +92,9 @@ export function directElements(
   return direct;
 }
 
-/** Device-writable bytes of a buffer. */
+/** Device-writable bytes of a buffer; 2^32-1 stands for more, which no used length can say either. */
 export function writableBytes(buffer: BufferList): number {
   let bytes = 0;
   for (let i = buffer.readable; i < buffer.count; i++) bytes += buffer.length[i]!;
-  return bytes;
+  return Math.min(bytes, 0xffff_ffff);
 }

@@ -21,10 +21,12 @@ import type { QueueLayout } from './queue-layout.js';
 import { USED, type UsedBurst } from './used-burst.js';
 
 const DESC_WORDS = VIRTQ_DESC.SIZE >> 2;
+/** In hot loops elements are counted by shifts and `| 0`: V8 then leaves the overflow checks out. */
+const DESC_SHIFT = 2;
 const ELEM_WORDS = VIRTQ_USED_ELEM.SIZE >> 2;
+const ELEM_SHIFT = 1;
 const { NEXT, WRITE, INDIRECT } = VIRTQ_DESC_F;
 const { GOOD } = USED;
-const NOT_OUTSTANDING = -1;
 
 /** Driver side of a split virtqueue, virtio 1.4 §2.7. A buffer's id is its first descriptor. */
 export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
@@ -54,9 +56,9 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
    */
   private readonly next: Uint16Array;
   private freeTail = 0;
-  /** Per id: device-writable bytes of the outstanding buffer, or NOT_OUTSTANDING. */
-  private readonly writable: Float64Array;
-  // Per id: descriptors and the last of them; 1 and the id itself unless the buffer has several.
+  /** Per id: device-writable bytes of the outstanding buffer. */
+  private readonly writable: Uint32Array;
+  // Per id: descriptors of the outstanding buffer (0: none is) and the last of them, the id itself unless there are more.
   private readonly descriptors: Uint16Array;
   private readonly last: Uint16Array;
   /** Ids in the order they were added, at index & mask. */
@@ -92,8 +94,8 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
     this.next = Uint16Array.from({ length: size + 1 }, (_, i) => i + 1);
     this.next[size] = 0;
     this.freeTail = size - 1;
-    this.writable = new Float64Array(size).fill(NOT_OUTSTANDING);
-    this.descriptors = new Uint16Array(size).fill(1);
+    this.writable = new Uint32Array(size);
+    this.descriptors = new Uint16Array(size);
     this.last = Uint16Array.from({ length: size }, (_, i) => i);
     this.order = new Uint16Array(size);
     memory.engine.fill(ring.desc, 0, virtqDescBytes(size));
@@ -106,7 +108,7 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
     const u16 = this.u16;
     const u32 = this.u32;
     const next = this.next;
-    const writable = this.writable;
+    const { writable, descriptors } = this;
     const order = this.order;
     const mask = this.mask;
     const desc32 = this.desc32;
@@ -117,13 +119,14 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
     let index = next[this.size]!;
     for (let i = 0; i < count; i++) {
       const length = lengths[i]!;
-      const word = desc32 + index * DESC_WORDS;
+      const word = (desc32 + (index << DESC_SHIFT)) | 0;
       const isReadable = i < readable;
       u32[word] = addressLo[i]!;
       u32[word + 1] = addressHi[i]!;
       u32[word + 2] = length;
       u32[word + 3] = isReadable ? 0 : WRITE;
       writable[index] = isReadable ? 0 : length;
+      descriptors[index] = 1;
       const slot = avail & mask;
       order[slot] = index;
       u16[ring16 + slot] = index;
@@ -232,6 +235,7 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
     if (this.free === 0 || this.broken !== BROKEN.NONE) return NO_ROOM;
     const id = this.next[this.size]!;
     this.#writeDescriptor(id, lo, hi, length, flags);
+    this.descriptors[id] = 1;
     this.#setFreeHead(this.next[id]!, 1);
     this.#enqueue(id, flags === 0 ? 0 : length);
     return id;
@@ -271,28 +275,25 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
   #takePlain(burst: UsedBurst, wanted: number): number {
     const u32 = this.u32;
     const { id: ids, written, outcome } = burst;
-    const writables = this.writable;
-    const descriptors = this.descriptors;
+    const { writable, descriptors } = this;
     const next = this.next;
     const mask = this.mask;
     const ring32 = this.usedRing32;
     // Rarely does a driver look for used buffers between adding and publishing: then ids need a closer look.
-    const allPublished = this.avail === this.published;
+    if (this.avail !== this.published) return 0;
     let used = this.used;
     let freeTail = this.freeTail;
     let freed = 0;
     let i = burst.count;
     for (const end = i + wanted; i < end; i++) {
-      const word = ring32 + (used & mask) * ELEM_WORDS;
+      const word = (ring32 + ((used & mask) << ELEM_SHIFT)) | 0;
       const id = u32[word]!;
       const length = u32[word + 1]!;
-      if (id > mask || !allPublished) break;
-      const writable = writables[id]!;
-      if (descriptors[id] !== 1 || length > writable) break;
+      if (id > mask || descriptors[id] !== 1 || length > writable[id]!) break;
       ids[i] = id;
       written[i] = length;
       outcome[i] = GOOD;
-      writables[id] = NOT_OUTSTANDING;
+      descriptors[id] = 0;
       next[freeTail] = id;
       freeTail = id;
       freed++;
@@ -311,8 +312,7 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
     const word = this.usedRing32 + (this.used & this.mask) * ELEM_WORDS;
     const id = this.u32[word]!;
     if (id >= this.size) return this.distrust(BROKEN.USED_ID_OUT_OF_RANGE);
-    if (this.writable[id] === NOT_OUTSTANDING || !this.#isPublished(id))
-      return this.distrust(BROKEN.USED_ID_NOT_OUTSTANDING);
+    if (this.descriptors[id] === 0 || !this.#isPublished(id)) return this.distrust(BROKEN.USED_ID_NOT_OUTSTANDING);
     this.#finish(burst, id, this.u32[word + 1]!);
     return true;
   }
@@ -336,15 +336,14 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
   }
 
   protected override isOut(id: number): boolean {
-    return this.writable[id] !== NOT_OUTSTANDING;
+    return this.descriptors[id] !== 0;
   }
 
   protected override release(id: number): void {
-    this.writable[id] = NOT_OUTSTANDING;
     this.next[this.freeTail] = id;
     this.freeTail = this.last[id]!;
     this.free += this.descriptors[id]!;
-    this.descriptors[id] = 1;
+    this.descriptors[id] = 0;
     this.last[id] = id;
     this.outstanding--;
   }

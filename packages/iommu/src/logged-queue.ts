@@ -1,0 +1,156 @@
+import { ACCESS, RangeList } from '@ringwire/guest-memory';
+import { hasFeature, PVIRTQ_EVENT_SUPPRESS, pvirtqDescBytes, VIRTIO_F, virtqUsedBytes } from '@ringwire/virtio-spec';
+import {
+  type ChainBurst,
+  type DeviceQueue,
+  type QueueConfig,
+  type QueueCounters,
+  type QueueState,
+  TAKE,
+  type Take,
+} from '@ringwire/virtqueue';
+import type { DirtyLog } from './dirty-log.js';
+
+const RW = ACCESS.READ | ACCESS.WRITE;
+const EVERYTHING = Number.POSITIVE_INFINITY;
+
+/**
+ * A device queue that logs what the device writes into guest memory: of each buffer the bytes that it is put with, all
+ * of it when it is put with none (it may have been begun), and the parts of the ring that a device writes. A buffer is
+ * marked before the used index tells of it.
+ */
+export class LoggedQueue implements DeviceQueue {
+  private readonly queue: DeviceQueue;
+  private readonly config: QueueConfig;
+  private readonly log: DirtyLog;
+  /** Device-writable ranges of the chains in flight, by token; each made when its token is first seen, and kept. */
+  private readonly writable: (RangeList | undefined)[] = [];
+  /** What a device writes of the ring, as host ranges. */
+  private readonly ring = new RangeList(4);
+  /** Elements were put, and the ring not marked since. */
+  private isRingWritten = false;
+
+  /**
+   * @param queue  as `openDeviceQueue` made it of `config`
+   * @param config where the queue lies, in the space that its buffers are resolved through
+   */
+  constructor(queue: DeviceQueue, config: QueueConfig, log: DirtyLog) {
+    this.queue = queue;
+    this.config = config;
+    this.log = log;
+    this.locate();
+  }
+
+  get layout(): 'split' | 'packed' {
+    return this.queue.layout;
+  }
+
+  get size(): number {
+    return this.queue.size;
+  }
+
+  get inFlight(): number {
+    return this.queue.inFlight;
+  }
+
+  get ringFault(): number {
+    return this.queue.ringFault;
+  }
+
+  get counters(): QueueCounters {
+    return this.queue.counters;
+  }
+
+  takeBurst(burst: ChainBurst, max: number): number {
+    const first = burst.count;
+    const taken = this.queue.takeBurst(burst, max);
+    for (let i = first; i < first + taken; i++) this.remember(burst, i);
+    return taken;
+  }
+
+  takeAvailable(burst: ChainBurst): Take {
+    const outcome = this.queue.takeAvailable(burst);
+    if (outcome === TAKE.CHAIN || outcome === TAKE.CHAIN_FAULT) this.remember(burst, burst.count - 1);
+    return outcome;
+  }
+
+  putUsed(token: number, written: number): void {
+    this.queue.putUsed(token, written);
+    this.isRingWritten = true;
+    const ranges = this.writable[token];
+    if (ranges !== undefined) this.log.markRanges(ranges, 0, ranges.count, written > 0 ? written : EVERYTHING);
+  }
+
+  putUsedBurst(burst: ChainBurst, from: number, count: number): void {
+    for (let i = from; i < from + count; i++) {
+      const written = burst.written[i]!;
+      burst.written[i] = 0;
+      this.putUsed(burst.token[i]!, written);
+    }
+  }
+
+  publishUsed(): boolean {
+    const notify = this.queue.publishUsed();
+    if (this.isRingWritten) this.markRing();
+    return notify;
+  }
+
+  untake(token: number): void {
+    this.queue.untake(token);
+  }
+
+  hasAvailable(): boolean {
+    return this.queue.hasAvailable();
+  }
+
+  disableNotifications(): void {
+    this.queue.disableNotifications();
+    this.markRing();
+  }
+
+  enableNotifications(): boolean {
+    const isWaiting = this.queue.enableNotifications();
+    this.markRing();
+    return isWaiting;
+  }
+
+  refresh(): boolean {
+    const isReachable = this.queue.refresh();
+    this.locate();
+    return isReachable;
+  }
+
+  save(): QueueState {
+    return this.queue.save();
+  }
+
+  stop(): void {
+    if (this.isRingWritten) this.markRing();
+    this.queue.stop();
+  }
+
+  private remember(burst: ChainBurst, i: number): void {
+    const token = burst.token[i]!;
+    this.writable[token] ??= new RangeList(4);
+    const ranges = this.writable[token];
+    ranges.clear();
+    const { segments } = burst;
+    for (let s = burst.firstWritable[i]!; s < burst.end(i); s++) ranges.push(segments.offset[s]!, segments.length[s]!);
+  }
+
+  private markRing(): void {
+    this.isRingWritten = false;
+    this.log.markRanges(this.ring, 0, this.ring.count, EVERYTHING);
+  }
+
+  private locate(): void {
+    const { space, size, desc, device, features } = this.config;
+    const ring = this.ring;
+    ring.clear();
+    if (!hasFeature(features, VIRTIO_F.RING_PACKED)) space.resolveRanges(device, virtqUsedBytes(size), RW, ring);
+    else {
+      space.resolveRanges(desc, pvirtqDescBytes(size), RW, ring);
+      space.resolveRanges(device, PVIRTQ_EVENT_SUPPRESS.SIZE, RW, ring);
+    }
+  }
+}
