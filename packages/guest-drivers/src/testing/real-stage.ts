@@ -9,7 +9,7 @@ import { openPciTransport } from '../pci-transport.js';
 import type { MsixMessage, Transport } from '../transport.js';
 import { LoopBackend, loopBytes } from './loop-backend.js';
 
-const SLOTS = 8;
+const SLOTS = 16;
 const RAM_BYTES = 0x180_0000;
 const SCRATCH_BYTES = 0x1_0000;
 const RAM = 0x1_0000_0000;
@@ -81,7 +81,7 @@ export class RealStage {
 
   /** Turns until nothing moves. @throws when that takes too many */
   settle(driver: NetDriver | undefined): void {
-    for (let turns = 0; turns < 10_000; turns++) if (!this.turn(driver)) return;
+    for (let turns = 0; turns < 1000; turns++) if (!this.turn(driver)) return;
     throw new Error('device and driver do not come to rest');
   }
 
