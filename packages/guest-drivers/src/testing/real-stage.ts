@@ -9,7 +9,7 @@ import { openPciTransport } from '../pci-transport.js';
 import type { MsixMessage, Transport } from '../transport.js';
 import { LoopBackend, loopBytes } from './loop-backend.js';
 
-const SLOTS = 8;
+const SLOTS = 16;
 const RAM_BYTES = 0x180_0000;
 const SCRATCH_BYTES = 0x1_0000;
 const RAM = 0x1_0000_0000;
