@@ -73,12 +73,12 @@ export function sumFrame(frame: Frame, from: number, length: number): number {
   let sum = 0;
   let odd = false;
   for (let range = frame.first; range < frame.end && left > 0; range++) {
-    const have = ranges.length[range]! - skip;
-    if (have <= 0) {
-      skip = -have;
+    const have = ranges.length[range]!;
+    if (have <= skip) {
+      skip -= have;
       continue;
     }
-    const bytes = Math.min(have, left);
+    const bytes = Math.min(have - skip, left);
     const part = memory.engine.checksum(ranges.offset[range]! + skip, bytes);
     sum = addSums(sum, odd ? swapSum(part) : part);
     if ((bytes & 1) !== 0) odd = !odd;
