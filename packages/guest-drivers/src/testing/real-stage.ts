@@ -81,7 +81,7 @@ export class RealStage {
 
   /** Turns until nothing moves. @throws when that takes too many */
   settle(driver: NetDriver | undefined): void {
-    for (let turns = 0; turns < 10_000; turns++) if (!this.turn(driver)) return;
+    for (let turns = 0; turns < 1000; turns++) if (!this.turn(driver)) return;
     throw new Error('device and driver do not come to rest');
   }
 

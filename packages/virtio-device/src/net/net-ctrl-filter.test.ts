@@ -1,4 +1,4 @@
-import { VIRTIO_NET_F } from '@ringwire/virtio-spec';
+import { VIRTIO_F, VIRTIO_NET_F } from '@ringwire/virtio-spec';
 import { describe, expect, test } from 'vitest';
 import { frameOf, hex, join } from './testing/frames.js';
 import { LAYOUTS, NetBench } from './testing/net-bench.js';
@@ -148,10 +148,11 @@ describe.each(LAYOUTS)('%s: which frames are received', (layout) => {
     expect(bench.device.config.subarray(0, 6)).toEqual(hex(OTHER));
     expect(bench.port.configChanges).toBe(before + 1);
     expect(arriving(bench)).toEqual(['OTHER', 'BROADCAST']);
-    // The address is the device's own again after a reset.
+    // The address is the device's own again after a reset, before a driver starts.
     bench.device.stop();
-    bench.device.start(bench.port);
     expect(bench.device.config.subarray(0, 6)).toEqual(hex(OWN));
+    bench.device.start(bench.port);
+    expect(arriving(bench)).toEqual(['OWN', 'BROADCAST']);
   });
 
   test('without VIRTIO_NET_F_MAC, MAC_ADDR_SET filters and leaves the configuration alone', () => {
@@ -232,6 +233,22 @@ describe.each(LAYOUTS)('%s: which frames are received', (layout) => {
   });
 });
 
+test('CT-26: a split control chain with a loop, or with next out of range, is given up and the queue goes on', () => {
+  for (const next of [0, 16, 65535]) {
+    const bench = new NetBench('split', FEATURES);
+    const command = bench.take(3);
+    bench.guest.write(command, hex('00 00 01'));
+    const answer = { gpa: bench.take(1), length: 1 };
+    const id = bench.offer(2, [{ gpa: command, length: 3 }], [answer]);
+    // Flags NEXT and `next` of the first descriptor.
+    bench.guest.write(bench.placeOf(2).desc + 16 * id + 12, Uint8Array.of(1, 0, next & 0xff, next >> 8));
+    bench.step();
+    expect(bench.collect(2)).toEqual([{ id, written: 0 }]);
+    expect(bench.drops()).toEqual({ CTRL_CHAIN_FAULT: 1 });
+    expect(bench.control([0, 0, 1])).toEqual(OK);
+  }
+});
+
 describe.each(LAYOUTS)('%s: commands as such', (layout) => {
   test.each([
     ['CT-01: an undefined class', '0a 00'],
@@ -301,7 +318,7 @@ describe.each(LAYOUTS)('%s: commands as such', (layout) => {
   });
 
   test('CT-07: of 1 MiB of data where 6 bytes are expected, the rest is ignored', () => {
-    const bench = new NetBench(layout, FEATURES);
+    const bench = new NetBench(layout, FEATURES, { ram: 0x20_0000 });
     expect(bench.control(join(hex(`01 01 ${OTHER}`), new Uint8Array(0x10_0000)))).toEqual(OK);
     expect(bench.device.config.subarray(0, 6)).toEqual(hex(OTHER));
   });
@@ -317,6 +334,18 @@ describe.each(LAYOUTS)('%s: commands as such', (layout) => {
     bench.step();
     expect(bench.collect(2)).toEqual(ids.map((id) => ({ id, written: 1 })));
     expect(bench.guest.read(answers, 128)).toEqual(new Uint8Array(128).fill(1));
+  });
+
+  test('CT-26: commands whose bytes are out of reach are given up as on any queue, and the next one is answered', () => {
+    const bench = new NetBench(layout, [...FEATURES, VIRTIO_F.INDIRECT_DESC]);
+    const gpa = bench.take(4);
+    const bad = bench.offer(2, [{ gpa: 0x40, length: 3 }], [{ gpa, length: 1 }]);
+    const since = bench.snapshot();
+    bench.step();
+    expect(bench.collect(2)).toEqual([{ id: bad, written: 0 }]);
+    expect(bench.changedOutside(since)).toEqual([]);
+    expect(bench.drops()).toEqual({ CTRL_CHAIN_FAULT: 1 });
+    expect(bench.control([0, 0, 1])).toEqual(OK);
   });
 
   test('CT-28: a command amid full queues is answered in the next step', () => {
