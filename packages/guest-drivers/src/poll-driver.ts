@@ -147,8 +147,9 @@ export class PollNetDriver implements CommandScope {
     this.tx = transmit.map((live) => new PollTxQueue(live, setup.pool, rules, frameMax, counters));
     this.control = control === undefined ? undefined : new ControlQueue(control, arena);
     this.commands = this.control === undefined ? undefined : new NetCommands(this.control, this);
-    driver.start();
     this.rx = receive.map((live) => new PollRxQueue(live, setup.pool, rules, isMergeable, counters));
+    driver.start();
+    for (const { live } of this.rx) live.publish();
     if (pairs > 1) this.commands?.setPairs(pairs);
   }
 
