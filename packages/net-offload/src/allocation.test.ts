@@ -11,7 +11,7 @@ import { Toeplitz } from './toeplitz.js';
 import { verifyChecksums } from './verify-checksums.js';
 
 const ROUNDS = 10;
-const FRAMES_PER_ROUND = 10_000;
+const FRAMES_PER_ROUND = 5000;
 /** Compiling takes heap too. */
 const WARM_ROUNDS = 4;
 const GSO = VIRTIO_NET_HDR_GSO;
