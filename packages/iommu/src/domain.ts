@@ -58,12 +58,15 @@ export class IommuDomain {
 
   private readonly sink: InvalidationSink;
   private readonly isOuter: boolean;
+  /** The largest level that may have pages, by configuration and now. */
+  private readonly configuredLevel: number;
   private largestLevel: number;
 
   constructor(config: IommuDomainConfig) {
     const largest = config.largestPage ?? levelBytes(3);
-    this.largestLevel = [1, 2, 3].find((level) => levelBytes(level) === largest) ?? 0;
-    if (this.largestLevel === 0) throw new VirtioError('largestPage', largest, '4 KiB, 2 MiB or 1 GiB', HERE);
+    this.configuredLevel = [1, 2, 3].find((level) => levelBytes(level) === largest) ?? 0;
+    this.largestLevel = this.configuredLevel;
+    if (this.configuredLevel === 0) throw new VirtioError('largestPage', largest, '4 KiB, 2 MiB or 1 GiB', HERE);
     this.id = config.id;
     this.sink = config.sink;
     this.lazy = config.lazy ?? false;
@@ -182,9 +185,9 @@ export class IommuDomain {
   /**
    * From now on every page is of 4 KiB, those mapped before too, so that a dirty flag stands for 4 KiB; and no page is
    * dirty. Whoever copies memory begins after this: what was written before is not told apart.
+   * @throws VirtioError when the allocator has no room for the tables; then pages are not tracked
    */
   trackDirty(): void {
-    this.largestLevel = 1;
     for (let at = 0; at < this.tables.end; ) {
       const leaf = this.tables.find(at);
       if (leaf === undefined) at = this.tables.nextPossible(at);
@@ -194,7 +197,13 @@ export class IommuDomain {
         at = leaf.iova + leaf.bytes;
       }
     }
+    this.largestLevel = 1;
     this.sink.domain(this.id);
+  }
+
+  /** Later mappings take large pages again. */
+  untrackDirty(): void {
+    this.largestLevel = this.configuredLevel;
   }
 
   /** End all mappings and free the tables. No requester may be attached any more. */
