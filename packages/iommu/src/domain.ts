@@ -114,6 +114,7 @@ export class IommuDomain {
 
   /** The same for several ranges, in ascending order, with one invalidation for all. */
   unmapEach(ranges: readonly { readonly iova: number; readonly bytes: number }[], dirty?: Mapping[]): void {
+    if (!this.lazy) this.checkBurst();
     let end = 0;
     for (const { iova, bytes } of ranges) {
       this.checkRange(iova, bytes);
@@ -137,6 +138,7 @@ export class IommuDomain {
 
   /** Change the rights of a range, all of which is mapped. Rights that are taken away are gone when it returns. */
   protect(iova: number, bytes: number, access: number): void {
+    this.checkBurst();
     this.checkRange(iova, bytes);
     if ((access & ~(ACCESS.READ | ACCESS.WRITE)) !== 0 || access === 0)
       throw new VirtioError('access', access, 'READ, WRITE or both', HERE);
@@ -249,6 +251,11 @@ export class IommuDomain {
     let size = PAGE_BYTES;
     while (Math.floor(iova / size) !== Math.floor((iova + bytes - 1) / size)) size *= 2;
     this.sink.pages(this.id, Math.floor(iova / size) * size, size - 1);
+  }
+
+  /** Before anything changes: half an unmap would leave caches with what is gone. */
+  private checkBurst(): void {
+    if (this.sink.inBurst === true) throw new VirtioError('burst', 1, 'no unmap inside this thread’s own burst', HERE);
   }
 
   private checkRange(iova: number, bytes: number): void {
