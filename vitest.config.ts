@@ -13,6 +13,10 @@ export default defineConfig({
         find: '@ringwire/virtio-spec/iommu',
         replacement: `${fileURLToPath(packagesDir)}virtio-spec/src/iommu-config.ts`,
       },
+      {
+        find: '@ringwire/virtio-spec/net',
+        replacement: `${fileURLToPath(packagesDir)}virtio-spec/src/net.ts`,
+      },
       { find: /^@ringwire\/([^/]+)\/testing$/, replacement: `${fileURLToPath(packagesDir)}$1/src/testing/index.ts` },
       ...readdirSync(packagesDir).map((name) => ({
         find: `@ringwire/${name}`,

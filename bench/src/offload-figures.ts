@@ -1,7 +1,7 @@
 import { HostMemory, RangeList } from '@ringwire/guest-memory';
 import { DELIVERED, type Delivered, Frame, type FrameSink } from '@ringwire/net-backend';
 import { FrameHeaders, finishFrame, OffloadEngine, PacketHash, parseFrame, Toeplitz } from '@ringwire/net-offload';
-import { VIRTIO_NET_HASH_TYPE, VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_HASH_TYPE, VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO } from '@ringwire/virtio-spec/net';
 import type { Timing } from './case-plan.js';
 import { digits, median, spreadPercent } from './statistics.js';
 

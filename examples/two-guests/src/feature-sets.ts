@@ -1,4 +1,5 @@
-import { featureWords, VIRTIO_F, VIRTIO_NET_F } from '@ringwire/virtio-spec';
+import { featureWords, VIRTIO_F } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
 
 /** What a driver asks its device for, and how it reaches it. */
 export interface FeatureSet {

@@ -1,11 +1,5 @@
-import {
-  featureWords,
-  hasFeature,
-  type NetFeature,
-  VIRTIO_F,
-  VIRTIO_NET_F,
-  VIRTIO_NET_F_REQUIRES,
-} from '@ringwire/virtio-spec';
+import { featureWords, hasFeature, VIRTIO_F } from '@ringwire/virtio-spec';
+import { type NetFeature, VIRTIO_NET_F, VIRTIO_NET_F_REQUIRES } from '@ringwire/virtio-spec/net';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { isBreakdown } from './breakdown.js';

@@ -1,5 +1,6 @@
 import { PageAllocator } from '@ringwire/guest-memory';
-import { VIRTIO_F, VIRTIO_NET_F } from '@ringwire/virtio-spec';
+import { VIRTIO_F } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
 import { describe, expect, test } from 'vitest';
 import { BREAK } from './breakdown.js';
 import { guestDma } from './dma-memory.js';

@@ -1,5 +1,6 @@
 import type { HostMemory } from '@ringwire/guest-memory';
-import { VIRTIO_NET_HDR, VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO, VirtioError } from '@ringwire/virtio-spec';
+import { VirtioError } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_HDR, VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO } from '@ringwire/virtio-spec/net';
 import type { NetOffload } from './net-offload.js';
 import { type OffloadRules, segmentationType, TUNNEL_BITS } from './offload-rules.js';
 

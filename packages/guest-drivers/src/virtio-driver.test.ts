@@ -1,4 +1,5 @@
-import { DEVICE_STATUS, VIRTIO_F, VIRTIO_NET_F } from '@ringwire/virtio-spec';
+import { DEVICE_STATUS, VIRTIO_F } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
 import { describe, expect, test } from 'vitest';
 import { BREAK, isBreakdown } from './breakdown.js';
 import { SENT } from './net-tx-queue.js';

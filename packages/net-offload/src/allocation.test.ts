@@ -1,6 +1,6 @@
 import { HostMemory } from '@ringwire/guest-memory';
 import { type Frame, NullBackend } from '@ringwire/net-backend';
-import { VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO } from '@ringwire/virtio-spec/net';
 import { expect, test } from 'vitest';
 import { finishFrame, OffloadEngine } from './offload-engine.js';
 import { PacketHash } from './packet-hash.js';

@@ -1,5 +1,5 @@
 import type { Frame } from '@ringwire/net-backend';
-import { VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO } from '@ringwire/virtio-spec/net';
 import { checksumOffset } from './checksum.js';
 import type { FrameHeaders, IpHeaders } from './frame-headers.js';
 import { OFFLOAD_FAULT } from './offload-fault.js';

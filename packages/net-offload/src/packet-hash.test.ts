@@ -1,4 +1,4 @@
-import { VIRTIO_NET_HASH_REPORT, VIRTIO_NET_HASH_TUNNEL_TYPE, VIRTIO_NET_HASH_TYPE } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_HASH_REPORT, VIRTIO_NET_HASH_TUNNEL_TYPE, VIRTIO_NET_HASH_TYPE } from '@ringwire/virtio-spec/net';
 import { describe, expect, test } from 'vitest';
 import { FrameHeaders } from './frame-headers.js';
 import { PacketHash } from './packet-hash.js';

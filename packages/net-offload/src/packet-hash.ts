@@ -1,4 +1,4 @@
-import { VIRTIO_NET_HASH_REPORT, VIRTIO_NET_HASH_TYPE } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_HASH_REPORT, VIRTIO_NET_HASH_TYPE } from '@ringwire/virtio-spec/net';
 import type { FrameHeaders, IpHeaders } from './frame-headers.js';
 import type { Toeplitz } from './toeplitz.js';
 import { IPPROTO } from './wire.js';

@@ -1,6 +1,6 @@
 import { type HostMemory, RangeList } from '@ringwire/guest-memory';
 import { DELIVERED, type Delivered, Frame, type FrameSink } from '@ringwire/net-backend';
-import { VIRTIO_NET_HDR_F } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_HDR_F } from '@ringwire/virtio-spec/net';
 import { writeFragmentHeaders } from './fragment-headers.js';
 import type { OffloadCounters } from './offload-fault.js';
 import { PieceCursor } from './piece-cursor.js';

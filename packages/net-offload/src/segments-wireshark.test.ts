@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HostMemory } from '@ringwire/guest-memory';
 import { DELIVERED, PcapWriter } from '@ringwire/net-backend';
-import { VIRTIO_NET_HDR_GSO } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_HDR_GSO } from '@ringwire/virtio-spec/net';
 import { expect, test } from 'vitest';
 import { finishFrame, OffloadEngine } from './offload-engine.js';
 import { frameOf } from './testing/frames.js';

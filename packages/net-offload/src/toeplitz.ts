@@ -1,4 +1,5 @@
-import { VIRTIO_NET_CONFIG_LIMITS, VirtioError } from '@ringwire/virtio-spec';
+import { VirtioError } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_CONFIG_LIMITS } from '@ringwire/virtio-spec/net';
 
 /** Two IPv6 addresses and two ports: the longest input. */
 const MOST_INPUT = 36;

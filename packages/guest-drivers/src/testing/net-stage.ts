@@ -1,5 +1,6 @@
 import { GuestMemory, HostMemory, PageAllocator } from '@ringwire/guest-memory';
-import { VIRTIO_F, VIRTIO_NET_HDR_SIZE } from '@ringwire/virtio-spec';
+import { VIRTIO_F } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_HDR_SIZE } from '@ringwire/virtio-spec/net';
 import { ChainBurst } from '@ringwire/virtqueue';
 import { type Breakdown, isBreakdown } from '../breakdown.js';
 import { guestDma } from '../dma-memory.js';

@@ -7,7 +7,8 @@ import {
   type FrameSink,
   type NetBackend,
 } from '@ringwire/net-backend';
-import { featureWords, VIRTIO_F, VIRTIO_NET_F } from '@ringwire/virtio-spec';
+import { featureWords, VIRTIO_F } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
 import { BufferList, openDriverQueue, UsedBurst } from '@ringwire/virtqueue';
 import { describe, expect, test } from 'vitest';
 import { NetDevice } from './net-device.js';

@@ -1,5 +1,6 @@
 import { HostMemory } from '@ringwire/guest-memory';
-import { featureWords, hasFeature, VIRTIO_NET_F } from '@ringwire/virtio-spec';
+import { featureWords, hasFeature } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
 import { describe, expect, test } from 'vitest';
 import { NET_SCRATCH_BYTES, NetDevice } from './net-device.js';
 import type { NetDeviceOptions } from './net-options.js';

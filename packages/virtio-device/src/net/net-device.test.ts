@@ -1,5 +1,5 @@
 import type { GuardedGuest } from '@ringwire/guest-memory/testing';
-import { VIRTIO_NET_F } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
 import { describe, expect, test } from 'vitest';
 import { AT, DeviceBench, EVERYWHERE, F, S } from '../testing/device-bench.js';
 import { NetDevice } from './net-device.js';

@@ -1,6 +1,7 @@
 import { DELIVERED, type Delivered, type Frame, type FrameSink, type NetBackend } from '@ringwire/net-backend';
 import { OFFLOAD_AREA_BYTES } from '@ringwire/net-offload';
-import { hasFeature, VIRTIO_ID, VIRTIO_NET_F, VIRTIO_NET_S, VirtioError } from '@ringwire/virtio-spec';
+import { hasFeature, VIRTIO_ID, VirtioError } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_F, VIRTIO_NET_S } from '@ringwire/virtio-spec/net';
 import type { DeviceModel, DevicePort } from '../device-model.js';
 import { ConfigSpace } from './config-space.js';
 import { ControlQueue } from './control-queue.js';

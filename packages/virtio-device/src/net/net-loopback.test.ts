@@ -1,6 +1,7 @@
 import { RangeList } from '@ringwire/guest-memory';
 import { DELIVERED, type Delivered, type Frame, type FrameSink, type NetBackend } from '@ringwire/net-backend';
-import { VIRTIO_F, VIRTIO_NET_F } from '@ringwire/virtio-spec';
+import { VIRTIO_F } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { frameOf, hex, join, plainHeader } from './testing/frames.js';

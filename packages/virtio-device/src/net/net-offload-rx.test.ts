@@ -1,5 +1,5 @@
 import { OFFLOAD } from '@ringwire/net-backend';
-import { VIRTIO_NET_F } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
 import { describe, expect, test } from 'vitest';
 import type { FrameFields } from './testing/fake-backend.js';
 import { frameOf, hex, join } from './testing/frames.js';

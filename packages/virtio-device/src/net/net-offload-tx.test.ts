@@ -1,5 +1,5 @@
 import { OFFLOAD } from '@ringwire/net-backend';
-import { VIRTIO_NET_F } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
 import { describe, expect, test } from 'vitest';
 import { frameOf, hex, join } from './testing/frames.js';
 import { LAYOUTS, NetBench, type NetBenchOptions } from './testing/net-bench.js';

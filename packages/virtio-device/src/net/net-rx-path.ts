@@ -1,6 +1,7 @@
 import { DELIVERED, type Delivered, type Frame, type FrameSink, OFFLOAD } from '@ringwire/net-backend';
 import { CHECKSUMS, OFFLOAD_FAULT, OffloadEngine, verifyChecksums } from '@ringwire/net-offload';
-import { VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO, VirtioError } from '@ringwire/virtio-spec';
+import { VirtioError } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO } from '@ringwire/virtio-spec/net';
 import { vlanIdOf } from './frame-bytes.js';
 import type { GuestOffloads } from './guest-offloads.js';
 import { NET_DROP } from './net-drop.js';

@@ -1,5 +1,6 @@
 import { DELIVERED } from '@ringwire/net-backend';
-import { VIRTIO_F, VIRTIO_NET_F } from '@ringwire/virtio-spec';
+import { VIRTIO_F } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
 import { describe, expect, test, vi } from 'vitest';
 import { frameOf, join } from './testing/frames.js';
 import { LAYOUTS, NetBench } from './testing/net-bench.js';

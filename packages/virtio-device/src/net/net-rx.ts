@@ -1,5 +1,5 @@
 import { DELIVERED, type Delivered, type Frame } from '@ringwire/net-backend';
-import { VIRTIO_NET_F, VIRTIO_NET_HDR_F } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_F, VIRTIO_NET_HDR_F } from '@ringwire/virtio-spec/net';
 import { ChainBurst, type DeviceQueue } from '@ringwire/virtqueue';
 import { FrameCursor } from './frame-bytes.js';
 import { NET_DROP } from './net-drop.js';

@@ -1,5 +1,5 @@
 import { DELIVERED } from '@ringwire/net-backend';
-import { VIRTIO_NET_F } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
 import { describe, expect, test } from 'vitest';
 import { CVQ_STAT, RX_STAT, Statistics, TX_STAT } from './net-statistics.js';
 import { frameOf, hex, join, plainHeader } from './testing/frames.js';

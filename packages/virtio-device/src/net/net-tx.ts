@@ -1,5 +1,5 @@
 import { DELIVERED, type Delivered, Frame, type NetBackend } from '@ringwire/net-backend';
-import { VIRTIO_NET_HDR_F } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_HDR_F } from '@ringwire/virtio-spec/net';
 import { ChainBurst } from '@ringwire/virtqueue';
 import { vlanIdOf } from './frame-bytes.js';
 import { NET_DROP } from './net-drop.js';

@@ -1,5 +1,5 @@
 import type { Frame } from '@ringwire/net-backend';
-import { VIRTIO_NET_F } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
 import { peekFrame, vlanIdOf } from './frame-bytes.js';
 import { NET_DROP } from './net-drop.js';
 import type { NetState } from './net-state.js';

@@ -1,6 +1,6 @@
 import type { Frame } from '@ringwire/net-backend';
 import { PacketHash, rssQueue } from '@ringwire/net-offload';
-import { VIRTIO_NET_F, VIRTIO_NET_HASH_REPORT } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_F, VIRTIO_NET_HASH_REPORT } from '@ringwire/virtio-spec/net';
 import { FlowTable, flowKey } from './flow-table.js';
 import { HeaderReader } from './header-reader.js';
 import type { NetQueue } from './net-queue.js';

@@ -1,6 +1,7 @@
 import { RESOLVE } from '@ringwire/guest-memory';
 import { GuardedGuest, type GuestRange, type MemorySnapshot } from '@ringwire/guest-memory/testing';
-import { featureWords, hasFeature, VIRTIO_F, VIRTIO_NET_F } from '@ringwire/virtio-spec';
+import { featureWords, hasFeature, VIRTIO_F } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
 import {
   BufferList,
   type DriverQueue,
