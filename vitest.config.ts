@@ -21,7 +21,7 @@ export default defineConfig({
     ],
   },
   test: {
-    include: ['{packages/*,bench,conformance,golden}/src/**/*.test.ts', 'tools/*.test.ts'],
+    include: ['{packages/*,bench,conformance,golden,examples/*}/src/**/*.test.ts', 'tools/*.test.ts'],
     testTimeout: 60_000,
     reporters: ['default', './tools/closing-line.ts'],
   },

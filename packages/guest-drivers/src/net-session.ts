@@ -1,10 +1,11 @@
-import { hasFeature, VIRTIO_NET_DUPLEX, VIRTIO_NET_F, VIRTIO_NET_S, VIRTIO_NET_SPEED } from '@ringwire/virtio-spec';
+import { hasFeature, VIRTIO_NET_F, VIRTIO_NET_S } from '@ringwire/virtio-spec';
 import { announceFrame } from './announce-frame.js';
 import { BREAK, type Breakdown, breakdown, isBreakdown } from './breakdown.js';
 import type { CommandScope } from './command-scope.js';
 import { CONTROL_ENTRIES, ControlQueue } from './control-queue.js';
 import type { DmaArena } from './dma-arena.js';
 import { mapInterrupts } from './interrupt-plan.js';
+import { LinkState } from './link-state.js';
 import { bringUpQueue, brokenQueue, type LiveQueue } from './live-queue.js';
 import { NET_DRIVER_FEATURES } from './net-accept.js';
 import { agreeNet, type NetAgreement, queueIndexes, rxKind } from './net-agreement.js';
@@ -65,12 +66,7 @@ export class NetSession implements CommandScope {
   readonly tx: readonly NetTxQueue[];
   readonly rx: readonly NetRxQueue[];
   activePairs = 1;
-  isLinkUp = true;
-  /** Mbit/s, -1 when not known; full duplex, undefined when not known. */
-  speed = -1;
-  isFullDuplex: boolean | undefined = undefined;
-  /** What interrupts asked for and {@link poll} is to do. */
-  needsPoll = false;
+  readonly link: LinkState = new LinkState();
 
   private readonly setup: FullNetSetup;
   private readonly driver: VirtioDriver;
@@ -81,6 +77,8 @@ export class NetSession implements CommandScope {
   // Per pair: 1 while its receive queue is polled, with notifications off.
   private readonly isPolled: Uint8Array;
   private hasConfigChanged = false;
+  /** An interrupt came, or polling stopped at its budget. */
+  private isDue = false;
 
   constructor(
     setup: FullNetSetup,
@@ -124,13 +122,20 @@ export class NetSession implements CommandScope {
     this.commands = this.control === undefined ? undefined : new NetCommands(this.control, this);
   }
 
+  /** Whether {@link poll} has something to do: what interrupts asked for, or to tell of room in a queue. */
+  get needsPoll(): boolean {
+    if (this.isDue) return true;
+    for (let pair = 0; pair < this.pairs; pair++) if (this.tx[pair]!.hasRoom) return true;
+    return false;
+  }
+
   /** Step 8 of the initialization, and what needs a running device. */
   start(): void {
     this.driver.start();
     const now = this.setup.now();
     for (const { live } of this.rx) live.publish();
     for (const queue of this.tx) queue.progressAt = now;
-    this.readStatus(this.facts);
+    this.link.update(this.facts, this.features);
     if (this.isOwnMac && this.has(VIRTIO_NET_F.CTRL_RX)) this.commands?.setMac(this.mac);
     if (this.pairs > 1 && this.has(VIRTIO_NET_F.MQ)) this.commands?.setPairs(this.pairs);
   }
@@ -142,14 +147,14 @@ export class NetSession implements CommandScope {
       const cause = this.driver.transport.interruptCause();
       if ((cause & CAUSE.CONFIG) !== 0) this.noteConfig();
       if ((cause & CAUSE.QUEUE) !== 0) for (let pair = 0; pair < this.pairs; pair++) this.noteReceive(pair);
-      if (cause !== 0) this.needsPoll = true;
+      if (cause !== 0) this.isDue = true;
       return;
     }
     if (vector === this.plan.config) this.noteConfig();
     for (const { index, vector: mapped } of this.plan.queues) {
       if (mapped !== vector) continue;
       if (index % 2 === 0 && index < 2 * this.pairs) this.noteReceive(index >> 1);
-      this.needsPoll = true;
+      this.isDue = true;
     }
   }
 
@@ -159,7 +164,7 @@ export class NetSession implements CommandScope {
    * @returns frames handed up or given up, or what is wrong with the device
    */
   poll(budget: number): number | Breakdown {
-    this.needsPoll = false;
+    this.isDue = false;
     if (this.hasConfigChanged) {
       const problem = this.takeConfig();
       if (problem !== undefined) return problem;
@@ -238,13 +243,13 @@ export class NetSession implements CommandScope {
 
   private noteConfig(): void {
     this.hasConfigChanged = true;
-    this.needsPoll = true;
+    this.isDue = true;
   }
 
   private noteReceive(pair: number): void {
     if (this.isPolled[pair] === 0) this.rx[pair]!.live.queue.disableNotifications();
     this.isPolled[pair] = 1;
-    this.needsPoll = true;
+    this.isDue = true;
   }
 
   private pollReceive(pair: number, budget: number): number {
@@ -254,7 +259,7 @@ export class NetSession implements CommandScope {
     if (done < budget && !queue.live.queue.enableNotifications()) this.isPolled[pair] = 0;
     else {
       queue.live.queue.disableNotifications();
-      this.needsPoll = true;
+      this.isDue = true;
     }
     return done;
   }
@@ -311,23 +316,13 @@ export class NetSession implements CommandScope {
     if (this.driver.needsReset()) return needsReset();
     const facts = readNetFacts(this.driver, this.features);
     if (isBreakdown(facts)) return facts;
-    const wasUp = this.isLinkUp;
-    this.readStatus(facts);
-    if (this.isLinkUp !== wasUp) this.setup.events.link?.(this.isLinkUp);
+    if (this.link.update(facts, this.features)) this.setup.events.link?.(this.link.isUp);
     if (this.has(VIRTIO_NET_F.GUEST_ANNOUNCE) && (facts.status & VIRTIO_NET_S.ANNOUNCE) !== 0) {
       this.tx[0]!.sendBytes(announceFrame(this.mac), undefined);
       this.setup.events.announce?.();
       this.commands?.acknowledgeAnnounce();
     }
     return undefined;
-  }
-
-  private readStatus(facts: NetFacts): void {
-    if (this.has(VIRTIO_NET_F.STATUS)) this.isLinkUp = (facts.status & VIRTIO_NET_S.LINK_UP) !== 0;
-    if (!this.has(VIRTIO_NET_F.SPEED_DUPLEX)) return;
-    this.speed = facts.speed <= VIRTIO_NET_SPEED.MAX ? facts.speed : -1;
-    const { FULL, HALF } = VIRTIO_NET_DUPLEX;
-    this.isFullDuplex = facts.duplex === FULL ? true : facts.duplex === HALF ? false : undefined;
   }
 
   private brokenRing(): Breakdown | undefined {
