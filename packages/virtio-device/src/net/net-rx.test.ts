@@ -336,6 +336,17 @@ describe.each(LAYOUTS)('%s: received frames', (layout) => {
     expect(bench.drops()).toEqual({ RX_STOPPED: 1 });
   });
 
+  test('a device that ends lets go of its backend, and touches nothing', () => {
+    const bench = new NetBench(layout, []);
+    bench.post([100]);
+    bench.step();
+    const since = bench.snapshot();
+    bench.device.close();
+    expect(bench.backend.device).toBeUndefined();
+    bench.step();
+    expect(bench.changedOutside(since)).toEqual([]);
+  });
+
   test('NG-21: while queues are not to be touched, as of a suspended device, a frame is dropped', () => {
     const bench = new NetBench(layout, []);
     bench.post([100]);
