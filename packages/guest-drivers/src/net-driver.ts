@@ -121,17 +121,17 @@ export class NetDriver {
   }
 
   get isLinkUp(): boolean {
-    return this.life.session?.isLinkUp ?? false;
+    return this.life.session?.link.isUp ?? false;
   }
 
   /** Mbit/s, or -1 for unknown. */
   get speed(): number {
-    return this.life.session?.speed ?? -1;
+    return this.life.session?.link.speed ?? -1;
   }
 
   /** Undefined for unknown. */
   get isFullDuplex(): boolean | undefined {
-    return this.life.session?.isFullDuplex;
+    return this.life.session?.link.isFullDuplex;
   }
 
   /** The device is a stand-by for another one with the same address: whom to use is the user's decision. */

@@ -1,11 +1,12 @@
 import { hasFeature } from '@ringwire/virtio-spec';
-import { VIRTIO_NET_DUPLEX, VIRTIO_NET_F, VIRTIO_NET_S, VIRTIO_NET_SPEED } from '@ringwire/virtio-spec/net';
+import { VIRTIO_NET_F, VIRTIO_NET_S } from '@ringwire/virtio-spec/net';
 import { announceFrame } from './announce-frame.js';
 import { BREAK, type Breakdown, breakdown, isBreakdown } from './breakdown.js';
 import type { CommandScope } from './command-scope.js';
 import { CONTROL_ENTRIES, ControlQueue } from './control-queue.js';
 import type { DmaArena } from './dma-arena.js';
 import { mapInterrupts } from './interrupt-plan.js';
+import { LinkState } from './link-state.js';
 import { bringUpQueue, brokenQueue, type LiveQueue } from './live-queue.js';
 import { NET_DRIVER_FEATURES } from './net-accept.js';
 import { agreeNet, type NetAgreement, queueIndexes, rxKind } from './net-agreement.js';
@@ -66,10 +67,7 @@ export class NetSession implements CommandScope {
   readonly tx: readonly NetTxQueue[];
   readonly rx: readonly NetRxQueue[];
   activePairs = 1;
-  isLinkUp = true;
-  /** Mbit/s, -1 when not known; full duplex, undefined when not known. */
-  speed = -1;
-  isFullDuplex: boolean | undefined = undefined;
+  readonly link: LinkState = new LinkState();
 
   private readonly setup: FullNetSetup;
   private readonly driver: VirtioDriver;
@@ -138,7 +136,7 @@ export class NetSession implements CommandScope {
     const now = this.setup.now();
     for (const { live } of this.rx) live.publish();
     for (const queue of this.tx) queue.progressAt = now;
-    this.readStatus(this.facts);
+    this.link.update(this.facts, this.features);
     if (this.isOwnMac && this.has(VIRTIO_NET_F.CTRL_RX)) this.commands?.setMac(this.mac);
     if (this.pairs > 1 && this.has(VIRTIO_NET_F.MQ)) this.commands?.setPairs(this.pairs);
   }
@@ -319,23 +317,13 @@ export class NetSession implements CommandScope {
     if (this.driver.needsReset()) return needsReset();
     const facts = readNetFacts(this.driver, this.features);
     if (isBreakdown(facts)) return facts;
-    const wasUp = this.isLinkUp;
-    this.readStatus(facts);
-    if (this.isLinkUp !== wasUp) this.setup.events.link?.(this.isLinkUp);
+    if (this.link.update(facts, this.features)) this.setup.events.link?.(this.link.isUp);
     if (this.has(VIRTIO_NET_F.GUEST_ANNOUNCE) && (facts.status & VIRTIO_NET_S.ANNOUNCE) !== 0) {
       this.tx[0]!.sendBytes(announceFrame(this.mac), undefined);
       this.setup.events.announce?.();
       this.commands?.acknowledgeAnnounce();
     }
     return undefined;
-  }
-
-  private readStatus(facts: NetFacts): void {
-    if (this.has(VIRTIO_NET_F.STATUS)) this.isLinkUp = (facts.status & VIRTIO_NET_S.LINK_UP) !== 0;
-    if (!this.has(VIRTIO_NET_F.SPEED_DUPLEX)) return;
-    this.speed = facts.speed <= VIRTIO_NET_SPEED.MAX ? facts.speed : -1;
-    const { FULL, HALF } = VIRTIO_NET_DUPLEX;
-    this.isFullDuplex = facts.duplex === FULL ? true : facts.duplex === HALF ? false : undefined;
   }
 
   private brokenRing(): Breakdown | undefined {
