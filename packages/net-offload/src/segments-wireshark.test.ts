@@ -10,6 +10,7 @@ import { finishFrame, OffloadEngine } from './offload-engine.js';
 import { frameOf } from './testing/frames.js';
 import { type GiantFields, giant } from './testing/giants.js';
 
+const PROGRAM = 'tshark';
 const GSO = VIRTIO_NET_HDR_GSO;
 const memory = HostMemory.create(0x4_0000);
 
@@ -28,7 +29,7 @@ function dissect(wanted: GiantFields, fields: readonly string[]): string[][] | u
     const path = join(directory, 'a.pcap');
     writeFileSync(path, Uint8Array.from(parts));
     const args = ['-r', path, ...checks, '-T', 'fields', '-E', 'occurrence=a', ...columns];
-    const text = execFileSync('tshark', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+    const text = execFileSync(PROGRAM, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
     return text
       .split('\n')
       .slice(0, -1)

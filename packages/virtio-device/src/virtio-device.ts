@@ -325,6 +325,7 @@ export class VirtioDevice {
       }
     }
     this.statusBits |= bit;
+    this.statusProblem = undefined;
     if (bit === DRIVER_OK) this.runner.start(this.port);
   }
 

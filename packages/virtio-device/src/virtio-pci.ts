@@ -78,7 +78,7 @@ export class VirtioPci {
     checkMultiplier(multiplier, hasFeature(this.device.offered, VIRTIO_F.NOTIFICATION_DATA));
     const layout = layOutPci(model, vectors, multiplier);
     this.common = new PciCommonConfig(this.device, { vectors, notifConfigData });
-    this.notify = new PciNotify(this.device, multiplier, notifConfigData);
+    this.notify = new PciNotify(this.device, layout.notify, multiplier, notifConfigData);
     // Bus mastering is off until the driver turns it on.
     this.device.dmaEnabled = false;
     this.pci = new PciFunction(
@@ -115,11 +115,7 @@ export class VirtioPci {
   }
 
   private bars(layout: PciLayout, model: DeviceModel): BarOptions[] {
-    const regions = [
-      this.common.region(layout.common.offset),
-      this.isrRegion(layout.isr.offset),
-      this.notify.region(layout.notify),
-    ];
+    const regions = [this.common.region(layout.common.offset), this.isrRegion(layout.isr.offset), this.notify.region()];
     if (model.config.length > 0) regions.push(this.configRegion(layout));
     const bars: BarOptions[] = [{ index: REGISTERS_BAR, space: 'memory64', size: layout.registersSize, regions }];
     if (layout.sharedSize > 0) {

@@ -113,8 +113,6 @@ export class NetDevice implements DeviceModel {
   start(port: DevicePort): void {
     this.state.start(port, this.settings.pairs);
     this.filter.start();
-    this.configSpace.setMac(this.settings.mac);
-    this.configSpace.setStatus(VIRTIO_NET_S.ANNOUNCE, false);
     this.filter.setOwn(this.settings.mac);
     this.steering.start();
     this.guest.start(port.features);
@@ -131,6 +129,9 @@ export class NetDevice implements DeviceModel {
     for (const queue of this.dataQueues) queue.close();
     this.control.close();
     this.isOpen = false;
+    // A driver that starts anew finds the device's own address.
+    this.configSpace.setMac(this.settings.mac);
+    this.configSpace.setStatus(VIRTIO_NET_S.ANNOUNCE, false);
   }
 
   queueChanged(index: number): void {

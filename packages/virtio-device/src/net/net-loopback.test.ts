@@ -173,7 +173,7 @@ test('random features, frames and chains: what leaves arrives, whole and in orde
       expect(bench.collect(1).length).toBe(packets.length);
       return true;
     }),
-    { numRuns: 150, endOnFailure: true },
+    { numRuns: 80, endOnFailure: true },
   );
 });
 

@@ -1,8 +1,9 @@
 import { DELIVERED } from '@ringwire/net-backend';
 import { VIRTIO_F, VIRTIO_NET_F } from '@ringwire/virtio-spec';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { frameOf, join } from './testing/frames.js';
 import { LAYOUTS, NetBench } from './testing/net-bench.js';
+import { tcp4 } from './testing/packets.js';
 
 const F = VIRTIO_NET_F;
 /** struct virtio_net_hdr of a plain frame in so many buffers. */
@@ -141,6 +142,7 @@ describe.each(LAYOUTS)('%s: received frames', (layout) => {
 
   test('RX-08: without receive buffers a flood is dropped and counted, and the queue works afterwards', () => {
     const bench = new NetBench(layout, []);
+    bench.step();
     for (let i = 0; i < 200; i++) bench.backend.deliver(frameOf(60, i));
     const since = bench.snapshot();
     bench.step();
@@ -166,6 +168,38 @@ describe.each(LAYOUTS)('%s: received frames', (layout) => {
     expect(bench.read(ranges).subarray(12, 72)).toEqual(frameOf(60, 2));
     expect(bench.drops()).toEqual({});
   });
+
+  test('RX-05: with holdWhenFull a frame that needs more buffers than there are is dropped: it would stop the others', () => {
+    const bench = new NetBench(layout, [F.MRG_RXBUF], { holdWhenFull: true });
+    const { id } = bench.post([100]);
+    bench.backend.deliver(frameOf(300));
+    bench.backend.deliver(frameOf(60));
+    bench.step();
+    expect(bench.backend.outcomes).toEqual([DELIVERED.DROPPED, DELIVERED.ACCEPTED]);
+    expect(bench.collect(0)).toEqual([{ id, written: 72 }]);
+  });
+
+  test.each([[[]], [[VIRTIO_F.EVENT_IDX]]])(
+    'a device that holds a frame back is notified of the next buffer, of each that it needs, features %j',
+    (features) => {
+      const bench = new NetBench(layout, features, { holdWhenFull: true });
+      const kicks: number[] = [];
+      const notified = vi.spyOn(bench.device, 'notified').mockImplementation((index) => void kicks.push(index));
+      for (let n = 0; n < 5; n++) {
+        bench.backend.deliver(frameOf(60, n));
+        bench.step();
+        expect([bench.backend.outcomes.at(-1), kicks]).toEqual([DELIVERED.FULL, []]);
+        // The first is too small, and used up by the step that the notification brings.
+        for (const length of [5, 100]) {
+          bench.post([length]);
+          expect(kicks.splice(0)).toEqual([0]);
+          bench.step();
+        }
+        expect(bench.collect(0).map(({ written }) => written)).toEqual([0, 72]);
+      }
+      notified.mockRestore();
+    },
+  );
 
   test('RX-09: buffers posted once are used once each, whatever more comes', () => {
     const bench = new NetBench(layout, [F.MRG_RXBUF]);
@@ -207,6 +241,69 @@ describe.each(LAYOUTS)('%s: received frames', (layout) => {
     expect(bench.port.depth).toBe(0);
     expect(bench.collect(0).map(({ id }) => id)).toEqual(ids.slice(0, 2));
     expect(bench.port.notifications).toEqual([0]);
+  });
+
+  test('RX-07: the header is complete before the first byte of the frame: nothing goes into a buffer that is filled', () => {
+    const bench = new NetBench(layout, [F.MRG_RXBUF]);
+    const posted = [bench.post([100]), bench.post([100])];
+    const { engine } = bench.guest.memory;
+    const copy = vi.spyOn(engine, 'copy').mockImplementationOnce((to, from, length) => {
+      expect(bench.read(posted[0]!.ranges).subarray(0, 12)).toEqual(header(2));
+      copy.mockRestore();
+      engine.copy(to, from, length);
+    });
+    bench.backend.deliver(frameOf(150));
+    bench.step();
+    expect(bench.collect(0).map(({ written }) => written)).toEqual([100, 62]);
+    expect(bench.read(posted.flatMap(({ ranges }) => ranges)).subarray(0, 162)).toEqual(join(header(2), frameOf(150)));
+  });
+
+  test('RX-12, RX-13: nothing is coalesced: frames with wrong IP lengths, and a flood of flows, pass one by one', () => {
+    const bench = new NetBench(layout, [F.GUEST_CSUM, F.GUEST_TSO4], { size: 64, validateChecksums: true });
+    const odd = tcp4();
+    odd[16] = 0xff;
+    const { ranges } = bench.post([200]);
+    bench.backend.deliver(odd);
+    bench.step();
+    expect(bench.collect(0).map(({ written }) => written)).toEqual([12 + odd.length]);
+    expect(bench.read(ranges).subarray(0, 12 + odd.length)).toEqual(join(header(1), odd));
+    for (let flow = 0; flow < 60; flow++) {
+      bench.post([200]);
+      bench.backend.deliver(tcp4({ from: { address: '0a000102', port: flow } }));
+    }
+    bench.step();
+    expect(bench.collect(0).length).toBe(60);
+  });
+
+  test('RX-18: of a buffer that is posted twice no other byte is touched, and both come back', () => {
+    const bench = new NetBench(layout, [F.MRG_RXBUF]);
+    const range = { gpa: bench.take(100, 4), length: 100 };
+    const ids = [bench.offer(0, [], [range]), bench.offer(0, [], [range])];
+    const since = bench.snapshot();
+    bench.backend.deliver(frameOf(150));
+    bench.step();
+    expect(bench.collect(0)).toEqual([
+      { id: ids[0], written: 100 },
+      { id: ids[1], written: 62 },
+    ]);
+    expect(bench.changedOutside(since, [range])).toEqual([]);
+  });
+
+  test('a faulty receive buffer counts once, however often it was looked at before', () => {
+    const bench = new NetBench(layout, []);
+    bench.post([100]);
+    bench.offer(0, [], [{ gpa: 0x40, length: 100 }]);
+    for (let n = 0; n < 3; n++) {
+      bench.backend.deliver(frameOf(13));
+      bench.step();
+    }
+    bench.backend.deliver(frameOf(60));
+    bench.step();
+    bench.backend.deliver(frameOf(60));
+    bench.step();
+    expect(bench.collect(0).map(({ written }) => written)).toEqual([72, 0]);
+    const { chainFaults } = bench.port.queue(0)!.counters;
+    expect(chainFaults.reduce((sum, count) => sum + count)).toBe(1);
   });
 
   test('RX-19: frames for a queue that was reset and set up elsewhere go to the new ring alone', () => {

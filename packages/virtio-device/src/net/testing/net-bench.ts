@@ -167,6 +167,11 @@ export class NetBench {
     return hasPairs ? this.queues.length - 1 : 2;
   }
 
+  /** Where a queue lies. */
+  placeOf(index: number): QueueConfig {
+    return this.configs[index]!;
+  }
+
   read(ranges: readonly GuestRange[]): Uint8Array {
     return Uint8Array.from(ranges.flatMap(({ gpa, length }) => [...this.guest.read(gpa, length)]));
   }

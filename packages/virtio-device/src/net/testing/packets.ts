@@ -13,8 +13,8 @@ export interface End {
   readonly address: string;
   readonly port: number;
 }
-export const GUEST: End = { address: '0a000001', port: 1000 };
-export const PEER: End = { address: '0a000002', port: 80 };
+const GUEST: End = { address: '0a000001', port: 1000 };
+const PEER: End = { address: '0a000002', port: 80 };
 
 export interface PacketOptions {
   readonly from?: End;
