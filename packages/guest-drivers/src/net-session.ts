@@ -3,57 +3,21 @@ import { VIRTIO_NET_F, VIRTIO_NET_S } from '@ringwire/virtio-spec/net';
 import { announceFrame } from './announce-frame.js';
 import { BREAK, type Breakdown, breakdown, isBreakdown } from './breakdown.js';
 import type { CommandScope } from './command-scope.js';
-import { CONTROL_ENTRIES, ControlQueue } from './control-queue.js';
+import { ControlQueue } from './control-queue.js';
 import type { DmaArena } from './dma-arena.js';
-import { mapInterrupts } from './interrupt-plan.js';
 import { LinkState } from './link-state.js';
-import { bringUpQueue, brokenQueue, type LiveQueue } from './live-queue.js';
-import { NET_DRIVER_FEATURES } from './net-accept.js';
-import { agreeNet, type NetAgreement, queueIndexes, rxKind } from './net-agreement.js';
+import { brokenQueue, type LiveQueue } from './live-queue.js';
+import { type NetAgreement, rxKind } from './net-agreement.js';
 import { NetCommands } from './net-commands.js';
 import type { NetCounters } from './net-counters.js';
 import { type NetFacts, readNetFacts } from './net-facts.js';
 import { NetRxQueue } from './net-rx-queue.js';
 import type { FullNetSetup } from './net-setup.js';
-import { NetTxQueue, TX_ENTRIES } from './net-tx-queue.js';
+import { NetTxQueue } from './net-tx-queue.js';
 import { ReceivedFrame } from './received-frame.js';
 import { RxBuffers, rxBufferBytes } from './rx-buffers.js';
-import { LARGEST_FRAME } from './rx-header.js';
 import { CAUSE, type VectorPlan } from './transport.js';
 import type { VirtioDriver } from './virtio-driver.js';
-
-/**
- * Take a network device into use: negotiate, set the queues up, fill them, start.
- * @param arena gets all memory that the device may reach; on a failure it is the caller's to reset before freeing it
- * @see virtio 1.4 §3.1.1, §5.1.5
- */
-export function openNetSession(
-  setup: FullNetSetup,
-  driver: VirtioDriver,
-  arena: DmaArena,
-  counters: NetCounters,
-): NetSession | Breakdown {
-  const problem = driver.begin();
-  if (problem !== undefined) return driver.fail(problem);
-  const agreement = agreeNet(driver, NET_DRIVER_FEATURES, setup, counters);
-  if (isBreakdown(agreement)) return agreement;
-  const indexes = queueIndexes(agreement);
-  const plan = mapInterrupts(driver.transport, indexes, setup.messages);
-  const lives: LiveQueue[] = [];
-  for (const index of indexes) {
-    const entries =
-      index === agreement.controlIndex ? CONTROL_ENTRIES : index % 2 === 1 ? TX_ENTRIES : rxEntries(agreement);
-    const live = bringUpQueue(driver, arena, index, setup.queueSize, entries);
-    if (isBreakdown(live)) return live;
-    lives.push(live);
-  }
-  const session = new NetSession(setup, driver, arena, counters, agreement, plan, lives);
-  session.start();
-  return session;
-}
-
-const rxEntries = (agreement: NetAgreement): number =>
-  rxKind(agreement) === 'big' ? Math.ceil((agreement.rules.hdrBytes + LARGEST_FRAME) / 4096) : 1;
 
 /** One life of a network device, from DRIVER_OK to the next reset. */
 export class NetSession implements CommandScope {
