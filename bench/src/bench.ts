@@ -22,7 +22,7 @@ export interface Terminal {
 
 /** Run what the options ask for. @returns the exit code */
 export async function bench(options: Options, terminal: Terminal): Promise<number> {
-  const plans = selectCases(allCases(), options.filter);
+  const plans = selectCases(allCases(options.iommu), options.filter);
   if (options.list) {
     terminal.out(plans.map(({ name }) => `${name}\n`).join(''));
     return 0;

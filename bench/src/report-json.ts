@@ -1,18 +1,18 @@
 import { readFileSync } from 'node:fs';
 import type { CaseResult } from './case-result.js';
 import type { Machine } from './machine.js';
-import { DISTURBED, type Ratio, type Results } from './run-cases.js';
+import { DISTURBED, type IommuRatio, type PeerRatio, type Results } from './run-cases.js';
 
 /** The bench's JSON; more keys may join, these stay what they are. */
 export interface BenchJson {
   readonly schema: 1;
   readonly machine: Machine;
   readonly cases: readonly CaseResult[];
-  readonly ratios: readonly Ratio[];
+  readonly ratios: readonly (PeerRatio | IommuRatio)[];
 }
 
-export function benchJson(machine: Machine, { cases, ratios }: Results): BenchJson {
-  return { schema: 1, machine, cases, ratios };
+export function benchJson(machine: Machine, { cases, ratios, iommuRatios }: Results): BenchJson {
+  return { schema: 1, machine, cases, ratios: [...ratios, ...iommuRatios] };
 }
 
 export const jsonText = (json: BenchJson): string => `${JSON.stringify(json, null, 2)}\n`;
