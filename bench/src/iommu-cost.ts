@@ -74,22 +74,23 @@ export class IommuCost {
     const allocator = new PageAllocator(TARGET_BYTES, TABLE_BYTES);
     const lazy = kind === 'unmap-lazy';
     this.kind = kind;
-    this.domain = new IommuDomain({ id: 1, physical, allocator, sink: bus, lazy });
+    this.domain = new IommuDomain({ id: 1, physical, allocator, sink: bus, lazy, largestPage: largestPage(kind) });
     const requesters = new RequesterTable({ physical, allocator, sink: bus });
     requesters.attach(SOURCE_ID, this.domain);
     const caches = kind === 'walk-4k' ? undefined : new VtdCaches();
     const unit = vtdUnit(physical, bus, requesters.root, caches);
     this.space = new IommuSpace({ unit, sourceId: SOURCE_ID, physical, iotlb: new Iotlb(PIECES), bus });
     this.lap = new Float64Array(0);
-    if (kind === 'unmap-strict' || kind === 'unmap-lazy') return;
+    if (kind === 'unmap-strict' || kind === 'unmap-lazy') {
+      // One page stays, as others of a driver do: tables do not come and go with each mapping.
+      this.domain.map(iovaOf(kind, HOT_PAGES - 1), 0, PAGE_BYTES, ACCESS.READ);
+      return;
+    }
     const [pieces, pageBytes] = SETS[kind];
     this.lap = Float64Array.from({ length: pieces }, (_, at) => iovaOf(kind, pieceAt(at, pieces)));
-    for (let piece = 0; piece < pieces; ) {
-      const iova = iovaOf(kind, piece);
-      const start = iova - (iova % pageBytes);
-      this.domain.map(start, pageBytes === PAGE_BYTES ? hostOf(kind, piece) : 0, pageBytes, ACCESS.READ | ACCESS.WRITE);
-      piece += Math.min(pageBytes, TARGET_BYTES) / PAGE_BYTES;
-    }
+    const bytes = kind === 'hit' ? PAGE_BYTES : Math.max(TARGET_BYTES, pageBytes);
+    for (let piece = 0; piece < pieces; piece += Math.min(bytes, TARGET_BYTES) / PAGE_BYTES)
+      this.domain.map(iovaOf(kind, piece), hostOf(kind, piece), bytes, ACCESS.READ | ACCESS.WRITE);
     if (kind === 'none') this.space = new GuestMemory(memory, [{ gpa: IOVA, size: TARGET_BYTES, host: 0 }]);
   }
 
@@ -128,7 +129,7 @@ export class IommuCost {
   private mapAndUnmap(operations: number, checked: boolean): void {
     const { domain, space } = this;
     for (let done = 0; done < operations; done++) {
-      this.at = (this.at + 1) % HOT_PAGES;
+      this.at = (this.at + 1) % (HOT_PAGES - 1);
       const iova = IOVA + this.at * PAGE_BYTES;
       const target = this.at * PAGE_BYTES;
       domain.map(iova, target, PAGE_BYTES, ACCESS.READ | ACCESS.WRITE);
@@ -154,6 +155,9 @@ export class IommuCost {
 /** Accesses between the beginning and the end of a burst. */
 const BURST = 32;
 
+const largestPage = (kind: Translation): number =>
+  kind === 'miss-1g' ? GIB : kind === 'miss-2m' ? 2 * MIB : PAGE_BYTES;
+
 const pieceAt = (at: number, pieces: number): number => (at * STEP) % pieces;
 
 /** Pages of 1 GiB show the same memory from their beginning on, one behind the other. */
@@ -163,10 +167,9 @@ function iovaOf(kind: Translation, piece: number): number {
   return IOVA + Math.floor(piece / perPage) * GIB + (piece % perPage) * PAGE_BYTES;
 }
 
-/** Pages of 4 KiB lead to memory in another order, so that no two are neighbours in both. */
+/** The pages that are hit lie in memory in another order, so that no two are neighbours in both. */
 function hostOf(kind: Translation, piece: number): number {
   const frames = TARGET_BYTES / PAGE_BYTES;
-  if (kind === 'none') return piece * PAGE_BYTES;
   if (kind === 'miss-2m') return (piece % 512) * PAGE_BYTES;
-  return (kind === 'miss-1g' ? piece % frames : (piece * 5) % frames) * PAGE_BYTES;
+  return (kind === 'hit' ? (piece * 5) % frames : piece % frames) * PAGE_BYTES;
 }

@@ -37,7 +37,7 @@ export class EndOfProgram extends Error {
 
 const RESULTS = fileURLToPath(new URL('../results/', import.meta.url));
 const USUAL = { warmSeconds: 0.4, seconds: 0.4, repeats: 5 };
-const QUICK = { warmSeconds: 0.12, seconds: 0.06, repeats: 3 };
+const QUICK = { warmSeconds: 0.1, seconds: 0.06, repeats: 3 };
 
 interface Flags {
   readonly quick?: true;
@@ -101,7 +101,7 @@ function optionsOf(flags: Flags): Options {
     },
     peerTiming: quick ? { sampleMs: 200, samples: 4 } : { sampleMs: 300, samples: 8 },
     attempts: 3,
-    budgetSeconds: quick ? 40 : Number.POSITIVE_INFINITY,
+    budgetSeconds: quick ? 34 : Number.POSITIVE_INFINITY,
     filter: flags.filter,
     list: flags.list === true,
     iommu: flags.iommu,
