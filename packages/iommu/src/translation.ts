@@ -72,6 +72,8 @@ export const KEEP = {
  * always forget more.
  */
 export interface InvalidationSink {
+  /** The caller is in a burst itself: a call would wait for that to end, and throws. */
+  readonly inBurst?: boolean;
   /** Everything. */
   all(keep?: number): void;
   /** All pages of a domain. */

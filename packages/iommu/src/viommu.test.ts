@@ -184,7 +184,7 @@ describe.each(KINDS)('%s', (kind) => {
       const thread = await startThread<{ wrote: number; blocked: number; hits: number }>('viommu-thread.ts', order);
       Atomics.wait(control, 0, 0, 10_000);
       let changed = 0;
-      for (let i = 0; i < 20_000; i++) {
+      for (let i = 0; i < 10_000; i++) {
         const iova = iovas[i % 8]!;
         const gpa = 0x2_0000 + iova;
         if (who === 'guest') guestDomain.unmap(iova, PAGE);

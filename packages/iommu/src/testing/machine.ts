@@ -39,7 +39,7 @@ const RAM_BYTES = 0xf_0000;
 const DIMM_BYTES = 0x1_0000;
 
 /** A register window that remembers every access, and does what the test says. */
-export class TestWindow implements WindowRegion {
+class TestWindow implements WindowRegion {
   readonly kind = 'window';
   readonly address: number;
   readonly size = PAGE;
