@@ -170,6 +170,5 @@ function iovaOf(kind: Translation, piece: number): number {
 /** The pages that are hit lie in memory in another order, so that no two are neighbours in both. */
 function hostOf(kind: Translation, piece: number): number {
   const frames = TARGET_BYTES / PAGE_BYTES;
-  if (kind === 'miss-2m') return (piece % 512) * PAGE_BYTES;
   return (kind === 'hit' ? (piece * 5) % frames : piece % frames) * PAGE_BYTES;
 }
