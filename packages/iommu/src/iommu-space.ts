@@ -35,13 +35,7 @@ export interface IommuSpaceConfig {
   readonly bus: BurstBus;
 }
 
-/**
- * Where the run for one kind of access begins in {@link IommuSpace}'s runs: pages that were translated and that follow one
- * another at addresses and on the host. Its words: first address, bytes, host offset.
- */
-const RUN = { READ: 0, WRITE: 4 } as const;
-const RUN_WORDS = 8;
-/** Of about as many lookups and one that no run answers, one has a run looked for: pages in no order are in none. */
+/** Of about as many lookups and one, one has a run of pages looked for: pages in no order are in none. */
 const STRAYS = 15;
 /** Pages that a run is looked for in each direction: few at first, since every invalidation ends the runs. */
 const REACH_FIRST = 4;
@@ -68,9 +62,7 @@ export class IommuSpace implements AddressSpace {
   private readonly frontTag: number;
   private readonly bus: BurstBus;
   private readonly walked: Translation = newTranslation();
-  /** What was looked up last, good until the cache forgets anything. */
-  private readonly runs = new Float64Array(RUN_WORDS);
-  /** The same runs, or what of them is a window. */
+  // Pages that were looked up and follow one another at addresses and on the host; good until the cache forgets anything.
   private readonly readWindow: RunWindow = newRunWindow(READ);
   private readonly writeWindow: RunWindow = newRunWindow(WRITE);
   private reach: number = REACH_FIRST;
@@ -101,7 +93,6 @@ export class IommuSpace implements AddressSpace {
     const epoch = this.bus.enter();
     if (this.generation !== this.front.generation) {
       this.generation = this.front.generation;
-      this.runs.fill(0);
       this.readWindow.bytes = 0;
       this.writeWindow.bytes = 0;
       this.reach = REACH_FIRST;
@@ -130,21 +121,6 @@ export class IommuSpace implements AddressSpace {
   }
 
   resolve(address: number, length: number, access: number): number {
-    const { runs } = this;
-    const run = access === WRITE ? RUN.WRITE : RUN.READ;
-    const at = address - runs[run]!;
-    if (at >= 0 && at + length <= runs[run + 1]! && (access === READ || access === WRITE)) {
-      const offset = runs[run + 2]! + at;
-      // The compares refuse fractions, and no length at all behind the last byte.
-      if (offset >>> 0 === offset && length >>> 0 === length && at < runs[run + 1]!) {
-        this.front.hits++;
-        return offset;
-      }
-    }
-    return this.resolvePiece(address, length, access);
-  }
-
-  private resolvePiece(address: number, length: number, access: number): number {
     const offset = this.front.lookup(this.frontTag, address, length, access);
     if (offset < 0) return this.resolveSlowly(address, length, access, undefined);
     if ((this.front.hits & STRAYS) === 0) this.gather(address, offset, access);
@@ -154,7 +130,7 @@ export class IommuSpace implements AddressSpace {
   /** Find the run around an address that the cache has just answered. */
   private gather(address: number, offset: number, access: number): void {
     if (access !== READ && access !== WRITE) return;
-    const { front, frontTag, runs, reach } = this;
+    const { front, frontTag, reach } = this;
     const into = address & (PAGE_BYTES - 1);
     let start = address - into;
     let host = offset - into;
@@ -164,10 +140,6 @@ export class IommuSpace implements AddressSpace {
       start -= PAGE_BYTES;
       host -= PAGE_BYTES;
     }
-    const run = access === WRITE ? RUN.WRITE : RUN.READ;
-    runs[run] = start;
-    runs[run + 1] = end - start;
-    runs[run + 2] = host;
     placeWindow(access === WRITE ? this.writeWindow : this.readWindow, address, start, end, host);
     this.reach = Math.min(2 * reach, REACH_MOST);
   }
