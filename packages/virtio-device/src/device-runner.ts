@@ -2,6 +2,7 @@ import type { AddressSpace } from '@ringwire/guest-memory';
 import { RING_FAULT } from '@ringwire/virtqueue';
 import type { DeviceCounters } from './device-counters.js';
 import type { DeviceModel, DevicePort } from './device-model.js';
+import type { TransportSnapshot } from './inspection/snapshot-types.js';
 import { PendingQueues } from './pending-queues.js';
 import type { QueueSlot } from './queue-slot.js';
 
@@ -17,8 +18,8 @@ export interface Transport {
   queueReset(queue: number): void;
   /** The device was reset: selectors, vectors and pending interrupts too. */
   reset(): void;
-  /** Why interrupts do not arrive, in sentences. */
-  explain(): string[];
+  /** Registers and interrupts as data, for people. */
+  snapshot(): TransportSnapshot;
 }
 
 /** What the runner tells the device around it. */

@@ -6,6 +6,7 @@ import { ConfigSpace } from './config-space.js';
 import { type DeviceCounters, newDeviceCounters } from './device-counters.js';
 import type { DeviceModel, DevicePort } from './device-model.js';
 import { DeviceRunner, type Transport } from './device-runner.js';
+import type { TransportSnapshot } from './inspection/snapshot-types.js';
 import { acceptanceProblem, offeredFeatures, statusNames } from './offered-features.js';
 import { PendingQueues } from './pending-queues.js';
 import { QueueSlot } from './queue-slot.js';
@@ -263,9 +264,9 @@ export class VirtioDevice {
     return this.runner.live ? this.model.deadline() : Number.POSITIVE_INFINITY;
   }
 
-  /** Why interrupts do not arrive, in sentences. */
-  explainTransport(): string[] {
-    return this.transport.explain();
+  /** The transport's registers and interrupts as data. */
+  snapshotTransport(): TransportSnapshot {
+    return this.transport.snapshot();
   }
 
   private openPort(now: () => number): DevicePort {

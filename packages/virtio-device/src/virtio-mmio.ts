@@ -231,10 +231,7 @@ export class VirtioMmio {
         this.shmSel = 0;
         this.setStatus(0);
       },
-      explain: () => {
-        if (this.status === 0) return [];
-        return [`InterruptStatus is ${this.status} and was not acknowledged: the line is still asserted.`];
-      },
+      snapshot: () => ({ kind: 'mmio', interruptStatus: this.status, ...this.counters }),
     };
   }
 

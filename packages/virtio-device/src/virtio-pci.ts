@@ -24,6 +24,7 @@ import {
 } from '@ringwire/virtio-spec';
 import type { DeviceModel } from './device-model.js';
 import type { Transport } from './device-runner.js';
+import type { MsixSnapshot, PciSnapshot } from './inspection/snapshot-types.js';
 import { type VendorData, virtioCapabilities } from './pci-capabilities.js';
 import { PciCommonConfig } from './pci-common-config.js';
 import { layOutPci, type PciLayout, REGISTERS_BAR, SHARED_BAR } from './pci-layout.js';
@@ -170,7 +171,7 @@ export class VirtioPci {
         this.common.reset();
         this.setIsr(0);
       },
-      explain: () => this.whyNoInterrupt(),
+      snapshot: () => this.snapshot(),
     };
   }
 
@@ -180,22 +181,35 @@ export class VirtioPci {
     return (this.pci.config.get16(this.msixAt + PCI_MSIX.MESSAGE_CONTROL) & PCI_MSIX_CONTROL.ENABLE) !== 0;
   }
 
-  private whyNoInterrupt(): string[] {
-    if (!this.hasMessages()) {
-      const disabled = (this.pci.config.get16(PCI_HEADER.COMMAND) & PCI_COMMAND.INTERRUPT_DISABLE) !== 0;
-      if (disabled) return ['MSI-X is off, and the Command register disables the interrupt pin.'];
-      return this.isr === 0 ? [] : [`ISR status is ${this.isr} and was not read: the pin is still asserted.`];
-    }
-    const { device, common, pci } = this;
-    const why: string[] = [];
-    for (const { index, enabled } of device.queues) {
-      const vector = common.queueVector(index);
-      if (!enabled) continue;
-      if (vector === VIRTIO_MSI_NO_VECTOR) why.push(`Queue ${index} has no MSI-X vector: nothing interrupts for it.`);
-      else if (pci.msix?.isPending(vector) === true)
-        why.push(`MSI-X vector ${vector} of queue ${index} is pending: it, the function or bus mastering is off.`);
-    }
-    return why;
+  private snapshot(): PciSnapshot {
+    const { pci, common, device } = this;
+    const command = pci.config.get16(PCI_HEADER.COMMAND);
+    return {
+      kind: 'pci',
+      memoryEnabled: (command & PCI_COMMAND.MEMORY_SPACE_ENABLE) !== 0,
+      busMaster: (command & PCI_COMMAND.BUS_MASTER_ENABLE) !== 0,
+      intxDisabled: (command & PCI_COMMAND.INTERRUPT_DISABLE) !== 0,
+      isr: this.isr,
+      msix: this.snapshotMsix(),
+      configVector: vectorOrNull(common.configVector),
+      queueVectors: device.queues.map(({ index }) => vectorOrNull(common.queueVector(index))),
+      refusedWrites: common.refusedWrites,
+      notificationsIgnored: this.notify.ignored,
+    };
+  }
+
+  private snapshotMsix(): MsixSnapshot | null {
+    const { msix, config } = this.pci;
+    if (msix === undefined) return null;
+    const control = config.get16(this.msixAt + PCI_MSIX.MESSAGE_CONTROL);
+    return {
+      enabled: (control & PCI_MSIX_CONTROL.ENABLE) !== 0,
+      functionMasked: (control & PCI_MSIX_CONTROL.FUNCTION_MASK) !== 0,
+      vectors: Array.from({ length: msix.vectors }, (_, vector) => ({
+        masked: msix.isMasked(vector),
+        pending: msix.isPending(vector),
+      })),
+    };
   }
 
   private raise(vector: number): void {
@@ -223,6 +237,8 @@ function bytesRegion(offset: number, bytes: Uint8Array): BarRegion {
     },
   };
 }
+
+const vectorOrNull = (vector: number): number | null => (vector === VIRTIO_MSI_NO_VECTOR ? null : vector);
 
 function checkIds({ model, subsystemId = SUBSYSTEM_ID }: VirtioPciConfig): void {
   const most = VIRTIO_PCI_ID.DEVICE_ID_LAST - VIRTIO_PCI_ID.DEVICE_ID_BASE;

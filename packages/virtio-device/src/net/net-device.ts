@@ -2,9 +2,12 @@ import type { Delivered, Frame, FrameSink, NetBackend } from '@ringwire/net-back
 import { OFFLOAD_AREA_BYTES } from '@ringwire/net-offload';
 import { hasFeature, VIRTIO_ID, VIRTIO_NET_F, VIRTIO_NET_S, VirtioError } from '@ringwire/virtio-spec';
 import type { DeviceModel, DevicePort } from '../device-model.js';
+import { counted } from '../inspection/counted.js';
+import type { NetSnapshot } from '../inspection/snapshot-types.js';
 import { ConfigSpace } from './config-space.js';
 import { ControlQueue } from './control-queue.js';
 import { GuestOffloads } from './guest-offloads.js';
+import { NET_DROP } from './net-drop.js';
 import { netFeatureProblem, netFeaturesOffered } from './net-features.js';
 import {
   checkedDuplex,
@@ -211,6 +214,22 @@ export class NetDevice implements DeviceModel {
   /** Counters of a queue since the device was started, or undefined where there is no such queue; live. */
   statistics(index: number): Statistics | undefined {
     return this.queueAt(index)?.statistics;
+  }
+
+  snapshot(): NetSnapshot {
+    const { state, steering, dataQueues } = this;
+    const waits = this.txQueues.filter(({ retryAt }) => retryAt < NEVER);
+    const owes = dataQueues.filter(({ coalescing }) => coalescing.deadline() < NEVER);
+    return {
+      type: 'net',
+      linkUp: state.linkUp,
+      mtu: state.mtu,
+      pairs: steering.txPairs,
+      controlQueue: state.controlIndex < 0 ? null : state.controlIndex,
+      drops: counted(NET_DROP, this.drops),
+      backendFull: waits.map(({ index }) => index),
+      coalescing: owes.map(({ index }) => index),
+    };
   }
 
   /** A frame for the driver, from {@link sink}. */
