@@ -13,6 +13,7 @@ import {
   powerManagement,
 } from '@ringwire/pci';
 import {
+  COMMON_CFG,
   hasFeature,
   ISR_STATUS,
   VIRTIO_F,
@@ -29,6 +30,8 @@ import { type VendorData, virtioCapabilities } from './pci-capabilities.js';
 import { PciCommonConfig } from './pci-common-config.js';
 import { layOutPci, type PciLayout, REGISTERS_BAR, SHARED_BAR } from './pci-layout.js';
 import { PciNotify } from './pci-notify.js';
+import type { DeviceTrace } from './trace/device-trace.js';
+import { fieldNames, tracedRegion } from './trace/traced-region.js';
 import { VirtioDevice, type VirtioDeviceConfig } from './virtio-device.js';
 
 export interface VirtioPciConfig extends VirtioDeviceConfig {
@@ -68,6 +71,7 @@ export class VirtioPci {
   readonly common: PciCommonConfig;
   readonly notify: PciNotify;
   private readonly msixAt: number;
+  private readonly trace: DeviceTrace | undefined;
   private isr = 0;
 
   /** @throws VirtioError for a type, an offer or a layout that cannot be */
@@ -75,6 +79,7 @@ export class VirtioPci {
     const { model, notifyOffMultiplier: multiplier = 4, notifConfigData = (queue) => queue } = config;
     const vectors = config.vectors ?? Math.min(model.queueSizes.length + 1, VECTORS_MAX);
     checkIds(config);
+    this.trace = config.trace;
     this.device = new VirtioDevice(config, this.transport());
     checkMultiplier(multiplier, hasFeature(this.device.offered, VIRTIO_F.NOTIFICATION_DATA));
     const layout = layOutPci(model, vectors, multiplier);
@@ -116,12 +121,13 @@ export class VirtioPci {
   }
 
   private bars(layout: PciLayout, model: DeviceModel): BarOptions[] {
+    const { trace } = this;
     const regions = [
-      this.common.region(layout.common.offset),
-      this.isrRegion(layout.isr.offset),
-      this.notify.region(layout.notify),
+      tracedRegion(this.common.region(layout.common.offset), trace, fieldNames(COMMON_CFG)),
+      tracedRegion(this.isrRegion(layout.isr.offset), trace, () => 'ISR status'),
+      tracedRegion(this.notify.region(layout.notify), trace, (at) => `notify+${at}`),
     ];
-    if (model.config.length > 0) regions.push(this.configRegion(layout));
+    if (model.config.length > 0) regions.push(tracedRegion(this.configRegion(layout), trace, (at) => `config+${at}`));
     const bars: BarOptions[] = [{ index: REGISTERS_BAR, space: 'memory64', size: layout.registersSize, regions }];
     if (layout.sharedSize > 0) {
       const shared = layout.shared.map(({ place, region }) => bytesRegion(place.offset, region.bytes));
@@ -213,10 +219,13 @@ export class VirtioPci {
   }
 
   private raise(vector: number): void {
-    if (vector !== VIRTIO_MSI_NO_VECTOR) this.pci.msix?.raise(vector);
+    if (vector === VIRTIO_MSI_NO_VECTOR) return;
+    this.trace?.message(vector);
+    this.pci.msix?.raise(vector);
   }
 
   private setIsr(isr: number): void {
+    if (this.trace !== undefined && (isr !== 0) !== (this.isr !== 0) && !this.hasMessages()) this.trace.line(isr !== 0);
     this.isr = isr;
     this.pci.setIntx(isr !== 0);
   }

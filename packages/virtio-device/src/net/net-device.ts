@@ -6,6 +6,7 @@ import { counted } from '../inspection/counted.js';
 import type { NetSnapshot } from '../inspection/snapshot-types.js';
 import { ConfigSpace } from './config-space.js';
 import { ControlQueue } from './control-queue.js';
+import { TracedBackend } from './frame-trace.js';
 import { GuestOffloads } from './guest-offloads.js';
 import { NET_DROP } from './net-drop.js';
 import { netFeatureProblem, netFeaturesOffered } from './net-features.js';
@@ -75,11 +76,13 @@ export class NetDevice implements DeviceModel {
   /** @throws VirtioError for what no device can be */
   constructor(options: NetDeviceOptions) {
     const settings = settingsOf(options);
-    const { pairs, memory, scratch, backend } = settings;
+    const { pairs, memory, scratch } = settings;
+    const { trace } = options;
+    const backend = trace === undefined ? settings.backend : new TracedBackend(settings.backend, trace);
     this.settings = settings;
     this.backend = backend;
     this.features = netFeaturesOffered(options, pairs);
-    const state = new NetState(memory, settings.mtu);
+    const state = new NetState(memory, settings.mtu, trace);
     this.state = state;
     this.drops = state.drops;
     this.configSpace = new ConfigSpace(settings, HASHING);

@@ -7,6 +7,7 @@ import {
   VIRTIO_NET_SPEED,
   VirtioError,
 } from '@ringwire/virtio-spec';
+import type { FrameTrace } from './frame-trace.js';
 import type { NetFeatureOptions } from './net-features.js';
 
 /** How a {@link NetDevice} is made. */
@@ -38,10 +39,12 @@ export interface NetDeviceOptions extends NetFeatureOptions {
   readonly macTableEntries?: number;
   /** RSS contexts besides the default configuration, 1 to 65535; 8 unless given. */
   readonly rssContexts?: number;
+  /** Is told of every frame and its fate, such as a `PcapngTrace`; nobody unless given. */
+  readonly trace?: FrameTrace;
 }
 
 /** {@link NetDeviceOptions} with nothing left open. */
-export type NetDeviceSettings = Required<Omit<NetDeviceOptions, keyof NetFeatureOptions>>;
+export type NetDeviceSettings = Required<Omit<NetDeviceOptions, keyof NetFeatureOptions | 'trace'>>;
 
 const SPEC = 'virtio 1.4 §5.1.4';
 
