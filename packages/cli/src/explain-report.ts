@@ -45,7 +45,7 @@ function facts({ status, statusNames, accepted, counters, transport }: DeviceSna
   const { kicks, kicksIgnored, usedNotifications, configNotifications, resets } = counters;
   const rows = [
     ['status', `0x${status.toString(16)}`, statusNames.join(' | ')],
-    ['features', accepted.bits, accepted.names.join(', ')],
+    ['features', accepted.bits, accepted.names.map((name) => name.replace(/^VIRTIO_(NET_)?F_/, '')).join(', ')],
     ['notifications in', `${kicks}`, `${kicksIgnored} ignored`],
     ['notifications out', `${usedNotifications}`, `${configNotifications} of configuration changes`],
     ['resets', `${resets}`],
@@ -91,5 +91,5 @@ function section(name: string, reasons: readonly Reason[], dump: MemoryDump, pai
 
 const verdict = (problems: number, paint: Paint): string =>
   problems === 0
-    ? paint('green', 'Nothing is wrong.')
+    ? paint('green', 'No problem found.')
     : paint('red', `${problems} problem${problems === 1 ? '' : 's'}.`);

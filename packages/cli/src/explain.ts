@@ -18,7 +18,7 @@ The folder is what snapshotFiles() of @ringwire/virtio-device makes of a device 
   pages.json    which page of the device's memory lies where in pages.bin; as "ringwire check" reads it
   pages.bin     the pages that the rings lie in
 
-Exit code: 0 nothing is wrong, 1 somebody has to act, 2 the input cannot be used.
+Exit code: 0 no problem found, 1 somebody has to act, 2 the input cannot be used.
 `;
 
 /** `ringwire explain`: why no frames flow through a saved device. */

@@ -11,7 +11,7 @@ export type * from './inspection/snapshot-types.js';
 export { SNAPSHOT_SCHEMA } from './inspection/snapshot-types.js';
 export { IommuModel } from './iommu-model.js';
 export type { FrameTrace } from './net/frame-trace.js';
-export { NetDevice } from './net/net-device.js';
+export { NET_SCRATCH_BYTES, NetDevice } from './net/net-device.js';
 export { NET_DROP } from './net/net-drop.js';
 export type { NetDeviceOptions } from './net/net-options.js';
 export { PcapngTrace } from './net/pcapng-trace.js';

@@ -86,10 +86,12 @@ function whyQueue(snapshot: DeviceSnapshot, queue: QueueSnapshot, isUsed: boolea
   return [...why, ...brokenClauses(report, index)];
 }
 
-function brokenClauses({ violations, findingsOmitted }: RingReport, queue: number): Reason[] {
+function brokenClauses({ violations }: RingReport, queue: number): Reason[] {
   const told = violations.slice(0, VIOLATIONS_TOLD).map(({ id, spec, by, at, message }): Reason => {
     return { level: 'problem', queue, text: message, clause: { id, spec, by, at } };
   });
-  const more = violations.length - told.length + findingsOmitted;
-  return more === 0 ? told : [...told, problem(`${more} more violations are not listed.`, queue)];
+  const more = violations.length - told.length;
+  return more === 0
+    ? told
+    : [...told, problem(`${more} more ${more === 1 ? 'violation is' : 'violations are'} not listed.`, queue)];
 }
