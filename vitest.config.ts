@@ -13,6 +13,10 @@ export default defineConfig({
         find: '@ringwire/virtio-spec/iommu',
         replacement: `${fileURLToPath(packagesDir)}virtio-spec/src/iommu-config.ts`,
       },
+      {
+        find: '@ringwire/virtio-spec/net',
+        replacement: `${fileURLToPath(packagesDir)}virtio-spec/src/net.ts`,
+      },
       { find: /^@ringwire\/([^/]+)\/testing$/, replacement: `${fileURLToPath(packagesDir)}$1/src/testing/index.ts` },
       ...readdirSync(packagesDir).map((name) => ({
         find: `@ringwire/${name}`,
@@ -21,7 +25,7 @@ export default defineConfig({
     ],
   },
   test: {
-    include: ['{packages/*,bench,conformance,golden}/src/**/*.test.ts', 'tools/*.test.ts'],
+    include: ['{packages/*,bench,conformance,golden,examples/*}/src/**/*.test.ts', 'tools/*.test.ts'],
     testTimeout: 60_000,
     reporters: ['default', './tools/closing-line.ts'],
   },

@@ -7,6 +7,7 @@ import { allCases, selectCases } from './cases.js';
 import { peerProblem } from './dpdk-peer.js';
 import { formatSummary } from './limits.js';
 import { describeMachine, machineLine } from './machine.js';
+import { formatOffloads, measureOffloads, OFFLOAD_NAMES } from './offload-figures.js';
 import type { Options } from './options.js';
 import { plotHtml, plotSvg } from './plot.js';
 import { benchJson, earlierFigures, jsonText } from './report-json.js';
@@ -23,11 +24,12 @@ export interface Terminal {
 /** Run what the options ask for. @returns the exit code */
 export async function bench(options: Options, terminal: Terminal): Promise<number> {
   const plans = selectCases(allCases(), options.filter);
+  const offloads = OFFLOAD_NAMES.filter((name) => options.filter === undefined || options.filter.test(name));
   if (options.list) {
-    terminal.out(plans.map(({ name }) => `${name}\n`).join(''));
+    terminal.out([...plans.map(({ name }) => name), ...offloads].map((name) => `${name}\n`).join(''));
     return 0;
   }
-  if (plans.length === 0) {
+  if (plans.length + offloads.length === 0) {
     terminal.err(`bench: no case is called like ${options.filter}; --list prints their names\n`);
     return 2;
   }
@@ -37,7 +39,7 @@ export async function bench(options: Options, terminal: Terminal): Promise<numbe
   const { warmSeconds, seconds, repeats } = options.timing;
   say(
     `ringwire bench · ${machineLine(machine)}\n` +
-      `${plans.length} cases, median of ${repeats} rounds of ${seconds} s behind ${warmSeconds} s of warm-up\n\n`,
+      `${plans.length + offloads.length} cases, median of ${repeats} rounds of ${seconds} s behind ${warmSeconds} s of warm-up\n\n`,
   );
   const wantsPeer = options.peer && plans.some((plan) => peerName(plan) !== undefined);
   const noPeer = wantsPeer ? peerProblem(machine) : undefined;
@@ -47,11 +49,13 @@ export async function bench(options: Options, terminal: Terminal): Promise<numbe
   const progress = progressBar(plans.length);
   const results = await runCases(plans, options, peer, progress.step);
   progress.stop();
+  const figures = measureOffloads(options.filter, options.timing);
 
   const keptJson = join(options.out, 'bench.json');
-  const json = benchJson(machine, results);
+  const json = benchJson(machine, results, figures);
   const earlier = earlierFigures(keptJson);
   say(formatTable(results, earlier, terminal.paint));
+  if (figures.length > 0) say(`── offloads of a network device, in one thread\n${formatOffloads(figures)}\n`);
   say(`${formatNotes(results, earlier.size > 0)}\n`);
   if (noPeer !== undefined) say(`without DPDK: ${noPeer}\n`);
   for (const problem of results.peerProblems) say(`without DPDK, ${problem}\n`);

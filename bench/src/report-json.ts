@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { CaseResult } from './case-result.js';
 import type { Machine } from './machine.js';
+import type { OffloadFigure } from './offload-figures.js';
 import { DISTURBED, type Ratio, type Results } from './run-cases.js';
 
 /** The bench's JSON; more keys may join, these stay what they are. */
@@ -9,10 +10,15 @@ export interface BenchJson {
   readonly machine: Machine;
   readonly cases: readonly CaseResult[];
   readonly ratios: readonly Ratio[];
+  readonly offloads: readonly OffloadFigure[];
 }
 
-export function benchJson(machine: Machine, { cases, ratios }: Results): BenchJson {
-  return { schema: 1, machine, cases, ratios };
+export function benchJson(
+  machine: Machine,
+  { cases, ratios }: Results,
+  offloads: readonly OffloadFigure[] = [],
+): BenchJson {
+  return { schema: 1, machine, cases, ratios, offloads };
 }
 
 export const jsonText = (json: BenchJson): string => `${JSON.stringify(json, null, 2)}\n`;

@@ -142,7 +142,7 @@ test('the summary has the ratio, and says that nothing was lost', () => {
 
 test('the JSON is of schema 1 and has the promised keys', () => {
   const json = JSON.parse(jsonText(benchJson(describeMachine(), results))) as BenchJson;
-  expect(Object.keys(json)).toEqual(['schema', 'machine', 'cases', 'ratios']);
+  expect(Object.keys(json)).toEqual(['schema', 'machine', 'cases', 'ratios', 'offloads']);
   expect(json.schema).toBe(1);
   for (const key of ['cpu', 'cores', 'node', 'v8', 'os', 'memoryGiB', 'load', 'dpdk'])
     expect(json.machine).toHaveProperty(key);

@@ -3,14 +3,12 @@ import {
   PVIRTQ_DESC,
   PVIRTQ_EVENT_SUPPRESS,
   VIRTIO_F,
-  VIRTIO_NET_F,
-  VIRTIO_NET_HDR,
-  VIRTIO_NET_HDR_SIZE,
   VIRTQ_DESC_F,
   VIRTQ_USED,
   VIRTQ_USED_ELEM,
   virtqAvailEventAt,
 } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_F, VIRTIO_NET_HDR, VIRTIO_NET_HDR_SIZE } from '@ringwire/virtio-spec/net';
 import { DeviceImage } from './device-image.js';
 import { DeviceUnderTest, type FrameHeader, type SentFrame } from './device-under-test.js';
 import { bytesOfHex, frameAt, frameCount } from './frames.js';

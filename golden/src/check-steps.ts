@@ -1,5 +1,6 @@
 import type { PendingElement, RingReport } from '@ringwire/ring-oracle';
-import { VIRTIO_F, VIRTIO_NET_F } from '@ringwire/virtio-spec';
+import { VIRTIO_F } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
 import { checkFindings, checkInferred } from './check-queue.js';
 import { checkReceive } from './check-receive.js';
 import { checkReturned, type Returned } from './check-returned.js';

@@ -20,9 +20,6 @@ export class DeviceImage {
   /** Host offsets of memory that is none of the set's. */
   readonly deviceArea: number;
   readonly frameArea: number;
-  /** A burst of an IOMMU's requester begins, or ends. */
-  readonly enter: () => void;
-  readonly leave: () => void;
   /** Page numbers, ascending; page `i` of host memory is this one. */
   private readonly pages: readonly number[];
   private readonly saved: ReadonlySet<number>;
@@ -38,10 +35,7 @@ export class DeviceImage {
     this.memory = HostMemory.create(end + DEVICE_BYTES + FRAME_BYTES);
     for (const { address, bytes } of set.pieces) this.memory.u8.set(bytes, this.hostOf(Number(address)));
     const physical = new GuestMemory(this.memory, regionsOf(this.pages));
-    const behind = set.tables === undefined ? undefined : spaceBehind(set, set.tables, physical);
-    this.space = behind ?? physical;
-    this.enter = () => void behind?.enter();
-    this.leave = () => behind?.leave();
+    this.space = set.tables === undefined ? physical : spaceBehind(set, set.tables, physical);
   }
 
   /** All of the set's memory. */

@@ -49,13 +49,13 @@ export class DeviceUnderTest {
     this.cable = new Cable(image);
     const { memory, deviceArea: scratch } = image;
     this.device = new NetDevice({ memory, scratch, backend: this.cable, mac: MAC, mtu: MTU });
-    image.enter();
+    image.space.enter();
     for (const queue of set.queues) {
       const opened = openQueue(set, image, queue);
       if (isRefusal(opened)) this.refusal ??= `${queue.name}: ${opened.message}`;
       else this.queues.set(queue.index, opened);
     }
-    image.leave();
+    image.space.leave();
     this.device.start(this.port(set));
   }
 
@@ -64,9 +64,9 @@ export class DeviceUnderTest {
     this.notifications.clear();
     this.cable.sent.length = 0;
     this.cable.waiting.push(...frames);
-    this.image.enter();
+    this.image.space.enter();
     while (this.device.step(1024) > 0);
-    this.image.leave();
+    this.image.space.leave();
     return this.cable.sent;
   }
 

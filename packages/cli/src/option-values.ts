@@ -1,4 +1,5 @@
-import { VIRTIO_F, VIRTIO_F_LEGACY, VIRTIO_NET_F, VIRTIO_NET_F_LEGACY } from '@ringwire/virtio-spec';
+import { VIRTIO_F, VIRTIO_F_LEGACY } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_F, VIRTIO_NET_F_LEGACY } from '@ringwire/virtio-spec/net';
 import { InvalidArgumentError } from 'commander';
 import type { FaultCodes } from './vtd-dump.js';
 

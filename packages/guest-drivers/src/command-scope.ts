@@ -1,4 +1,5 @@
-import { hasFeature, type NetFeature, VIRTIO_NET_F, VirtioError } from '@ringwire/virtio-spec';
+import { hasFeature, VirtioError } from '@ringwire/virtio-spec';
+import { type NetFeature, VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
 import type { CommandDone } from './control-queue.js';
 import type { NetFacts } from './net-facts.js';
 

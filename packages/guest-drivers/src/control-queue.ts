@@ -1,4 +1,5 @@
-import { VIRTIO_NET_ACK, VIRTIO_NET_CTRL, VirtioError } from '@ringwire/virtio-spec';
+import { VirtioError } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_ACK, VIRTIO_NET_CTRL } from '@ringwire/virtio-spec/net';
 import { BufferList, NO_ROOM, USED, UsedBurst } from '@ringwire/virtqueue';
 import type { DmaArena } from './dma-arena.js';
 import type { LiveQueue } from './live-queue.js';

@@ -1,14 +1,11 @@
+import { FEATURE_WORDS, featureWords, hasFeature, VIRTIO_F } from '@ringwire/virtio-spec';
 import {
-  FEATURE_WORDS,
   type FeatureRequirement,
-  featureWords,
-  hasFeature,
-  VIRTIO_F,
   VIRTIO_NET_CONFIG,
   VIRTIO_NET_CONFIG_LIMITS,
   VIRTIO_NET_F,
   VIRTIO_NET_F_REQUIRES,
-} from '@ringwire/virtio-spec';
+} from '@ringwire/virtio-spec/net';
 import type { NetFacts } from './net-facts.js';
 
 const F = VIRTIO_NET_F;

@@ -1,4 +1,5 @@
-import { hasFeature, VIRTIO_NET_F } from '@ringwire/virtio-spec';
+import { hasFeature } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
 import { type Breakdown, isBreakdown } from './breakdown.js';
 import { acceptNetFeatures } from './net-accept.js';
 import type { NetCounters } from './net-counters.js';

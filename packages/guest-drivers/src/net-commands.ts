@@ -1,3 +1,4 @@
+import { VirtioError } from '@ringwire/virtio-spec';
 import {
   type NetFeature,
   VIRTIO_NET_CTRL_ANNOUNCE,
@@ -14,8 +15,7 @@ import {
   VIRTIO_NET_GUEST_OFFLOAD,
   VIRTIO_NET_HASH_CONFIG,
   VIRTIO_NET_HASH_TUNNEL_TYPE,
-  VirtioError,
-} from '@ringwire/virtio-spec';
+} from '@ringwire/virtio-spec/net';
 import { type CommandScope, type Done, ignore, needFeature } from './command-scope.js';
 import { COMMAND, type CommandDone, type ControlQueue } from './control-queue.js';
 import { isStationAddress } from './net-facts.js';

@@ -1,4 +1,5 @@
-import { type NetFeature, VIRTIO_F, VIRTIO_NET_F } from '@ringwire/virtio-spec';
+import { VIRTIO_F } from '@ringwire/virtio-spec';
+import { type NetFeature, VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
 import { expect, test } from 'vitest';
 import { BREAK } from './breakdown.js';
 import { COMMAND } from './control-queue.js';

@@ -1,4 +1,5 @@
-import { VIRTIO_F, VIRTIO_NET_F } from '@ringwire/virtio-spec';
+import { VIRTIO_F } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
 import { describe, expect, test } from 'vitest';
 import { SENT } from './net-tx-queue.js';
 import { frameOf, NetStage, WAYS, withHeader } from './testing/net-stage.js';

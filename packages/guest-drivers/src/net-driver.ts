@@ -1,4 +1,5 @@
-import { hasFeature, VIRTIO_F, VIRTIO_ID, VIRTIO_NET_F, VirtioError } from '@ringwire/virtio-spec';
+import { hasFeature, VIRTIO_F, VIRTIO_ID, VirtioError } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
 import { BREAK, type Breakdown, breakdown, isBreakdown } from './breakdown.js';
 import { DmaArena } from './dma-arena.js';
 import type { FramePieces } from './frame-pieces.js';

@@ -1,4 +1,5 @@
-import { hasFeature, type NetConfigField, VIRTIO_NET_CONFIG, VIRTIO_NET_F } from '@ringwire/virtio-spec';
+import { hasFeature } from '@ringwire/virtio-spec';
+import { type NetConfigField, VIRTIO_NET_CONFIG, VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
 import type { Breakdown } from './breakdown.js';
 import type { Transport } from './transport.js';
 import type { VirtioDriver } from './virtio-driver.js';

@@ -1,4 +1,5 @@
-import { VIRTIO_F, VIRTIO_NET_F } from '@ringwire/virtio-spec';
+import { VIRTIO_F } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
 import { BROKEN } from '@ringwire/virtqueue';
 import { describe, expect, test } from 'vitest';
 import { BREAK } from './breakdown.js';

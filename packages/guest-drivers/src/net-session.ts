@@ -1,4 +1,5 @@
-import { hasFeature, VIRTIO_NET_DUPLEX, VIRTIO_NET_F, VIRTIO_NET_S, VIRTIO_NET_SPEED } from '@ringwire/virtio-spec';
+import { hasFeature } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_DUPLEX, VIRTIO_NET_F, VIRTIO_NET_S, VIRTIO_NET_SPEED } from '@ringwire/virtio-spec/net';
 import { announceFrame } from './announce-frame.js';
 import { BREAK, type Breakdown, breakdown, isBreakdown } from './breakdown.js';
 import type { CommandScope } from './command-scope.js';
@@ -17,7 +18,7 @@ import { NetTxQueue, TX_ENTRIES } from './net-tx-queue.js';
 import { ReceivedFrame } from './received-frame.js';
 import { RxBuffers, rxBufferBytes } from './rx-buffers.js';
 import { LARGEST_FRAME } from './rx-header.js';
-import type { VectorPlan } from './transport.js';
+import { CAUSE, type VectorPlan } from './transport.js';
 import type { VirtioDriver } from './virtio-driver.js';
 
 /**
@@ -69,8 +70,6 @@ export class NetSession implements CommandScope {
   /** Mbit/s, -1 when not known; full duplex, undefined when not known. */
   speed = -1;
   isFullDuplex: boolean | undefined = undefined;
-  /** What interrupts asked for and {@link poll} is to do. */
-  needsPoll = false;
 
   private readonly setup: FullNetSetup;
   private readonly driver: VirtioDriver;
@@ -81,6 +80,8 @@ export class NetSession implements CommandScope {
   // Per pair: 1 while its receive queue is polled, with notifications off.
   private readonly isPolled: Uint8Array;
   private hasConfigChanged = false;
+  /** An interrupt came, or polling stopped at its budget. */
+  private isDue = false;
 
   constructor(
     setup: FullNetSetup,
@@ -124,6 +125,13 @@ export class NetSession implements CommandScope {
     this.commands = this.control === undefined ? undefined : new NetCommands(this.control, this);
   }
 
+  /** Whether {@link poll} has something to do: what interrupts asked for, or to tell of room in a queue. */
+  get needsPoll(): boolean {
+    if (this.isDue) return true;
+    for (let pair = 0; pair < this.pairs; pair++) if (this.tx[pair]!.hasRoom) return true;
+    return false;
+  }
+
   /** Step 8 of the initialization, and what needs a running device. */
   start(): void {
     this.driver.start();
@@ -139,18 +147,17 @@ export class NetSession implements CommandScope {
   interrupt(vector: number): void {
     this.counters.interrupts++;
     if (this.plan === undefined) {
-      // The bits are those of CAUSE.
       const cause = this.driver.transport.interruptCause();
-      if ((cause & 2) !== 0) this.noteConfig();
-      if ((cause & 1) !== 0) for (let pair = 0; pair < this.pairs; pair++) this.noteReceive(pair);
-      if (cause !== 0) this.needsPoll = true;
+      if ((cause & CAUSE.CONFIG) !== 0) this.noteConfig();
+      if ((cause & CAUSE.QUEUE) !== 0) for (let pair = 0; pair < this.pairs; pair++) this.noteReceive(pair);
+      if (cause !== 0) this.isDue = true;
       return;
     }
     if (vector === this.plan.config) this.noteConfig();
     for (const { index, vector: mapped } of this.plan.queues) {
       if (mapped !== vector) continue;
       if (index % 2 === 0 && index < 2 * this.pairs) this.noteReceive(index >> 1);
-      this.needsPoll = true;
+      this.isDue = true;
     }
   }
 
@@ -160,7 +167,7 @@ export class NetSession implements CommandScope {
    * @returns frames handed up or given up, or what is wrong with the device
    */
   poll(budget: number): number | Breakdown {
-    this.needsPoll = false;
+    this.isDue = false;
     if (this.hasConfigChanged) {
       const problem = this.takeConfig();
       if (problem !== undefined) return problem;
@@ -239,13 +246,13 @@ export class NetSession implements CommandScope {
 
   private noteConfig(): void {
     this.hasConfigChanged = true;
-    this.needsPoll = true;
+    this.isDue = true;
   }
 
   private noteReceive(pair: number): void {
     if (this.isPolled[pair] === 0) this.rx[pair]!.live.queue.disableNotifications();
     this.isPolled[pair] = 1;
-    this.needsPoll = true;
+    this.isDue = true;
   }
 
   private pollReceive(pair: number, budget: number): number {
@@ -255,7 +262,7 @@ export class NetSession implements CommandScope {
     if (done < budget && !queue.live.queue.enableNotifications()) this.isPolled[pair] = 0;
     else {
       queue.live.queue.disableNotifications();
-      this.needsPoll = true;
+      this.isDue = true;
     }
     return done;
   }

@@ -251,10 +251,10 @@ export class NetTxQueue implements FrameBytes {
     return SENT.OK;
   }
 
-  /** Used buffers are looked for when half of the ring is out: seldom, and before it is full. */
+  /** Used buffers are looked for when half of the ring is full: seldom, and before it is full. */
   private reclaimIfBusy(): void {
     const { queue } = this.live;
-    if (queue.outstanding * 2 >= queue.size) this.reclaim();
+    if (queue.free * 2 <= queue.size) this.reclaim();
   }
 
   /** No room: be told when a good part of what is out is done, so that not each single buffer interrupts. */

@@ -1,10 +1,5 @@
-import {
-  hasFeature,
-  VIRTIO_NET_F,
-  VIRTIO_NET_HDR_F,
-  VIRTIO_NET_HDR_GSO,
-  virtioNetHdrBytes,
-} from '@ringwire/virtio-spec';
+import { hasFeature } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_F, VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO, virtioNetHdrBytes } from '@ringwire/virtio-spec/net';
 
 /** What the negotiated features allow in a header, worked out once: the only place where they are asked. */
 export interface OffloadRules {
@@ -16,7 +11,7 @@ export interface OffloadRules {
   readonly outNetHeader: boolean;
 }
 
-export interface DirectionRules {
+interface DirectionRules {
   /** Bits of `flags` that mean something. */
   readonly flags: number;
   /** Bit n stands for segmentation type n. */

@@ -78,31 +78,41 @@ export function findCapabilities(access: PciAccess): PciCapabilities {
 }
 
 function takeVirtio(access: PciAccess, at: number, sizes: readonly number[], found: PciCapabilities): void {
-  const capLen = access.configRead(at + VIRTIO_PCI_CAP.cap_len, 1);
-  if (capLen < VIRTIO_PCI_CAP.SIZE || at + capLen > CONFIG_BYTES) return;
-  const window = {
-    bar: access.configRead(at + VIRTIO_PCI_CAP.bar, 1),
-    offset: access.configRead(at + VIRTIO_PCI_CAP.offset, 4),
-    length: access.configRead(at + VIRTIO_PCI_CAP.length, 4),
-  };
-  if (window.bar > VIRTIO_PCI_BAR_MAX || window.offset + window.length > sizes[window.bar]!) return;
-  const fits = (bytes: number, align: number): boolean => window.length >= bytes && window.offset % align === 0;
+  // Of other types, vendor data among them, not even the place is looked at: their fields may be others.
   switch (access.configRead(at + VIRTIO_PCI_CAP.cfg_type, 1)) {
     case VIRTIO_PCI_CFG_TYPE.COMMON_CFG:
-      if (fits(COMMON_MIN, 4)) found.common ??= window;
-      break;
-    case VIRTIO_PCI_CFG_TYPE.NOTIFY_CFG:
-      if (found.notify !== undefined || capLen < VIRTIO_PCI_NOTIFY_CAP.SIZE || !fits(2, 2)) return;
-      found.notify = window;
-      found.notifyOffMultiplier = access.configRead(at + VIRTIO_PCI_NOTIFY_CAP.notify_off_multiplier, 4);
+      found.common ??= windowAt(access, at, sizes, COMMON_MIN, 4);
       break;
     case VIRTIO_PCI_CFG_TYPE.ISR_CFG:
-      if (fits(1, 1)) found.isr ??= window;
+      found.isr ??= windowAt(access, at, sizes, 1, 1);
       break;
     case VIRTIO_PCI_CFG_TYPE.DEVICE_CFG:
-      if (fits(1, 4)) found.device ??= window;
+      found.device ??= windowAt(access, at, sizes, 1, 4);
+      break;
+    case VIRTIO_PCI_CFG_TYPE.NOTIFY_CFG:
+      if (found.notify !== undefined || access.configRead(at + VIRTIO_PCI_CAP.cap_len, 1) < VIRTIO_PCI_NOTIFY_CAP.SIZE)
+        return;
+      found.notify = windowAt(access, at, sizes, 2, 2);
+      found.notifyOffMultiplier = access.configRead(at + VIRTIO_PCI_NOTIFY_CAP.notify_off_multiplier, 4);
       break;
   }
+}
+
+/** @returns undefined unless `bytes` and more lie inside a BAR, from a multiple of `align` on */
+function windowAt(
+  access: PciAccess,
+  at: number,
+  sizes: readonly number[],
+  bytes: number,
+  align: number,
+): PciWindow | undefined {
+  const capLen = access.configRead(at + VIRTIO_PCI_CAP.cap_len, 1);
+  if (capLen < VIRTIO_PCI_CAP.SIZE || at + capLen > CONFIG_BYTES) return undefined;
+  const bar = access.configRead(at + VIRTIO_PCI_CAP.bar, 1);
+  const offset = access.configRead(at + VIRTIO_PCI_CAP.offset, 4);
+  const length = access.configRead(at + VIRTIO_PCI_CAP.length, 4);
+  if (bar > VIRTIO_PCI_BAR_MAX || offset + length > sizes[bar]!) return undefined;
+  return length >= bytes && offset % align === 0 ? { bar, offset, length } : undefined;
 }
 
 /** @returns undefined for a table that does not lie in its BAR: the interrupt line is left then */

@@ -1,4 +1,5 @@
-import { VIRTIO_F, VIRTIO_NET_F } from '@ringwire/virtio-spec';
+import { VIRTIO_F } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
 import { expect, test } from 'vitest';
 import { BREAK, isBreakdown } from './breakdown.js';
 import { frameOf, NetStage, type StageOptions, withHeader } from './testing/net-stage.js';

@@ -1,5 +1,6 @@
 import { GuestMemory, HostMemory, PageAllocator } from '@ringwire/guest-memory';
-import { featureWords, VIRTIO_F, VIRTIO_NET_F } from '@ringwire/virtio-spec';
+import { featureWords, VIRTIO_F } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
 import { describe, expect, test } from 'vitest';
 import { BREAK, isBreakdown } from './breakdown.js';
 import { guestDma } from './dma-memory.js';
@@ -249,3 +250,17 @@ describe('pool', () => {
       expect(() => new FramePool(dma, { buffers: 1, dataBytes })).toThrow('dataBytes');
   });
 });
+
+test.each(WAYS)(
+  'drv.basic.init.11,.15 of the poll-mode driver over %s: receive buffers lie ready before DRIVER_OK, and are told of after it',
+  (_, way) => {
+    const { stage } = start({ ...way });
+    const lines = stage.device
+      .accesses(/^w (device_status|Status|notify|QueueNotify)/)
+      .map((line) => line.replace(/notify\+0|QueueNotify/, 'notify'));
+    expect(lines.slice(-2).map((line) => line.split(' ').slice(1).join(' '))).toEqual([
+      expect.stringMatching(/tatus 15$/),
+      'notify 0',
+    ]);
+  },
+);

@@ -1,4 +1,5 @@
-import { hasFeature, VIRTIO_ID, VIRTIO_NET_F, VIRTIO_NET_S, VirtioError } from '@ringwire/virtio-spec';
+import { hasFeature, VIRTIO_ID, VirtioError } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_F, VIRTIO_NET_S } from '@ringwire/virtio-spec/net';
 import { BREAK, type Breakdown, breakdown, isBreakdown } from './breakdown.js';
 import type { CommandScope } from './command-scope.js';
 import { CONTROL_ENTRIES, ControlQueue } from './control-queue.js';
@@ -147,8 +148,9 @@ export class PollNetDriver implements CommandScope {
     this.tx = transmit.map((live) => new PollTxQueue(live, setup.pool, rules, frameMax, counters));
     this.control = control === undefined ? undefined : new ControlQueue(control, arena);
     this.commands = this.control === undefined ? undefined : new NetCommands(this.control, this);
-    driver.start();
     this.rx = receive.map((live) => new PollRxQueue(live, setup.pool, rules, isMergeable, counters));
+    driver.start();
+    for (const { live } of this.rx) live.publish();
     if (pairs > 1) this.commands?.setPairs(pairs);
   }
 

@@ -50,7 +50,7 @@ export class PollTxQueue implements FrameBytes {
    */
   burst(frames: FrameBurst, from: number): number {
     const { queue } = this.live;
-    if (queue.outstanding * 2 >= queue.size) this.reclaim();
+    if (queue.free * 2 <= queue.size) this.reclaim();
     let at = from;
     try {
       while (at < frames.count) {

@@ -1,3 +1,4 @@
+import { VirtioError } from '@ringwire/virtio-spec';
 import {
   VIRTIO_NET_CONFIG_LIMITS,
   VIRTIO_NET_CTRL_CLASS,
@@ -6,8 +7,7 @@ import {
   VIRTIO_NET_HASH_TYPE,
   VIRTIO_NET_RSS_CONFIG,
   VIRTIO_NET_RSS_CTX,
-  VirtioError,
-} from '@ringwire/virtio-spec';
+} from '@ringwire/virtio-spec/net';
 import { type CommandScope, type Done, ignore, needFeature, type Request } from './command-scope.js';
 import { COMMAND } from './control-queue.js';
 

@@ -1,5 +1,6 @@
 import { HostMemory } from '@ringwire/guest-memory';
-import { featureWords, type NetFeature, VIRTIO_F, VIRTIO_NET_F, VIRTIO_NET_HDR_SIZE } from '@ringwire/virtio-spec';
+import { featureWords, VIRTIO_F } from '@ringwire/virtio-spec';
+import { type NetFeature, VIRTIO_NET_F, VIRTIO_NET_HDR_SIZE } from '@ringwire/virtio-spec/net';
 import { describe, expect, test } from 'vitest';
 import { NetOffload } from './net-offload.js';
 import { offloadRules } from './offload-rules.js';

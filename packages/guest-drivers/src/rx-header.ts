@@ -5,7 +5,7 @@ import {
   VIRTIO_NET_HDR_F,
   VIRTIO_NET_HDR_GSO,
   VIRTIO_NET_HDR_SIZE,
-} from '@ringwire/virtio-spec';
+} from '@ringwire/virtio-spec/net';
 import type { NetOffload } from './net-offload.js';
 import { type OffloadRules, segmentationType, TUNNEL_BITS } from './offload-rules.js';
 

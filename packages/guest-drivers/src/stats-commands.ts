@@ -1,3 +1,4 @@
+import { VirtioError } from '@ringwire/virtio-spec';
 import {
   type NetStatsType,
   VIRTIO_NET_CTRL_CLASS,
@@ -6,8 +7,7 @@ import {
   VIRTIO_NET_STATS_FIELDS,
   VIRTIO_NET_STATS_REPLY_HDR,
   VIRTIO_NET_STATS_TYPE,
-  VirtioError,
-} from '@ringwire/virtio-spec';
+} from '@ringwire/virtio-spec/net';
 import { type CommandScope, needFeature, type Request } from './command-scope.js';
 import { COMMAND, COMMAND_BYTES_MAX } from './control-queue.js';
 

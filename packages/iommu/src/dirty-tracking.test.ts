@@ -1,8 +1,10 @@
-import { ACCESS } from '@ringwire/guest-memory';
+import { ACCESS, HostMemory } from '@ringwire/guest-memory';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { DirtyLog } from './dirty-log.js';
 import { gpaOf, LoggingDevice, MAPPED, newLog, PAGE, pageOf, RAM, SOURCE } from './testing/dirty-stage.js';
 import type { DirtyOrder } from './testing/dirty-thread.js';
+import type { MarkOrder } from './testing/mark-thread.js';
 import { ScalableStage } from './testing/scalable-stage.js';
 import { startThread } from './testing/start-thread.js';
 
@@ -94,4 +96,24 @@ test('F23: a thread copies pages while another one’s device writes them: eithe
   // Both sides were at it at the same time.
   expect(bursts).toBeGreaterThan(100);
   expect(rounds).toBeGreaterThan(10);
+});
+
+test('F23: of pages that one thread marks while another takes them none is lost, and none comes twice', async () => {
+  const bytes = 128;
+  const passes = 1000;
+  const memory = HostMemory.create(0x1000);
+  const log = new DirtyLog({ memory, base: 0, bytes, regions: [] });
+  const control = new Int32Array(new SharedArrayBuffer(8));
+  const order: MarkOrder = { memory: memory.wasm!, bytes, passes, control };
+  const thread = await startThread<string>('mark-thread.ts', order);
+  let wrong = 0;
+  for (let pass = 1; pass <= passes; pass++) {
+    const taken: number[] = [];
+    Atomics.store(control, 0, pass);
+    while (Atomics.load(control, 1) < pass) taken.push(...log.take());
+    taken.push(...log.take());
+    if (taken.length !== bytes * 8 || new Set(taken).size !== bytes * 8) wrong++;
+  }
+  expect(await thread.ended).toBe('done');
+  expect(wrong).toBe(0);
 });

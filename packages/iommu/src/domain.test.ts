@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { IommuDomain, type IommuDomainConfig } from './domain.js';
 import { FIRST_STAGE } from './domain-tables.js';
+import { BUS_WORDS, InvalidationBus } from './invalidation-bus.js';
 import type { InvalidationSink } from './translation.js';
 
 const { READ, WRITE } = ACCESS;
@@ -259,4 +260,19 @@ test('an outer stage names its whole domain: caches know other addresses than it
   domain.map(0, 0, 2 * KIB4, RW);
   domain.unmap(0, KIB4);
   expect(sink.calls).toEqual(['domain 5']);
+});
+
+test('an unmap inside the thread’s own burst is refused before anything has changed', () => {
+  const { memory, allocator } = setUp();
+  const bus = new InvalidationBus(new Int32Array(BUS_WORDS));
+  bus.join(announced());
+  const domain = new IommuDomain({ id: 1, physical: new IdentitySpace(memory), allocator, sink: bus });
+  domain.map(0, 0x5000, KIB4, RW);
+  bus.enter();
+  expect(() => domain.unmap(0, KIB4)).toThrow('no unmap inside this thread’s own burst');
+  expect(() => domain.protect(0, KIB4, READ)).toThrow(VirtioError);
+  bus.leave();
+  expect([...domain.mappings()]).toEqual([{ iova: 0, physical: 0x5000, bytes: KIB4, access: RW }]);
+  domain.unmap(0, KIB4);
+  expect(domain.mappedBytes).toBe(0);
 });

@@ -58,12 +58,15 @@ export class IommuDomain {
 
   private readonly sink: InvalidationSink;
   private readonly isOuter: boolean;
+  /** The largest level that may have pages, by configuration and now. */
+  private readonly configuredLevel: number;
   private largestLevel: number;
 
   constructor(config: IommuDomainConfig) {
     const largest = config.largestPage ?? levelBytes(3);
-    this.largestLevel = [1, 2, 3].find((level) => levelBytes(level) === largest) ?? 0;
-    if (this.largestLevel === 0) throw new VirtioError('largestPage', largest, '4 KiB, 2 MiB or 1 GiB', HERE);
+    this.configuredLevel = [1, 2, 3].find((level) => levelBytes(level) === largest) ?? 0;
+    this.largestLevel = this.configuredLevel;
+    if (this.configuredLevel === 0) throw new VirtioError('largestPage', largest, '4 KiB, 2 MiB or 1 GiB', HERE);
     this.id = config.id;
     this.sink = config.sink;
     this.lazy = config.lazy ?? false;
@@ -111,6 +114,7 @@ export class IommuDomain {
 
   /** The same for several ranges, in ascending order, with one invalidation for all. */
   unmapEach(ranges: readonly { readonly iova: number; readonly bytes: number }[], dirty?: Mapping[]): void {
+    if (!this.lazy) this.checkBurst();
     let end = 0;
     for (const { iova, bytes } of ranges) {
       this.checkRange(iova, bytes);
@@ -134,6 +138,7 @@ export class IommuDomain {
 
   /** Change the rights of a range, all of which is mapped. Rights that are taken away are gone when it returns. */
   protect(iova: number, bytes: number, access: number): void {
+    this.checkBurst();
     this.checkRange(iova, bytes);
     if ((access & ~(ACCESS.READ | ACCESS.WRITE)) !== 0 || access === 0)
       throw new VirtioError('access', access, 'READ, WRITE or both', HERE);
@@ -182,9 +187,9 @@ export class IommuDomain {
   /**
    * From now on every page is of 4 KiB, those mapped before too, so that a dirty flag stands for 4 KiB; and no page is
    * dirty. Whoever copies memory begins after this: what was written before is not told apart.
+   * @throws VirtioError when the allocator has no room for the tables; then pages are not tracked
    */
   trackDirty(): void {
-    this.largestLevel = 1;
     for (let at = 0; at < this.tables.end; ) {
       const leaf = this.tables.find(at);
       if (leaf === undefined) at = this.tables.nextPossible(at);
@@ -194,7 +199,13 @@ export class IommuDomain {
         at = leaf.iova + leaf.bytes;
       }
     }
+    this.largestLevel = 1;
     this.sink.domain(this.id);
+  }
+
+  /** Later mappings take large pages again. */
+  untrackDirty(): void {
+    this.largestLevel = this.configuredLevel;
   }
 
   /** End all mappings and free the tables. No requester may be attached any more. */
@@ -240,6 +251,11 @@ export class IommuDomain {
     let size = PAGE_BYTES;
     while (Math.floor(iova / size) !== Math.floor((iova + bytes - 1) / size)) size *= 2;
     this.sink.pages(this.id, Math.floor(iova / size) * size, size - 1);
+  }
+
+  /** Before anything changes: half an unmap would leave caches with what is gone. */
+  private checkBurst(): void {
+    if (this.sink.inBurst === true) throw new VirtioError('burst', 1, 'no unmap inside this thread’s own burst', HERE);
   }
 
   private checkRange(iova: number, bytes: number): void {

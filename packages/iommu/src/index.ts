@@ -3,6 +3,7 @@ export type { AmdViCounters } from './amdvi-counters.js';
 export { type AmdViExplanation, type AmdViStep, explainAmdVi } from './amdvi-explain.js';
 export { AMDVI_REGISTERS, type AmdViRegister } from './amdvi-registers.js';
 export { AmdViUnit, type AmdViUnitConfig } from './amdvi-unit.js';
+export { Atc, type AtcCounters, deviceTlbOver } from './atc.js';
 export { DebugSpace } from './debug-space.js';
 export { DirtyLog, type DirtyLogConfig } from './dirty-log.js';
 export { DmaApi, type DmaApiConfig } from './dma-api.js';
@@ -14,7 +15,12 @@ export { FIRST_STAGE, SECOND_STAGE, type TableFormat } from './domain-tables.js'
 export { EventCounter } from './event-counter.js';
 export { GART_CACHE, GART_CONTROL, GART_PTE, GART_REGISTERS, Gart, gartEntry } from './gart.js';
 export { GuestInvalidations } from './guest-invalidations.js';
-export { BUS_WORDS, type BurstBus, type ForgetTarget, InvalidationBus } from './invalidation-bus.js';
+export {
+  BUS_WORDS,
+  type BurstBus,
+  type ForgetTarget,
+  InvalidationBus,
+} from './invalidation-bus.js';
 export { IommuSpace, type IommuSpaceConfig } from './iommu-space.js';
 export { Iotlb, type IotlbCounters } from './iotlb.js';
 export { type FunctionKind, isolationGroups, type TopologyFunction } from './isolation-groups.js';
@@ -26,6 +32,16 @@ export { type Pin, PinAccount, PinMap, type PinnedRun } from './pin-map.js';
 export { type Requesters, RequesterTable, type RequesterTableConfig } from './requester-table.js';
 export { type GuestTables, ScalableRequesterTable } from './scalable-requester-table.js';
 export {
+  type InterruptRegion,
+  type MemoryRegion,
+  SystemMap,
+  type SystemMapConfig,
+  type SystemMapCounters,
+  type SystemRegion,
+  type WindowRegion,
+} from './system-map.js';
+export {
+  type AtsIommu,
   type InvalidationSink,
   type Iommu,
   KEEP,
@@ -71,4 +87,5 @@ export { DEVICE_TLB, type DeviceTlbInvalidation, type InterruptEntryInvalidation
 export { listMappings, type VtdMapping, type VtdMappingOptions } from './vtd-mappings.js';
 export { VTD_FAULT, VTD_FAULT_STYLE, type VtdFaultStyle, vtdFaultName } from './vtd-reasons.js';
 export { VTD_REG, type VtdIotlbRegister, type VtdRegister } from './vtd-registers.js';
-export { type VtdRegisterValue, VtdUnit, type VtdUnitConfig } from './vtd-unit.js';
+export { VtdUnit } from './vtd-unit.js';
+export type { VtdRegisterValue, VtdUnitConfig } from './vtd-unit-config.js';

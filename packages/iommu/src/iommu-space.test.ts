@@ -12,7 +12,7 @@ function stage(capacity?: number) {
   const memory = HostMemory.create(0x80_0000);
   const words = new Int32Array(new SharedArrayBuffer(BUS_WORDS * 4));
   const owner = new Owner(memory, words);
-  return { owner, ...deviceSpace(memory, words, owner.requesters.root, capacity) };
+  return { owner, ...deviceSpace(memory, words, owner.requesters.root, capacity === undefined ? {} : { capacity }) };
 }
 
 test('an address resolves through root, context and four levels of tables to a host offset', () => {

@@ -1,7 +1,9 @@
 import { ACCESS, type AddressSpace, type HostMemory, type RangeList, RESOLVE } from '@ringwire/guest-memory';
+import { VirtioError } from '@ringwire/virtio-spec';
+import type { Atc } from './atc.js';
 import type { BurstBus } from './invalidation-bus.js';
 import type { Iotlb } from './iotlb.js';
-import { type Iommu, NO_PASID, newTranslation, TRANSLATED, type Translation } from './translation.js';
+import { type AtsIommu, type Iommu, NO_PASID, newTranslation, TRANSLATED, type Translation } from './translation.js';
 
 const { FAULT, SPLIT } = RESOLVE;
 const { READ, WRITE } = ACCESS;
@@ -10,7 +12,8 @@ const PAGE_BYTES = 4096;
 
 /** Whose DMA a space is, and through what it goes. */
 export interface IommuSpaceConfig {
-  readonly unit: Iommu;
+  /** Able to answer translation requests where there is an ATC. */
+  readonly unit: Iommu | AtsIommu;
   /** Requester id or endpoint id. */
   readonly sourceId: number;
   readonly pasid?: number;
@@ -18,6 +21,8 @@ export interface IommuSpaceConfig {
   readonly physical: AddressSpace;
   /** The unit's cache; all spaces of a thread may share one. */
   readonly iotlb: Iotlb;
+  /** The device's own cache, if it has one: the unit is asked for translations to keep in it. */
+  readonly atc?: Atc;
   /** This thread's. */
   readonly bus: BurstBus;
 }
@@ -56,20 +61,29 @@ export class IommuSpace implements AddressSpace {
   readonly memory: HostMemory;
 
   private readonly unit: Iommu;
+  /** The same where there is an ATC. */
+  private readonly ats: AtsIommu | undefined;
   private readonly sourceId: number;
   private readonly pasid: number;
   private readonly physical: AddressSpace;
   private readonly iotlb: Iotlb;
   private readonly tag: number;
+  private readonly atc: Atc | undefined;
+  /** What is looked at first: the device's own cache, else the unit's. */
+  private readonly front: Iotlb;
+  private readonly frontTag: number;
   private readonly bus: BurstBus;
   private readonly walked: Translation = newTranslation();
-  /** What was looked up last, good until anything is invalidated. */
+  /** What was looked up last, good until the cache forgets anything. */
   private readonly reads: Run = new Run(READ);
   private readonly writes: Run = new Run(WRITE);
-  private epoch = 0;
+  private generation = 0;
 
   constructor(config: IommuSpaceConfig) {
     const { unit, sourceId, physical, iotlb, bus } = config;
+    this.ats = config.atc !== undefined && 'requestTranslation' in unit ? unit : undefined;
+    if (config.atc !== undefined && this.ats === undefined)
+      throw new VirtioError('unit', sourceId, 'one that answers translation requests of an ATC', 'IommuSpace');
     this.memory = physical.memory;
     this.unit = unit;
     this.sourceId = sourceId;
@@ -77,15 +91,19 @@ export class IommuSpace implements AddressSpace {
     this.physical = physical;
     this.iotlb = iotlb;
     this.tag = iotlb.claim(sourceId, this.pasid);
+    this.atc = config.atc;
+    this.front = this.atc?.cache ?? iotlb;
+    this.frontTag = this.atc === undefined ? this.tag : this.front.claim(sourceId, this.pasid);
     this.bus = bus;
+    if (this.atc !== undefined) bus.join(this.atc);
     bus.join(iotlb);
     if (unit.follower !== undefined) bus.join(unit.follower);
   }
 
   enter(): number {
     const epoch = this.bus.enter();
-    if (epoch !== this.epoch) {
-      this.epoch = epoch;
+    if (this.generation !== this.front.generation) {
+      this.generation = this.front.generation;
       this.reads.bytes = 0;
       this.writes.bytes = 0;
     }
@@ -98,6 +116,10 @@ export class IommuSpace implements AddressSpace {
 
   /** Give up the place in the caches and on the bus. Nothing is resolved any more. */
   close(): void {
+    if (this.atc !== undefined) {
+      this.front.release(this.frontTag);
+      this.bus.quit(this.atc);
+    }
     this.iotlb.release(this.tag);
     this.bus.quit(this.iotlb);
     if (this.unit.follower !== undefined) this.bus.quit(this.unit.follower);
@@ -110,7 +132,7 @@ export class IommuSpace implements AddressSpace {
       const offset = run.host + at;
       // The compares refuse fractions.
       if (offset >>> 0 === offset && length >>> 0 === length) {
-        this.iotlb.counters.hits++;
+        this.front.counters.hits++;
         return offset;
       }
     }
@@ -118,7 +140,7 @@ export class IommuSpace implements AddressSpace {
   }
 
   private resolvePiece(address: number, length: number, access: number): number {
-    const offset = this.iotlb.lookup(this.tag, address, length, access);
+    const offset = this.front.lookup(this.frontTag, address, length, access);
     if (offset < 0) return this.resolveSlowly(address, length, access, undefined);
     const into = address & (PAGE_BYTES - 1);
     if (access === WRITE) this.writes.add(address - into, offset - into);
@@ -127,7 +149,7 @@ export class IommuSpace implements AddressSpace {
   }
 
   resolveRanges(address: number, length: number, access: number, ranges: RangeList): boolean {
-    const known = this.iotlb.lookup(this.tag, address, length, access);
+    const known = this.front.lookup(this.frontTag, address, length, access);
     if (known >= 0) {
       if (length > 0) ranges.push(known, length);
       return true;
@@ -178,17 +200,41 @@ export class IommuSpace implements AddressSpace {
 
   /** @param address of a page's first byte @returns host offset of that byte, or FAULT */
   private page(address: number, access: number): number {
-    const host = this.iotlb.lookup(this.tag, address, 1, access);
+    const host = this.front.lookup(this.frontTag, address, 1, access);
     return host >= 0 ? host : this.walk(address, access);
   }
 
-  /** Ask the unit, and remember what it says. */
+  /** What `front` does not know: ask the unit, and remember what it says. */
   private walk(address: number, access: number): number {
+    if (this.atc !== undefined && this.ats !== undefined) {
+      const outcome = this.request(this.atc, this.ats, address, access);
+      if (outcome !== TRANSLATED.PASS_THROUGH)
+        return outcome === TRANSLATED.OK ? this.remember(this.front, this.frontTag, address, access) : FAULT;
+      this.atc.counters.untranslated++;
+      const host = this.iotlb.lookup(this.tag, address, 1, access);
+      if (host >= 0) return host;
+    }
     const { iotlb, walked } = this;
     iotlb.counters.misses++;
     const outcome = this.unit.translate(this.sourceId, this.pasid, address, access, walked);
     iotlb.counters.entriesRead += walked.entriesRead;
     if (outcome !== TRANSLATED.OK && outcome !== TRANSLATED.PASS_THROUGH) return FAULT;
+    return this.remember(iotlb, this.tag, address, access);
+  }
+
+  private request({ counters, cache }: Atc, unit: AtsIommu, address: number, access: number): number {
+    const { walked } = this;
+    cache.counters.misses++;
+    counters.requests++;
+    const outcome = unit.requestTranslation(this.sourceId, this.pasid, address, access, walked);
+    cache.counters.entriesRead += walked.entriesRead;
+    if (outcome !== TRANSLATED.OK && outcome !== TRANSLATED.PASS_THROUGH) counters.refused++;
+    return outcome;
+  }
+
+  /** Put what was translated into a cache. */
+  private remember(cache: Iotlb, tag: number, address: number, access: number): number {
+    const { walked } = this;
     const { physical, domain, pageMask } = walked;
     // A right that was not asked for is not remembered, READ beside WRITE excepted: the walk that uses it first marks the
     // page dirty.
@@ -199,7 +245,7 @@ export class IommuSpace implements AddressSpace {
       host = this.physical.resolve(physical, PAGE_BYTES, access);
     }
     if (host < 0) return FAULT;
-    iotlb.insert(this.tag, address, host, allowed, domain, pageStart(address, pageMask), pageMask);
+    cache.insert(tag, address, host, allowed, domain, pageStart(address, pageMask), pageMask);
     return host;
   }
 }

@@ -33,6 +33,8 @@ export class Iotlb implements InvalidationSink {
   readonly counters: IotlbCounters = { hits: 0, misses: 0, evictions: 0, invalidated: 0, entriesRead: 0 };
   /** Most pieces that fit. */
   readonly capacity: number;
+  /** Changes with everything that it is told to forget: what others keep of its answers is void then. */
+  generation = 0;
 
   private readonly setMask: number;
   /**
@@ -150,6 +152,7 @@ export class Iotlb implements InvalidationSink {
   }
 
   all(): void {
+    this.forgot();
     for (let at = 0; at < this.capacity; at++) this.drop(at);
   }
 
@@ -159,6 +162,7 @@ export class Iotlb implements InvalidationSink {
 
   /** Drop what belongs to a page that has a byte of `address` to `address + mask`. */
   pages(domain: number, address: number, mask: number): void {
+    this.forgot();
     const { owners } = this;
     const pieces = (mask + 1) / PIECE_BYTES;
     // A large page may have pieces anywhere.
@@ -184,16 +188,21 @@ export class Iotlb implements InvalidationSink {
   /**
    * Drop what a requester has of a stretch of addresses.
    * @param pasid NO_PASID for all of its PASIDs
+   * @returns whether it has a tag
    */
-  stretch(sourceId: number, pasid: number, address: number, mask: number): void {
+  stretch(sourceId: number, pasid: number, address: number, mask: number): boolean {
+    let found = false;
     this.owners.forEach((owner, tag) => {
-      if (owner?.sourceId === sourceId && (pasid === NO_PASID || owner.pasid === pasid))
-        this.scan(tag, ANY, address, mask);
+      if (owner?.sourceId !== sourceId || (pasid !== NO_PASID && owner.pasid !== pasid)) return;
+      this.scan(tag, ANY, address, mask);
+      found = true;
     });
+    return found;
   }
 
   /** Drop what has the tag and the domain, where they are not ANY, and a byte of `address` to `address + mask`. */
   private scan(tag: number, domain: number, address: number, mask: number): void {
+    this.forgot();
     const last = address + mask;
     for (let at = 0; at < this.capacity; at++) {
       const key = this.keys[at * KEYS]!;
@@ -202,6 +211,10 @@ export class Iotlb implements InvalidationSink {
       const start = this.pageStart[at]!;
       if (start <= last && address <= start + this.pageMask[at]!) this.drop(at);
     }
+  }
+
+  private forgot(): void {
+    this.generation = (this.generation + 1) | 0;
   }
 
   private drop(at: number): void {

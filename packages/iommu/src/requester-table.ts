@@ -7,6 +7,8 @@ const TABLE_BYTES = 4096;
 const ENTRY_BYTES = 16;
 const WORD = 0x1_0000_0000;
 const PRESENT = 1;
+/** Translation type 01 of a context entry. */
+const DEVICE_TLB = 4;
 const HERE = 'VT-d §9.1, §9.3';
 
 export interface RequesterTableConfig {
@@ -57,9 +59,10 @@ export class RequesterTable implements Requesters {
 
   /**
    * @param sourceId bus << 8 | device << 3 | function
+   * @param deviceTlb whether the requester may ask for translations and keep them
    * @throws VirtioError when the requester is attached already: detach it first
    */
-  attach(sourceId: number, domain: IommuDomain): void {
+  attach(sourceId: number, domain: IommuDomain, deviceTlb = false): void {
     checkFree(sourceId, this.domains.get(sourceId));
     const entry = this.contextWord(sourceId);
     const { u32 } = this.physical.memory;
@@ -67,7 +70,7 @@ export class RequesterTable implements Requesters {
     u32[entry + 3] = 0;
     u32[entry + 2] = (domain.tables.levels - 2) | (domain.id << 8);
     u32[entry + 1] = Math.floor(domain.tables.root / WORD);
-    Atomics.store(u32, entry, (domain.tables.root | PRESENT) >>> 0);
+    Atomics.store(u32, entry, (domain.tables.root | PRESENT | (deviceTlb ? DEVICE_TLB : 0)) >>> 0);
     this.domains.set(sourceId, domain);
     this.sink.requester(sourceId);
   }

@@ -47,6 +47,17 @@ export interface Iommu {
   translate(sourceId: number, pasid: number, address: number, access: number, out: Translation): Translated;
 }
 
+/** An IOMMU that devices ask for translations to keep (PCIe address translation services). */
+export interface AtsIommu extends Iommu {
+  /**
+   * A device's translation request for one byte's address.
+   * @returns OK, and the device may use `out` until it is told otherwise; PASS_THROUGH when it is to send its address as
+   *          it is, each time; BLOCKED when the page does not allow the access, which is recorded nowhere; FAULT when the
+   *          requester may not ask, or its tables are wrong
+   */
+  requestTranslation(sourceId: number, pasid: number, address: number, access: number, out: Translation): Translated;
+}
+
 /** What an invalidation leaves alone, bits of the last argument of an {@link InvalidationSink}'s calls. */
 export const KEEP = {
   /** Which tables lead to a page: only the translation of the page itself changed. */
@@ -61,6 +72,8 @@ export const KEEP = {
  * always forget more.
  */
 export interface InvalidationSink {
+  /** The caller is in a burst itself: a call would wait for that to end, and throws. */
+  readonly inBurst?: boolean;
   /** Everything. */
   all(keep?: number): void;
   /** All pages of a domain. */

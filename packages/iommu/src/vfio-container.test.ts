@@ -1,4 +1,5 @@
-import { ACCESS, RESOLVE } from '@ringwire/guest-memory';
+import { ACCESS, GuestMemory, RESOLVE } from '@ringwire/guest-memory';
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { PinAccount, PinMap } from './pin-map.js';
 import { Owner } from './testing/dma-stage.js';
@@ -227,6 +228,21 @@ describe('F23: which pages devices wrote', () => {
     expect([outcome, bytes, dirty![0]]).toEqual([VFIO.OK, MIB2, 1 << 3]);
   });
 
+  test('no room to split large pages: refused; and after the end large pages come again', () => {
+    const { stage, container } = tracked();
+    const room: number[] = [];
+    while (stage.allocator.available > 0) room.push(stage.allocator.allocate(PAGE));
+    expect(container.startDirtyTracking()).toBe(VFIO.NO_TABLES);
+    expect(container.takeDirty(0, MIB2).outcome).toBe(VFIO.INVALID);
+    for (const page of room) stage.allocator.free(page);
+    expect(container.startDirtyTracking()).toBe(VFIO.OK);
+    expect(container.domain.tables.find(0)?.bytes).toBe(PAGE);
+    container.stopDirtyTracking();
+    container.unmapAll();
+    container.map(0, 0, MIB2, RW, 'ram');
+    expect(container.domain.tables.find(0)?.bytes).toBe(MIB2);
+  });
+
   test('an IOMMU that marks no pages: all that was mapped for writing counts as written', () => {
     const words = new Int32Array(new SharedArrayBuffer(0x1_0000));
     const stage = new ScalableStage();
@@ -246,4 +262,68 @@ describe('F23: which pages devices wrote', () => {
     expect([...container.takeDirty(0, 4 * PAGE).dirty!]).toEqual([0b110]);
     expect([...container.takeDirty(0, 4 * PAGE).dirty!]).toEqual([0b110]);
   });
+});
+
+test('memory in several host ranges is memory', () => {
+  const stage = new ScalableStage();
+  const physical = new GuestMemory(stage.memory, [
+    { gpa: 0, size: PAGE, host: 0x1_0000 },
+    { gpa: PAGE, size: PAGE, host: 0 },
+  ]);
+  const account = new PinAccount('guest', MIB2);
+  const { requesters } = stage;
+  const container = new VfioContainer({ domain: stage.domain(1), requesters, physical, pins: new PinMap(), account });
+  container.attach(new VfioGroup(1, [0x18]));
+  expect(container.map(0, 0, 2 * PAGE, RW, 'ram')).toBe(VFIO.OK);
+  expect(container.map(MIB2, 0, 3 * PAGE, RW, 'ram')).toBe(VFIO.NOT_MEMORY);
+});
+
+test('F21: over random maps and unmaps mappings, pins and what a device reaches are those of a plain list', () => {
+  const step = fc.record({
+    isMap: fc.boolean(),
+    iova: fc.nat(24),
+    physical: fc.nat(40),
+    pages: fc.integer({ min: 1, max: 6 }),
+    access: fc.constantFrom(READ, WRITE, RW),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+      const { stage, pins, account, container, group } = setUp({ limit: 20 * PAGE });
+      container.attach(group);
+      const space = stage.space(0x18);
+      let model: { iova: number; physical: number; pages: number; access: number }[] = [];
+      const pinned = (): number => model.reduce((sum, one) => sum + one.pages, 0);
+      const touches = (one: { iova: number; pages: number }, iova: number, pages: number): boolean =>
+        one.iova < iova + pages && iova < one.iova + one.pages;
+      for (const { isMap, iova, physical, pages, access } of steps) {
+        const hit = model.filter((one) => touches(one, iova, pages));
+        if (isMap) {
+          const expected = hit.length > 0 ? VFIO.EXISTS : pinned() + pages > 20 ? VFIO.OVER_LIMIT : VFIO.OK;
+          expect(container.map(iova * PAGE, physical * PAGE, pages * PAGE, access, 'x')).toBe(expected);
+          if (expected === VFIO.OK) model.push({ iova, physical, pages, access });
+        } else {
+          const splits = hit.some((one) => one.iova < iova || one.iova + one.pages > iova + pages);
+          const { outcome, bytes } = container.unmap(iova * PAGE, pages * PAGE);
+          expect(outcome).toBe(splits ? VFIO.SPLITS : VFIO.OK);
+          expect(bytes).toBe(splits ? 0 : hit.reduce((sum, one) => sum + one.pages * PAGE, 0));
+          if (!splits) model = model.filter((one) => !hit.includes(one));
+        }
+        expect([account.pinnedBytes, container.domain.mappedBytes]).toEqual([pinned() * PAGE, pinned() * PAGE]);
+        space.enter();
+        for (let page = 0; page < 32; page++) {
+          const one = model.find((each) => touches(each, page, 1));
+          const reads = one !== undefined && (one.access & READ) !== 0;
+          const at = reads ? (one.physical + page - one.iova) * PAGE : RESOLVE.FAULT;
+          expect(space.resolve(page * PAGE, 4, READ)).toBe(at);
+          expect(pins.isPinned(page * PAGE, PAGE)).toBe(
+            model.some((each) => each.physical <= page && page < each.physical + each.pages),
+          );
+        }
+        space.leave();
+      }
+      container.detach(group);
+      expect([pins.pinnedBytes, account.pinnedBytes]).toEqual([0, 0]);
+    }),
+    { numRuns: 50 },
+  );
 });

@@ -1,4 +1,4 @@
-import { ACCESS, type AddressSpace } from '@ringwire/guest-memory';
+import { ACCESS, type AddressSpace, RESOLVE } from '@ringwire/guest-memory';
 import { VirtioError } from '@ringwire/virtio-spec';
 import type { IommuDomain, Mapping } from './domain.js';
 import type { PinAccount, PinMap } from './pin-map.js';
@@ -130,7 +130,7 @@ export class VfioContainer {
     for (const sourceId of group.requesters) this.requesters.detach(sourceId);
     if (this.held.size === 0) {
       this.remove(this.list.takeAll(), undefined);
-      this.isTracking = false;
+      this.stopDirtyTracking();
     }
     return VFIO.OK;
   }
@@ -182,9 +182,22 @@ export class VfioContainer {
   /** From now on tell which pages devices write. What is mapped now counts as clean: copy it after this. */
   startDirtyTracking(): VfioOutcome {
     if (this.held.size === 0) return VFIO.NO_GROUP;
-    if (this.requesters.tracksDirty && !this.isTracking) this.domain.trackDirty();
+    if (this.requesters.tracksDirty && !this.isTracking) {
+      try {
+        this.domain.trackDirty();
+      } catch (error) {
+        if (error instanceof VirtioError) return VFIO.NO_TABLES;
+        throw error;
+      }
+    }
     this.isTracking = true;
     return VFIO.OK;
+  }
+
+  /** Pages are told apart no more; later mappings take large pages again. */
+  stopDirtyTracking(): void {
+    this.isTracking = false;
+    this.domain.untrackDirty();
   }
 
   /** Pages of the range that were written since they were last asked for; the range splits no mapping. */
@@ -228,7 +241,8 @@ export class VfioContainer {
 
   private isMemory(physical: number, bytes: number, access: number): boolean {
     for (let at = 0; at < bytes; at += PIECE_BYTES) {
-      if (this.physical.resolve(physical + at, Math.min(PIECE_BYTES, bytes - at), access) < 0) return false;
+      const offset = this.physical.resolve(physical + at, Math.min(PIECE_BYTES, bytes - at), access);
+      if (offset === RESOLVE.FAULT) return false;
     }
     return true;
   }

@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { NestedSpace } from './nested-space.js';
 import { EchoDevice } from './testing/echo-device.js';
 import { startThread } from './testing/start-thread.js';
-import { hostOf, RAM_BYTES, SOURCE, viommuSpace, viommuStage } from './testing/viommu-stage.js';
+import { hostOf, SOURCE, viommuSpace, viommuStage } from './testing/viommu-stage.js';
 import type { ViommuOrder } from './testing/viommu-thread.js';
 import { NO_PASID } from './translation.js';
 import { faultStage } from './vtd-fault-stage.js';
@@ -171,7 +171,6 @@ describe.each(KINDS)('%s', (kind) => {
       }),
       { numRuns: 60 },
     );
-    expect(RAM_BYTES).toBe(0x10_0000);
   });
 
   test.each(['guest', 'host'] as const)(
@@ -185,7 +184,7 @@ describe.each(KINDS)('%s', (kind) => {
       const thread = await startThread<{ wrote: number; blocked: number; hits: number }>('viommu-thread.ts', order);
       Atomics.wait(control, 0, 0, 10_000);
       let changed = 0;
-      for (let i = 0; i < 20_000; i++) {
+      for (let i = 0; i < 10_000; i++) {
         const iova = iovas[i % 8]!;
         const gpa = 0x2_0000 + iova;
         if (who === 'guest') guestDomain.unmap(iova, PAGE);

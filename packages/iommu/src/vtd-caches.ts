@@ -81,3 +81,23 @@ export class VtdCaches implements InvalidationSink {
     this.contexts.requester(sourceId);
   }
 }
+
+/** The unit's own caches first: they are this thread's. */
+export const inTurn = (caches: VtdCaches, sink: InvalidationSink): InvalidationSink => ({
+  all: (keep) => {
+    caches.all();
+    sink.all(keep);
+  },
+  domain: (domain, keep) => {
+    caches.domain(domain);
+    sink.domain(domain, keep);
+  },
+  pages: (domain, address, mask, keep) => {
+    caches.pages(domain, address, mask, keep);
+    sink.pages(domain, address, mask, keep);
+  },
+  requester: (sourceId) => {
+    caches.requester(sourceId);
+    sink.requester(sourceId);
+  },
+});

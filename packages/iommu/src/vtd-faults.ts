@@ -61,10 +61,15 @@ export class VtdFaults {
    * @param low, high  fault information: the page of a DMA fault, the index of an interrupt's
    * @param pasid      -1 for none
    * @param read       T: the request was no write
+   * @param type       VTD_ADDRESS_TYPE
    */
-  record(low: number, high: number, sourceId: number, pasid: number, reason: number, read: boolean): void {
+  record(low: number, high: number, sourceId: number, pasid: number, reason: number, read: boolean, type = 0): void {
+    const { PV_SHIFT, AT_SHIFT, T } = VTD_FRCD_BITS.word3;
+    const process = pasid >= 0 ? (pasid & 0xf_ffff) << PV_SHIFT : 0;
+    const word2 = sourceId | (pasid >= 0 ? VTD_FRCD_BITS.word2.PP : 0);
+    const word3 = F | (read ? T : 0) | (type << AT_SHIFT) | process | reason;
     this.state.lock();
-    const isFirst = this.log(low, high, sourceId, pasid, reason, read);
+    const isFirst = this.log(low, high, word2, word3);
     this.state.unlock();
     if (isFirst) this.event.sendPending();
   }
@@ -78,13 +83,11 @@ export class VtdFaults {
   }
 
   /** With the lock held. @returns whether the message is due */
-  private log(low: number, high: number, sourceId: number, pasid: number, reason: number, read: boolean): boolean {
+  private log(low: number, high: number, word2: number, word3: number): boolean {
     const { words, state } = this;
     const before = words[FSTS]!;
     const next = state.words[VTD_STATE.NEXT_FAULT]!;
     const at = this.first + next * FRCD_WORDS;
-    const { PP } = VTD_FRCD_BITS.word2;
-    const { PV_SHIFT, T } = VTD_FRCD_BITS.word3;
     if ((before & VTD_FSTS.PFO) !== 0 || (words[at + 3]! & F) !== 0) {
       state.count(VTD_STATE.OVERFLOWED);
       return this.raise(VTD_FSTS.PFO);
@@ -92,9 +95,8 @@ export class VtdFaults {
     state.count(VTD_STATE.RECORDED);
     words[at] = low;
     words[at + 1] = high;
-    words[at + 2] = sourceId | (pasid >= 0 ? PP : 0);
+    words[at + 2] = word2;
     // The word with F last: software that reads while a thread records finds all of a record or none.
-    const word3 = F | (read ? T : 0) | (pasid >= 0 ? (pasid & 0xf_ffff) << PV_SHIFT : 0) | reason;
     Atomics.store(words, at + 3, word3);
     // FRI stays at the first one until all have been served.
     if ((before & VTD_FSTS.PPF) === 0) words[FSTS] = (before & 0xffff_00ff) | (next << VTD_FSTS.FRI_SHIFT);

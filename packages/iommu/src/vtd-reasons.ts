@@ -17,6 +17,7 @@ export const VTD_FAULT = {
   ROOT_RESERVED: 0x0a,
   CONTEXT_RESERVED: 0x0b,
   PAGING_RESERVED: 0x0c,
+  TRANSLATION_REQUEST: 0x0d,
   INTERRUPT_RANGE: 0x0e,
   // Interrupt remapping
   IR_REQUEST_RESERVED: 0x20,
@@ -35,6 +36,7 @@ export const VTD_FAULT = {
   SM_CONTEXT_ACCESS: 0x40,
   SM_CONTEXT_P: 0x41,
   SM_CONTEXT_RESERVED: 0x42,
+  SM_DEVICE_TLB: 0x44,
   SM_PASID_DISABLED: 0x45,
   SM_PASID_LARGE: 0x46,
   SM_RID_PASID: 0x48,
@@ -140,3 +142,7 @@ export function qemuScalableReason(reason: number, access: number): number {
  */
 export const isQualified = (code: number, style: VtdFaultStyle): boolean =>
   style === VTD_FAULT_STYLE.SPECIFICATION || (code !== F.CONTEXT_RESERVED && code !== F.PASID_TABLE_ACCESS);
+
+/** Codes that say that a page is absent or does not allow an access: to a translation request that is an answer. */
+const RIGHTS: readonly number[] = [F.WRITE, F.READ, F.FS_P, F.FS_USER, F.SS_P, F.SM_WRITE, F.SM_READ];
+export const isMissingRight = (code: number): boolean => RIGHTS.includes(code);

@@ -57,8 +57,11 @@ export const VTD_FRCD = { LOW: 0, HIGH: 8, SIZE: 16 } as const;
 /** Fault recording register: bits of its four 32-bit words. FI, the page of the fault, is 63:12 of the first two. */
 export const VTD_FRCD_BITS = {
   word2: { SID: 0xffff, PP: 0x8000_0000 },
-  word3: { FR: 0xff, PV_SHIFT: 8, T: 0x4000_0000, F: 0x8000_0000 },
+  word3: { FR: 0xff, PV_SHIFT: 8, AT_SHIFT: 28, T: 0x4000_0000, F: 0x8000_0000 },
 } as const;
+
+/** Address type of the request in a fault record. */
+export const VTD_ADDRESS_TYPE = { UNTRANSLATED: 0, TRANSLATION_REQUEST: 1 } as const;
 
 /** §11.4.4 GCMD and GSTS, each bit in the same place. SRTP, SFL, WBF and SIRTP ask for something once. */
 export const VTD_GCMD = {

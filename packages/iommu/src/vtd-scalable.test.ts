@@ -4,7 +4,8 @@ import { VtdBench } from './testing/vtd-bench.js';
 import { MeddlingSpace } from './testing/vtd-meddling-space.js';
 import { TRANSLATED } from './translation.js';
 import { VTD_FAULT_STYLE } from './vtd-reasons.js';
-import { VtdUnit, type VtdUnitConfig } from './vtd-unit.js';
+import { VtdUnit } from './vtd-unit.js';
+import type { VtdUnitConfig } from './vtd-unit-config.js';
 
 const { READ, WRITE } = ACCESS;
 const SID = 0x0018;

@@ -1,28 +1,36 @@
 import { ACCESS, type AddressSpace } from '@ringwire/guest-memory';
 import { VirtioError } from '@ringwire/virtio-spec';
 import {
+  type AtsIommu,
   type InvalidationSink,
-  type Iommu,
   NO_PASID,
   TRANSLATED,
   type Translated,
   type Translation,
 } from './translation.js';
-import type { VtdCaches } from './vtd-caches.js';
-import { type VtdCapabilities, type VtdFeatures, vtdCapabilities, vtdCapabilityRegisters } from './vtd-capabilities.js';
+import { inTurn, type VtdCaches } from './vtd-caches.js';
+import type { VtdCapabilities } from './vtd-capabilities.js';
 import { VtdCommands } from './vtd-commands.js';
 import { VtdDescriptors } from './vtd-descriptors.js';
-import { resetEvents, VtdEvent, type VtdInterrupt } from './vtd-event.js';
+import { resetEvents, VtdEvent } from './vtd-event.js';
 import { VtdFaults } from './vtd-faults.js';
 import { type InterruptMessage, type Remapped, VtdInterruptRemap } from './vtd-interrupt-remap.js';
-import { type DeviceTlbInvalidation, type InterruptEntryInvalidation, VtdInvalidator } from './vtd-invalidation.js';
+import { VtdInvalidator } from './vtd-invalidation.js';
 import { VtdInvalidationQueue } from './vtd-invalidation-queue.js';
 import { WALK } from './vtd-paging.js';
-import { isQualified, qemuScalableReason, VTD_FAULT, VTD_FAULT_STYLE, type VtdFaultStyle } from './vtd-reasons.js';
+import {
+  isMissingRight,
+  isQualified,
+  qemuScalableReason,
+  VTD_FAULT,
+  VTD_FAULT_STYLE,
+  type VtdFaultStyle,
+} from './vtd-reasons.js';
 import { VtdRegisterFile } from './vtd-register-file.js';
-import { VTD_REG, VTD_TTM } from './vtd-registers.js';
+import { VTD_ADDRESS_TYPE, VTD_REG, VTD_TTM } from './vtd-registers.js';
 import type { VtdTrace } from './vtd-table-reader.js';
 import { isInterruptAddress } from './vtd-tables.js';
+import { capabilitiesOf, type VtdRegisterValue, type VtdUnitConfig } from './vtd-unit-config.js';
 import { VTD_STATE } from './vtd-unit-state.js';
 import { VTD_KIND, VtdWalk } from './vtd-walk.js';
 
@@ -33,46 +41,8 @@ const PAGING_CODES = VTD_FAULT.FS_ACCESS;
 const OK = WALK.OK;
 const word = (register: { readonly at: number }): number => register.at >>> 2;
 
-export interface VtdUnitConfig {
-  /** Physical memory: tables and queues lie in it, and nothing else is reachable through it. */
-  readonly memory: AddressSpace;
-  /** Told of everything that becomes void; a call returns when no cache uses it any more. */
-  readonly sink: InvalidationSink;
-  /**
-   * The `registers.shared` of a unit on another thread: this one is the same unit there, with its capabilities, width and
-   * version. What software writes to either works for both, from the burst on that begins when the write has returned; a
-   * fault is recorded in the one set of registers. Spaces have to use the same InvalidationBus.
-   */
-  readonly registers?: Uint32Array;
-  /** What this unit may remember of its tables; each walk begins at the root table without. */
-  readonly caches?: VtdCaches;
-  /** What the unit can do, or the very values of CAP and ECAP. */
-  readonly capabilities?: VtdFeatures | { readonly cap: bigint; readonly ecap: bigint };
-  /** Bits of a physical address, 32 to 52; as many as an input address may have when left out. */
-  readonly hostAddressWidth?: number;
-  /** VER, major 7:4 and minor 3:0; 0x60. */
-  readonly version?: number;
-  readonly faultStyle?: VtdFaultStyle;
-  /**
-   * The unit's own messages: fault event and invalidation completion. Called on the thread whose fault or command it was,
-   * also in the middle of a burst, where no command may be given.
-   */
-  readonly onInterrupt?: VtdInterrupt;
-  /** Reaches the TLBs of devices; without it they count as caches of `sink`. */
-  readonly deviceTlb?: DeviceTlbInvalidation;
-  /** Caches of remapped interrupts, if there are any. */
-  readonly onInterruptEntries?: InterruptEntryInvalidation;
-}
-
-/** The value of one register in a dump. */
-export interface VtdRegisterValue {
-  readonly offset: number;
-  readonly size: 4 | 8;
-  readonly value: bigint;
-}
-
 /** One Intel VT-d remapping unit: registers in front of {@link VtdWalk}, fault log, invalidation and interrupt remapping. */
-export class VtdUnit implements Iommu {
+export class VtdUnit implements AtsIommu {
   readonly capabilities: VtdCapabilities;
   readonly hostAddressWidth: number;
   readonly faults: VtdFaults;
@@ -187,20 +157,44 @@ export class VtdUnit implements Iommu {
       return TRANSLATED.PASS_THROUGH;
     }
     if (!this.answers(sourceId)) return TRANSLATED.BLOCKED;
+    const reason = this.walk(sourceId, pasid, address, access, out);
+    if (reason !== OK) return this.fault(reason, sourceId, pasid, address, access, VTD_ADDRESS_TYPE.UNTRANSLATED);
+    return walker.kind === VTD_KIND.PASS_THROUGH ? TRANSLATED.PASS_THROUGH : TRANSLATED.OK;
+  }
+
+  /** VT-d 4.0 §4.2. Only requesters whose context has device TLBs enabled may ask. */
+  requestTranslation(sourceId: number, pasid: number, address: number, access: number, out: Translation): Translated {
+    const { walker } = this;
+    walker.reader.entriesRead = 0;
+    out.entriesRead = 0;
+    if (!this.commands.translating) return TRANSLATED.PASS_THROUGH;
+    if ((pasid === NO_PASID && isInterruptAddress(address)) || !this.answers(sourceId)) return TRANSLATED.BLOCKED;
+    let reason = walker.find(sourceId, pasid);
+    if (reason === OK && !walker.deviceTlb)
+      reason = walker.mode === VTD_TTM.LEGACY ? VTD_FAULT.TRANSLATION_REQUEST : VTD_FAULT.SM_DEVICE_TLB;
+    if (reason === OK) reason = this.walk(sourceId, pasid, address, access, out);
+    if (reason === OK) return TRANSLATED.OK;
+    if (isMissingRight(reason)) return TRANSLATED.BLOCKED;
+    return this.fault(reason, sourceId, pasid, address, access, VTD_ADDRESS_TYPE.TRANSLATION_REQUEST);
+  }
+
+  /** @returns WALK.OK with the result in `out`, or a code of VTD_FAULT */
+  private walk(sourceId: number, pasid: number, address: number, access: number, out: Translation): number {
+    const { walker } = this;
     const reason = walker.walk(sourceId, pasid, address, access);
     out.entriesRead = walker.reader.entriesRead;
     if (this.caches !== undefined) this.caches.countDepth(out.entriesRead);
-    if (reason !== OK) return this.fault(reason, sourceId, pasid, address, access);
+    if (reason !== OK) return reason;
     if (walker.kind === VTD_KIND.PASS_THROUGH) {
       passThrough(address, walker.domain, out);
-      return TRANSLATED.PASS_THROUGH;
+      return OK;
     }
-    const paging = walker.paging;
+    const { paging } = walker;
     out.physical = paging.physical;
     out.pageMask = paging.pageMask;
     out.allowed = paging.cacheable;
     out.domain = walker.domain;
-    return TRANSLATED.OK;
+    return OK;
   }
 
   /**
@@ -278,7 +272,14 @@ export class VtdUnit implements Iommu {
     };
   }
 
-  private fault(found: number, sourceId: number, pasid: number, address: number, access: number): Translated {
+  private fault(
+    found: number,
+    sourceId: number,
+    pasid: number,
+    address: number,
+    access: number,
+    type: number,
+  ): Translated {
     const walker = this.walker;
     const reason = this.reportedReason(found, access);
     if (this.isHidden(walker, reason)) {
@@ -288,19 +289,9 @@ export class VtdUnit implements Iommu {
     const ridPasid = this.faultStyle === VTD_FAULT_STYLE.QEMU && found >= PAGING_CODES;
     const high = Math.floor(address / WORD) >>> 0;
     const recorded = ridPasid ? walker.pasid : pasid;
-    this.faults.record((address & 0xffff_f000) >>> 0, high, sourceId, recorded, reason, (access & WRITE) === 0);
+    this.faults.record((address & 0xffff_f000) >>> 0, high, sourceId, recorded, reason, (access & WRITE) === 0, type);
     return TRANSLATED.FAULT;
   }
-}
-
-/** Of a unit that is made, as configured; of one on another thread, as its registers say. */
-function capabilitiesOf({ capabilities = {}, registers }: VtdUnitConfig): VtdCapabilities {
-  if (registers !== undefined) {
-    const quad = (at: number): bigint => (BigInt(registers[at + 1] ?? 0) << 32n) | BigInt(registers[at] ?? 0);
-    return vtdCapabilities(quad(word(VTD_REG.CAP)), quad(word(VTD_REG.ECAP)));
-  }
-  const { cap, ecap } = 'cap' in capabilities ? capabilities : vtdCapabilityRegisters(capabilities);
-  return vtdCapabilities(cap, ecap);
 }
 
 function passThrough(address: number, domain: number, out: Translation): void {
@@ -309,23 +300,3 @@ function passThrough(address: number, domain: number, out: Translation): void {
   out.allowed = ACCESS.READ | WRITE;
   out.domain = domain;
 }
-
-/** The unit's own caches first: they are this thread's. */
-const inTurn = (caches: VtdCaches, sink: InvalidationSink): InvalidationSink => ({
-  all: (keep) => {
-    caches.all();
-    sink.all(keep);
-  },
-  domain: (domain, keep) => {
-    caches.domain(domain);
-    sink.domain(domain, keep);
-  },
-  pages: (domain, address, mask, keep) => {
-    caches.pages(domain, address, mask, keep);
-    sink.pages(domain, address, mask, keep);
-  },
-  requester: (sourceId) => {
-    caches.requester(sourceId);
-    sink.requester(sourceId);
-  },
-});

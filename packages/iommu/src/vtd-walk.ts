@@ -123,6 +123,14 @@ export class VtdWalk {
     return this.walkTables(sourceId, pasid, address, access);
   }
 
+  /** What a requester's tables say, cached or not: the fields, or a code of VTD_FAULT. */
+  find(sourceId: number, pasid: number): number {
+    const known = this.caches?.contexts.find(sourceId, pasid);
+    if (known === undefined) return this.locate(sourceId, pasid);
+    if (this.adopted !== known) this.adopt(known);
+    return WALK.OK;
+  }
+
   /** Begin with what is cached. A fault may be one of the past: only the tables themselves decide on one. */
   private walkFrom(known: VtdContext, address: number, access: number): number {
     if (this.adopted !== known) this.adopt(known);

@@ -18,12 +18,12 @@ export function copyFrame(frame: Frame, at: number, memory: HostMemory, to: numb
   let left = Math.min(length, frame.length - at);
   let copied = 0;
   for (let range = frame.first; range < frame.end && left > 0; range++) {
-    const have = ranges.length[range]! - skip;
-    if (have <= 0) {
-      skip = -have;
+    const have = ranges.length[range]!;
+    if (have <= skip) {
+      skip -= have;
       continue;
     }
-    const bytes = Math.min(have, left);
+    const bytes = Math.min(have - skip, left);
     const from = ranges.offset[range]! + skip;
     if (memory === frame.memory) memory.engine.copy(to + copied, from, bytes);
     else copyAcross(frame.memory.u8, from, memory.u8, to + copied, bytes);

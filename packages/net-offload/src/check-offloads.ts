@@ -1,5 +1,5 @@
 import type { Frame } from '@ringwire/net-backend';
-import { VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO } from '@ringwire/virtio-spec/net';
 import { checksumOffset } from './checksum.js';
 import type { FrameHeaders, IpHeaders } from './frame-headers.js';
 import { OFFLOAD_FAULT } from './offload-fault.js';
@@ -128,7 +128,8 @@ function planCut(frame: Frame, plan: SegmentPlan): number {
     if (ip.version === 6 && ip.atomic) return FAULT.GSO_HEADERS;
   }
   plan.size = unit;
-  plan.count = Math.max(1, Math.ceil((frame.length - plan.headerBytes) / unit));
+  // Whole numbers all the way: a division left to itself gives a number that V8 keeps on the heap.
+  plan.count = Math.max(1, ((frame.length - plan.headerBytes + unit - 1) / unit) | 0);
   return plan.count > MAX_SEGMENTS ? FAULT.GSO_SIZE : FAULT.NONE;
 }
 

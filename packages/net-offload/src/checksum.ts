@@ -14,13 +14,13 @@ export function addSums(a: number, b: number): number {
   return (sum & 0xffff) + (sum >>> 16);
 }
 
-/** A sum of bytes that lie at an odd place of what is summed: each of them is the other half of its halfword. */
+/**
+ * A sum of bytes that lie at an odd place of what is summed: each of them is the other half of its halfword. Also the sum
+ * of a number, 0 … 0xffff, that is big-endian in the packet.
+ */
 export function swapSum(sum: number): number {
   return ((sum & 0xff) << 8) | (sum >>> 8);
 }
-
-/** The sum of a number that is big-endian in the packet. @param value 0 … 0xffff */
-export const sumOfBe16: (value: number) => number = swapSum;
 
 /**
  * The sum after a halfword changed, without summing the rest again (RFC 1624 §3).
@@ -59,7 +59,7 @@ export function pseudoHeaderSum(
     memory.engine.checksum(base + ip.homeAddress, bytes),
     memory.engine.checksum(base + ip.finalDestination, bytes),
   );
-  return addSums(addresses, sumOfBe16(addSums(protocol, length)));
+  return addSums(addresses, swapSum(addSums(protocol, length)));
 }
 
 /**
@@ -73,12 +73,12 @@ export function sumFrame(frame: Frame, from: number, length: number): number {
   let sum = 0;
   let odd = false;
   for (let range = frame.first; range < frame.end && left > 0; range++) {
-    const have = ranges.length[range]! - skip;
-    if (have <= 0) {
-      skip = -have;
+    const have = ranges.length[range]!;
+    if (have <= skip) {
+      skip -= have;
       continue;
     }
-    const bytes = Math.min(have, left);
+    const bytes = Math.min(have - skip, left);
     const part = memory.engine.checksum(ranges.offset[range]! + skip, bytes);
     sum = addSums(sum, odd ? swapSum(part) : part);
     if ((bytes & 1) !== 0) odd = !odd;

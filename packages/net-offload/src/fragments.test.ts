@@ -1,7 +1,7 @@
 import { HostMemory } from '@ringwire/guest-memory';
 import { DELIVERED, type Frame } from '@ringwire/net-backend';
 import { ScriptedBackend } from '@ringwire/net-backend/testing';
-import { VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO } from '@ringwire/virtio-spec/net';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { finishFrame, OffloadEngine } from './offload-engine.js';

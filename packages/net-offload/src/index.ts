@@ -5,7 +5,6 @@ export {
   putChecksum,
   putUdpChecksum,
   sumFrame,
-  sumOfBe16,
   swapSum,
   updateSum,
 } from './checksum.js';

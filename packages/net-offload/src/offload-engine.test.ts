@@ -1,7 +1,8 @@
 import { HostMemory } from '@ringwire/guest-memory';
 import { DELIVERED, type Frame, OFFLOAD } from '@ringwire/net-backend';
 import { ScriptedBackend } from '@ringwire/net-backend/testing';
-import { VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO, VirtioError } from '@ringwire/virtio-spec';
+import { VirtioError } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO } from '@ringwire/virtio-spec/net';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { finishFrame, OFFLOAD_AREA_BYTES, OffloadEngine } from './offload-engine.js';
 import { OFFLOAD_FAULT } from './offload-fault.js';

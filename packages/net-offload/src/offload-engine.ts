@@ -1,6 +1,7 @@
 import { type HostMemory, RangeList } from '@ringwire/guest-memory';
 import { copyFrame, DELIVERED, type Delivered, Frame, type FrameSink, OFFLOAD } from '@ringwire/net-backend';
-import { VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO, VirtioError } from '@ringwire/virtio-spec';
+import { VirtioError } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO } from '@ringwire/virtio-spec/net';
 import { checkOffloads, largestSegment } from './check-offloads.js';
 import { putChecksum, putUdpChecksum, sumFrame } from './checksum.js';
 import { FrameHeaders } from './frame-headers.js';

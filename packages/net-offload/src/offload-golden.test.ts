@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { HostMemory } from '@ringwire/guest-memory';
 import { DELIVERED, type Frame, OFFLOAD } from '@ringwire/net-backend';
 import { ScriptedBackend } from '@ringwire/net-backend/testing';
-import { VIRTIO_NET_HDR } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_HDR } from '@ringwire/virtio-spec/net';
 import { describe, expect, test } from 'vitest';
 import { finishFrame, OffloadEngine } from './offload-engine.js';
 import { frameOf } from './testing/frames.js';

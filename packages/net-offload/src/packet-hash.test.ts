@@ -1,4 +1,4 @@
-import { VIRTIO_NET_HASH_REPORT, VIRTIO_NET_HASH_TUNNEL_TYPE, VIRTIO_NET_HASH_TYPE } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_HASH_REPORT, VIRTIO_NET_HASH_TUNNEL_TYPE, VIRTIO_NET_HASH_TYPE } from '@ringwire/virtio-spec/net';
 import { describe, expect, test } from 'vitest';
 import { FrameHeaders } from './frame-headers.js';
 import { PacketHash } from './packet-hash.js';
@@ -18,12 +18,12 @@ const ALL = 0x1ff;
 const KEY = hex`6d5a56da255b0ec24167253d43a38fb0d0ca2bcbae7b30b477cb2da38030f20c6a42b73bbeac01fa`;
 const toeplitz = new Toeplitz(KEY);
 
-function hashOf(frame: Uint8Array, hashTypes: number, tunnelTypes = 0): PacketHash {
+function hashOf(frame: Uint8Array, hashTypes: number, tunnelTypes = 0): { value: number; report: number } {
   const headers = new FrameHeaders();
   parseFrame(frame, 0, frame.length, headers);
   const hash = new PacketHash();
   hash.compute(toeplitz, hashTypes, tunnelTypes, frame, 0, headers);
-  return hash;
+  return { value: hash.value >>> 0, report: hash.report };
 }
 
 const be16 = (value: number): number[] => [value >> 8, value & 0xff];
@@ -126,7 +126,7 @@ describe('RX-14: what is cut off is not hashed:', () => {
       const hash = new PacketHash();
       hash.compute(toeplitz, ALL, 0, watched.u8, 0, headers);
       expect(hash.report).toBe(REPORT.IPv6_EX);
-      expect(hash.value).toBe(referenceToeplitz(KEY, join(ADDRESS6.source, ADDRESS6.destination)));
+      expect(hash.value >>> 0).toBe(referenceToeplitz(KEY, join(ADDRESS6.source, ADDRESS6.destination)));
       expect(watched.highest).toBeLessThan(length);
     }
   });
@@ -170,7 +170,7 @@ test('dev.net.rss.2,.3: the table is indexed by the hash, and a frame without on
   const table = Uint16Array.from({ length: 128 }, (_, index) => 1000 + index);
   const hash = new PacketHash();
   hash.report = REPORT.TCPv4;
-  hash.value = 0xffff_ffa5;
+  hash.value = 0xffff_ffa5 | 0;
   expect(rssQueue(hash, table, 7)).toBe(1000 + 0x25);
   hash.report = REPORT.NONE;
   expect(rssQueue(hash, table, 7)).toBe(7);

@@ -1,4 +1,4 @@
-import { VIRTIO_NET_HASH_REPORT, VIRTIO_NET_HASH_TYPE } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_HASH_REPORT, VIRTIO_NET_HASH_TYPE } from '@ringwire/virtio-spec/net';
 import type { FrameHeaders, IpHeaders } from './frame-headers.js';
 import type { Toeplitz } from './toeplitz.js';
 import { IPPROTO } from './wire.js';
@@ -9,7 +9,10 @@ const PORTS = 4;
 
 /** The hash of one frame after the other, as VIRTIO_NET_F_HASH_REPORT and RSS want it. virtio 1.4 §5.1.9.4.3 */
 export class PacketHash {
-  /** hash_value, 0 … 2^32-1; 0 when `report` is NONE. */
+  /**
+   * hash_value, its 32 bits as a signed number (an unsigned one above 2^31 would be an object to V8); 0 when `report` is
+   * NONE.
+   */
   value = 0;
   /** hash_report: a VIRTIO_NET_HASH_REPORT value. */
   report = 0;
@@ -70,5 +73,5 @@ function hashOf(toeplitz: Toeplitz, report: number, u8: Uint8Array, base: number
   if (report !== REPORT.IPv4 && report !== REPORT.IPv6 && report !== REPORT.IPv6_EX) {
     hash ^= toeplitz.part(u8, base + ip.payload, PORTS, 2 * addressBytes);
   }
-  return hash >>> 0;
+  return hash;
 }

@@ -1,4 +1,4 @@
-import { VIRTIO_NET_HASH_TUNNEL_TYPE } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_HASH_TUNNEL_TYPE } from '@ringwire/virtio-spec/net';
 import { describe, expect, test } from 'vitest';
 import { FrameHeaders } from './frame-headers.js';
 import { parseFrame } from './parse-frame.js';

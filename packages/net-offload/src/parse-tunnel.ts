@@ -1,4 +1,4 @@
-import { VIRTIO_NET_HASH_TUNNEL_TYPE } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_HASH_TUNNEL_TYPE } from '@ringwire/virtio-spec/net';
 import { innerIpAt, isIp } from './ethernet.js';
 import type { FrameHeaders } from './frame-headers.js';
 import { parseIp } from './parse-ip.js';

@@ -25,13 +25,13 @@ export class PieceCursor {
     let sum = 0;
     let odd = false;
     while (left > 0 && this.#range < frame.end) {
-      const have = ranges.length[this.#range]! - this.#skip;
-      if (have <= 0) {
+      const have = ranges.length[this.#range]!;
+      if (have <= this.#skip) {
         this.#range++;
-        this.#skip = -have;
+        this.#skip -= have;
         continue;
       }
-      const bytes = Math.min(have, left);
+      const bytes = Math.min(have - this.#skip, left);
       const offset = ranges.offset[this.#range]! + this.#skip;
       const part = memory.engine.checksum(offset, bytes);
       sum = addSums(sum, odd ? swapSum(part) : part);

@@ -1,4 +1,4 @@
-import { VIRTIO_NET_HASH_REPORT } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_HASH_REPORT } from '@ringwire/virtio-spec/net';
 import type { PacketHash } from './packet-hash.js';
 
 /**

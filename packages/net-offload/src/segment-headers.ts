@@ -43,7 +43,7 @@ export function writeSegmentHeaders(
  * Set the length in an IP header, and in IPv4 count the identification up and do the header's checksum again.
  * @param length of the IP packet
  */
-export function setIpLength(memory: HostMemory, at: number, ip: IpHeaders, length: number, index: number): void {
+function setIpLength(memory: HostMemory, at: number, ip: IpHeaders, length: number, index: number): void {
   const { u8 } = memory;
   if (ip.version === 6) {
     putBe16(u8, at + ip.at + IPV6.payload_length, length - IPV6.SIZE);

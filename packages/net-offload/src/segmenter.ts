@@ -1,6 +1,6 @@
 import { type HostMemory, RangeList } from '@ringwire/guest-memory';
 import { DELIVERED, type Delivered, Frame, type FrameSink } from '@ringwire/net-backend';
-import { VIRTIO_NET_HDR_F } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_HDR_F } from '@ringwire/virtio-spec/net';
 import { writeFragmentHeaders } from './fragment-headers.js';
 import type { OffloadCounters } from './offload-fault.js';
 import { PieceCursor } from './piece-cursor.js';
@@ -46,10 +46,13 @@ export class Segmenter {
     segment.pair = frame.pair;
     this.#identification = (this.#identification + 1) >>> 0;
     this.#cursor.start(frame, plan.headerBytes);
+    let left = frame.length - plan.headerBytes;
     let sent = 0;
     let last: Delivered = DELIVERED.DROPPED;
     for (let index = 0; index < plan.count && last !== DELIVERED.FULL; index++) {
-      this.#build(frame, base, plan, index, outerChecksum);
+      const bytes = Math.min(plan.size, left);
+      left -= bytes;
+      this.#build(frame, base, plan, index, bytes, outerChecksum);
       last = sink.receive(segment);
       if (last === DELIVERED.ACCEPTED) sent++;
     }
@@ -60,12 +63,11 @@ export class Segmenter {
     return DELIVERED.ACCEPTED;
   }
 
-  #build(frame: Frame, base: number, plan: SegmentPlan, index: number, outerChecksum: boolean): void {
+  #build(frame: Frame, base: number, plan: SegmentPlan, index: number, bytes: number, outerChecksum: boolean): void {
     const memory = this.#memory;
     const at = this.#at;
     const segment = this.#segment;
     const { ranges } = segment;
-    const bytes = Math.min(plan.size, frame.length - plan.headerBytes - index * plan.size);
     // The header's range is pushed first and gets its length when the headers are made, which takes the payload's sum.
     ranges.clear();
     ranges.push(at, 0);

@@ -4,12 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HostMemory } from '@ringwire/guest-memory';
 import { DELIVERED, PcapWriter } from '@ringwire/net-backend';
-import { VIRTIO_NET_HDR_GSO } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_HDR_GSO } from '@ringwire/virtio-spec/net';
 import { expect, test } from 'vitest';
 import { finishFrame, OffloadEngine } from './offload-engine.js';
 import { frameOf } from './testing/frames.js';
 import { type GiantFields, giant } from './testing/giants.js';
 
+const PROGRAM = 'tshark';
 const GSO = VIRTIO_NET_HDR_GSO;
 const memory = HostMemory.create(0x4_0000);
 
@@ -28,7 +29,7 @@ function dissect(wanted: GiantFields, fields: readonly string[]): string[][] | u
     const path = join(directory, 'a.pcap');
     writeFileSync(path, Uint8Array.from(parts));
     const args = ['-r', path, ...checks, '-T', 'fields', '-E', 'occurrence=a', ...columns];
-    const text = execFileSync('tshark', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+    const text = execFileSync(PROGRAM, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
     return text
       .split('\n')
       .slice(0, -1)

@@ -24,7 +24,7 @@ export interface Transport {
 }
 
 /** What the runner tells the device around it. */
-export interface RunnerOwner {
+interface RunnerOwner {
   /** A queue's ring cannot be trusted. */
   ringFault(queue: number, fault: number): void;
   /** The type is not at work any more: what had to wait for that can be done. */
@@ -138,17 +138,24 @@ export class DeviceRunner {
   work(call: () => void): void {
     const isOuter = !this.busy;
     this.busy = true;
-    call();
-    if (!isOuter) return;
-    this.busy = false;
-    this.parts.owner.idle();
+    try {
+      call();
+    } finally {
+      if (isOuter) {
+        this.busy = false;
+        this.parts.owner.idle();
+      }
+    }
   }
 
   /** The same in a burst, so that addresses can be resolved. */
   burst(call: () => void): void {
     const own = this.beginBurst();
-    call();
-    if (own) this.endBurst();
+    try {
+      call();
+    } finally {
+      if (own) this.endBurst();
+    }
   }
 
   step(budget: number): number {
@@ -242,9 +249,11 @@ export class DeviceRunner {
 
   private judgeRings(): void {
     if (this.halted) return;
-    for (const { index, queue } of this.parts.queues) {
-      if (queue === undefined || queue.ringFault === RING_FAULT.NONE) continue;
-      this.parts.owner.ringFault(index, queue.ringFault);
+    const { queues, owner } = this.parts;
+    for (let index = 0; index < queues.length; index++) {
+      const fault = queues[index]!.queue?.ringFault ?? RING_FAULT.NONE;
+      if (fault === RING_FAULT.NONE) continue;
+      owner.ringFault(index, fault);
       return;
     }
   }

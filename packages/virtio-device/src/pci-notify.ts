@@ -11,20 +11,23 @@ import type { VirtioDevice } from './virtio-device.js';
 export class PciNotify {
   /** Writes that name no queue. */
   ignored = 0;
+  readonly place: Place;
+  readonly multiplier: number;
   private readonly device: VirtioDevice;
-  private readonly multiplier: number;
   private readonly queueOf: ReadonlyMap<number, number>;
   /** One address: the low byte of a value that arrives byte by byte. */
   private lowByte = 0;
 
   /** @param notifConfigData of a queue, 16 bits, each once */
-  constructor(device: VirtioDevice, multiplier: number, notifConfigData: (queue: number) => number) {
+  constructor(device: VirtioDevice, place: Place, multiplier: number, notifConfigData: (queue: number) => number) {
     this.device = device;
+    this.place = place;
     this.multiplier = multiplier;
     this.queueOf = new Map(device.queues.map(({ index }) => [notifConfigData(index), index]));
   }
 
-  region({ offset, length }: Place): BarRegion {
+  region(): BarRegion {
+    const { offset, length } = this.place;
     const size = Math.ceil(length / 4) * 4;
     return { offset, size, read: () => 0, write: (at, bytes, value) => this.write(at, bytes, value) };
   }

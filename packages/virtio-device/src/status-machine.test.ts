@@ -25,6 +25,8 @@ describe.each(FACES)('the status of a device over %s', (face) => {
     expect(bench.face.status()).toBe(S.ACK | S.DRIVER);
     expect(bench.model.calls).toEqual([]);
     expect(bench.device.statusProblem).toBe('DRIVER_OK was written before FEATURES_OK (virtio 1.4 §3.1.1)');
+    bench.negotiate();
+    expect(bench.device.statusProblem).toBeUndefined();
     bench.start();
     bench.probe(0);
   });

@@ -339,6 +339,7 @@ export class VirtioDevice {
       }
     }
     this.statusBits |= bit;
+    this.statusProblem = undefined;
     this.trace?.control(`${statusNames(bit)} set`);
     if (bit === DRIVER_OK) this.runner.start(this.port);
   }

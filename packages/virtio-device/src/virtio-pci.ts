@@ -84,7 +84,7 @@ export class VirtioPci {
     checkMultiplier(multiplier, hasFeature(this.device.offered, VIRTIO_F.NOTIFICATION_DATA));
     const layout = layOutPci(model, vectors, multiplier);
     this.common = new PciCommonConfig(this.device, { vectors, notifConfigData });
-    this.notify = new PciNotify(this.device, multiplier, notifConfigData);
+    this.notify = new PciNotify(this.device, layout.notify, multiplier, notifConfigData);
     // Bus mastering is off until the driver turns it on.
     this.device.dmaEnabled = false;
     this.pci = new PciFunction(
@@ -125,7 +125,7 @@ export class VirtioPci {
     const regions = [
       tracedRegion(this.common.region(layout.common.offset), trace, fieldNames(COMMON_CFG)),
       tracedRegion(this.isrRegion(layout.isr.offset), trace, () => 'ISR status'),
-      tracedRegion(this.notify.region(layout.notify), trace, (at) => `notify+${at}`),
+      tracedRegion(this.notify.region(), trace, (at) => `notify+${at}`),
     ];
     if (model.config.length > 0) regions.push(tracedRegion(this.configRegion(layout), trace, (at) => `config+${at}`));
     const bars: BarOptions[] = [{ index: REGISTERS_BAR, space: 'memory64', size: layout.registersSize, regions }];

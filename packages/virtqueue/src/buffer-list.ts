@@ -34,26 +34,30 @@ export class BufferList {
   addReadable(address: number, length: number): this {
     if (this.readable !== this.count)
       throw new VirtioError('readable', this.count, 'device-readable elements first', 'virtio 1.4 §2.7.4.2');
-    this.#push(address, length);
+    this.push(address, length);
     this.readable++;
     return this;
   }
 
   addWritable(address: number, length: number): this {
-    this.#push(address, length);
+    this.push(address, length);
     return this;
   }
 
-  #push(address: number, length: number): void {
-    if (!Number.isSafeInteger(address) || address < 0)
+  private push(address: number, length: number): void {
+    const at = this.count;
+    const lo = address >>> 0;
+    const hi = (address / 0x1_0000_0000) >>> 0;
+    // Put together again, the words are the address only if it was an integer that has two of them.
+    if (hi * 0x1_0000_0000 + lo !== address || hi >= 0x20_0000)
       throw new VirtioError('address', address, 'an integer below 2^53', 'virtio 1.4 §2.7.5');
-    if (!Number.isInteger(length) || length < 1 || length > 0xffff_ffff)
+    if (length >>> 0 !== length || length === 0)
       throw new VirtioError('length', length, '1 to 2^32-1 bytes', 'virtio 1.4 §2.7.5');
-    if (this.count === this.length.length)
-      throw new VirtioError('count', this.count + 1, `at most ${this.length.length} elements`, 'virtio 1.4 §2.7.5');
-    this.addressLo[this.count] = lowWord(address);
-    this.addressHi[this.count] = highWord(address);
-    this.length[this.count] = length;
-    this.count++;
+    if (at === this.length.length)
+      throw new VirtioError('count', at + 1, `at most ${this.length.length} elements`, 'virtio 1.4 §2.7.5');
+    this.addressLo[at] = lo;
+    this.addressHi[at] = hi;
+    this.length[at] = length;
+    this.count = at + 1;
   }
 }

@@ -214,7 +214,7 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
     for (const end = from + count; i < end; i++) {
       const chain = token[i]!;
       const length = written[i]!;
-      if (chain !== used || length + 1 !== chains[chain * CHAIN_WORDS + 1] || givenUp[chain] === 1) break;
+      if (chain !== used || length + 1 !== chains[chain * CHAIN_WORDS + 1] || givenUp[chain] !== 0) break;
       last = chains[chain * CHAIN_WORDS]!;
       chains[chain * CHAIN_WORDS + 1] = NOT_IN_FLIGHT;
       written[i] = 0;
@@ -277,6 +277,7 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
     const first = this.displaced.get(token) ?? token;
     if (!this.#isInFlight(token) || (first + slots) % this.size !== this.avail)
       throw new VirtioError('token', token, 'the chain taken last, still in flight', 'virtio 1.4 §2.8.21');
+    this.uncountFault(this.givenUp[token]!);
     this.#forget(token);
     this.slotsOut -= slots;
     this.inFlight--;
@@ -416,7 +417,7 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
     const { fault } = this.chain;
     if (fault !== CHAIN_FAULT.NONE) {
       this.counters.chainFaults[fault]!++;
-      this.givenUp[token] = 1;
+      this.givenUp[token] = fault;
     }
     this.chains[token * CHAIN_WORDS + 1] = Math.min(this.chain.writable + 1, MOST_BYTES);
     if (token !== this.avail) this.displaced.set(token, this.avail);

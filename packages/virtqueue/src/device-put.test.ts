@@ -1,7 +1,7 @@
 import { VIRTIO_F, VirtioError } from '@ringwire/virtio-spec';
 import { describe, expect, test } from 'vitest';
 import { TAKE } from './device-queue.js';
-import { RING_FAULT } from './queue-fault.js';
+import { CHAIN_FAULT, RING_FAULT } from './queue-fault.js';
 import { AT, type BenchOptions, DeviceBench } from './testing/device-bench.js';
 import { WRITE } from './testing/ring-bytes.js';
 
@@ -100,6 +100,23 @@ describe.each(['split', 'packed'] as const)('%s', (layout) => {
       queue.publishUsed();
       expect(queue.inFlight).toBe(0);
     }
+  });
+
+  test('a chain with a fault that is given back counts once: when it is taken for good', () => {
+    const bench = open();
+    bench.ring.offer([{ addr: AT.end, len: 8 }]);
+    const { queue, burst } = bench;
+    burst.clear();
+    const faults = (): number => queue.counters.chainFaults[CHAIN_FAULT.ADDRESS]!;
+    for (let n = 0; n < 3; n++) {
+      expect([queue.takeBurst(burst, 16), burst.fault[0], faults()]).toEqual([1, CHAIN_FAULT.ADDRESS, 1]);
+      queue.untake(burst.token[0]!);
+      burst.dropLast();
+      expect([faults(), burst.faults]).toEqual([0, 0]);
+    }
+    expect(queue.takeBurst(burst, 16)).toBe(1);
+    queue.putUsedBurst(burst, 0, 1);
+    expect(faults()).toBe(1);
   });
 
   test('a chain that was put cannot be given back, nor one taken before it', () => {

@@ -32,6 +32,11 @@ export abstract class DeviceQueueBase {
     return false;
   }
 
+  /** A chain goes back to the ring: its fault, if it has one, counts when it is taken for good. */
+  protected uncountFault(fault: number): void {
+    if (fault !== CHAIN_FAULT.NONE) this.counters.chainFaults[fault]!--;
+  }
+
   /** Put chain `i` of a burst by itself. */
   protected putOne(burst: ChainBurst, i: number): void {
     const written = burst.written[i]!;

@@ -57,7 +57,7 @@ export class DeviceSplitQueue extends DeviceQueueBase implements DeviceQueue {
   private readonly chain: DeviceChain;
   /** Per head: device-writable bytes + 1 of the chain in flight, or NOT_IN_FLIGHT. */
   private readonly writable: Uint32Array;
-  /** Per head: 1 when the chain is to be given up. */
+  /** Per head: the `CHAIN_FAULT` for which the chain is to be given up, or 0. */
   private readonly givenUp: Uint8Array;
   /** Heads in the order they were taken, at lastAvail & mask. */
   private readonly taken: Uint16Array;
@@ -186,7 +186,7 @@ export class DeviceSplitQueue extends DeviceQueueBase implements DeviceQueue {
     for (const end = from + count; i < end; i++) {
       const head = token[i]!;
       const length = written[i]!;
-      if (order[used & mask] !== head || length + 1 !== inFlight[head] || givenUp[head] === 1) break;
+      if (order[used & mask] !== head || length + 1 !== inFlight[head] || givenUp[head] !== 0) break;
       inFlight[head] = NOT_IN_FLIGHT;
       written[i] = 0;
       this.batchLength = length;
@@ -228,6 +228,7 @@ export class DeviceSplitQueue extends DeviceQueueBase implements DeviceQueue {
     const previous = (this.lastAvail - 1) & 0xffff;
     if ((this.writable[token] ?? NOT_IN_FLIGHT) === NOT_IN_FLIGHT || this.taken[previous & this.mask] !== token)
       throw new VirtioError('token', token, 'the chain taken last, still in flight', 'virtio 1.4 §2.7.13');
+    this.uncountFault(this.givenUp[token]!);
     this.#forget(token);
     this.lastAvail = previous;
     this.counters.taken--;
@@ -393,7 +394,7 @@ export class DeviceSplitQueue extends DeviceQueueBase implements DeviceQueue {
     const fault = chain.finish(burst, head);
     if (fault !== CHAIN_FAULT.NONE) {
       this.counters.chainFaults[fault]!++;
-      this.givenUp[head] = 1;
+      this.givenUp[head] = fault;
     }
     return chain.writable;
   }

@@ -1,5 +1,6 @@
 import { GuestMemory, HostMemory, PageAllocator } from '@ringwire/guest-memory';
-import { VIRTIO_F, VIRTIO_NET_HDR_SIZE } from '@ringwire/virtio-spec';
+import { VIRTIO_F } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_HDR_SIZE } from '@ringwire/virtio-spec/net';
 import { ChainBurst } from '@ringwire/virtqueue';
 import { type Breakdown, isBreakdown } from '../breakdown.js';
 import { guestDma } from '../dma-memory.js';
@@ -99,14 +100,14 @@ export class NetStage {
     return openNetDriver(this.setup);
   }
 
-  /** The device takes all chains of a queue and completes them. @returns the bytes that it could read of each */
-  takeSent(index = 1): Uint8Array[] {
+  /** The device takes chains of a queue and completes them. @returns the bytes that it could read of each */
+  takeSent(index = 1, most: number = Number.POSITIVE_INFINITY): Uint8Array[] {
     const { chains } = this;
     const ring = this.device.ring(index);
     const taken: Uint8Array[] = [];
-    for (;;) {
+    while (taken.length < most) {
       chains.clear();
-      if (ring.takeBurst(chains, 64) === 0) break;
+      if (ring.takeBurst(chains, Math.min(64, most - taken.length)) === 0) break;
       for (let i = 0; i < chains.count; i++) taken.push(this.readable(i));
       ring.putUsedBurst(chains, 0, chains.count);
     }

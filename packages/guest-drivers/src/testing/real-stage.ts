@@ -1,4 +1,5 @@
 import { GuestMemory, HostMemory, PageAllocator } from '@ringwire/guest-memory';
+import { FrameQueue, LoopbackBackend } from '@ringwire/net-backend';
 import { NetDevice, type NetDeviceOptions, type VirtioDevice, VirtioMmio, VirtioPci } from '@ringwire/virtio-device';
 import { featureWords, VIRTIO_F } from '@ringwire/virtio-spec';
 import { isBreakdown } from '../breakdown.js';
@@ -7,14 +8,15 @@ import { openMmioTransport } from '../mmio-transport.js';
 import type { NetDriver } from '../net-driver.js';
 import { openPciTransport } from '../pci-transport.js';
 import type { MsixMessage, Transport } from '../transport.js';
-import { LoopBackend, loopBytes } from './loop-backend.js';
 
-const SLOTS = 8;
+/** Frames that wait on the cable, and the bytes for them. */
+const CABLE_FRAMES = 16;
+const CABLE_BYTES = 0x11_0000;
 const RAM_BYTES = 0x180_0000;
 const SCRATCH_BYTES = 0x1_0000;
 const RAM = 0x1_0000_0000;
 /** Made once: WebAssembly memories are few. */
-const memory = HostMemory.create(RAM_BYTES + SCRATCH_BYTES + loopBytes(SLOTS));
+const memory = HostMemory.create(RAM_BYTES + SCRATCH_BYTES + CABLE_BYTES);
 export const STATION: Uint8Array = Uint8Array.of(2, 0, 0, 0, 0, 1);
 
 export interface RealOptions {
@@ -24,7 +26,6 @@ export interface RealOptions {
   readonly device?: Partial<NetDeviceOptions>;
   /** MSI-X messages of the host; without any the interrupt line is used. */
   readonly messages?: number;
-  readonly offloads?: number;
 }
 
 /** All bits that {@link VirtioDevice} can offer of those for rings and transports. */
@@ -37,7 +38,6 @@ const NET_BITS: readonly number[] = Array.from({ length: 128 }, (_, bit) => bit)
 export class RealStage {
   readonly device: VirtioDevice;
   readonly net: NetDevice;
-  readonly backend: LoopBackend;
   readonly transport: Transport;
   readonly pages: PageAllocator = new PageAllocator(RAM, RAM_BYTES);
   readonly dma: DmaMemory;
@@ -51,11 +51,12 @@ export class RealStage {
     memory.engine.fill(0, 0, memory.size);
     const space = new GuestMemory(memory, [{ gpa: RAM, size: RAM_BYTES, host: 0 }]);
     this.dma = guestDma(space, this.pages);
-    this.backend = new LoopBackend(memory, RAM_BYTES + SCRATCH_BYTES, SLOTS, options.offloads);
+    const cable = new FrameQueue(memory, RAM_BYTES + SCRATCH_BYTES, CABLE_BYTES, CABLE_FRAMES);
+    const backend = new LoopbackBackend(cable);
     this.net = new NetDevice({
       memory,
       scratch: RAM_BYTES,
-      backend: this.backend,
+      backend,
       mac: STATION,
       holdWhenFull: true,
       ...options.device,
@@ -81,7 +82,7 @@ export class RealStage {
 
   /** Turns until nothing moves. @throws when that takes too many */
   settle(driver: NetDriver | undefined): void {
-    for (let turns = 0; turns < 10_000; turns++) if (!this.turn(driver)) return;
+    for (let turns = 0; turns < 1000; turns++) if (!this.turn(driver)) return;
     throw new Error('device and driver do not come to rest');
   }
 

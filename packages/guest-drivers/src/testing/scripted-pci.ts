@@ -41,7 +41,7 @@ export interface ScriptedPciOptions {
 }
 
 /** Where the structures lie in BAR 0. */
-export const PCI_PLACE = { common: 0, isr: 0x1000, device: 0x2000, notify: 0x3000, multiplier: 4 } as const;
+const PCI_PLACE = { common: 0, isr: 0x1000, device: 0x2000, notify: 0x3000, multiplier: 4 } as const;
 const { COMMON_CFG: COMMON, ISR_CFG, DEVICE_CFG, NOTIFY_CFG } = VIRTIO_PCI_CFG_TYPE;
 
 export const GOOD_CAPABILITIES: readonly ScriptedCapability[] = [

@@ -17,11 +17,10 @@ export const SOURCE = 0x18;
 /** The requester as the guest knows it, where it has an IOMMU of its own. */
 const GUEST_SOURCE = 0x28;
 /** 1 MiB of guest memory, whose halves are swapped on the host. */
-export const REGIONS = [
+const REGIONS = [
   { gpa: 0, size: 0x8_0000, host: 0x18_0000 },
   { gpa: 0x8_0000, size: 0x8_0000, host: 0x10_0000 },
 ] as const;
-export const RAM_BYTES = 0x10_0000;
 /** The upper quarter of the guest's memory is for its tables. */
 const TABLES = { gpa: 0xc_0000, bytes: 0x4_0000 } as const;
 const HOST_DOMAIN = 3;

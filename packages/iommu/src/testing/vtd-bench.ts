@@ -1,6 +1,7 @@
 import { GuestMemory, type GuestRegion, HostMemory } from '@ringwire/guest-memory';
 import { NO_PASID, newTranslation, type Translated, type Translation } from '../translation.js';
-import { VtdUnit, type VtdUnitConfig } from '../vtd-unit.js';
+import { VtdUnit } from '../vtd-unit.js';
+import type { VtdUnitConfig } from '../vtd-unit-config.js';
 
 /** Register offsets of VT-d 4.0 §11.4, written once more for the tests. */
 export const REG = {

@@ -1,7 +1,8 @@
 import { ACCESS, type GuestMemory } from '@ringwire/guest-memory';
 import { NO_PASID, newTranslation, TRANSLATED, type Translated } from '../translation.js';
 import { VTD_FRCD, VTD_REG } from '../vtd-registers.js';
-import type { VtdRegisterValue, VtdUnit } from '../vtd-unit.js';
+import type { VtdUnit } from '../vtd-unit.js';
+import type { VtdRegisterValue } from '../vtd-unit-config.js';
 import {
   hex64,
   hexAddress,

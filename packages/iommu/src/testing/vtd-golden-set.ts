@@ -1,7 +1,8 @@
 import { GuestMemory, HostMemory } from '@ringwire/guest-memory';
 import { VirtioError } from '@ringwire/virtio-spec';
 import { VTD_FAULT_STYLE } from '../vtd-reasons.js';
-import { type VtdRegisterValue, VtdUnit } from '../vtd-unit.js';
+import { VtdUnit } from '../vtd-unit.js';
+import type { VtdRegisterValue } from '../vtd-unit-config.js';
 
 /** A recorded set of kind `vtd` or `vtd-tables`, as far as the unit's checks use it. Addresses are hex strings. */
 export interface VtdExpectation {

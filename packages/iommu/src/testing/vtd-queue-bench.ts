@@ -1,4 +1,4 @@
-import type { VtdUnitConfig } from '../vtd-unit.js';
+import type { VtdUnitConfig } from '../vtd-unit-config.js';
 import { REG, VtdBench } from './vtd-bench.js';
 
 export const QUEUE = 0x8_0000;

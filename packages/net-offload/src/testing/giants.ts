@@ -1,4 +1,4 @@
-import { VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO } from '@ringwire/virtio-spec/net';
 import { counting, ethernet, ipv4, ipv6, join, pseudoSum, tcp, udp } from './packets.js';
 import type { Layout } from './reference-segments.js';
 

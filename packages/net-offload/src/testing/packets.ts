@@ -9,7 +9,7 @@ export function join(...parts: readonly (Uint8Array | readonly number[])[]): Uin
   return Uint8Array.from(parts.flatMap((part) => [...part]));
 }
 
-export function mac(last: number): number[] {
+function mac(last: number): number[] {
   return [0x02, 0, 0, 0, 0, last];
 }
 
@@ -17,7 +17,7 @@ export function ethernet(type: number, payload: Uint8Array, tags: readonly [numb
   return join(mac(2), mac(1), ...tags.map(([tpid, tci]) => [...be(tpid, 2), ...be(tci, 2)]), be(type, 2), payload);
 }
 
-export const ADDRESS4 = { source: [10, 0, 0, 1], destination: [10, 0, 0, 2] };
+const ADDRESS4 = { source: [10, 0, 0, 1], destination: [10, 0, 0, 2] };
 export const ADDRESS6 = {
   source: [0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1],
   destination: [0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2],

@@ -1,4 +1,4 @@
-import { VIRTIO_NET_CONFIG, VIRTIO_NET_CONFIG_SIZE, VIRTIO_NET_S } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_CONFIG, VIRTIO_NET_CONFIG_SIZE, VIRTIO_NET_S } from '@ringwire/virtio-spec/net';
 import type { NetDeviceSettings } from './net-options.js';
 
 const C = VIRTIO_NET_CONFIG;

@@ -1,4 +1,4 @@
-import { VIRTIO_NET_ACK, VIRTIO_NET_CTRL_CLASS } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_ACK, VIRTIO_NET_CTRL_CLASS } from '@ringwire/virtio-spec/net';
 import { ChainBurst } from '@ringwire/virtqueue';
 import { CoalescingCommands } from './ctrl-coalescing.js';
 import { ControlCommand, type ControlHandler } from './ctrl-command.js';

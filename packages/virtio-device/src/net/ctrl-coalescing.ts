@@ -3,7 +3,7 @@ import {
   VIRTIO_NET_CTRL_COAL_VQ,
   VIRTIO_NET_CTRL_NOTF_COAL,
   VIRTIO_NET_F,
-} from '@ringwire/virtio-spec';
+} from '@ringwire/virtio-spec/net';
 import type { ControlCommand } from './ctrl-command.js';
 import type { NetQueue } from './net-queue.js';
 import type { NetState } from './net-state.js';

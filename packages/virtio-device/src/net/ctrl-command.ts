@@ -1,5 +1,5 @@
 import { gather, type HostMemory, scatter } from '@ringwire/guest-memory';
-import { VIRTIO_NET_CTRL } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_CTRL } from '@ringwire/virtio-spec/net';
 import type { ChainBurst } from '@ringwire/virtqueue';
 
 /** Bytes of class and command before the data, and of `ack` before the result. */

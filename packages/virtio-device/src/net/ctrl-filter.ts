@@ -6,7 +6,7 @@ import {
   VIRTIO_NET_CTRL_VLAN,
   VIRTIO_NET_F,
   VIRTIO_NET_S,
-} from '@ringwire/virtio-spec';
+} from '@ringwire/virtio-spec/net';
 import type { ConfigSpace } from './config-space.js';
 import type { ControlCommand } from './ctrl-command.js';
 import type { GuestOffloads } from './guest-offloads.js';

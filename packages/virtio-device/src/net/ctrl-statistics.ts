@@ -5,7 +5,7 @@ import {
   VIRTIO_NET_STATS_FIELDS,
   VIRTIO_NET_STATS_REPLY_HDR,
   VIRTIO_NET_STATS_TYPE,
-} from '@ringwire/virtio-spec';
+} from '@ringwire/virtio-spec/net';
 import type { ControlCommand } from './ctrl-command.js';
 import type { NetQueue } from './net-queue.js';
 import type { NetState } from './net-state.js';

@@ -5,7 +5,7 @@ import {
   VIRTIO_NET_CTRL_RSS_CTX,
   VIRTIO_NET_F,
   VIRTIO_NET_RSS_CTX,
-} from '@ringwire/virtio-spec';
+} from '@ringwire/virtio-spec/net';
 import type { ControlCommand } from './ctrl-command.js';
 import type { NetState } from './net-state.js';
 import { readHashConfig, readRssConfig, TUNNEL_TYPES } from './rss-config.js';

@@ -1,5 +1,6 @@
 import { OFFLOAD } from '@ringwire/net-backend';
-import { hasFeature, VIRTIO_NET_F, VIRTIO_NET_GUEST_OFFLOAD } from '@ringwire/virtio-spec';
+import { hasFeature } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_F, VIRTIO_NET_GUEST_OFFLOAD } from '@ringwire/virtio-spec/net';
 
 const BIT = VIRTIO_NET_GUEST_OFFLOAD;
 type GuestOffload = keyof typeof VIRTIO_NET_GUEST_OFFLOAD;

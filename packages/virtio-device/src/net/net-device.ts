@@ -1,6 +1,7 @@
-import type { Delivered, Frame, FrameSink, NetBackend } from '@ringwire/net-backend';
+import { DELIVERED, type Delivered, type Frame, type FrameSink, type NetBackend } from '@ringwire/net-backend';
 import { OFFLOAD_AREA_BYTES } from '@ringwire/net-offload';
-import { hasFeature, VIRTIO_ID, VIRTIO_NET_F, VIRTIO_NET_S, VirtioError } from '@ringwire/virtio-spec';
+import { hasFeature, VIRTIO_ID, VirtioError } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_F, VIRTIO_NET_S } from '@ringwire/virtio-spec/net';
 import type { DeviceModel, DevicePort } from '../device-model.js';
 import { counted } from '../inspection/counted.js';
 import type { NetSnapshot } from '../inspection/snapshot-types.js';
@@ -118,8 +119,6 @@ export class NetDevice implements DeviceModel {
   start(port: DevicePort): void {
     this.state.start(port, this.settings.pairs);
     this.filter.start();
-    this.configSpace.setMac(this.settings.mac);
-    this.configSpace.setStatus(VIRTIO_NET_S.ANNOUNCE, false);
     this.filter.setOwn(this.settings.mac);
     this.steering.start();
     this.guest.start(port.features);
@@ -136,6 +135,9 @@ export class NetDevice implements DeviceModel {
     for (const queue of this.dataQueues) queue.close();
     this.control.close();
     this.isOpen = false;
+    // A driver that starts anew finds the device's own address.
+    this.configSpace.setMac(this.settings.mac);
+    this.configSpace.setStatus(VIRTIO_NET_S.ANNOUNCE, false);
   }
 
   queueChanged(index: number): void {
@@ -237,8 +239,10 @@ export class NetDevice implements DeviceModel {
 
   /** A frame for the driver, from {@link sink}. */
   receive(frame: Frame): Delivered {
-    if (!this.isInStep && !this.isOpen) this.openBurst();
-    return this.path.receive(frame);
+    if (this.isInStep || this.isOpen || this.openBurst()) return this.path.receive(frame);
+    this.state.drop(NET_DROP.RX_STOPPED);
+    this.state.trace?.received(-1, frame, NET_DROP.RX_STOPPED);
+    return DELIVERED.DROPPED;
   }
 
   /** The end of a burst that came outside a step; within one its own end is. */
@@ -249,10 +253,12 @@ export class NetDevice implements DeviceModel {
     this.state.port?.leave();
   }
 
-  private openBurst(): void {
-    if (this.state.port?.enter() !== true) return;
+  /** @returns false while queues are not to be touched */
+  private openBurst(): boolean {
+    if (this.state.port?.enter() !== true) return false;
     this.isOpen = true;
     if (this.isStale) this.refresh();
+    return true;
   }
 
   private refresh(): void {

@@ -1,13 +1,5 @@
-import {
-  FEATURE_WORDS,
-  featureName,
-  featureWords,
-  hasFeature,
-  VIRTIO_ID,
-  VIRTIO_NET_F,
-  VIRTIO_NET_F_REQUIRES,
-  VirtioError,
-} from '@ringwire/virtio-spec';
+import { FEATURE_WORDS, featureName, featureWords, hasFeature, VIRTIO_ID, VirtioError } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_F, VIRTIO_NET_F_REQUIRES } from '@ringwire/virtio-spec/net';
 
 const F = VIRTIO_NET_F;
 const SPEC = 'virtio 1.4 §5.1.3';

@@ -1,12 +1,7 @@
 import type { HostMemory } from '@ringwire/guest-memory';
 import type { NetBackend } from '@ringwire/net-backend';
-import {
-  isVirtqSize,
-  VIRTIO_NET_CONFIG_LIMITS,
-  VIRTIO_NET_DUPLEX,
-  VIRTIO_NET_SPEED,
-  VirtioError,
-} from '@ringwire/virtio-spec';
+import { isVirtqSize, VirtioError } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_CONFIG_LIMITS, VIRTIO_NET_DUPLEX, VIRTIO_NET_SPEED } from '@ringwire/virtio-spec/net';
 import type { FrameTrace } from './frame-trace.js';
 import type { NetFeatureOptions } from './net-features.js';
 

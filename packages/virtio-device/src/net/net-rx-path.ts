@@ -1,6 +1,7 @@
 import { DELIVERED, type Delivered, type Frame, type FrameSink, OFFLOAD } from '@ringwire/net-backend';
 import { CHECKSUMS, OFFLOAD_FAULT, OffloadEngine, verifyChecksums } from '@ringwire/net-offload';
-import { VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO, VirtioError } from '@ringwire/virtio-spec';
+import { VirtioError } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO } from '@ringwire/virtio-spec/net';
 import { vlanIdOf } from './frame-bytes.js';
 import { type FrameTrace, NO_DROP } from './frame-trace.js';
 import type { GuestOffloads } from './guest-offloads.js';
@@ -57,7 +58,6 @@ export class RxPath {
     const { state } = this;
     if (frame.memory !== state.memory)
       throw new VirtioError('frame.memory', 'another memory', "the device's", 'NetDevice');
-    if (state.port === undefined) return this.drop(frame, NET_DROP.RX_STOPPED);
     if (!state.linkUp) return this.drop(frame, NET_DROP.RX_LINK_DOWN);
     if (frame.length < ETHERNET_HEADER_BYTES) return this.drop(frame, NET_DROP.RX_SHORT_FRAME);
     const refusal = this.filter.refusal(frame);

@@ -1,8 +1,10 @@
 import { DELIVERED } from '@ringwire/net-backend';
-import { VIRTIO_F, VIRTIO_NET_F } from '@ringwire/virtio-spec';
-import { describe, expect, test } from 'vitest';
+import { VIRTIO_F } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
+import { describe, expect, test, vi } from 'vitest';
 import { frameOf, join } from './testing/frames.js';
 import { LAYOUTS, NetBench } from './testing/net-bench.js';
+import { tcp4 } from './testing/packets.js';
 
 const F = VIRTIO_NET_F;
 /** struct virtio_net_hdr of a plain frame in so many buffers. */
@@ -209,6 +211,69 @@ describe.each(LAYOUTS)('%s: received frames', (layout) => {
     expect(bench.port.notifications).toEqual([0]);
   });
 
+  test('RX-07: the header is complete before the first byte of the frame: nothing goes into a buffer that is filled', () => {
+    const bench = new NetBench(layout, [F.MRG_RXBUF]);
+    const posted = [bench.post([100]), bench.post([100])];
+    const { engine } = bench.guest.memory;
+    const copy = vi.spyOn(engine, 'copy').mockImplementationOnce((to, from, length) => {
+      expect(bench.read(posted[0]!.ranges).subarray(0, 12)).toEqual(header(2));
+      copy.mockRestore();
+      engine.copy(to, from, length);
+    });
+    bench.backend.deliver(frameOf(150));
+    bench.step();
+    expect(bench.collect(0).map(({ written }) => written)).toEqual([100, 62]);
+    expect(bench.read(posted.flatMap(({ ranges }) => ranges)).subarray(0, 162)).toEqual(join(header(2), frameOf(150)));
+  });
+
+  test('RX-12, RX-13: nothing is coalesced: frames with wrong IP lengths, and a flood of flows, pass one by one', () => {
+    const bench = new NetBench(layout, [F.GUEST_CSUM, F.GUEST_TSO4], { size: 64, validateChecksums: true });
+    const odd = tcp4();
+    odd[16] = 0xff;
+    const { ranges } = bench.post([200]);
+    bench.backend.deliver(odd);
+    bench.step();
+    expect(bench.collect(0).map(({ written }) => written)).toEqual([12 + odd.length]);
+    expect(bench.read(ranges).subarray(0, 12 + odd.length)).toEqual(join(header(1), odd));
+    for (let flow = 0; flow < 60; flow++) {
+      bench.post([200]);
+      bench.backend.deliver(tcp4({ from: { address: '0a000102', port: flow } }));
+    }
+    bench.step();
+    expect(bench.collect(0).length).toBe(60);
+  });
+
+  test('RX-18: of a buffer that is posted twice no other byte is touched, and both come back', () => {
+    const bench = new NetBench(layout, [F.MRG_RXBUF]);
+    const range = { gpa: bench.take(100, 4), length: 100 };
+    const ids = [bench.offer(0, [], [range]), bench.offer(0, [], [range])];
+    const since = bench.snapshot();
+    bench.backend.deliver(frameOf(150));
+    bench.step();
+    expect(bench.collect(0)).toEqual([
+      { id: ids[0], written: 100 },
+      { id: ids[1], written: 62 },
+    ]);
+    expect(bench.changedOutside(since, [range])).toEqual([]);
+  });
+
+  test('a faulty receive buffer counts once, however often it was looked at before', () => {
+    const bench = new NetBench(layout, []);
+    bench.post([100]);
+    bench.offer(0, [], [{ gpa: 0x40, length: 100 }]);
+    for (let n = 0; n < 3; n++) {
+      bench.backend.deliver(frameOf(13));
+      bench.step();
+    }
+    bench.backend.deliver(frameOf(60));
+    bench.step();
+    bench.backend.deliver(frameOf(60));
+    bench.step();
+    expect(bench.collect(0).map(({ written }) => written)).toEqual([72, 0]);
+    const { chainFaults } = bench.port.queue(0)!.counters;
+    expect(chainFaults.reduce((sum, count) => sum + count)).toBe(1);
+  });
+
   test('RX-19: frames for a queue that was reset and set up elsewhere go to the new ring alone', () => {
     const bench = new NetBench(layout, []);
     bench.post([100]);
@@ -237,6 +302,18 @@ describe.each(LAYOUTS)('%s: received frames', (layout) => {
     bench.backend.device!.flush!();
     expect(bench.changedOutside(since)).toEqual([]);
     expect(bench.drops()).toEqual({ RX_STOPPED: 1 });
+  });
+
+  test('NG-21: while queues are not to be touched, as of a suspended device, a frame is dropped', () => {
+    const bench = new NetBench(layout, []);
+    bench.post([100]);
+    bench.port.isClosed = true;
+    const since = bench.snapshot();
+    expect(bench.backend.bring(frameOf(60))).toBe(DELIVERED.DROPPED);
+    bench.backend.device!.flush!();
+    expect(bench.changedOutside(since)).toEqual([]);
+    expect(bench.drops()).toEqual({ RX_STOPPED: 1 });
+    expect(bench.port.depth).toBe(0);
   });
 
   test('more frames than the ring has buffers, with the driver posting again in between: none is lost', () => {

@@ -1,5 +1,6 @@
 import type { HostMemory } from '@ringwire/guest-memory';
-import { hasFeature, VIRTIO_NET_F, virtioNetHdrBytes } from '@ringwire/virtio-spec';
+import { hasFeature } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_F, virtioNetHdrBytes } from '@ringwire/virtio-spec/net';
 import type { DevicePort } from '../device-model.js';
 import type { FrameTrace } from './frame-trace.js';
 import { NET_DROP_CODES } from './net-drop.js';

@@ -1,4 +1,4 @@
-import { type NetStatsType, VIRTIO_NET_STATS_FIELDS } from '@ringwire/virtio-spec';
+import { type NetStatsType, VIRTIO_NET_STATS_FIELDS } from '@ringwire/virtio-spec/net';
 
 const RX_TYPES = ['RX_BASIC', 'RX_CSUM', 'RX_GSO', 'RX_SPEED'] as const;
 const TX_TYPES = ['TX_BASIC', 'TX_CSUM', 'TX_GSO', 'TX_SPEED'] as const;

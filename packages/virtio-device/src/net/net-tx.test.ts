@@ -1,5 +1,6 @@
 import { DELIVERED } from '@ringwire/net-backend';
-import { VIRTIO_F, VIRTIO_NET_F } from '@ringwire/virtio-spec';
+import { VIRTIO_F } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
 import { describe, expect, test } from 'vitest';
 import { frameOf, hex, join, plainHeader } from './testing/frames.js';
 import { LAYOUTS, NetBench } from './testing/net-bench.js';

@@ -98,6 +98,14 @@ describe.each(LAYOUTS)('frames of a %s device', (layout) => {
   });
 });
 
+test('a frame for a device that may touch no queue is told as lost', () => {
+  const recorder = new Recorder();
+  const bench = new NetBench('split', [MRG_RXBUF], { trace: recorder });
+  bench.port.isClosed = true;
+  expect(bench.backend.bring(frameOf(60))).toBe(DELIVERED.DROPPED);
+  expect(recorder.told).toEqual([['rx', -1, 60, 'RX_STOPPED']]);
+});
+
 test('every loss has a sentence', () => {
   expect(Object.keys(NET_LOSSES)).toEqual(Object.keys(NET_DROP));
 });

@@ -1,4 +1,5 @@
 import { Toeplitz } from '@ringwire/net-offload';
+
 import {
   RSS_RQ_ID_RESERVED,
   VIRTIO_NET_CONFIG_LIMITS,
@@ -6,7 +7,7 @@ import {
   VIRTIO_NET_HASH_TUNNEL_TYPE,
   VIRTIO_NET_HASH_TYPE,
   VIRTIO_NET_RSS_CONFIG,
-} from '@ringwire/virtio-spec';
+} from '@ringwire/virtio-spec/net';
 
 const anyOf = (table: Readonly<Record<string, number>>): number => Object.values(table).reduce((all, bit) => all | bit);
 

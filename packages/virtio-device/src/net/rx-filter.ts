@@ -1,5 +1,5 @@
 import type { Frame } from '@ringwire/net-backend';
-import { VIRTIO_NET_F } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
 import { peekFrame, vlanIdOf } from './frame-bytes.js';
 import { NET_DROP } from './net-drop.js';
 import type { NetState } from './net-state.js';
@@ -12,9 +12,9 @@ export const VLAN_IDS = 4096;
 const PASS = -1;
 
 /** An Ethernet address as two numbers, for comparing. */
-export const macLow = (mac: Uint8Array, at = 0): number =>
+const macLow = (mac: Uint8Array, at = 0): number =>
   (mac[at]! | (mac[at + 1]! << 8) | (mac[at + 2]! << 16) | (mac[at + 3]! << 24)) >>> 0;
-export const macHigh = (mac: Uint8Array, at = 0): number => mac[at + 4]! | (mac[at + 5]! << 8);
+const macHigh = (mac: Uint8Array, at = 0): number => mac[at + 4]! | (mac[at + 5]! << 8);
 
 /** One list of the MAC filter table. With more addresses than it holds it lets all of its kind through. */
 export class MacList {

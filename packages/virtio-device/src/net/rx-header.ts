@@ -1,6 +1,6 @@
 import type { HostMemory } from '@ringwire/guest-memory';
 import type { Frame } from '@ringwire/net-backend';
-import { VIRTIO_NET_HDR, VIRTIO_NET_HDR_GSO, VIRTIO_NET_HDR_SIZE } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_HDR, VIRTIO_NET_HDR_GSO, VIRTIO_NET_HDR_SIZE } from '@ringwire/virtio-spec/net';
 
 const HDR = VIRTIO_NET_HDR;
 const { V1, HASH_REPORT, UDP_TUNNEL } = VIRTIO_NET_HDR_SIZE;

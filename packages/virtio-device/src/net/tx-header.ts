@@ -1,5 +1,5 @@
 import type { HostMemory, RangeList } from '@ringwire/guest-memory';
-import { VIRTIO_NET_HDR, VIRTIO_NET_HDR_SIZE } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_HDR, VIRTIO_NET_HDR_SIZE } from '@ringwire/virtio-spec/net';
 
 const HDR = VIRTIO_NET_HDR;
 
