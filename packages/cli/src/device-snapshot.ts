@@ -7,7 +7,9 @@ import { z } from 'zod';
 const Count = z.number().int().min(0);
 const Index = Count.max(0xffff);
 const Wrap = z.union([z.literal(0), z.literal(1)]);
-const Text = z.string().nullable();
+/** Printed as it is: nothing in it may steer a terminal. */
+const Line = z.string().regex(/^\P{Cc}*$/u, 'want text without control characters');
+const Text = Line.nullable();
 const Hex = (digits: number): z.ZodString =>
   z
     .string()
@@ -15,9 +17,9 @@ const Hex = (digits: number): z.ZodString =>
       new RegExp(`^0x[0-9a-f]{1,${digits}}$`, 'i'),
       `want a hex number such as 0x5452000, of at most ${digits} digits`,
     );
-const Counts = z.record(z.string(), Count);
+const Counts = z.record(Line, Count);
 
-const FeatureSet = z.object({ bits: Hex(32), names: z.array(z.string()) });
+const FeatureSet = z.object({ bits: Hex(32), names: z.array(Line) });
 
 const Position = z.discriminatedUnion('layout', [
   z.object({ layout: z.literal('split'), lastAvailIdx: Index, usedIdx: Index }),
@@ -109,9 +111,9 @@ const Counters = z.object({
 export const DeviceSnapshotFile: z.ZodType<DeviceSnapshot> = z.object({
   schema: z.literal(SNAPSHOT_SCHEMA),
   deviceId: Count,
-  deviceType: z.string(),
+  deviceType: Line,
   status: Count.max(0xff),
-  statusNames: z.array(z.string()),
+  statusNames: z.array(Line),
   live: z.boolean(),
   dmaEnabled: z.boolean(),
   offered: FeatureSet,

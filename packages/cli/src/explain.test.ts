@@ -1,7 +1,8 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { explainDevice } from '@ringwire/virtio-device';
+import { HostMemory, IdentitySpace } from '@ringwire/guest-memory';
+import { EntropyModel, explainDevice, snapshotFiles, VirtioMmio } from '@ringwire/virtio-device';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { LoopedMachine } from './looped-machine.js';
 import { MISTAKES } from './mistakes.js';
@@ -100,6 +101,27 @@ test.each(RINGS)('the files of a %s device say what the device says', async (rin
   expect(own).toContain(reasons.find(({ level }: { level: string }) => level === 'problem').text);
 });
 
+test('a device over MMIO of a type that has nothing to add', async () => {
+  const space = new IdentitySpace(HostMemory.create(0x1_0000));
+  const model = new EntropyModel((bytes) => bytes.fill(1));
+  const mmio = new VirtioMmio({ model, space, interrupt: () => {} });
+  for (const status of [1, 3, 7]) mmio.write(0x70, 4, status);
+  const folder = join(root, 'mmio');
+  mkdirSync(folder);
+  for (const [name, content] of Object.entries(snapshotFiles(mmio.device))) writeFileSync(join(folder, name), content);
+  const { code, out } = await ringwire('explain', folder);
+  expect(code).toBe(1);
+  expect(out).toContain('virtio RNG device over MMIO, not running\n  status             0x3  ACKNOWLEDGE | DRIVER\n');
+  expect(out).toContain(
+    [
+      'Problems (3)',
+      '  - A status bit was ignored: DRIVER_OK was written before FEATURES_OK (virtio 1.4 §3.1.1).',
+      '  - DRIVER_OK is not set: the status is 0x3 (ACKNOWLEDGE | DRIVER).',
+      '  - Queue 0: it is not enabled.',
+    ].join('\n'),
+  );
+});
+
 describe('exit code 2: a damaged snapshot says what is wrong and where', () => {
   let copies = 0;
   /** A copy of a saved device with its files changed. */
@@ -151,6 +173,12 @@ describe('exit code 2: a damaged snapshot says what is wrong and where', () => {
     ],
     ['a queue at the wrong place', 'device.json', swap('"index": 1', '"index": 7'), /queues\[1\]\.index: is 7, want 1/],
     ['an unknown transport', 'device.json', swap('"kind": "pci"', '"kind": "ccw"'), /device\.json: transport\.kind: /],
+    [
+      'text that steers a terminal',
+      'device.json',
+      swap('"resetReason": null', '"resetReason": "\\u001b[2J"'),
+      /device\.json: resetReason: want text without control characters/,
+    ],
     ['no pages', 'pages.json', () => undefined, /pages\.json cannot be read: no such file/],
     [
       'pages without the ring',

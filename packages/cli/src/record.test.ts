@@ -6,6 +6,7 @@ import { afterAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import { ringwire } from './testing/command.js';
 
+const PROGRAM = 'tshark';
 const root = mkdtempSync(join(tmpdir(), 'ringwire-record-'));
 afterAll(() => rmSync(root, { recursive: true }));
 
@@ -62,7 +63,7 @@ test('tshark reads all frames, those that came to nothing with the reason', asyn
   let text: string;
   try {
     const args = ['-r', join(folder, 'frames.pcapng'), '-T', 'fields', ...columns];
-    text = execFileSync('tshark', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+    text = execFileSync(PROGRAM, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT')
       return skip('skipped, because tshark is not installed');

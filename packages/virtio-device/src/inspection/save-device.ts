@@ -13,7 +13,9 @@ export interface SavedDevice {
 
 /**
  * Keep a device for inspection: its state, its rings' memory, indirect tables of what is pending, and which addresses in
- * them lead nowhere. Between two steps it is one moment of the device; a driver in another thread goes on meanwhile.
+ * them lead nowhere. To be called in the device's thread, between two steps: it is one moment of the device then, while a
+ * driver in another thread goes on. Guest memory is not written. Behind an IOMMU, looking at an address that is not mapped
+ * is recorded as a fault.
  */
 export function saveDevice(device: VirtioDevice): SavedDevice {
   const { space } = device;
