@@ -22,6 +22,7 @@ type Area = 'desc' | 'avail' | 'used' | 'descUsed' | 'table';
 
 /** Replay one lap. Descriptors are used in ring order: buffers come back in the order in which they went. */
 export function cacheLines(plan: CasePlan, frames: FrameSet): CacheLines {
+  if (plan.kind === 'iommu') return { ring: 0, payload: 0 };
   const size = queueSizeOf(plan);
   let moved = 0;
   for (let start = 0; start < size; start += plan.batch) {

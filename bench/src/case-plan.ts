@@ -2,8 +2,19 @@
 export type Layout = 'split' | 'packed';
 /** Which frames travel: a length in bytes, or a mix. */
 export type FrameKind = '64' | '256' | '1500' | 'imix' | 'pcap';
-/** The one negotiated feature that sets a case apart from its plain neighbour; `iommu` is ACCESS_PLATFORM. */
-export type Variant = 'event_idx' | 'indirect' | 'in_order' | 'iommu';
+/** The one negotiated feature that sets a case apart from its plain neighbour. */
+export type Variant = 'event_idx' | 'indirect' | 'in_order';
+/** What of translation a case is about, see TRANSLATION_TEXT. */
+export type Translation =
+  | 'none'
+  | 'hit'
+  | 'miss-4k'
+  | 'walk-4k'
+  | 'miss-2m'
+  | 'miss-1g'
+  | 'thrash'
+  | 'unmap-strict'
+  | 'unmap-lazy';
 /** What the device does to every frame: copy and sum it in one pass, or copy it alone. */
 export type Check = 'sum' | 'copy';
 
@@ -11,8 +22,11 @@ export type Check = 'sum' | 'copy';
 export interface CasePlan {
   /** Such as `ring/split/xthread/64/b32`: what `--filter` looks at. */
   readonly name: string;
-  /** `ring` moves frames, `latency` sends one at a time and waits, `ringcost` moves buffers nobody looks into. */
-  readonly kind: 'ring' | 'latency' | 'ringcost';
+  /**
+   * `ring` moves frames, `latency` sends one at a time and waits, `ringcost` moves buffers nobody looks into; `iommu` has no
+   * ring at all, so that of the rest only `translation` counts.
+   */
+  readonly kind: 'ring' | 'latency' | 'ringcost' | 'iommu';
   readonly layout: Layout;
   /** Driver and device in one thread, taking turns, or in a thread each. */
   readonly threads: 'inthread' | 'xthread';
@@ -20,6 +34,10 @@ export interface CasePlan {
   /** Buffers per publication, and most that the device takes at once. */
   readonly batch: number;
   readonly variant: Variant | undefined;
+  /** Whether the device reaches memory through a VT-d unit, with ACCESS_PLATFORM negotiated. */
+  readonly behindIommu: boolean;
+  /** Of kind `iommu`. */
+  readonly translation: Translation | undefined;
   /** What a side with nothing to do does: look again, or sleep until it is notified. */
   readonly idle: 'spin' | 'sleep';
   readonly check: Check;

@@ -2,6 +2,7 @@ import { CACHE_LINES_TEXT, cacheLines } from './cache-lines.js';
 import { type CasePlan, queueSizeOf } from './case-plan.js';
 import { frameSet, meanLength } from './frame-set.js';
 import { SINK_FRAMES } from './guest-layout.js';
+import { TRANSLATION_TEXT } from './iommu-cost.js';
 import type { CaseRun } from './measure.js';
 import { median, spreadPercent } from './statistics.js';
 
@@ -58,7 +59,7 @@ export function caseResult(plan: CasePlan, runs: readonly CaseRun[]): CaseResult
   return {
     name: plan.name,
     mpps: 1e3 / nsPerFrame,
-    gbps: plan.kind === 'ringcost' ? 0 : (bytesPerFrame * 8) / nsPerFrame,
+    gbps: plan.kind === 'ringcost' || plan.kind === 'iommu' ? 0 : (bytesPerFrame * 8) / nsPerFrame,
     nsPerFrame,
     spread: spreadPercent(rounds),
     rounds,
@@ -116,6 +117,7 @@ export function problemOf({ driver, device }: CaseRun): string | undefined {
 }
 
 function copiesText(plan: CasePlan, bytesPerFrame: number): string {
+  if (plan.translation !== undefined) return TRANSLATION_TEXT[plan.translation];
   if (plan.kind === 'ringcost') return 'touches no payload: add, publish, take, put, publish, take back';
   const what = `copies ${Number.isInteger(bytesPerFrame) ? bytesPerFrame : `a mean of ${bytesPerFrame.toFixed(0)}`} B`;
   const pieces = plan.variant === 'indirect' ? ' in 2 pieces' : ' once';

@@ -1,9 +1,29 @@
-import type { CasePlan, Check, FrameKind, Layout, Variant } from './case-plan.js';
+import type { CasePlan, Check, FrameKind, Layout, Translation, Variant } from './case-plan.js';
 
 const LAYOUTS: readonly Layout[] = ['split', 'packed'];
 const BATCHES = [1, 8, 32, 256] as const;
 const USUAL_BATCH = 32;
-const VARIANTS: readonly Variant[] = ['event_idx', 'indirect', 'in_order', 'iommu'];
+const VARIANTS: readonly Variant[] = ['event_idx', 'indirect', 'in_order'];
+const TRANSLATIONS: readonly Translation[] = [
+  'none',
+  'hit',
+  'miss-4k',
+  'walk-4k',
+  'miss-2m',
+  'miss-1g',
+  'thrash',
+  'unmap-strict',
+  'unmap-lazy',
+];
+/** No ring of its own has anything to say. */
+const NO_RING = {
+  layout: 'split',
+  threads: 'inthread',
+  frames: '64',
+  batch: 1,
+  variant: undefined,
+  idle: 'spin',
+} as const;
 
 /**
  * DPDK, which stands beside frames of one length, sums nothing: those are copied alone in measured rounds, and a round that
@@ -12,25 +32,37 @@ const VARIANTS: readonly Variant[] = ['event_idx', 'indirect', 'in_order', 'iomm
 const checkFor = (frames: FrameKind, variant: Variant | undefined): Check =>
   frames === 'imix' || frames === 'pcap' || variant === 'indirect' ? 'sum' : 'copy';
 
+/** Which rings' devices are behind an IOMMU: none, all, or, when it was not said, one of each format and thread layout too. */
+export type IommuChoice = 'off' | 'on' | undefined;
+
 /** The whole matrix, in the order in which it is run and printed. Variants come where the ring is most of the work. */
-export function allCases(): CasePlan[] {
+export function allCases(iommu?: IommuChoice): CasePlan[] {
   const cases: CasePlan[] = [];
   for (const layout of LAYOUTS) for (const batch of BATCHES) cases.push(ringCost(layout, batch));
+  if (iommu !== 'off') for (const kind of TRANSLATIONS) cases.push(translation(kind));
   for (const threads of ['inthread', 'xthread'] as const) {
-    for (const layout of LAYOUTS) {
-      for (const batch of BATCHES) cases.push(ring(layout, threads, '64', batch));
-      for (const variant of VARIANTS) {
-        // In one thread nobody can sleep.
-        if (threads === 'xthread' || variant !== 'event_idx')
-          cases.push(ring(layout, threads, '64', USUAL_BATCH, variant));
-      }
-      for (const frames of ['256', '1500', 'imix', 'pcap'] as const)
-        cases.push(ring(layout, threads, frames, USUAL_BATCH));
-    }
+    for (const layout of LAYOUTS) cases.push(...ringCases(layout, threads, iommu));
   }
-  for (const layout of LAYOUTS) for (const wait of ['spin', 'wait'] as const) cases.push(latency(layout, wait));
+  for (const layout of LAYOUTS)
+    for (const wait of ['spin', 'wait'] as const) cases.push(withIommu(latency(layout, wait), iommu === 'on'));
   return cases;
 }
+
+function ringCases(layout: Layout, threads: CasePlan['threads'], iommu: IommuChoice): CasePlan[] {
+  const cases = BATCHES.map((batch) => ring(layout, threads, '64', batch));
+  for (const variant of VARIANTS) {
+    // In one thread nobody can sleep.
+    if (threads === 'xthread' || variant !== 'event_idx') cases.push(ring(layout, threads, '64', USUAL_BATCH, variant));
+  }
+  for (const frames of ['256', '1500', 'imix', 'pcap'] as const) cases.push(ring(layout, threads, frames, USUAL_BATCH));
+  if (iommu === 'on') return cases.map((plan) => withIommu(plan, true));
+  if (iommu === undefined) cases.push(withIommu(ring(layout, threads, '64', USUAL_BATCH), true));
+  return cases;
+}
+
+/** The same case with its device behind an IOMMU, if it is to be. */
+export const withIommu = (plan: CasePlan, behindIommu: boolean): CasePlan =>
+  behindIommu ? { ...plan, name: `${plan.name}/iommu`, behindIommu } : plan;
 
 /** Cases whose name matches. @param pattern a part of the name, or a regular expression */
 export function selectCases(cases: readonly CasePlan[], pattern: RegExp | undefined): CasePlan[] {
@@ -52,6 +84,8 @@ export function ring(
     frames,
     batch,
     variant,
+    behindIommu: false,
+    translation: undefined,
     idle: variant === 'event_idx' ? 'sleep' : 'spin',
     check: checkFor(frames, variant),
   };
@@ -66,6 +100,8 @@ export function latency(layout: Layout, wait: 'spin' | 'wait'): CasePlan {
     frames: '64',
     batch: 1,
     variant: undefined,
+    behindIommu: false,
+    translation: undefined,
     idle: wait === 'spin' ? 'spin' : 'sleep',
     check: 'sum',
   };
@@ -80,7 +116,20 @@ export function ringCost(layout: Layout, batch: number): CasePlan {
     frames: '64',
     batch,
     variant: undefined,
+    behindIommu: false,
+    translation: undefined,
     idle: 'spin',
     check: 'sum',
+  };
+}
+
+export function translation(kind: Translation): CasePlan {
+  return {
+    ...NO_RING,
+    name: `iommu/${kind}`,
+    kind: 'iommu',
+    behindIommu: kind !== 'none',
+    translation: kind,
+    check: 'copy',
   };
 }

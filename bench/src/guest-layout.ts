@@ -46,13 +46,13 @@ export const TABLES: IndirectTables = { address: GUEST_RAM + AT.tables, entries:
 const VARIANT_BIT = {
   event_idx: VIRTIO_F.EVENT_IDX,
   indirect: VIRTIO_F.INDIRECT_DESC,
-  iommu: VIRTIO_F.ACCESS_PLATFORM,
   in_order: VIRTIO_F.IN_ORDER,
 } as const;
 
 export function queueConfig(plan: CasePlan, space: AddressSpace): QueueConfig {
   const bits: number[] = [VIRTIO_F.VERSION_1];
   if (plan.layout === 'packed') bits.push(VIRTIO_F.RING_PACKED);
+  if (plan.behindIommu) bits.push(VIRTIO_F.ACCESS_PLATFORM);
   if (plan.variant !== undefined) bits.push(VARIANT_BIT[plan.variant]);
   return {
     space,

@@ -4,6 +4,7 @@ import { queueSizeOf } from './case-plan.js';
 import { DeviceSide } from './device-side.js';
 import { DriverSide } from './driver-side.js';
 import { frameSet } from './frame-set.js';
+import { IommuCost } from './iommu-cost.js';
 import { RingCost } from './ring-cost.js';
 import { runRounds } from './round-plan.js';
 import { sabotageMemory, sabotageNumbers } from './sabotage.js';
@@ -72,5 +73,16 @@ function runRingCost(): void {
   post({ type: 'device', report: { faults, frames, summed: 0, notifications: 0, missed: 0 } });
 }
 
-if (plan.kind === 'ringcost') runRingCost();
+function runIommuCost(cost: IommuCost): void {
+  post({ type: 'ready' });
+  const run = (operations: number, checked: boolean): number => timed(() => cost.run(operations, checked));
+  const { rounds, frames } = runRounds(plan, job.timing, run, () => undefined);
+  const first = cost.wrong === 0 ? undefined : 'an access that went elsewhere than its mapping says';
+  const faults = { lost: 0, misplaced: cost.wrong, damaged: 0, first };
+  post({ type: 'driver', report: { rounds, latency: undefined, frames, notifications: 0, missed: 0 } });
+  post({ type: 'device', report: { faults, frames, summed: 0, notifications: 0, missed: 0 } });
+}
+
+if (plan.translation !== undefined) runIommuCost(new IommuCost(plan.translation));
+else if (plan.kind === 'ringcost') runRingCost();
 else runRing();

@@ -4,12 +4,18 @@ import { digits } from './statistics.js';
 import { wrapText } from './wrap-text.js';
 
 /** What the figures say, in sentences: the ratios, and what holds the rate down. */
-export function formatSummary({ cases, ratios }: Results): string {
+export function formatSummary({ cases, ratios, iommuRatios }: Results): string {
   const sentences: string[] = [];
   for (const { name, ratio, oursMpps, dpdkMpps, otherCores } of ratios) {
     const [, layout, bytes] = name.split('/');
     sentences.push(
       `${layout}, ${bytes} B: ${digits(oursMpps)} Mpps, DPDK ${digits(dpdkMpps)} in the same seconds: ratio ${ratio.toFixed(2)}${doubt(otherCores)}.`,
+    );
+  }
+  for (const { name, ratio, oursMpps, plainMpps, otherCores } of iommuRatios) {
+    const [, layout] = name.split('/');
+    sentences.push(
+      `${layout}, 64 B through a VT-d unit: ${digits(oursMpps)} Mpps, ${digits(plainMpps)} without in the same seconds: ratio ${ratio.toFixed(2)}${doubt(otherCores)}.`,
     );
   }
   for (const layout of ['split', 'packed']) sentences.push(...limitsOf(layout, cases));

@@ -36,6 +36,11 @@ test('--filter is a text or a regular expression', () => {
   expect(read('--filter', '^ring/.*/b32$').filter).toEqual(/^ring\/.*\/b32$/);
 });
 
+test('--iommu is off, on, or left open', () => {
+  expect(read().iommu).toBe(undefined);
+  expect(read('--iommu', 'on').iommu).toBe('on');
+});
+
 test('--no-peer, --list, --json, --svg, --out and --sabotage are passed on', () => {
   const argv = ['--no-peer', '--list', '--json', '-', '--svg', 'a.svg', '--out', 'there', '--sabotage', 'lost'];
   expect(read(...argv)).toMatchObject({
@@ -56,6 +61,7 @@ describe('a wrong argument ends the program with 2 and says what is wanted:', ()
     ['half a repeat', ['--repeat', '1.5'], 'Want 1 to 1000'],
     ['a regular expression that is none', ['--filter', '('], 'regular expression'],
     ['an unknown sabotage', ['--sabotage', 'eaten'], 'damaged, lost, repeated'],
+    ['an IOMMU that is neither', ['--iommu', 'maybe'], 'off, on'],
     ['a stray word', ['ring'], 'too many arguments'],
   ])('%s', (_, argv, words) => {
     const { code, err } = end(...argv);
@@ -67,6 +73,18 @@ describe('a wrong argument ends the program with 2 and says what is wanted:', ()
 test('--help names every option on stdout and ends with 0', () => {
   const { code, out } = end('--help');
   expect(code).toBe(0);
-  for (const option of ['quick', 'filter', 'list', 'no-peer', 'seconds', 'repeat', 'json', 'svg', 'out', 'sabotage'])
+  for (const option of [
+    'quick',
+    'filter',
+    'list',
+    'iommu',
+    'no-peer',
+    'seconds',
+    'repeat',
+    'json',
+    'svg',
+    'out',
+    'sabotage',
+  ])
     expect(out).toContain(`--${option}`);
 });

@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { Timing } from './case-plan.js';
+import type { IommuChoice } from './cases.js';
 import type { PeerTiming } from './dpdk-peer.js';
 import { SABOTAGES, type Sabotage } from './worker-job.js';
 
@@ -14,6 +15,7 @@ export interface Options {
   readonly budgetSeconds: number;
   readonly filter: RegExp | undefined;
   readonly list: boolean;
+  readonly iommu: IommuChoice;
   readonly peer: boolean;
   /** File for the JSON; `-` is stdout. */
   readonly json: string | undefined;
@@ -35,12 +37,13 @@ export class EndOfProgram extends Error {
 
 const RESULTS = fileURLToPath(new URL('../results/', import.meta.url));
 const USUAL = { warmSeconds: 0.4, seconds: 0.4, repeats: 5 };
-const QUICK = { warmSeconds: 0.12, seconds: 0.06, repeats: 3 };
+const QUICK = { warmSeconds: 0.1, seconds: 0.06, repeats: 3 };
 
 interface Flags {
   readonly quick?: true;
   readonly filter?: RegExp;
   readonly list?: true;
+  readonly iommu?: 'off' | 'on';
   readonly peer: boolean;
   readonly json?: string;
   readonly svg?: string;
@@ -57,6 +60,12 @@ export function readOptions(argv: readonly string[], say: { out: Say; err: Say }
     .option('--quick', 'short rounds: all cases in less than a minute')
     .option('--filter <pattern>', 'only cases whose name has this text or matches this regular expression', pattern)
     .option('--list', 'print the names of the cases and end')
+    .addOption(
+      new Option('--iommu <which>', 'rings of all devices through an IOMMU, or of none (some of each)').choices([
+        'off',
+        'on',
+      ]),
+    )
     .option('--no-peer', 'leave DPDK out')
     .option('--seconds <s>', `length of a measured round (${USUAL.seconds}, quick ${QUICK.seconds})`, positive)
     .option('--repeat <n>', `measured rounds per case (${USUAL.repeats}, quick ${QUICK.repeats})`, count)
@@ -92,9 +101,10 @@ function optionsOf(flags: Flags): Options {
     },
     peerTiming: quick ? { sampleMs: 200, samples: 4 } : { sampleMs: 300, samples: 8 },
     attempts: 3,
-    budgetSeconds: quick ? 40 : Number.POSITIVE_INFINITY,
+    budgetSeconds: quick ? 34 : Number.POSITIVE_INFINITY,
     filter: flags.filter,
     list: flags.list === true,
+    iommu: flags.iommu,
     peer: flags.peer,
     json: flags.json,
     svg: flags.svg,

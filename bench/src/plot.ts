@@ -28,10 +28,11 @@ export function plotHtml(json: BenchJson, svg: string): string {
     return `<tr><th>${escapeHtml(each.name)}</th>${values.map((value) => `<td>${value}</td>`).join('')}<td>${text}</td></tr>`;
   });
   const titles = ['case', 'Mpps', 'ns/frame', 'spread', 'Gbit/s', 'lines', 'p50 ns', 'p99 ns', 'p99.9 ns', 'copies'];
-  const beside = ratios.map(
-    ({ name, oursMpps, dpdkMpps, ratio }) =>
-      `<li>${escapeHtml(name)}: ${digits(oursMpps)} of ${digits(dpdkMpps)} Mpps, ratio ${ratio.toFixed(2)}</li>`,
-  );
+  const beside = ratios.map((each) => {
+    const other = 'dpdkMpps' in each ? each.dpdkMpps : each.plainMpps;
+    const { name, oursMpps, ratio } = each;
+    return `<li>${escapeHtml(name)}: ${digits(oursMpps)} of ${digits(other)} Mpps, ratio ${ratio.toFixed(2)}</li>`;
+  });
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -62,8 +63,9 @@ function plotOption(json: BenchJson): EChartsOption {
     const found = json.cases.find((each) => each.name === name && each.problem === null);
     return found === undefined ? null : found.mpps;
   };
+  const peers = json.ratios.filter((each) => 'dpdkMpps' in each);
   const dpdk = (layout: string): (number | null)[] =>
-    SIZES.map((size) => json.ratios.find(({ name }) => name === `dpdk/${layout}/${size}`)?.dpdkMpps ?? null);
+    SIZES.map((size) => peers.find(({ name }) => name === `dpdk/${layout}/${size}`)?.dpdkMpps ?? null);
   const bySize = (layout: string): (number | null)[] => SIZES.map((size) => mpps(`ring/${layout}/xthread/${size}/b32`));
   const byBatch = (layout: string): (number | null)[] =>
     BATCHES.map((batch) => mpps(`ring/${layout}/xthread/64/b${batch}`));
@@ -83,7 +85,7 @@ function plotOption(json: BenchJson): EChartsOption {
     yAxisIndex: at,
     barGap: '8%',
   });
-  const hasPeer = json.ratios.length > 0;
+  const hasPeer = peers.length > 0;
   const yAxis = { type: 'value' as const, name: 'Mpps', nameTextStyle: { align: 'right' as const }, min: 0 };
   return {
     animation: false,

@@ -2,23 +2,23 @@ import { readFileSync } from 'node:fs';
 import type { CaseResult } from './case-result.js';
 import type { Machine } from './machine.js';
 import type { OffloadFigure } from './offload-figures.js';
-import { DISTURBED, type Ratio, type Results } from './run-cases.js';
+import { DISTURBED, type IommuRatio, type PeerRatio, type Results } from './run-cases.js';
 
 /** The bench's JSON; more keys may join, these stay what they are. */
 export interface BenchJson {
   readonly schema: 1;
   readonly machine: Machine;
   readonly cases: readonly CaseResult[];
-  readonly ratios: readonly Ratio[];
+  readonly ratios: readonly (PeerRatio | IommuRatio)[];
   readonly offloads: readonly OffloadFigure[];
 }
 
 export function benchJson(
   machine: Machine,
-  { cases, ratios }: Results,
+  { cases, ratios, iommuRatios }: Results,
   offloads: readonly OffloadFigure[] = [],
 ): BenchJson {
-  return { schema: 1, machine, cases, ratios, offloads };
+  return { schema: 1, machine, cases, ratios: [...ratios, ...iommuRatios], offloads };
 }
 
 export const jsonText = (json: BenchJson): string => `${JSON.stringify(json, null, 2)}\n`;

@@ -1,7 +1,7 @@
 import { CACHE_LINES_TEXT } from './cache-lines.js';
 import type { CaseResult } from './case-result.js';
 import { peerText } from './dpdk-peer.js';
-import { DISTURBED, type Ratio, type Results } from './run-cases.js';
+import { DISTURBED, type PeerRatio, type Results } from './run-cases.js';
 import { digits } from './statistics.js';
 import { wrapText } from './wrap-text.js';
 
@@ -10,7 +10,7 @@ export type Paint = (colour: 'cyan' | 'yellow' | 'red' | 'dim', text: string) =>
 const BAR_CELLS = 24;
 const EIGHTHS = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
 const RIGHT_COLUMNS = { mpps: 7, ns: 9, spread: 8, gbps: 8, lines: 7, notes: 8, before: 10 } as const;
-const NAME = 38;
+const NAME = 42;
 
 /** A bar of `value` on a scale to `most`, in eighths of a cell; a value above 0 is never invisible. */
 export function bar(value: number, most: number): string {
@@ -22,6 +22,10 @@ export function bar(value: number, most: number): string {
 export function formatTable({ cases, ratios }: Results, earlier: ReadonlyMap<string, number>, paint: Paint): string {
   const groups: [string, CaseResult[]][] = [
     ['ring alone, in one thread: no payload is touched', cases.filter(({ name }) => name.startsWith('ringcost/'))],
+    [
+      'translation alone, in one thread: an access, or a page mapped and unmapped',
+      cases.filter(({ name }) => name.startsWith('iommu/')),
+    ],
     ['driver and device in one thread, taking turns', cases.filter(({ name }) => name.includes('/inthread/'))],
     ['driver and device in a thread each', cases.filter(({ name }) => name.includes('/xthread/'))],
   ];
@@ -81,7 +85,7 @@ function row(result: CaseResult, most: number, earlier: ReadonlyMap<string, numb
   return lines;
 }
 
-function peerRow({ name, dpdkMpps, dpdkSamples, ratio }: Ratio, most: number, paint: Paint): string {
+function peerRow({ name, dpdkMpps, dpdkSamples, ratio }: PeerRatio, most: number, paint: Paint): string {
   const shown = bar(dpdkMpps, most);
   const spread = ((Math.max(...dpdkSamples) - Math.min(...dpdkSamples)) / dpdkMpps) * 100;
   return (
@@ -124,7 +128,7 @@ function columns(earlier: ReadonlyMap<string, number>): string {
 
 const heading = (title: string): string => `── ${title} ${'─'.repeat(Math.max(0, 100 - title.length))}`;
 const isDisturbed = ({ otherCores }: CaseResult): boolean => (otherCores ?? 0) > DISTURBED;
-const ratioOf = ({ name }: CaseResult, ratios: readonly Ratio[]): Ratio | undefined =>
+const ratioOf = ({ name }: CaseResult, ratios: readonly PeerRatio[]): PeerRatio | undefined =>
   ratios.find((ratio) => {
     const [, layout, bytes] = ratio.name.split('/');
     return name === `ring/${layout}/xthread/${bytes}/b32`;

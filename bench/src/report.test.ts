@@ -52,7 +52,20 @@ const ratio = {
   dpdkSamples: [24, 25, 26],
   otherCores: 0,
 };
-const results: Results = { cases: [cost, split, packed, trip], ratios: [ratio], peerProblems: [] };
+const iommuRatio = {
+  name: 'iommu/split',
+  ratio: 0.9,
+  oursMpps: 18,
+  plainMpps: 20,
+  plainSamples: [20, 20],
+  otherCores: 0,
+};
+const results: Results = {
+  cases: [cost, split, packed, trip],
+  ratios: [ratio],
+  iommuRatios: [iommuRatio],
+  peerProblems: [],
+};
 
 test('a result is the median of the rounds, with what follows from it', () => {
   expect(split).toMatchObject({
@@ -117,7 +130,7 @@ test('the table is aligned, marks what was disturbed, and has DPDK below the cas
 
 test('a failed case says why, in the table and in the summary', () => {
   const failed = failedCase(ring('split', 'xthread', '64', 32), 'no end after 12 s');
-  const some: Results = { cases: [failed], ratios: [], peerProblems: [] };
+  const some: Results = { cases: [failed], ratios: [], iommuRatios: [], peerProblems: [] };
   expect(formatTable(some, new Map(), plain)).toContain('FAILED: no end after 12 s');
   expect(formatSummary(some)).toContain('FAILED: ring/split/xthread/64/b32');
 });
@@ -135,6 +148,9 @@ test('the notes say what each case copies and checks, and how the lines are coun
 test('the summary has the ratio, and says that nothing was lost', () => {
   const summary = formatSummary(results).replaceAll('\n', ' ');
   expect(summary).toContain('split, 64 B: 20.0 Mpps, DPDK 25.0 in the same seconds: ratio 0.80.');
+  expect(summary).toContain(
+    'split, 64 B through a VT-d unit: 18.0 Mpps, 20.0 without in the same seconds: ratio 0.90.',
+  );
   const disturbed = formatSummary({ ...results, ratios: [{ ...ratio, otherCores: 0.9 }] }).replaceAll('\n', ' ');
   expect(disturbed).toContain('ratio 0.80, not to be relied on: other programs used 0.9 cores meanwhile');
   expect(summary).toContain('15000 frames, none lost, out of place or damaged');
@@ -153,6 +169,7 @@ test('the JSON is of schema 1 and has the promised keys', () => {
     expect(item.copies).not.toBe('');
   }
   expect(json.ratios[0]).toMatchObject({ name: 'dpdk/split/64', ratio: 0.8 });
+  expect(json.ratios[1]).toEqual(iommuRatio);
 });
 
 test('the plot has a bar per case and DPDK beside, and the page has every figure', () => {
@@ -168,7 +185,7 @@ test('the plot has a bar per case and DPDK beside, and the page has every figure
 
 test('without DPDK the plot has no bars for it, and a failed case none', () => {
   const failed = failedCase(ring('split', 'xthread', '64', 32), '<died>');
-  const json = benchJson(describeMachine(), { cases: [failed, packed], ratios: [], peerProblems: [] });
+  const json = benchJson(describeMachine(), { cases: [failed, packed], ratios: [], iommuRatios: [], peerProblems: [] });
   expect(plotSvg(json)).not.toContain('DPDK');
   expect(plotSvg(json)).not.toContain('>0<\\/text');
   expect(plotHtml(json, '')).toContain('&lt;died&gt;');

@@ -39,12 +39,14 @@ export const NET_DRIVER_FEATURES: Uint32Array = featureWords([
   ...Object.values(F).filter((bit) => bit !== F.RSC_EXT && bit !== F.IPSEC),
 ]);
 
-/** All that the poll-mode driver knows. */
+/** All that the poll-mode driver knows: what needs interrupts, and tunnels, are left out. */
 export const POLL_DRIVER_FEATURES: Uint32Array = featureWords([
   ...COMMON,
   ...[F.CSUM, F.HOST_TSO4, F.HOST_TSO6, F.HOST_ECN, F.HOST_UFO, F.HOST_USO],
   ...[F.GUEST_CSUM, F.GUEST_TSO4, F.GUEST_TSO6, F.GUEST_ECN, F.GUEST_UFO, F.GUEST_USO4, F.GUEST_USO6],
   ...[F.MTU, F.MAC, F.MRG_RXBUF, F.STATUS, F.SPEED_DUPLEX, F.CTRL_VQ, F.MQ, F.HASH_REPORT, F.GUEST_HDRLEN],
+  ...[F.CTRL_RX, F.CTRL_RX_EXTRA, F.CTRL_VLAN, F.CTRL_MAC_ADDR, F.CTRL_GUEST_OFFLOADS, F.DEVICE_STATS],
+  ...[F.RSS, F.RSS_CONTEXT, F.HASH_TUNNEL],
 ]);
 
 /**

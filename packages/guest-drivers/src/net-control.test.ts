@@ -154,6 +154,16 @@ test('drv.net.rss.1,.2,.3,.4,.5: RSS is configured with queues that are there, o
   expect(command({ key: KEY.subarray(0, 39) })).toContain('hash_key_length');
 });
 
+test('with RSS alone, frames may be sent on as many pairs as the command said, when it was obeyed', () => {
+  const [stage, driver, index] = start(['RSS'], { setup: { pairs: 3 } });
+  expect(driver.activePairs).toBe(1);
+  driver.commands!.rss.configure({ hashTypes: 1, key: KEY, table: [0, 1, 2, 0], unclassified: 0, transmitQueues: 3 });
+  expect(driver.activePairs).toBe(1);
+  stage.answer(index);
+  stage.interrupt(driver);
+  expect(driver.activePairs).toBe(3);
+});
+
 test('hashes are configured without RSS as class 4, command 2', () => {
   const command = commandOf(['HASH_REPORT'], ({ commands }) => commands!.setHash(0x3, KEY));
   expect(command).toEqual([4, 2, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 40, ...KEY]);

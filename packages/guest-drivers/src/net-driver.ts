@@ -1,15 +1,14 @@
 import { hasFeature, VIRTIO_F, VIRTIO_ID, VirtioError } from '@ringwire/virtio-spec';
 import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
-import { BREAK, type Breakdown, breakdown, isBreakdown } from './breakdown.js';
-import { DmaArena } from './dma-arena.js';
+import { BREAK, type Breakdown, breakdown } from './breakdown.js';
 import type { FramePieces } from './frame-pieces.js';
 import type { NetCommands } from './net-commands.js';
-import { type NetCounters, newNetCounters } from './net-counters.js';
+import type { NetCounters } from './net-counters.js';
+import { NetLife } from './net-life.js';
 import type { NetOffload } from './net-offload.js';
-import { type NetSession, openNetSession } from './net-session.js';
+import type { NetSession } from './net-session.js';
 import { completeNetSetup, type FullNetSetup, type NetSetup } from './net-setup.js';
 import { NO_COOKIE, SENT } from './net-tx-queue.js';
-import { VirtioDriver } from './virtio-driver.js';
 
 const BUDGET = 64;
 /** A life of so many pauses was a good one: tries to recover count anew afterwards. */
@@ -32,51 +31,6 @@ export function openNetDriver(setup: NetSetup): NetDriver | Breakdown {
   const life = new NetLife(full);
   const problem = life.open();
   return problem ?? new NetDriver(full, life);
-}
-
-/** One device, through all its lives: what a session uses, and how it ends. */
-class NetLife {
-  readonly driver: VirtioDriver;
-  readonly counters: NetCounters = newNetCounters();
-  session: NetSession | undefined = undefined;
-  private readonly setup: FullNetSetup;
-  private arena: DmaArena;
-
-  constructor(setup: FullNetSetup) {
-    this.setup = setup;
-    this.driver = new VirtioDriver(setup.transport, setup.patience);
-    this.arena = new DmaArena(setup.dma);
-  }
-
-  open(): Breakdown | undefined {
-    this.arena = new DmaArena(this.setup.dma);
-    let session: NetSession | Breakdown;
-    try {
-      session = openNetSession(this.setup, this.driver, this.arena, this.counters);
-    } catch (mistake) {
-      // Too little memory, say: the device has to let go of what there is.
-      this.release();
-      throw mistake;
-    }
-    if (!isBreakdown(session)) {
-      this.session = session;
-      return undefined;
-    }
-    this.counters.breaks[session.code]!++;
-    this.release();
-    this.driver.fail(session);
-    return session;
-  }
-
-  /** End the session and take all memory back; while the device does not reset, it may write there and keeps it. */
-  release(): Breakdown | undefined {
-    const { session } = this;
-    this.session = undefined;
-    const problem = this.driver.reset();
-    session?.end();
-    if (problem === undefined) this.arena.free();
-    return problem;
-  }
 }
 
 /**
@@ -121,17 +75,17 @@ export class NetDriver {
   }
 
   get isLinkUp(): boolean {
-    return this.life.session?.isLinkUp ?? false;
+    return this.life.session?.link.isUp ?? false;
   }
 
   /** Mbit/s, or -1 for unknown. */
   get speed(): number {
-    return this.life.session?.speed ?? -1;
+    return this.life.session?.link.speed ?? -1;
   }
 
   /** Undefined for unknown. */
   get isFullDuplex(): boolean | undefined {
-    return this.life.session?.isFullDuplex;
+    return this.life.session?.link.isFullDuplex;
   }
 
   /** The device is a stand-by for another one with the same address: whom to use is the user's decision. */

@@ -106,6 +106,13 @@ describe.each(WAYS)('%s', (_, way) => {
       driver.poll(4),
       driver.needsPoll,
     ]).toEqual([...[4, true, 4, true], ...[2, false]]);
+    // More frames come in while some of the former ones wait: buffers are not mixed up.
+    for (let i = 10; i < 16; i++) stage.deliver(withHeader(frameOf(60 + i)));
+    driver.interrupt();
+    stage.device.cause = 1;
+    while (driver.needsPoll) driver.poll(3);
+    stage.interrupt(driver);
+    expect(stage.heard.map(({ bytes }) => bytes)).toEqual(Array.from({ length: 16 }, (__, i) => frameOf(60 + i)));
   });
 
   /** A device that writes used buffers by hand; afterwards a good frame tells whether the queue goes on. */

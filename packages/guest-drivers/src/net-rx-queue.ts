@@ -23,6 +23,8 @@ export class NetRxQueue {
   private readonly counters: NetCounters;
   private readonly deliver: (frame: ReceivedFrame) => void;
   private readonly used: UsedBurst = new UsedBurst(BURST);
+  /** Slots of the used buffers at hand: an id is another buffer's as soon as the ring is filled again. */
+  private readonly taken: Uint16Array = new Uint16Array(BURST);
   private at = 0;
 
   /**
@@ -71,7 +73,7 @@ export class NetRxQueue {
   /** After a reset of the queue: take all buffers back; {@link refill} gives them to the new ring. @param queue the old one */
   abandon(queue: DriverQueue): void {
     const { used } = this;
-    for (; this.at < used.count; this.at++) this.buffers.recycle(this.buffers.slotOf(used.id[this.at]!));
+    for (; this.at < used.count; this.at++) this.buffers.recycle(this.taken[this.at]!);
     for (;;) {
       used.clear();
       this.at = 0;
@@ -89,17 +91,19 @@ export class NetRxQueue {
 
   /** Another used buffer, of the burst at hand or of the next one. */
   private hasBuffer(): boolean {
-    const { used } = this;
+    const { used, taken } = this;
     if (this.at < used.count) return true;
     used.clear();
     this.at = 0;
-    return this.live.queue.takeUsed(used, BURST) > 0;
+    const count = this.live.queue.takeUsed(used, BURST);
+    for (let i = 0; i < count; i++) taken[i] = this.buffers.slotOf(used.id[i]!);
+    return count > 0;
   }
 
   private takeFrame(): void {
     const { frame, counters, rules } = this;
     const first = this.at++;
-    const slot = this.buffers.slotOf(this.used.id[first]!);
+    const slot = this.taken[first]!;
     const isGood = this.used.outcome[first] === USED.GOOD;
     const written = this.used.written[first]!;
     this.buffers.recycle(slot);
@@ -145,7 +149,7 @@ export class NetRxQueue {
         return false;
       }
       const i = this.at++;
-      const slot = this.buffers.slotOf(used.id[i]!);
+      const slot = this.taken[i]!;
       const written = used.written[i]!;
       this.buffers.recycle(slot);
       if (used.outcome[i] !== USED.GOOD || written === 0) isWhole = false;

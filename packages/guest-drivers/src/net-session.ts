@@ -1,58 +1,23 @@
 import { hasFeature } from '@ringwire/virtio-spec';
-import { VIRTIO_NET_DUPLEX, VIRTIO_NET_F, VIRTIO_NET_S, VIRTIO_NET_SPEED } from '@ringwire/virtio-spec/net';
+import { VIRTIO_NET_F, VIRTIO_NET_S } from '@ringwire/virtio-spec/net';
 import { announceFrame } from './announce-frame.js';
 import { BREAK, type Breakdown, breakdown, isBreakdown } from './breakdown.js';
 import type { CommandScope } from './command-scope.js';
-import { CONTROL_ENTRIES, ControlQueue } from './control-queue.js';
+import { ControlQueue } from './control-queue.js';
 import type { DmaArena } from './dma-arena.js';
-import { mapInterrupts } from './interrupt-plan.js';
-import { bringUpQueue, brokenQueue, type LiveQueue } from './live-queue.js';
-import { NET_DRIVER_FEATURES } from './net-accept.js';
-import { agreeNet, type NetAgreement, queueIndexes, rxKind } from './net-agreement.js';
+import { LinkState } from './link-state.js';
+import { brokenQueue, type LiveQueue } from './live-queue.js';
+import { type NetAgreement, rxKind } from './net-agreement.js';
 import { NetCommands } from './net-commands.js';
 import type { NetCounters } from './net-counters.js';
 import { type NetFacts, readNetFacts } from './net-facts.js';
 import { NetRxQueue } from './net-rx-queue.js';
 import type { FullNetSetup } from './net-setup.js';
-import { NetTxQueue, TX_ENTRIES } from './net-tx-queue.js';
+import { NetTxQueue } from './net-tx-queue.js';
 import { ReceivedFrame } from './received-frame.js';
 import { RxBuffers, rxBufferBytes } from './rx-buffers.js';
-import { LARGEST_FRAME } from './rx-header.js';
 import { CAUSE, type VectorPlan } from './transport.js';
 import type { VirtioDriver } from './virtio-driver.js';
-
-/**
- * Take a network device into use: negotiate, set the queues up, fill them, start.
- * @param arena gets all memory that the device may reach; on a failure it is the caller's to reset before freeing it
- * @see virtio 1.4 §3.1.1, §5.1.5
- */
-export function openNetSession(
-  setup: FullNetSetup,
-  driver: VirtioDriver,
-  arena: DmaArena,
-  counters: NetCounters,
-): NetSession | Breakdown {
-  const problem = driver.begin();
-  if (problem !== undefined) return driver.fail(problem);
-  const agreement = agreeNet(driver, NET_DRIVER_FEATURES, setup, counters);
-  if (isBreakdown(agreement)) return agreement;
-  const indexes = queueIndexes(agreement);
-  const plan = mapInterrupts(driver.transport, indexes, setup.messages);
-  const lives: LiveQueue[] = [];
-  for (const index of indexes) {
-    const entries =
-      index === agreement.controlIndex ? CONTROL_ENTRIES : index % 2 === 1 ? TX_ENTRIES : rxEntries(agreement);
-    const live = bringUpQueue(driver, arena, index, setup.queueSize, entries);
-    if (isBreakdown(live)) return live;
-    lives.push(live);
-  }
-  const session = new NetSession(setup, driver, arena, counters, agreement, plan, lives);
-  session.start();
-  return session;
-}
-
-const rxEntries = (agreement: NetAgreement): number =>
-  rxKind(agreement) === 'big' ? Math.ceil((agreement.rules.hdrBytes + LARGEST_FRAME) / 4096) : 1;
 
 /** One life of a network device, from DRIVER_OK to the next reset. */
 export class NetSession implements CommandScope {
@@ -66,10 +31,7 @@ export class NetSession implements CommandScope {
   readonly tx: readonly NetTxQueue[];
   readonly rx: readonly NetRxQueue[];
   activePairs = 1;
-  isLinkUp = true;
-  /** Mbit/s, -1 when not known; full duplex, undefined when not known. */
-  speed = -1;
-  isFullDuplex: boolean | undefined = undefined;
+  readonly link: LinkState = new LinkState();
 
   private readonly setup: FullNetSetup;
   private readonly driver: VirtioDriver;
@@ -138,7 +100,7 @@ export class NetSession implements CommandScope {
     const now = this.setup.now();
     for (const { live } of this.rx) live.publish();
     for (const queue of this.tx) queue.progressAt = now;
-    this.readStatus(this.facts);
+    this.link.update(this.facts, this.features);
     if (this.isOwnMac && this.has(VIRTIO_NET_F.CTRL_RX)) this.commands?.setMac(this.mac);
     if (this.pairs > 1 && this.has(VIRTIO_NET_F.MQ)) this.commands?.setPairs(this.pairs);
   }
@@ -319,23 +281,13 @@ export class NetSession implements CommandScope {
     if (this.driver.needsReset()) return needsReset();
     const facts = readNetFacts(this.driver, this.features);
     if (isBreakdown(facts)) return facts;
-    const wasUp = this.isLinkUp;
-    this.readStatus(facts);
-    if (this.isLinkUp !== wasUp) this.setup.events.link?.(this.isLinkUp);
+    if (this.link.update(facts, this.features)) this.setup.events.link?.(this.link.isUp);
     if (this.has(VIRTIO_NET_F.GUEST_ANNOUNCE) && (facts.status & VIRTIO_NET_S.ANNOUNCE) !== 0) {
       this.tx[0]!.sendBytes(announceFrame(this.mac), undefined);
       this.setup.events.announce?.();
       this.commands?.acknowledgeAnnounce();
     }
     return undefined;
-  }
-
-  private readStatus(facts: NetFacts): void {
-    if (this.has(VIRTIO_NET_F.STATUS)) this.isLinkUp = (facts.status & VIRTIO_NET_S.LINK_UP) !== 0;
-    if (!this.has(VIRTIO_NET_F.SPEED_DUPLEX)) return;
-    this.speed = facts.speed <= VIRTIO_NET_SPEED.MAX ? facts.speed : -1;
-    const { FULL, HALF } = VIRTIO_NET_DUPLEX;
-    this.isFullDuplex = facts.duplex === FULL ? true : facts.duplex === HALF ? false : undefined;
   }
 
   private brokenRing(): Breakdown | undefined {

@@ -72,14 +72,18 @@ describe.each(WAYS)('%s', (_, way) => {
     const stage: NetStage = stageWith({ features: [VIRTIO_F.INDIRECT_DESC] });
     const back: number[] = [];
     const again = (): void => {
-      if (next < 100) expect(driver.send(new FramePieces().add(page.at, 60), undefined, 0, next++)).toBe(SENT.OK);
+      if (next < 100 && driver.send(new FramePieces().add(page.at, 60), undefined, 0, next) === SENT.OK) next++;
     };
-    Object.assign(stage.setup.events, {
-      sent: (cookie: number) => {
-        back.push(cookie);
-        again();
-      },
-    });
+    // Two for one: ids of frames that are still to be told of are given out again.
+    const twice = (): void => {
+      again();
+      again();
+    };
+    const sent = (cookie: number): void => {
+      back.push(cookie);
+      twice();
+    };
+    Object.assign(stage.setup.events, { sent, writable: twice });
     const driver = stage.open();
     page.at = stage.pages.allocate(4096);
     for (let i = 0; i < 16; i++) again();

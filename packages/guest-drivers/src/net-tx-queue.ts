@@ -57,6 +57,7 @@ export class NetTxQueue implements FrameBytes {
   private readonly pages: PageStock;
   private readonly buffer: BufferList = new BufferList(TX_ENTRIES);
   private readonly used: UsedBurst = new UsedBurst(BURST);
+  private readonly done: Uint16Array = new Uint16Array(BURST);
   private isReclaiming = false;
   // While frames of an old ring are given up: their ids must not meet those of a new one.
   private isDown = false;
@@ -169,7 +170,7 @@ export class NetTxQueue implements FrameBytes {
       used.clear();
       if (this.live.queue.takeUsed(used, BURST) === 0) break;
       // What a device says that it wrote into a buffer to be read is nothing (virtqueue gives 0 for it).
-      for (let i = 0; i < used.count; i++) this.release(used.id[i]!);
+      this.releaseAll();
       done += used.count;
     }
     this.isReclaiming = false;
@@ -195,7 +196,7 @@ export class NetTxQueue implements FrameBytes {
     for (;;) {
       used.clear();
       if (queue.detachUnused(used) === 0) break;
-      for (let i = 0; i < used.count; i++) this.release(used.id[i]!);
+      this.releaseAll();
       this.counters.txLost += used.count;
     }
     this.isDown = false;
@@ -265,11 +266,17 @@ export class NetTxQueue implements FrameBytes {
     return SENT.FULL;
   }
 
-  private release(id: number): void {
-    const slot = this.slotOfId[id]!;
+  private releaseAll(): void {
+    const { used, done } = this;
+    // Before anybody is told: who sends the next frame then gets one of these ids for it.
+    for (let i = 0; i < used.count; i++) done[i] = this.slotOfId[used.id[i]!]!;
+    for (let i = 0; i < used.count; i++) this.release(done[i]!);
+  }
+
+  private release(slot: number): void {
     this.pages.put(this.firstPage[slot]!);
-    this.freeSlots[this.freeCount++] = slot;
     const cookie = this.cookies[slot]!;
+    this.freeSlots[this.freeCount++] = slot;
     if (cookie !== NO_COOKIE) this.sent(cookie);
   }
 }

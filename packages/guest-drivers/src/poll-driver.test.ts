@@ -207,6 +207,11 @@ test('a pool whose buffers cannot hold the largest frame is the caller’s mista
   expect([stage.pages.inUse, stage.device.status]).toEqual([before, 0]);
 });
 
+test('drv.net.mac-filter.2 of the poll-mode driver: an address that is not the device’s is told to it', () => {
+  const { stage, driver } = start({ features: [CTRL_VQ, VIRTIO_NET_F.CTRL_RX] }, undefined, { random: () => 0.5 });
+  expect(stage.answer()).toEqual([Uint8Array.of(1, 1, ...driver.mac)]);
+});
+
 test('features can be chosen', () => {
   const features = featureWords([VIRTIO_F.VERSION_1, MAC]);
   const { stage } = start({ features: [MAC, MRG_RXBUF, STATUS] }, undefined, { features });

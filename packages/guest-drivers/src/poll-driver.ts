@@ -151,7 +151,8 @@ export class PollNetDriver implements CommandScope {
     this.rx = receive.map((live) => new PollRxQueue(live, setup.pool, rules, isMergeable, counters));
     driver.start();
     for (const { live } of this.rx) live.publish();
-    if (pairs > 1) this.commands?.setPairs(pairs);
+    if (agreement.isOwnMac && hasFeature(features, VIRTIO_NET_F.CTRL_RX)) this.commands?.setMac(this.mac);
+    if (pairs > 1 && hasFeature(features, VIRTIO_NET_F.MQ)) this.commands?.setPairs(pairs);
   }
 
   /** Append frames that came in on a queue pair, at most `max`: they are the caller's. @returns frames appended */

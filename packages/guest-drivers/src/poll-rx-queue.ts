@@ -26,6 +26,8 @@ export class PollRxQueue {
   private readonly ids: Uint16Array = new Uint16Array(BURST);
   private readonly used: UsedBurst = new UsedBurst(BURST);
   private readonly offload: NetOffload = new NetOffload();
+  /** Of the used buffers at hand: an id is another buffer's as soon as the ring is filled again. */
+  private readonly taken: Uint32Array = new Uint32Array(BURST);
   private at = 0;
 
   constructor(live: LiveQueue, pool: FramePool, rules: OffloadRules, isMergeable: boolean, counters: NetCounters) {
@@ -59,7 +61,7 @@ export class PollRxQueue {
   /** The device was reset: all buffers go back into the pool. */
   abandon(): void {
     const { used, pool } = this;
-    for (; this.at < used.count; this.at++) pool.put(this.bufferOfId[used.id[this.at]!]!);
+    for (; this.at < used.count; this.at++) pool.put(this.taken[this.at]!);
     for (;;) {
       used.clear();
       this.at = 0;
@@ -135,17 +137,19 @@ export class PollRxQueue {
   }
 
   private hasBuffer(): boolean {
-    const { used } = this;
+    const { used, taken } = this;
     if (this.at < used.count) return true;
     used.clear();
     this.at = 0;
-    return this.live.queue.takeUsed(used, BURST) > 0;
+    const count = this.live.queue.takeUsed(used, BURST);
+    for (let i = 0; i < count; i++) taken[i] = this.bufferOfId[used.id[i]!]!;
+    return count > 0;
   }
 
   private takeFrame(frames: FrameBurst): void {
     const { pool, rules, used, counters } = this;
     const i = this.at++;
-    const first = this.bufferOfId[used.id[i]!]!;
+    const first = this.taken[i]!;
     const size = used.written[i]! - rules.hdrBytes;
     if (used.outcome[i] !== GOOD || size < 0) {
       this.giveUp(first, used.outcome[i]!);
@@ -182,7 +186,7 @@ export class PollRxQueue {
         return -1;
       }
       const i = this.at++;
-      const buffer = this.bufferOfId[used.id[i]!]!;
+      const buffer = this.taken[i]!;
       const written = used.outcome[i] === GOOD ? used.written[i]! : 0;
       if (written === 0) isWhole = false;
       // A buffer behind the first one has data where the first one's header is.

@@ -45,10 +45,18 @@ export class RssCommands {
     return this.configured.size;
   }
 
+  /** Steer by hash from now on; it takes the place of VQ_PAIRS_SET, which takes its place in turn. */
   configure(config: RssConfig, done: Done = ignore): boolean {
-    needFeature(this.scope.features, 'RSS', '§5.1.9.5.7.2');
+    const { scope } = this;
+    needFeature(scope.features, 'RSS', '§5.1.9.5.7.2');
     const data = this.encode(config);
-    return this.request(VIRTIO_NET_CTRL_CLASS.MQ, VIRTIO_NET_CTRL_MQ.RSS_CONFIG, data, 0, done);
+    const { transmitQueues } = config;
+    const sent = this.request(VIRTIO_NET_CTRL_CLASS.MQ, VIRTIO_NET_CTRL_MQ.RSS_CONFIG, data, 0, (outcome) => {
+      if (outcome === COMMAND.OK) scope.pairsChanged(transmitQueues, false);
+      done(outcome);
+    });
+    if (sent) scope.pairsChanged(transmitQueues, true);
+    return sent;
   }
 
   /** Ask how many contexts there can be: that comes before {@link addContext}. */

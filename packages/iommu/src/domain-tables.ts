@@ -44,8 +44,13 @@ export interface Leaf {
   dirty: boolean;
 }
 
+/** Worked out once: every step of a walk asks. */
+const LEVEL_BYTES: readonly number[] = [0, 1, 2, 3, 4, 5, 6].map(
+  (level) => 2 ** (PAGE_SHIFT + (level - 1) * LEVEL_BITS),
+);
+
 /** Bytes that one entry of a level maps: level 1 is 4 KiB, 2 is 2 MiB, 3 is 1 GiB. */
-export const levelBytes = (level: number): number => 2 ** (PAGE_SHIFT + (level - 1) * LEVEL_BITS);
+export const levelBytes = (level: number): number => LEVEL_BYTES[level]!;
 
 /**
  * Page tables as an IOMMU walks them, written into physical memory. An entry becomes present, or stops

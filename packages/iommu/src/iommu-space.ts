@@ -27,31 +27,17 @@ export interface IommuSpaceConfig {
   readonly bus: BurstBus;
 }
 
-/** Translated pages that follow one another, at addresses and on the host, for one kind of access. */
-class Run {
-  readonly access: number;
-  start = 0;
-  bytes = 0;
-  host = 0;
-
-  constructor(access: number) {
-    this.access = access;
-  }
-
-  /** Take in one more page, or begin anew with it. */
-  add(page: number, host: number): void {
-    if (page - this.start === this.bytes && host - this.host === this.bytes) this.bytes += PAGE_BYTES;
-    else if (this.start - page === PAGE_BYTES && this.host - host === PAGE_BYTES) {
-      this.start = page;
-      this.host = host;
-      this.bytes += PAGE_BYTES;
-    } else {
-      this.start = page;
-      this.host = host;
-      this.bytes = PAGE_BYTES;
-    }
-  }
-}
+/**
+ * Where the run for one kind of access begins in {@link IommuSpace}'s runs: pages that were translated and that follow one
+ * another at addresses and on the host. Its words: first address, bytes, host offset.
+ */
+const RUN = { READ: 0, WRITE: 4 } as const;
+const RUN_WORDS = 8;
+/** Of about as many lookups and one that no run answers, one has a run looked for: pages in no order are in none. */
+const STRAYS = 15;
+/** Pages that a run is looked for in each direction: few at first, since every invalidation ends the runs. */
+const REACH_FIRST = 4;
+const REACH_MOST = 512;
 
 /**
  * The address space of one requester behind an IOMMU. Between {@link enter} and {@link leave} lies a burst: host offsets
@@ -75,8 +61,8 @@ export class IommuSpace implements AddressSpace {
   private readonly bus: BurstBus;
   private readonly walked: Translation = newTranslation();
   /** What was looked up last, good until the cache forgets anything. */
-  private readonly reads: Run = new Run(READ);
-  private readonly writes: Run = new Run(WRITE);
+  private readonly runs = new Float64Array(RUN_WORDS);
+  private reach: number = REACH_FIRST;
   private generation = 0;
 
   constructor(config: IommuSpaceConfig) {
@@ -104,8 +90,8 @@ export class IommuSpace implements AddressSpace {
     const epoch = this.bus.enter();
     if (this.generation !== this.front.generation) {
       this.generation = this.front.generation;
-      this.reads.bytes = 0;
-      this.writes.bytes = 0;
+      this.runs.fill(0);
+      this.reach = REACH_FIRST;
     }
     return epoch;
   }
@@ -126,13 +112,14 @@ export class IommuSpace implements AddressSpace {
   }
 
   resolve(address: number, length: number, access: number): number {
-    const run = access === WRITE ? this.writes : this.reads;
-    const at = address - run.start;
-    if (at >= 0 && at < run.bytes && length <= run.bytes - at && access === run.access) {
-      const offset = run.host + at;
-      // The compares refuse fractions.
-      if (offset >>> 0 === offset && length >>> 0 === length) {
-        this.front.counters.hits++;
+    const { runs } = this;
+    const run = access === WRITE ? RUN.WRITE : RUN.READ;
+    const at = address - runs[run]!;
+    if (at >= 0 && at + length <= runs[run + 1]! && (access === READ || access === WRITE)) {
+      const offset = runs[run + 2]! + at;
+      // The compares refuse fractions, and no length at all behind the last byte.
+      if (offset >>> 0 === offset && length >>> 0 === length && at < runs[run + 1]!) {
+        this.front.hits++;
         return offset;
       }
     }
@@ -142,10 +129,28 @@ export class IommuSpace implements AddressSpace {
   private resolvePiece(address: number, length: number, access: number): number {
     const offset = this.front.lookup(this.frontTag, address, length, access);
     if (offset < 0) return this.resolveSlowly(address, length, access, undefined);
-    const into = address & (PAGE_BYTES - 1);
-    if (access === WRITE) this.writes.add(address - into, offset - into);
-    else if (access === READ) this.reads.add(address - into, offset - into);
+    if ((this.front.hits & STRAYS) === 0) this.gather(address, offset, access);
     return offset;
+  }
+
+  /** Find the run around an address that the cache has just answered. */
+  private gather(address: number, offset: number, access: number): void {
+    if (access !== READ && access !== WRITE) return;
+    const { front, frontTag, runs, reach } = this;
+    const into = address & (PAGE_BYTES - 1);
+    let start = address - into;
+    let host = offset - into;
+    let end = start + PAGE_BYTES;
+    for (let i = 0; i < reach && front.peek(frontTag, end, access) === host + end - start; i++) end += PAGE_BYTES;
+    for (let i = 0; i < reach && front.peek(frontTag, start - PAGE_BYTES, access) === host - PAGE_BYTES; i++) {
+      start -= PAGE_BYTES;
+      host -= PAGE_BYTES;
+    }
+    const run = access === WRITE ? RUN.WRITE : RUN.READ;
+    runs[run] = start;
+    runs[run + 1] = end - start;
+    runs[run + 2] = host;
+    this.reach = Math.min(2 * reach, REACH_MOST);
   }
 
   resolveRanges(address: number, length: number, access: number, ranges: RangeList): boolean {
@@ -215,19 +220,19 @@ export class IommuSpace implements AddressSpace {
       if (host >= 0) return host;
     }
     const { iotlb, walked } = this;
-    iotlb.counters.misses++;
+    iotlb.misses++;
     const outcome = this.unit.translate(this.sourceId, this.pasid, address, access, walked);
-    iotlb.counters.entriesRead += walked.entriesRead;
+    iotlb.entriesRead += walked.entriesRead;
     if (outcome !== TRANSLATED.OK && outcome !== TRANSLATED.PASS_THROUGH) return FAULT;
     return this.remember(iotlb, this.tag, address, access);
   }
 
   private request({ counters, cache }: Atc, unit: AtsIommu, address: number, access: number): number {
     const { walked } = this;
-    cache.counters.misses++;
+    cache.misses++;
     counters.requests++;
     const outcome = unit.requestTranslation(this.sourceId, this.pasid, address, access, walked);
-    cache.counters.entriesRead += walked.entriesRead;
+    cache.entriesRead += walked.entriesRead;
     if (outcome !== TRANSLATED.OK && outcome !== TRANSLATED.PASS_THROUGH) counters.refused++;
     return outcome;
   }

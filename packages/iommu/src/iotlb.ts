@@ -1,24 +1,27 @@
+import { ACCESS } from '@ringwire/guest-memory';
 import { VirtioError } from '@ringwire/virtio-spec';
 import { type InvalidationSink, NO_PASID } from './translation.js';
 
 /** What an {@link Iotlb} counted since it was made. */
 export interface IotlbCounters {
-  hits: number;
-  misses: number;
+  readonly hits: number;
+  readonly misses: number;
   /** Live entries that gave way to others. */
-  evictions: number;
+  readonly evictions: number;
   /** Entries dropped because they were told to be void. */
-  invalidated: number;
+  readonly invalidated: number;
   /** Table entries that the walks after misses read. */
-  entriesRead: number;
+  readonly entriesRead: number;
 }
 
 const PIECE_BYTES = 4096;
 /** Requesters that one cache can tell apart. */
 export const IOTLB_TAGS_MAX = 2048;
 const ANY = -1;
-/** Keys of an element: one for each combination of `ACCESS` bits. */
-const KEYS = 4;
+/** Keys of an element: for reads, for writes. */
+const KEYS = 2;
+const { READ, WRITE } = ACCESS;
+const RW = READ | WRITE;
 /** No key: addresses are not negative, and a page that would be has a key further down. */
 const NOTHING = -1;
 
@@ -30,16 +33,21 @@ const hash = (low: number, tag: number): number => (low >>> 12) ^ (low >>> 21) ^
  * the page that it is part of, so that an invalidation of any byte of a large page drops every piece of it.
  */
 export class Iotlb implements InvalidationSink {
-  readonly counters: IotlbCounters = { hits: 0, misses: 0, evictions: 0, invalidated: 0, entriesRead: 0 };
   /** Most pieces that fit. */
   readonly capacity: number;
   /** Changes with everything that it is told to forget: what others keep of its answers is void then. */
   generation = 0;
+  /** Its users count what it cannot see: the hits on what they keep, misses, and what walks read. */
+  hits = 0;
+  misses = 0;
+  entriesRead = 0;
 
+  private evictions = 0;
+  private invalidated = 0;
   private readonly setMask: number;
   /**
-   * Element e of set e >> 1 has the keys 4e to 4e + 3, one for each combination of `ACCESS` bits: the piece's address plus
-   * the requester's tag where that access is allowed, else NOTHING.
+   * Element e of set e >> 1 has the keys 2e for reads and 2e + 1 for writes: the piece's address plus the requester's tag
+   * where that is allowed, else NOTHING. A set is half a cache line.
    */
   private readonly keys: Float64Array;
   private readonly host: Uint32Array;
@@ -65,6 +73,11 @@ export class Iotlb implements InvalidationSink {
     this.pageStart = new Float64Array(capacity);
     this.pageMask = new Float64Array(capacity);
     this.recent = new Uint8Array(capacity / 2);
+  }
+
+  get counters(): IotlbCounters {
+    const { hits, misses, evictions, invalidated, entriesRead } = this;
+    return { hits, misses, evictions, invalidated, entriesRead };
   }
 
   /**
@@ -97,26 +110,38 @@ export class Iotlb implements InvalidationSink {
     // Exact whatever the address is; only an integer below 2^53 can equal a key.
     const key = address - into + tag;
     const set = hash(low, tag) & this.setMask;
-    const at = set * 2;
-    if (into + length > PIECE_BYTES || length >>> 0 !== length || (access & 3) !== access) return -1;
-    if (this.keys[at * KEYS + access] === key) {
-      this.recent[set] = 0;
-      this.counters.hits++;
-      return this.host[at]! + into;
+    if (into + length > PIECE_BYTES || length >>> 0 !== length || (access & RW) !== access) return -1;
+    const { keys } = this;
+    let at = set * 2;
+    let found = at * KEYS + (access === WRITE ? 1 : 0);
+    if (keys[found] !== key) {
+      at++;
+      found += KEYS;
+      if (keys[found] !== key) return -1;
     }
-    if (this.keys[at * KEYS + KEYS + access] === key) {
-      this.recent[set] = 1;
-      this.counters.hits++;
-      return this.host[at + 1]! + into;
-    }
-    return -1;
+    if (access === RW && keys[found + 1] !== key) return -1;
+    this.recent[set] = at & 1;
+    this.hits++;
+    return this.host[at]! + into;
+  }
+
+  /**
+   * The same without being counted or used.
+   * @param address of a piece's first byte
+   * @param access  READ or WRITE
+   */
+  peek(tag: number, address: number, access: number): number {
+    const set = hash(address >>> 0, tag) & this.setMask;
+    const found = set * (2 * KEYS) + access - READ;
+    if (this.keys[found] === address + tag) return this.host[set * 2]!;
+    return this.keys[found + KEYS] === address + tag ? this.host[set * 2 + 1]! : -1;
   }
 
   /**
    * Remember a piece after a walk.
    * @param address of the piece's first byte
    * @param host    host offset of that byte
-   * @param allowed `ACCESS` bits
+   * @param allowed `ACCESS` bits; nothing is remembered without any
    * @param start,mask the page that it is part of: first address, and bytes less one
    */
   insert(
@@ -128,22 +153,24 @@ export class Iotlb implements InvalidationSink {
     start: number,
     mask: number,
   ): void {
+    if (allowed === 0) return;
     const { keys, recent } = this;
     const key = address + tag;
     const set = hash(address >>> 0, tag) & this.setMask;
     let at = set * 2;
     // A piece that is there with fewer rights is replaced, not doubled.
-    if (keys[at * KEYS] !== key && (keys[at * KEYS + KEYS] === key || recent[set] === 0)) at++;
-    const before = keys[at * KEYS]!;
+    const first = this.keyOf(at);
+    const second = this.keyOf(at + 1);
+    const isFree = first === key || (first === NOTHING && second !== key);
+    if (!isFree && (second === key || second === NOTHING || recent[set] === 0)) at++;
+    const before = this.keyOf(at);
     if (before !== NOTHING) {
-      if (before !== key) this.counters.evictions++;
+      if (before !== key) this.evictions++;
       if (this.pageMask[at]! >= PIECE_BYTES) this.largePieces--;
     }
     recent[set] = at & 1;
-    keys[at * KEYS] = key;
-    keys[at * KEYS + 1] = (allowed & 1) !== 0 ? key : NOTHING;
-    keys[at * KEYS + 2] = (allowed & 2) !== 0 ? key : NOTHING;
-    keys[at * KEYS + 3] = (allowed & 3) === 3 ? key : NOTHING;
+    keys[at * KEYS] = (allowed & READ) !== 0 ? key : NOTHING;
+    keys[at * KEYS + 1] = (allowed & WRITE) !== 0 ? key : NOTHING;
     this.host[at] = host;
     this.domains[at] = domain;
     this.pageStart[at] = start;
@@ -175,8 +202,8 @@ export class Iotlb implements InvalidationSink {
       for (let i = 0; i < pieces; i++) {
         const piece = address + i * PIECE_BYTES;
         const at = (hash(piece >>> 0, tag) & this.setMask) * 2;
-        if (this.keys[at * KEYS] === piece + tag && this.domains[at] === domain) this.drop(at);
-        if (this.keys[at * KEYS + KEYS] === piece + tag && this.domains[at + 1] === domain) this.drop(at + 1);
+        for (let way = at; way < at + 2; way++)
+          if (this.keyOf(way) === piece + tag && this.domains[way] === domain) this.drop(way);
       }
     }
   }
@@ -205,7 +232,7 @@ export class Iotlb implements InvalidationSink {
     this.forgot();
     const last = address + mask;
     for (let at = 0; at < this.capacity; at++) {
-      const key = this.keys[at * KEYS]!;
+      const key = this.keyOf(at);
       if (key === NOTHING || (domain !== ANY && this.domains[at] !== domain)) continue;
       if (tag !== ANY && key % PIECE_BYTES !== tag) continue;
       const start = this.pageStart[at]!;
@@ -213,15 +240,19 @@ export class Iotlb implements InvalidationSink {
     }
   }
 
+  /** The one key of an element, or NOTHING. */
+  private keyOf(at: number): number {
+    return Math.max(this.keys[at * KEYS]!, this.keys[at * KEYS + 1]!);
+  }
+
   private forgot(): void {
     this.generation = (this.generation + 1) | 0;
   }
 
   private drop(at: number): void {
-    const { keys } = this;
-    if (keys[at * KEYS] === NOTHING) return;
-    for (let i = 0; i < KEYS; i++) keys[at * KEYS + i] = NOTHING;
+    if (this.keyOf(at) === NOTHING) return;
+    this.keys.fill(NOTHING, at * KEYS, at * KEYS + KEYS);
     if (this.pageMask[at]! >= PIECE_BYTES) this.largePieces--;
-    this.counters.invalidated++;
+    this.invalidated++;
   }
 }

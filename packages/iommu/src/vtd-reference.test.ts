@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { REG } from './testing/vtd-bench.js';
 import { type ReferenceUnit, referenceWalk } from './testing/vtd-reference-walk.js';
 import { NO_PASID, newTranslation, TRANSLATED } from './translation.js';
+import { VtdCaches } from './vtd-caches.js';
 import { VtdUnit } from './vtd-unit.js';
 
 const PAGES = 40;
@@ -124,7 +125,10 @@ function randomUnit(random: Random, memory: DataView): ReferenceUnit {
   };
 }
 
-test('over random tables the unit and a second reading of the specification agree, bits of entries included', () => {
+test.each([
+  ['the unit', false],
+  ['a unit that caches contexts and tables', true],
+])('over random tables %s and a second reading of the specification agree, bits of entries included', (_, cached) => {
   const verdicts: Record<string, number> = {};
   for (let seed = 1; seed <= 60; seed++) {
     const random = new Random(seed);
@@ -140,6 +144,8 @@ test('over random tables the unit and a second reading of the specification agre
       memory: new IdentitySpace(memory),
       sink: { all() {}, domain() {}, pages() {}, requester() {} },
       hostAddressWidth: reference.hostWidth,
+      // Software changes nothing between the walks: what they found stays true.
+      ...(cached ? { caches: new VtdCaches({ contexts: 4, tables: 8 }) } : {}),
       capabilities: {
         addressWidths: widths as (39 | 48 | 57)[],
         largePages: large as ('2M' | '1G')[],

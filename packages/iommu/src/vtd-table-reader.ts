@@ -57,7 +57,13 @@ export class VtdTableReader {
     }
     const at = offset >>> 2;
     const count = bytes >>> 2;
-    for (let i = 0; i < count; i++) this.words[i] = this.u32[at + i]!;
+    const { words, u32 } = this;
+    words[0] = u32[at]!;
+    words[1] = u32[at + 1]!;
+    for (let i = 2; i < count; i += 2) {
+      words[i] = u32[at + i]!;
+      words[i + 1] = u32[at + i + 1]!;
+    }
     this.entriesRead++;
     if (this.trace !== undefined) this.trace.entry(table, level, address, this.words, count);
     return true;

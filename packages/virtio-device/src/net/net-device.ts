@@ -237,6 +237,12 @@ export class NetDevice implements DeviceModel {
     };
   }
 
+  /** The device ends: its backend brings and takes nothing more. */
+  close(): void {
+    this.stop();
+    this.backend.attach(undefined);
+  }
+
   /** A frame for the driver, from {@link sink}. */
   receive(frame: Frame): Delivered {
     if (this.isInStep || this.isOpen || this.openBurst()) return this.path.receive(frame);

@@ -14,8 +14,8 @@ export class NetQueue {
   protected readonly state: NetState;
   /** The queue was enabled, reset or disabled: it is asked for again when it is used next. */
   private isStale = true;
-  /** Whether the driver was asked to notify of available buffers; a new ring asks for it. */
-  private listening = true;
+  /** Whether the driver was asked to notify of available buffers. */
+  private listening = false;
   private readonly interrupts: number;
 
   /** @param interrupts the counter of notifications sent, or -1 */
@@ -37,7 +37,7 @@ export class NetQueue {
   refresh(): void {
     if (!this.isStale) return;
     this.isStale = false;
-    this.listening = true;
+    this.listening = false;
     const queue = this.state.port?.queue(this.index);
     if (queue !== undefined) this.open(queue);
   }
@@ -72,8 +72,12 @@ export class NetQueue {
 
   /** @returns true when a buffer is waiting already, of which no notification may come */
   protected listen(): boolean {
-    if (this.listening || this.queue === undefined) return false;
+    return !this.listening && this.listenAnew();
+  }
+
+  /** The same where the driver has been asked before, and buffers were taken since. */
+  protected listenAnew(): boolean {
     this.listening = true;
-    return this.queue.enableNotifications();
+    return this.queue!.enableNotifications();
   }
 }

@@ -143,6 +143,7 @@ describe.each(LAYOUTS)('%s: received frames', (layout) => {
 
   test('RX-08: without receive buffers a flood is dropped and counted, and the queue works afterwards', () => {
     const bench = new NetBench(layout, []);
+    bench.step();
     for (let i = 0; i < 200; i++) bench.backend.deliver(frameOf(60, i));
     const since = bench.snapshot();
     bench.step();
@@ -168,6 +169,38 @@ describe.each(LAYOUTS)('%s: received frames', (layout) => {
     expect(bench.read(ranges).subarray(12, 72)).toEqual(frameOf(60, 2));
     expect(bench.drops()).toEqual({});
   });
+
+  test('RX-05: with holdWhenFull a frame that needs more buffers than there are is dropped: it would stop the others', () => {
+    const bench = new NetBench(layout, [F.MRG_RXBUF], { holdWhenFull: true });
+    const { id } = bench.post([100]);
+    bench.backend.deliver(frameOf(300));
+    bench.backend.deliver(frameOf(60));
+    bench.step();
+    expect(bench.backend.outcomes).toEqual([DELIVERED.DROPPED, DELIVERED.ACCEPTED]);
+    expect(bench.collect(0)).toEqual([{ id, written: 72 }]);
+  });
+
+  test.each([[[]], [[VIRTIO_F.EVENT_IDX]]])(
+    'a device that holds a frame back is notified of the next buffer, of each that it needs, features %j',
+    (features) => {
+      const bench = new NetBench(layout, features, { holdWhenFull: true });
+      const kicks: number[] = [];
+      const notified = vi.spyOn(bench.device, 'notified').mockImplementation((index) => void kicks.push(index));
+      for (let n = 0; n < 5; n++) {
+        bench.backend.deliver(frameOf(60, n));
+        bench.step();
+        expect([bench.backend.outcomes.at(-1), kicks]).toEqual([DELIVERED.FULL, []]);
+        // The first is too small, and used up by the step that the notification brings.
+        for (const length of [5, 100]) {
+          bench.post([length]);
+          expect(kicks.splice(0)).toEqual([0]);
+          bench.step();
+        }
+        expect(bench.collect(0).map(({ written }) => written)).toEqual([0, 72]);
+      }
+      notified.mockRestore();
+    },
+  );
 
   test('RX-09: buffers posted once are used once each, whatever more comes', () => {
     const bench = new NetBench(layout, [F.MRG_RXBUF]);
@@ -302,6 +335,17 @@ describe.each(LAYOUTS)('%s: received frames', (layout) => {
     bench.backend.device!.flush!();
     expect(bench.changedOutside(since)).toEqual([]);
     expect(bench.drops()).toEqual({ RX_STOPPED: 1 });
+  });
+
+  test('a device that ends lets go of its backend, and touches nothing', () => {
+    const bench = new NetBench(layout, []);
+    bench.post([100]);
+    bench.step();
+    const since = bench.snapshot();
+    bench.device.close();
+    expect(bench.backend.device).toBeUndefined();
+    bench.step();
+    expect(bench.changedOutside(since)).toEqual([]);
   });
 
   test('NG-21: while queues are not to be touched, as of a suspended device, a frame is dropped', () => {

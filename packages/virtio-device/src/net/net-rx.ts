@@ -48,6 +48,8 @@ export class RxQueue extends NetQueue {
     super.open(queue);
     if (this.stock.capacity !== queue.size) this.stock = new ChainBurst(queue.size);
     this.ahead = 1;
+    // Buffers are looked for when there is a frame: nobody need tell of them.
+    queue.disableNotifications();
     this.countsChecksums = this.state.has(VIRTIO_NET_F.GUEST_CSUM);
   }
 
@@ -65,8 +67,14 @@ export class RxQueue extends NetQueue {
     if (queue === undefined) return this.drop(frame, NET_DROP.RX_QUEUE_OFF);
     const { headerBytes, memory } = this.state;
     const total = headerBytes + frame.length;
-    const buffers = this.gatherBuffers(queue, total);
-    if (buffers <= 0) return buffers === 0 ? this.noBuffer(frame) : this.drop(frame, NET_DROP.RX_SMALL_BUFFER);
+    let buffers = this.gatherBuffers(queue, total);
+    // A frame is held back only where there is no buffer at all: one that asks for more than the driver ever posts would
+    // stop those behind it for good.
+    while (buffers === 0 && this.holds && this.next === this.stock.count) {
+      if (!this.listenAnew()) return FULL;
+      buffers = this.gatherBuffers(queue, total);
+    }
+    if (buffers <= 0) return this.drop(frame, buffers === 0 ? NET_DROP.RX_NO_BUFFER : NET_DROP.RX_SMALL_BUFFER);
     this.header.fill(frame, headerBytes, buffers, Math.max(0, flags), hashValue, hashReport);
     if (this.countsChecksums) this.countOffloads(frame, flags);
     const { stock } = this;
@@ -227,14 +235,6 @@ export class RxQueue extends NetQueue {
     this.unpublished = 0;
     this.frames = 0;
     this.bytes = 0;
-  }
-
-  private noBuffer(frame: Frame): Delivered {
-    if (this.holds) {
-      this.listen();
-      return FULL;
-    }
-    return this.drop(frame, NET_DROP.RX_NO_BUFFER);
   }
 
   private forget(): void {

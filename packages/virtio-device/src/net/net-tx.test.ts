@@ -180,6 +180,7 @@ describe.each(LAYOUTS)('%s: frames without offloads', (layout) => {
 
   test('a device that is stopped while a frame leaves touches the queue no more', () => {
     const bench = new NetBench(layout, []);
+    bench.step();
     bench.transmit([plainHeader(), frameOf(60, 1)]);
     bench.transmit([plainHeader(), frameOf(60, 2)]);
     bench.backend.onFrame = () => bench.device.stop();
@@ -189,6 +190,31 @@ describe.each(LAYOUTS)('%s: frames without offloads', (layout) => {
     expect(bench.collect(1)).toEqual([]);
     expect(bench.guest.changes(since).map(({ gpa }) => gpa)).toEqual([]);
   });
+
+  test.each([[[]], [[VIRTIO_F.EVENT_IDX]]])(
+    'an idle device is notified of the next frame, a busy one is not, features %j',
+    (features) => {
+      const bench = new NetBench(layout, features);
+      const kicks = (): boolean => {
+        const queue = bench.queues[1]!;
+        const gpa = bench.take(72, 4);
+        bench.guest.write(gpa, join(plainHeader(), frameOf(60)));
+        queue.addReadable(gpa, 72);
+        return queue.publish();
+      };
+      bench.step();
+      for (let round = 0; round < 3; round++) {
+        expect(kicks()).toBe(true);
+        bench.step();
+        // It found work, so it will look again by itself.
+        expect(kicks()).toBe(false);
+        bench.step();
+        expect(bench.step()).toBe(0);
+        bench.collect(1);
+      }
+      expect(bench.backend.sent.length).toBe(6);
+    },
+  );
 
   test('TX-30: with notifications suppressed and no room made, a full queue is served once and then left in peace', () => {
     const bench = new NetBench(layout, [], { size: 256 });
