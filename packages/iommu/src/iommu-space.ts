@@ -1,8 +1,16 @@
-import { ACCESS, type AddressSpace, type HostMemory, type RangeList, RESOLVE } from '@ringwire/guest-memory';
+import {
+  ACCESS,
+  type AddressSpace,
+  type AddressWindow,
+  type HostMemory,
+  type RangeList,
+  RESOLVE,
+} from '@ringwire/guest-memory';
 import { VirtioError } from '@ringwire/virtio-spec';
 import type { Atc } from './atc.js';
 import type { BurstBus } from './invalidation-bus.js';
 import type { Iotlb } from './iotlb.js';
+import { newRunWindow, placeWindow, type RunWindow } from './run-window.js';
 import { type AtsIommu, type Iommu, NO_PASID, newTranslation, TRANSLATED, type Translation } from './translation.js';
 
 const { FAULT, SPLIT } = RESOLVE;
@@ -62,6 +70,9 @@ export class IommuSpace implements AddressSpace {
   private readonly walked: Translation = newTranslation();
   /** What was looked up last, good until the cache forgets anything. */
   private readonly runs = new Float64Array(RUN_WORDS);
+  /** The same runs, or what of them is a window. */
+  private readonly readWindow: RunWindow = newRunWindow(READ);
+  private readonly writeWindow: RunWindow = newRunWindow(WRITE);
   private reach: number = REACH_FIRST;
   private generation = 0;
 
@@ -91,6 +102,8 @@ export class IommuSpace implements AddressSpace {
     if (this.generation !== this.front.generation) {
       this.generation = this.front.generation;
       this.runs.fill(0);
+      this.readWindow.bytes = 0;
+      this.writeWindow.bytes = 0;
       this.reach = REACH_FIRST;
     }
     return epoch;
@@ -109,6 +122,11 @@ export class IommuSpace implements AddressSpace {
     this.iotlb.release(this.tag);
     this.bus.quit(this.iotlb);
     if (this.unit.follower !== undefined) this.bus.quit(this.unit.follower);
+  }
+
+  /** Accesses that a window answers are no hits of a cache: nobody asked it. */
+  windowFor(access: number): AddressWindow {
+    return access === WRITE ? this.writeWindow : this.readWindow;
   }
 
   resolve(address: number, length: number, access: number): number {
@@ -150,6 +168,7 @@ export class IommuSpace implements AddressSpace {
     runs[run] = start;
     runs[run + 1] = end - start;
     runs[run + 2] = host;
+    placeWindow(access === WRITE ? this.writeWindow : this.readWindow, address, start, end, host);
     this.reach = Math.min(2 * reach, REACH_MOST);
   }
 
