@@ -59,6 +59,11 @@ export class MsixTable {
     return ((Atomics.load(this.words, this.pending + (vector >>> 5)) >>> (vector & 31)) & 1) === 1;
   }
 
+  /** Whether the vector's own mask bit is set; true for a vector that the table does not have. */
+  isMasked(vector: number): boolean {
+    return !this.has(vector) || (Atomics.load(this.words, this.controlOf(vector)) & MASK) !== 0;
+  }
+
   /** Whatever the vector was raised for is settled: it is no longer pending (PCIe 5.0 §6.1.4.5). */
   withdraw(vector: number): void {
     if (this.has(vector)) this.takePending(vector);
@@ -125,7 +130,7 @@ export class MsixTable {
 
   private deliver(vector: number): void {
     const { words } = this;
-    if (Atomics.load(words, 0) !== GATE.OPEN || (Atomics.load(words, this.controlOf(vector)) & MASK) !== 0) return;
+    if (Atomics.load(words, 0) !== GATE.OPEN || this.isMasked(vector)) return;
     if (!this.takePending(vector)) return;
     const entry = this.entries + vector * ENTRY;
     this.send(words[entry]! >>> 0, words[entry + 1]! >>> 0, words[entry + 2]! >>> 0);
