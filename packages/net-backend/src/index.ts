@@ -1,5 +1,15 @@
+export type { CaptureClock } from './capture-clock.js';
+export type { CaptureOptions, CaptureOutput } from './capture-options.js';
 export { copyFrame, frameBytes } from './copy-frame.js';
 export { Frame } from './frame.js';
-export { DELIVERED, type Delivered, type FrameSink, type NetBackend, OFFLOAD } from './net-backend.js';
+export { FrameQueue } from './frame-queue.js';
+export { LoopbackBackend } from './loopback-backend.js';
+export { DELIVERED, type Delivered, EVERY_OFFLOAD, type FrameSink, type NetBackend, OFFLOAD } from './net-backend.js';
+export { NullBackend } from './null-backend.js';
+export { PairBackend, type PairCounters, pairBackends } from './pair-backend.js';
 export { PcapError } from './pcap-error.js';
 export { type Pcap, type PcapFrame, readPcap } from './pcap-reader.js';
+export { PcapSource, type PcapSourceOptions, pcapBytes } from './pcap-source.js';
+export { PcapWriter } from './pcap-writer.js';
+export { PCAPNG_DIRECTION, type PcapngDirection } from './pcapng-layout.js';
+export { PcapngWriter } from './pcapng-writer.js';

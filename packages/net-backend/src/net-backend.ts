@@ -27,6 +27,9 @@ export const OFFLOAD = {
   TUNNEL_CSUM: 256,
 } as const;
 
+/** All `OFFLOAD` bits: frames are taken however unfinished they are. */
+export const EVERY_OFFLOAD = 0x1ff;
+
 /** Somewhere a frame can go. */
 export interface FrameSink {
   /** `OFFLOAD` bits: a frame that asks for anything else is finished in software before it comes here. */

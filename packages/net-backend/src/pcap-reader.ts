@@ -1,4 +1,6 @@
+import { MOST_CAPTURED } from './capture-options.js';
 import { PcapError } from './pcap-error.js';
+import { PCAP_HEADER, PCAP_MAGIC, PCAP_RECORD } from './pcap-layout.js';
 
 /** One captured frame. */
 export interface PcapFrame {
@@ -20,19 +22,10 @@ export interface Pcap {
   readonly frames: readonly PcapFrame[];
 }
 
-/** draft-ietf-opsawg-pcap §4 File Header. Byte offsets; the magic number tells the byte order of all fields. */
-const HEADER = { magic: 0, version_major: 4, version_minor: 6, snaplen: 16, linktype: 20, SIZE: 24 } as const;
-/** draft-ietf-opsawg-pcap §5 Packet Record, without its data. */
-const RECORD = { ts_sec: 0, ts_frac: 4, incl_len: 8, orig_len: 12, SIZE: 16 } as const;
-
-const MAGIC_MICROSECONDS = 0xa1b2c3d4;
-const MAGIC_NANOSECONDS = 0xa1b23c4d;
 /** A pcapng file begins with this in either byte order. */
 const MAGIC_PCAPNG = 0x0a0d0d0a;
 /** The word also has flags and the length of a frame check sequence. */
 const LINK_TYPE_MASK = 0xffff;
-/** The most that libpcap captures of a frame. Some writers exceed their own snaplen; nobody exceeds this. */
-const MOST_CAPTURED = 262_144;
 
 /**
  * Read a capture file of the classic format: both byte orders, microseconds and nanoseconds.
@@ -42,35 +35,41 @@ const MOST_CAPTURED = 262_144;
  */
 export function readPcap(file: Uint8Array): Pcap {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
-  if (file.length < HEADER.SIZE)
-    throw new PcapError('file header', `${file.length} bytes`, `${HEADER.SIZE} bytes`, HEADER.magic);
+  if (file.length < PCAP_HEADER.SIZE)
+    throw new PcapError('file header', `${file.length} bytes`, `${PCAP_HEADER.SIZE} bytes`, PCAP_HEADER.magic);
   const { little, nanosecondsPerUnit } = readMagic(view);
-  const version = `${view.getUint16(HEADER.version_major, little)}.${view.getUint16(HEADER.version_minor, little)}`;
-  if (version !== '2.4') throw new PcapError('version', version, '2.4', HEADER.version_major);
-  const snapLength = view.getUint32(HEADER.snaplen, little);
-  const linkType = view.getUint32(HEADER.linktype, little) & LINK_TYPE_MASK;
+  const version = `${view.getUint16(PCAP_HEADER.version_major, little)}.${view.getUint16(PCAP_HEADER.version_minor, little)}`;
+  if (version !== '2.4') throw new PcapError('version', version, '2.4', PCAP_HEADER.version_major);
+  const snapLength = view.getUint32(PCAP_HEADER.snaplen, little);
+  const linkType = view.getUint32(PCAP_HEADER.linktype, little) & LINK_TYPE_MASK;
 
+  // Some writers exceed their own snaplen; nobody exceeds what libpcap captures at most.
   const most = Math.max(snapLength, MOST_CAPTURED);
   const frames: PcapFrame[] = [];
-  for (let at: number = HEADER.SIZE; at < file.length; ) {
-    if (file.length - at < RECORD.SIZE)
-      throw new PcapError('packet record', `${file.length - at} bytes`, `${RECORD.SIZE} bytes or the file's end`, at);
-    const unit = view.getUint32(at + RECORD.ts_frac, little);
-    const captured = view.getUint32(at + RECORD.incl_len, little);
-    const wireLength = view.getUint32(at + RECORD.orig_len, little);
-    const start = at + RECORD.SIZE;
+  for (let at: number = PCAP_HEADER.SIZE; at < file.length; ) {
+    if (file.length - at < PCAP_RECORD.SIZE)
+      throw new PcapError(
+        'packet record',
+        `${file.length - at} bytes`,
+        `${PCAP_RECORD.SIZE} bytes or the file's end`,
+        at,
+      );
+    const unit = view.getUint32(at + PCAP_RECORD.ts_frac, little);
+    const captured = view.getUint32(at + PCAP_RECORD.incl_len, little);
+    const wireLength = view.getUint32(at + PCAP_RECORD.orig_len, little);
+    const start = at + PCAP_RECORD.SIZE;
     if (unit * nanosecondsPerUnit >= 1e9)
-      throw new PcapError('ts_frac', unit, `below ${1e9 / nanosecondsPerUnit}`, at + RECORD.ts_frac);
+      throw new PcapError('ts_frac', unit, `below ${1e9 / nanosecondsPerUnit}`, at + PCAP_RECORD.ts_frac);
     if (captured > most)
-      throw new PcapError('incl_len', captured, `at most ${most} captured bytes`, at + RECORD.incl_len);
+      throw new PcapError('incl_len', captured, `at most ${most} captured bytes`, at + PCAP_RECORD.incl_len);
     if (captured > file.length - start)
-      throw new PcapError('incl_len', captured, `at most the file's ${file.length - start}`, at + RECORD.incl_len);
+      throw new PcapError('incl_len', captured, `at most the file's ${file.length - start}`, at + PCAP_RECORD.incl_len);
     if (captured > wireLength)
-      throw new PcapError('orig_len', wireLength, `at least the ${captured} captured bytes`, at + RECORD.orig_len);
+      throw new PcapError('orig_len', wireLength, `at least the ${captured} captured bytes`, at + PCAP_RECORD.orig_len);
     frames.push({
       bytes: file.subarray(start, start + captured),
       wireLength,
-      seconds: view.getUint32(at + RECORD.ts_sec, little),
+      seconds: view.getUint32(at + PCAP_RECORD.ts_sec, little),
       nanoseconds: unit * nanosecondsPerUnit,
     });
     at = start + captured;
@@ -81,11 +80,11 @@ export function readPcap(file: Uint8Array): Pcap {
 /** @returns the file's byte order, and its unit of time */
 function readMagic(view: DataView): { little: boolean; nanosecondsPerUnit: number } {
   for (const little of [true, false]) {
-    const magic = view.getUint32(HEADER.magic, little);
-    if (magic === MAGIC_MICROSECONDS) return { little, nanosecondsPerUnit: 1000 };
-    if (magic === MAGIC_NANOSECONDS) return { little, nanosecondsPerUnit: 1 };
+    const magic = view.getUint32(PCAP_HEADER.magic, little);
+    if (magic === PCAP_MAGIC.MICROSECONDS) return { little, nanosecondsPerUnit: 1000 };
+    if (magic === PCAP_MAGIC.NANOSECONDS) return { little, nanosecondsPerUnit: 1 };
   }
-  const magic = view.getUint32(HEADER.magic, false);
+  const magic = view.getUint32(PCAP_HEADER.magic, false);
   const found = `0x${magic.toString(16).padStart(8, '0')}${magic === MAGIC_PCAPNG ? ' (pcapng)' : ''}`;
-  throw new PcapError('magic', found, '0xa1b2c3d4 or 0xa1b23c4d in either byte order', HEADER.magic);
+  throw new PcapError('magic', found, '0xa1b2c3d4 or 0xa1b23c4d in either byte order', PCAP_HEADER.magic);
 }

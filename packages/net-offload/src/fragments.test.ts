@@ -1,10 +1,10 @@
 import { HostMemory } from '@ringwire/guest-memory';
 import { DELIVERED, type Frame } from '@ringwire/net-backend';
+import { ScriptedBackend } from '@ringwire/net-backend/testing';
 import { VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO } from '@ringwire/virtio-spec';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { finishFrame, OffloadEngine } from './offload-engine.js';
-import { CollectingSink } from './testing/collecting-sink.js';
 import { frameOf } from './testing/frames.js';
 import { hex } from './testing/hex.js';
 import { counting, ethernet, ipv4, ipv6, join, udp } from './testing/packets.js';
@@ -28,7 +28,7 @@ function ufo(bytes: Uint8Array, start: number, gsoSize: number, cuts: readonly n
 }
 
 function fragments(frame: Frame, engine = new OffloadEngine(memory, AREA)): Uint8Array[] {
-  const sink = new CollectingSink();
+  const sink = new ScriptedBackend();
   expect(finishFrame(engine, frame, sink)).toBe(DELIVERED.ACCEPTED);
   return sink.bytes;
 }

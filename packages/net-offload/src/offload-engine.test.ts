@@ -1,10 +1,10 @@
 import { HostMemory } from '@ringwire/guest-memory';
 import { DELIVERED, type Frame, OFFLOAD } from '@ringwire/net-backend';
+import { ScriptedBackend } from '@ringwire/net-backend/testing';
 import { VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO, VirtioError } from '@ringwire/virtio-spec';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { finishFrame, OFFLOAD_AREA_BYTES, OffloadEngine } from './offload-engine.js';
 import { OFFLOAD_FAULT } from './offload-fault.js';
-import { CollectingSink } from './testing/collecting-sink.js';
 import { frameOf } from './testing/frames.js';
 import { type GiantFields, giant } from './testing/giants.js';
 import { counting, ethernet, ipv4, ipv6, tcp, udp } from './testing/packets.js';
@@ -38,7 +38,7 @@ const PARTIAL_TCP = ethernet(0x0800, ipv4(6, tcp(4, counting(1001), {}, 'partial
 describe('a frame that is complete', () => {
   test('goes on byte by byte, in any ranges, its headers as a copy', () => {
     for (const cuts of [[], [1, 0, 700], [600], [512], [14, 20, 20]]) {
-      const sink = new CollectingSink();
+      const sink = new ScriptedBackend();
       const frame = frameOf(memory, FRAMES, FULL_TCP, cuts);
       frame.pair = 3;
       expect(finishFrame(engine, frame, sink)).toBe(DELIVERED.ACCEPTED);
@@ -51,7 +51,7 @@ describe('a frame that is complete', () => {
   test('is read from where it begins, behind a range and bytes that are skipped', () => {
     const frame = frameOf(memory, FRAMES, counting(2000), [100, 700]);
     Object.assign(frame, { first: 1, skip: 30, length: 1870 });
-    const sink = new CollectingSink();
+    const sink = new ScriptedBackend();
     finishFrame(engine, frame, sink);
     expect(sink.bytes).toEqual([counting(2000).subarray(130)]);
   });
@@ -59,14 +59,14 @@ describe('a frame that is complete', () => {
   test('dev.net.tx.2: without NEEDS_CSUM, csum_start and csum_offset mean nothing', () => {
     const frame = partial(FULL_TCP, 0xffff, 0xffff);
     frame.flags = 0;
-    const sink = new CollectingSink();
+    const sink = new ScriptedBackend();
     expect(finishFrame(engine, frame, sink)).toBe(DELIVERED.ACCEPTED);
     expect(sink.bytes).toEqual([FULL_TCP]);
   });
 
   test('dev.net.tx.9: without a tunnel bit, outer_th_offset and inner_nh_offset mean nothing', () => {
     const frame = Object.assign(giantFrame({ type: GSO.TCPV4 }), { outerThOffset: 0xffff, innerNhOffset: 1 });
-    const sink = new CollectingSink();
+    const sink = new ScriptedBackend();
     expect(finishFrame(engine, frame, sink)).toBe(DELIVERED.ACCEPTED);
     expect(sink.frames).toHaveLength(3);
   });
@@ -74,7 +74,7 @@ describe('a frame that is complete', () => {
   test('TX-23, dev.net.tx.1: flags that are not for transmission go no further', () => {
     const frame = frameOf(memory, FRAMES, FULL_TCP);
     frame.flags = 0xff & ~(HDR_F.NEEDS_CSUM | HDR_F.UDP_TUNNEL_CSUM);
-    const sink = new CollectingSink(-1);
+    const sink = new ScriptedBackend(-1);
     expect(finishFrame(engine, frame, sink)).toBe(DELIVERED.ACCEPTED);
     expect(sink.frames[0]).toMatchObject({ bytes: FULL_TCP, flags: 0 });
   });
@@ -99,7 +99,7 @@ describe('a checksum is finished:', () => {
     ],
   ])('%s', (_, open, finished, start, offset) => {
     for (const cuts of [[], [start + 1, 30], [51]]) {
-      const sink = new CollectingSink();
+      const sink = new ScriptedBackend();
       expect(finishFrame(engine, partial(open, start, offset, cuts), sink)).toBe(DELIVERED.ACCEPTED);
       expect(sink.frames).toMatchObject([{ bytes: finished, flags: 0, csumStart: 0, csumOffset: 0 }]);
     }
@@ -109,12 +109,12 @@ describe('a checksum is finished:', () => {
   test("the driver's own bytes stay as they are", () => {
     const frame = partial(PARTIAL_TCP, 34, 16);
     const before = memory.u8.slice(FRAMES, FRAMES + 2000);
-    finishFrame(engine, frame, new CollectingSink());
+    finishFrame(engine, frame, new ScriptedBackend());
     expect(memory.u8.slice(FRAMES, FRAMES + 2000)).toEqual(before);
   });
 
   test('a receiver that takes it open gets it open', () => {
-    const sink = new CollectingSink(OFFLOAD.CSUM);
+    const sink = new ScriptedBackend(OFFLOAD.CSUM);
     finishFrame(engine, partial(PARTIAL_TCP, 34, 16), sink);
     expect(sink.frames).toMatchObject([
       { bytes: PARTIAL_TCP, flags: HDR_F.NEEDS_CSUM, csumStart: 34, csumOffset: 16, hdrLen: 0 },
@@ -122,7 +122,7 @@ describe('a checksum is finished:', () => {
   });
 
   test('one frame to several receivers, each as it takes it', () => {
-    const [open, finished] = [new CollectingSink(OFFLOAD.CSUM), new CollectingSink()];
+    const [open, finished] = [new ScriptedBackend(OFFLOAD.CSUM), new ScriptedBackend()];
     expect(engine.take(partial(PARTIAL_TCP, 34, 16))).toBe(OFFLOAD_FAULT.NONE);
     engine.deliver(open);
     engine.deliver(finished);
@@ -151,13 +151,13 @@ describe('a frame to be cut up', () => {
   test.each(KINDS)('goes whole to a receiver that takes it, and only to it: %s', (_, wanted, needed) => {
     const { bytes } = giant(wanted);
     const all = needed | OFFLOAD.CSUM;
-    const whole = new CollectingSink(all);
+    const whole = new ScriptedBackend(all);
     expect(engine.take(giantFrame(wanted))).toBe(OFFLOAD_FAULT.NONE);
     expect(engine.deliver(whole)).toBe(DELIVERED.ACCEPTED);
     expect(whole.bytes).toEqual([bytes]);
     for (let bit = 1; bit <= all; bit <<= 1) {
       if ((all & bit) === 0) continue;
-      const sink = new CollectingSink(~bit);
+      const sink = new ScriptedBackend(~bit);
       expect(engine.deliver(sink)).toBe(DELIVERED.ACCEPTED);
       expect(sink.frames.length).toBeGreaterThan(1);
       for (const frame of sink.frames) expect(frame).toMatchObject({ flags: 0, gsoType: 0, gsoSize: 0, hdrLen: 0 });
@@ -169,19 +169,19 @@ describe('a frame to be cut up', () => {
 
   test('dev.net.tx.7: hdr_len is not believed: a receiver is told the length of the real headers', () => {
     for (const hdrLen of [0, 1, 2974, 0xffff]) {
-      const sink = new CollectingSink(-1);
+      const sink = new ScriptedBackend(-1);
       expect(finishFrame(engine, Object.assign(giantFrame({ type: GSO.TCPV4 }), { hdrLen }), sink)).toBe(
         DELIVERED.ACCEPTED,
       );
       expect(sink.frames[0]).toMatchObject({ hdrLen: 54, gsoType: GSO.TCPV4, gsoSize: 1448 });
-      const cut = new CollectingSink();
+      const cut = new ScriptedBackend();
       finishFrame(engine, Object.assign(giantFrame({ type: GSO.TCPV4 }), { hdrLen }), cut);
       expect(cut.frames.map(({ bytes }) => bytes.length)).toEqual([1502, 1502, 158]);
     }
   });
 
   test('whose sender did not say ECN is told with it when the TCP header has CWR', () => {
-    const sink = new CollectingSink(-1);
+    const sink = new ScriptedBackend(-1);
     finishFrame(engine, giantFrame({ type: GSO.TCPV4, flags: 0x80 }), sink);
     expect(sink.frames[0]!.gsoType).toBe(GSO.TCPV4 | GSO.ECN);
   });
@@ -195,7 +195,7 @@ describe('a frame to be cut up', () => {
     ] as const) {
       engine.take(giantFrame(wanted));
       expect(engine.largestSegment()).toBe(bytes);
-      const sink = new CollectingSink();
+      const sink = new ScriptedBackend();
       engine.deliver(sink);
       expect(Math.max(...sink.frames.map((frame) => frame.bytes.length))).toBe(bytes);
     }
@@ -204,7 +204,7 @@ describe('a frame to be cut up', () => {
   });
 
   test('stays with its sender when the receiver has no room for the first segment', () => {
-    const sink = new CollectingSink(0, [DELIVERED.FULL]);
+    const sink = new ScriptedBackend(0, [DELIVERED.FULL]);
     engine.take(giantFrame({ type: GSO.TCPV4 }));
     expect(engine.deliver(sink)).toBe(DELIVERED.FULL);
     expect(engine.counters).toMatchObject({ segmented: 0, segments: 0, segmentsLost: 0 });
@@ -214,16 +214,16 @@ describe('a frame to be cut up', () => {
   });
 
   test('loses what a receiver has no room for behind the first segment', () => {
-    const sink = new CollectingSink(0, [DELIVERED.ACCEPTED, DELIVERED.FULL]);
+    const sink = new ScriptedBackend(0, [DELIVERED.ACCEPTED, DELIVERED.FULL]);
     expect(finishFrame(engine, giantFrame({ type: GSO.TCPV4, payload: 8000 }), sink)).toBe(DELIVERED.ACCEPTED);
     expect(sink.frames).toHaveLength(1);
     expect(engine.counters).toMatchObject({ segmented: 1, segments: 1, segmentsLost: 5 });
   });
 
   test('is dropped when every segment is', () => {
-    const sink = new CollectingSink(0, [DELIVERED.DROPPED, DELIVERED.DROPPED, DELIVERED.DROPPED]);
+    const sink = new ScriptedBackend(0, [DELIVERED.DROPPED, DELIVERED.DROPPED, DELIVERED.DROPPED]);
     expect(finishFrame(engine, giantFrame({ type: GSO.TCPV4 }), sink)).toBe(DELIVERED.DROPPED);
-    const other = new CollectingSink(0, [DELIVERED.DROPPED]);
+    const other = new ScriptedBackend(0, [DELIVERED.DROPPED]);
     expect(finishFrame(engine, giantFrame({ type: GSO.TCPV4 }), other)).toBe(DELIVERED.ACCEPTED);
     expect(other.frames).toHaveLength(2);
   });
@@ -232,7 +232,7 @@ describe('a frame to be cut up', () => {
 test('a tunnel whose outer checksum is filled in gets one per segment, one without stays without', () => {
   const filled = giantFrame({ type: GSO.TCPV4, tunnel: 4 });
   memory.u8.set([0x12, 0x34], FRAMES + 14 + 20 + 6);
-  const sink = new CollectingSink();
+  const sink = new ScriptedBackend();
   finishFrame(engine, filled, sink);
   finishFrame(engine, giantFrame({ type: GSO.TCPV4, tunnel: 4 }), sink);
   expect(sink.bytes.map((bytes) => checksumProblems(bytes))).toEqual([

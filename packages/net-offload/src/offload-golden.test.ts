@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { HostMemory } from '@ringwire/guest-memory';
 import { DELIVERED, type Frame, OFFLOAD } from '@ringwire/net-backend';
+import { ScriptedBackend } from '@ringwire/net-backend/testing';
 import { VIRTIO_NET_HDR } from '@ringwire/virtio-spec';
 import { describe, expect, test } from 'vitest';
 import { finishFrame, OffloadEngine } from './offload-engine.js';
-import { CollectingSink } from './testing/collecting-sink.js';
 import { frameOf } from './testing/frames.js';
 import { hex } from './testing/hex.js';
 import { checksumProblems } from './testing/reference-checks.js';
@@ -63,7 +63,7 @@ describe.each(SETS)("a Linux guest's frames in %s", (set) => {
     const engine = new OffloadEngine(memory, 0x3_0000);
     expect(frames.length).toBeGreaterThan(4);
     for (const frame of frames) {
-      const sink = new CollectingSink();
+      const sink = new ScriptedBackend();
       expect(finishFrame(engine, frameWith(frame), sink)).toBe(DELIVERED.ACCEPTED);
       expect(sink.bytes.flatMap(checksumProblems)).toEqual([]);
       for (const { length } of sink.bytes) expect(length).toBeLessThanOrEqual(1514);
@@ -75,7 +75,7 @@ describe.each(SETS)("a Linux guest's frames in %s", (set) => {
   test('to be cut up carry on where the segment before ended', () => {
     for (const frame of frames) {
       if (frame.header.getUint8(VIRTIO_NET_HDR.gso_type) === 0) continue;
-      const sink = new CollectingSink(OFFLOAD.CSUM);
+      const sink = new ScriptedBackend(OFFLOAD.CSUM);
       finishFrame(new OffloadEngine(memory, 0x3_0000), frameWith(frame), sink);
       const payloadAt = frame.header.getUint16(VIRTIO_NET_HDR.csum_start, true) + 20;
       const stream = sink.bytes.flatMap((bytes) => [...bytes.subarray(payloadAt)]);

@@ -1,12 +1,12 @@
 import { HostMemory } from '@ringwire/guest-memory';
 import { DELIVERED, type Frame } from '@ringwire/net-backend';
+import { ScriptedBackend } from '@ringwire/net-backend/testing';
 import { VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO } from '@ringwire/virtio-spec';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { MAX_SEGMENTS } from './check-offloads.js';
 import { finishFrame, OFFLOAD_AREA_BYTES, OffloadEngine } from './offload-engine.js';
 import { OFFLOAD_FAULT } from './offload-fault.js';
-import { CollectingSink } from './testing/collecting-sink.js';
 import { frameOf } from './testing/frames.js';
 import { type GiantFields, type GiantHeader, giant } from './testing/giants.js';
 import { counting, ethernet, ipv4, ipv6, join, tcp, udp } from './testing/packets.js';
@@ -22,7 +22,7 @@ const memory = HostMemory.create(0x4_0000);
 function expectFault(frame: Frame, fault: number): void {
   const engine = new OffloadEngine(memory, AREA);
   const before = memory.u8.slice();
-  const sink = new CollectingSink();
+  const sink = new ScriptedBackend();
   expect(finishFrame(engine, frame, sink)).toBe(DELIVERED.DROPPED);
   expect([...engine.counters.faults.entries()].filter(([, count]) => count > 0)).toEqual([[fault, 1]]);
   expect(sink.frames).toEqual([]);
@@ -58,7 +58,7 @@ describe('checksum fields:', () => {
   });
 
   test('TX-09: a field that ends with the frame is finished', () => {
-    const sink = new CollectingSink();
+    const sink = new ScriptedBackend();
     const engine = new OffloadEngine(memory, AREA);
     expect(finishFrame(engine, partial(bytes, bytes.length - 18, 16), sink)).toBe(DELIVERED.ACCEPTED);
     expect(sink.bytes[0]!.subarray(0, -2)).toEqual(bytes.subarray(0, -2));
@@ -91,7 +91,7 @@ describe('segmentation fields:', () => {
   test('TX-14: what one frame may become is bounded', () => {
     expectFault(damaged({ ...TCP4, payload: MAX_SEGMENTS * 8 + 1 }, { gsoSize: 8 }), FAULT.GSO_SIZE);
     expectFault(damaged({ ...TCP4, payload: 60_000 }, { gsoSize: 1 }), FAULT.GSO_SIZE);
-    const sink = new CollectingSink();
+    const sink = new ScriptedBackend();
     finishFrame(new OffloadEngine(memory, AREA), damaged({ ...TCP4, payload: MAX_SEGMENTS * 8 }, { gsoSize: 8 }), sink);
     expect(sink.frames).toHaveLength(MAX_SEGMENTS);
   });
@@ -102,7 +102,7 @@ describe('segmentation fields:', () => {
 
   test('TX-16: hdr_len of 0 or beyond the frame: the real headers count', () => {
     for (const hdrLen of [0, 65535]) {
-      const sink = new CollectingSink();
+      const sink = new ScriptedBackend();
       finishFrame(new OffloadEngine(memory, AREA), damaged(TCP4, { hdrLen }), sink);
       expect(sink.frames.map(({ bytes }) => bytes.length)).toEqual([1502, 1502, 158]);
     }
@@ -172,7 +172,7 @@ describe('segmentation fields:', () => {
   });
 
   test('TX-20: headers that fill the frame leave one segment without payload', () => {
-    const sink = new CollectingSink();
+    const sink = new ScriptedBackend();
     const engine = new OffloadEngine(memory, AREA);
     expect(finishFrame(engine, damaged({ ...TCP4, payload: 0, size: 1 }, {}), sink)).toBe(DELIVERED.ACCEPTED);
     expect(sink.frames.map(({ bytes }) => bytes.length)).toEqual([54]);
@@ -252,7 +252,7 @@ test('TX-14: whatever the fields and headers say, it ends, and frames stay withi
       const frame = Object.assign(frameOf(memory, FRAMES, made.bytes, cuts), made.fields, ...changed);
       const engine = new OffloadEngine(memory, AREA);
       const before = memory.u8.slice(0, AREA);
-      const sink = new CollectingSink();
+      const sink = new ScriptedBackend();
       const answer = finishFrame(engine, frame, sink);
       expect(Buffer.compare(memory.u8.subarray(0, AREA), before)).toBe(0);
       expect(sink.frames.length).toBeLessThanOrEqual(MAX_SEGMENTS);

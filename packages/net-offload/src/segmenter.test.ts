@@ -1,11 +1,11 @@
 import { HostMemory } from '@ringwire/guest-memory';
 import { DELIVERED, type Frame } from '@ringwire/net-backend';
+import { ScriptedBackend } from '@ringwire/net-backend/testing';
 import { VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO } from '@ringwire/virtio-spec';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { finishFrame, OffloadEngine } from './offload-engine.js';
 import { HEADER_BYTES } from './parse-frame.js';
-import { CollectingSink } from './testing/collecting-sink.js';
 import { frameOf } from './testing/frames.js';
 import { type Giant, type GiantFields, giant } from './testing/giants.js';
 import { hex } from './testing/hex.js';
@@ -16,7 +16,7 @@ const memory = HostMemory.create(0x4_0000);
 const AREA = 0x3_0000;
 const FRAMES = 0x1_0000;
 
-function segments(frame: Giant, cuts: readonly number[] = [], sink = new CollectingSink()): Uint8Array[] {
+function segments(frame: Giant, cuts: readonly number[] = [], sink = new ScriptedBackend()): Uint8Array[] {
   const engine = new OffloadEngine(memory, AREA);
   expect(finishFrame(engine, giantFrame(frame, cuts), sink)).toBe(DELIVERED.ACCEPTED);
   expect([...engine.counters.faults].every((count) => count === 0)).toBe(true);
@@ -97,7 +97,7 @@ describe('by hand:', () => {
     frame.gsoSize = 2;
     frame.csumStart = 34;
     frame.csumOffset = 16;
-    const sink = new CollectingSink();
+    const sink = new ScriptedBackend();
     expect(finishFrame(new OffloadEngine(memory, AREA), frame, sink)).toBe(DELIVERED.ACCEPTED);
     // CWR on the first alone; PSH and FIN on the last alone. Identification wraps.
     expect(sink.bytes).toEqual([
@@ -127,7 +127,7 @@ describe('by hand:', () => {
 
 test('nothing but headers is copied: behind its own headers a segment is ranges of the frame', () => {
   const frame = giant({ type: GSO.TCPV4, payload: 6000, size: 1000 });
-  const sink = new CollectingSink();
+  const sink = new ScriptedBackend();
   segments(frame, [], sink);
   for (const [index, { offsets }] of sink.frames.entries()) {
     const payload = 54 + index * 1000;

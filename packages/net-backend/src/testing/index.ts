@@ -1,0 +1,1 @@
+export { type FrameFields, frameWith, ScriptedBackend, type ScriptedFrame } from './scripted-backend.js';
