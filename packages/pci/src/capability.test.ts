@@ -102,7 +102,7 @@ function windowCapability(): Capability {
   });
 }
 
-test('a window in configuration space reaches a BAR that is not decoded; PC-15, PC-16: what is not there reads as 0 and takes no write', () => {
+test('PC-15 PC-16: a window in configuration space reaches a BAR that is not decoded; what is not there reads as 0 and takes no write', () => {
   const { pci, accesses, registers } = testFunction({ extra: [windowCapability()] });
   const select = (bar: number, offset: number, length: number): void => {
     pci.configWrite(0x94, 1, bar);

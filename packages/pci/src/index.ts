@@ -1,4 +1,4 @@
-export * from './bar-region.js';
+export type * from './bar-region.js';
 export type * from './bars.js';
 export * from './byte-access.js';
 export type * from './capability.js';
@@ -17,6 +17,6 @@ export * from './msix-capability.js';
 export * from './msix-table.js';
 export * from './pci-function.js';
 export * from './power-capability.js';
-export * from './register-block.js';
+export { type BitAccess, RegisterBlock } from './register-block.js';
 export type { Type0Options } from './type0-header.js';
 export * from './vendor-capability.js';

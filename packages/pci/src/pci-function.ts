@@ -58,7 +58,7 @@ export class PciFunction {
   /** Configuration space, 256 bytes, or 4096 with the PCI Express capability. The device may change registers in it. */
   readonly config: RegisterBlock;
   /** Undefined without the capability. */
-  readonly msix: MsixTable | undefined;
+  readonly msix: MsixTable | undefined = undefined;
   /** Surprise removal: nothing answers any more. */
   removed = false;
   /** May send memory requests: bus mastering is on, and the function in D0. */
