@@ -13,10 +13,17 @@ import { RequestServer } from './virtio-iommu-requests.js';
 /** What the transport sets up for a device whose driver is ready. */
 export interface VirtioIommuQueues {
   readonly memory: HostMemory;
-  readonly request: DeviceQueue;
-  readonly event: DeviceQueue;
+  /** Undefined while the driver has not enabled it, and likewise below. */
+  readonly request: DeviceQueue | undefined;
+  readonly event: DeviceQueue | undefined;
   /** Notify the driver of used buffers. @param queue of `VIRTIO_IOMMU_VQ` */
   notify(queue: number): void;
+  /**
+   * A fault is to be reported, in the middle of an endpoint's access. Left out, that is always possible.
+   * @returns false when the event queue is not to be touched now; otherwise {@link leave} follows
+   */
+  enter?(): boolean;
+  leave?(): void;
 }
 
 /** DMA addresses are below 2^53. */
@@ -70,7 +77,7 @@ export class VirtioIommu implements Iommu {
   /** A queue's ring cannot be trusted: the device is to set DEVICE_NEEDS_RESET. */
   get needsReset(): boolean {
     const { queues } = this;
-    return queues !== undefined && (queues.request.ringFault !== 0 || queues.event.ringFault !== 0);
+    return (queues?.request?.ringFault ?? 0) !== 0 || (queues?.event?.ringFault ?? 0) !== 0;
   }
 
   /**
@@ -98,7 +105,7 @@ export class VirtioIommu implements Iommu {
   }
 
   /**
-   * The driver is ready.
+   * The driver is ready, or it enabled or reset a queue of a device that runs: domains and mappings stay.
    * @param features accepted by the driver; what is not offered does not count
    */
   start(features: Uint32Array, queues: VirtioIommuQueues): void {
@@ -106,8 +113,10 @@ export class VirtioIommu implements Iommu {
     this.negotiated = offered.map((word, at) => word & (features[at] ?? 0));
     this.queues = queues;
     const { memory, request, event } = queues;
-    this.requests = new RequestServer(memory, request, this.table, this.setup, this.negotiated, this.counters);
-    this.reporter = new FaultReporter(memory, event, this.counters);
+    const { table, setup, negotiated, counters } = this;
+    this.requests =
+      request === undefined ? undefined : new RequestServer(memory, request, table, setup, negotiated, counters);
+    this.reporter = event === undefined ? undefined : new FaultReporter(memory, event, counters);
   }
 
   /**
@@ -117,17 +126,22 @@ export class VirtioIommu implements Iommu {
    */
   serveRequests(max: number): number {
     const { requests, queues } = this;
-    if (requests === undefined || queues === undefined) return 0;
+    if (requests === undefined || queues?.request === undefined) return 0;
     const handled = requests.serve(max);
     if (handled > 0 && queues.request.publishUsed()) queues.notify(VIRTIO_IOMMU_VQ.request);
     return handled;
   }
 
-  /** Device reset: all endpoints are detached, the queues are let go; bypass stays. @see virtio 1.4 §5.13.4.2 */
-  reset(): void {
+  /** The queues are let go: no request is carried out and no fault reported. Endpoints keep what they reach. */
+  stop(): void {
     this.queues = undefined;
     this.requests = undefined;
     this.reporter = undefined;
+  }
+
+  /** Device reset: all endpoints are detached, the queues are let go; bypass stays. @see virtio 1.4 §5.13.4.2 */
+  reset(): void {
+    this.stop();
     this.negotiated.fill(0);
     this.table.reset();
   }
@@ -173,8 +187,12 @@ export class VirtioIommu implements Iommu {
   private fault(reason: number, endpoint: number, access: number, address: number): Translated {
     this.counters.faults[reason]!++;
     const { reporter, queues } = this;
-    if (reporter === undefined || queues === undefined) this.counters.reportsWithoutBuffer++;
-    else if (reporter.send(reason, endpoint, access, address)) queues.notify(VIRTIO_IOMMU_VQ.event);
+    if (reporter === undefined || queues === undefined || queues.enter?.() === false) {
+      this.counters.reportsWithoutBuffer++;
+      return FAULT;
+    }
+    if (reporter.send(reason, endpoint, access, address)) queues.notify(VIRTIO_IOMMU_VQ.event);
+    queues.leave?.();
     return FAULT;
   }
 

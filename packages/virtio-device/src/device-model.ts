@@ -49,6 +49,8 @@ export interface DeviceModel {
   suspend?(): void;
   /** Everything is off: reset, FAILED, or DEVICE_NEEDS_RESET. The port is not used until the next start. */
   stop(): void;
+  /** Device reset, behind {@link stop}: for what outlives DEVICE_NEEDS_RESET, as an IOMMU's mappings do. */
+  reset?(): void;
 }
 
 /** What a running device type may use of the rest. */

@@ -179,6 +179,8 @@ export class DeviceRunner {
     else if (this.ownBurst) {
       this.ownBurst = false;
       this.endBurst();
+      // The interrupt waits for a step: the type may be at work within another device's burst.
+      if (this.configPending || !this.used.isEmpty) this.parts.wake();
     }
   }
 

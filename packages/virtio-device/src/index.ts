@@ -5,6 +5,8 @@ export { explainDevice } from './explain-device.js';
 export { NetDevice } from './net/net-device.js';
 export { NET_DROP } from './net/net-drop.js';
 export type { NetDeviceOptions } from './net/net-options.js';
+export { IommuModel } from './iommu-model.js';
+export type { VendorData } from './pci-capabilities.js';
 export type { VirtioDevice, VirtioDeviceConfig } from './virtio-device.js';
 export { type MmioCounters, VirtioMmio, type VirtioMmioConfig } from './virtio-mmio.js';
 export { VirtioPci, type VirtioPciConfig } from './virtio-pci.js';

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { VendorData } from './pci-capabilities.js';
 import { DeviceBench, S } from './testing/device-bench.js';
 import type { PciFace } from './testing/pci-face.js';
 import { RecordingModel } from './testing/recording-model.js';
@@ -129,4 +130,26 @@ test("the capabilities are read-only but for the window's fields", () => {
     const changed = before.flatMap((byte, i) => (face.cfg(at + i, 1) === byte ? [] : [i]));
     expect(changed.filter((i) => i < DATA)).toEqual(type === PCI_CFG ? [4, 8, 9, 10, 11, 12, 13, 14, 15] : []);
   }
+});
+
+describe('vendor data', () => {
+  const open = (vendorData: readonly VendorData[]): PciFace =>
+    new DeviceBench('pci', new RecordingModel(), { pci: { vendorData } }).face as PciFace;
+
+  test('dev.pci.vendor-cap.1,.2,.4,.5: several capabilities of one vendor, none that of the function, each of whole words, read without effect', () => {
+    const face = open([
+      { vendorId: 0x1028, bytes: Uint8Array.of(1, 2, 3) },
+      { vendorId: 0x1028, bytes: new Uint8Array(0) },
+    ]);
+    const found = face.structures.filter(({ type }) => type === 9);
+    expect(found.map(({ length }) => length)).toEqual([12, 8]);
+    const bytes = (): number[] => Array.from({ length: 12 }, (_, i) => face.cfg(found[0]!.at + i, 1));
+    expect(bytes().slice(2)).toEqual([12, 9, 0x28, 0x10, 1, 2, 3, 0, 0, 0]);
+    expect(bytes()).toEqual(bytes());
+    expect([face.cfg(found[1]!.at + 4, 2), face.status()]).toEqual([0x1028, 0]);
+  });
+
+  test.each([[0x1af4], [-1], [0x1_0000]])('dev.pci.vendor-cap.3: vendor_id %i is refused', (vendorId) => {
+    expect(() => open([{ vendorId, bytes: new Uint8Array(2) }])).toThrow('want 16 bits, and not 0x1af4');
+  });
 });

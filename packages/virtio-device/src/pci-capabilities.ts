@@ -5,9 +5,19 @@ import {
   VIRTIO_PCI_CAP64,
   VIRTIO_PCI_CFG_CAP,
   VIRTIO_PCI_CFG_TYPE,
+  VIRTIO_PCI_ID,
   VIRTIO_PCI_NOTIFY_CAP,
+  VIRTIO_PCI_VNDR_DATA,
+  VirtioError,
 } from '@ringwire/virtio-spec';
 import type { PciLayout, Place } from './pci-layout.js';
+
+/** Bytes for people and tools, in a format that the vendor defines. @see virtio 1.4 §4.1.4.8 */
+export interface VendorData {
+  /** Whose format it is; not virtio's own 0x1af4. */
+  readonly vendorId: number;
+  readonly bytes: Uint8Array;
+}
 
 const TYPE = VIRTIO_PCI_CFG_TYPE;
 const NOWHERE: Place = { bar: 0, offset: 0, length: 0 };
@@ -18,7 +28,12 @@ const DATA = VIRTIO_PCI_CFG_CAP.pci_cfg_data;
  * @param multiplier notify_off_multiplier
  * @param hasConfig whether the type has a configuration of its own
  */
-export function virtioCapabilities(layout: PciLayout, multiplier: number, hasConfig: boolean): Capability[] {
+export function virtioCapabilities(
+  layout: PciLayout,
+  multiplier: number,
+  hasConfig: boolean,
+  vendorData: readonly VendorData[],
+): Capability[] {
   const notify = structure(TYPE.NOTIFY_CFG, layout.notify, VIRTIO_PCI_NOTIFY_CAP.SIZE);
   new DataView(notify.buffer).setUint32(VIRTIO_PCI_NOTIFY_CAP.notify_off_multiplier, multiplier, true);
   const capabilities = [
@@ -32,7 +47,20 @@ export function virtioCapabilities(layout: PciLayout, multiplier: number, hasCon
     shared[VIRTIO_PCI_CAP.id] = region.id;
     capabilities.push(vendorSpecific(shared));
   }
-  return [...capabilities, configAccess()];
+  return [...capabilities, configAccess(), ...vendorData.map(vendorCapability)];
+}
+
+/** struct virtio_pci_vndr_data, padded to words. */
+function vendorCapability({ vendorId, bytes: data }: VendorData): Capability {
+  if (!Number.isInteger(vendorId) || vendorId < 0 || vendorId > 0xffff || vendorId === VIRTIO_PCI_ID.VENDOR)
+    throw new VirtioError('vendor_id', vendorId, '16 bits, and not 0x1af4', 'virtio 1.4 §4.1.4.8.1');
+  const size = Math.ceil((VIRTIO_PCI_VNDR_DATA.SIZE + data.length) / 4) * 4;
+  const bytes = new Uint8Array(size);
+  bytes[VIRTIO_PCI_CAP.cap_len] = size;
+  bytes[VIRTIO_PCI_CAP.cfg_type] = TYPE.VENDOR_CFG;
+  new DataView(bytes.buffer).setUint16(VIRTIO_PCI_VNDR_DATA.vendor_id, vendorId, true);
+  bytes.set(data, VIRTIO_PCI_VNDR_DATA.SIZE);
+  return vendorSpecific(bytes);
 }
 
 /** struct virtio_pci_cap, with zeros behind it up to `size`. Offsets and lengths are below 2^32 here. */

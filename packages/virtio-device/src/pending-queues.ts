@@ -10,6 +10,10 @@ export class PendingQueues {
     this.waiting = new Uint8Array(this.order.length);
   }
 
+  get isEmpty(): boolean {
+    return this.count === 0;
+  }
+
   add(queue: number): void {
     if (this.waiting[queue] !== 0) return;
     this.waiting[queue] = 1;

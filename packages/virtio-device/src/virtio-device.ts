@@ -160,6 +160,7 @@ export class VirtioDevice {
     this.suspendPending = false;
     for (const slot of this.queues) slot.reset();
     this.runner.stop();
+    this.model.reset?.();
     this.runner.dropNotifications();
     this.runner.halted = false;
     this.queueResets.clear();

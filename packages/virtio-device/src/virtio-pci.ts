@@ -24,7 +24,7 @@ import {
 } from '@ringwire/virtio-spec';
 import type { DeviceModel } from './device-model.js';
 import type { Transport } from './device-runner.js';
-import { virtioCapabilities } from './pci-capabilities.js';
+import { type VendorData, virtioCapabilities } from './pci-capabilities.js';
 import { PciCommonConfig } from './pci-common-config.js';
 import { layOutPci, type PciLayout, REGISTERS_BAR, SHARED_BAR } from './pci-layout.js';
 import { PciNotify } from './pci-notify.js';
@@ -44,6 +44,8 @@ export interface VirtioPciConfig extends VirtioDeviceConfig {
   readonly subsystemId?: number;
   /** Base class, sub-class and programming interface; that of the device type unless given. */
   readonly classCode?: number;
+  /** Vendor data capabilities; configuration space has room for some 16 bytes in all. */
+  readonly vendorData?: readonly VendorData[];
   /** The function 0 of a device that has others. */
   readonly multiFunction?: boolean;
 }
@@ -94,7 +96,7 @@ export class VirtioPci {
           powerManagement(true),
           ...(vectors === 0 ? [] : [msix({ vectors, table: layout.msixTable, pba: layout.msixPba })]),
           pciExpress(),
-          ...virtioCapabilities(layout, multiplier, model.config.length > 0),
+          ...virtioCapabilities(layout, multiplier, model.config.length > 0, config.vendorData ?? []),
         ],
       },
       config.host,

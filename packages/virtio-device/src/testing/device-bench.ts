@@ -1,7 +1,7 @@
 import type { AddressSpace } from '@ringwire/guest-memory';
 import { formatChange, GuardedGuest, type MemorySnapshot } from '@ringwire/guest-memory/testing';
 import { featureWords } from '@ringwire/virtio-spec';
-import { type DriverQueue, openDriverQueue, UsedBurst } from '@ringwire/virtqueue';
+import { BufferList, type DriverQueue, openDriverQueue, UsedBurst } from '@ringwire/virtqueue';
 import type { DeviceModel } from '../device-model.js';
 import type { VirtioDevice, VirtioDeviceConfig } from '../virtio-device.js';
 import type { Face } from './face.js';
@@ -65,6 +65,7 @@ export class DeviceBench<M extends DeviceModel = DeviceModel> {
   readonly rings: DriverQueue[] = [];
   private readonly accepted: readonly number[];
   private readonly used = new UsedBurst(64);
+  private readonly elements = new BufferList(SIZE);
 
   constructor(name: FaceName, model: M, options: BenchOptions = {}) {
     const { accept = [], layout = 'split' } = options;
@@ -120,6 +121,11 @@ export class DeviceBench<M extends DeviceModel = DeviceModel> {
     this.negotiate();
     for (const index of queues) this.addQueue(index);
     this.face.setStatus(S.ACK | S.DRIVER | S.FEATURES | S.OK);
+  }
+
+  /** An empty list of elements, for buffers of several. */
+  list(): BufferList {
+    return this.elements.clear();
   }
 
   /** Make a device-writable buffer of 16 bytes available; no notification. */
