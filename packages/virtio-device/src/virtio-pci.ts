@@ -35,6 +35,8 @@ export interface VirtioPciConfig extends VirtioDeviceConfig {
   readonly host: PciHost;
   /** MSI-X vectors, up to 2048; one per queue and one more unless given. 0: a function with an interrupt pin alone. */
   readonly vectors?: number;
+  /** Memory for the MSI-X table, when threads share it. */
+  readonly msixWords?: Int32Array;
   /** Bytes between the queues' notification addresses; 4 unless given, 0 for one address. */
   readonly notifyOffMultiplier?: number;
   /** What a queue is called in notifications with NOTIF_CONFIG_DATA, 16 bits; its index unless given. */
@@ -91,6 +93,7 @@ export class VirtioPci {
         classCode: config.classCode ?? CLASS[model.deviceId] ?? NO_CLASS,
         interruptPin: INTA,
         multiFunction: config.multiFunction === true,
+        ...(config.msixWords === undefined ? {} : { msixWords: config.msixWords }),
         bars: this.bars(layout, model),
         capabilities: [
           powerManagement(true),
