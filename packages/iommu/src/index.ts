@@ -14,7 +14,7 @@ export { FIRST_STAGE, SECOND_STAGE, type TableFormat } from './domain-tables.js'
 export { EventCounter } from './event-counter.js';
 export { GART_CACHE, GART_CONTROL, GART_PTE, GART_REGISTERS, Gart, gartEntry } from './gart.js';
 export { GuestInvalidations } from './guest-invalidations.js';
-export { BUS_WORDS, type BurstBus, type ForgetTarget, InvalidationBus } from './invalidation-bus.js';
+export { BUS_WORDS, type BurstBus, evictThread, type ForgetTarget, InvalidationBus } from './invalidation-bus.js';
 export { IommuSpace, type IommuSpaceConfig } from './iommu-space.js';
 export { Iotlb, type IotlbCounters } from './iotlb.js';
 export { type FunctionKind, isolationGroups, type TopologyFunction } from './isolation-groups.js';

@@ -68,6 +68,8 @@ export class VirtioPci {
   readonly pci: PciFunction;
   readonly common: PciCommonConfig;
   readonly notify: PciNotify;
+  /** Where everything is in its BARs. */
+  readonly layout: PciLayout;
   private readonly msixAt: number;
   private isr = 0;
 
@@ -79,6 +81,7 @@ export class VirtioPci {
     this.device = new VirtioDevice(config, this.transport());
     checkMultiplier(multiplier, hasFeature(this.device.offered, VIRTIO_F.NOTIFICATION_DATA));
     const layout = layOutPci(model, vectors, multiplier);
+    this.layout = layout;
     this.common = new PciCommonConfig(this.device, { vectors, notifConfigData });
     this.notify = new PciNotify(this.device, multiplier, notifConfigData);
     // Bus mastering is off until the driver turns it on.
