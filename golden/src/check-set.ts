@@ -1,4 +1,5 @@
 import { VirtioError } from '@ringwire/virtio-spec';
+import { DeviceCheck } from './check-device.js';
 import { checkPci } from './check-pci.js';
 import { checkQueue } from './check-queue.js';
 import { checkSteps } from './check-steps.js';
@@ -20,7 +21,10 @@ export function checkSet(folder: string): SetResult {
     if (tables !== undefined) checkTables(tables, tally);
     if (ring !== undefined) {
       const reports = ring.queues.map((queue) => checkQueue(ring, queue, tally));
+      // Made before the steps, which write into the set's pages.
+      const device = new DeviceCheck(ring, reports, tally);
       checkSteps(ring, reports, tally);
+      device.run();
     }
     return { outcome: tally.differences.length === 0 ? 'agree' : 'disagree', tally };
   } catch (error) {

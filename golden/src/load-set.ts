@@ -17,6 +17,8 @@ export interface RingSet {
   readonly pieces: readonly MemoryPiece[];
   /** The same pages, and all RAM there is when the set says so, as the device reaches them. */
   readonly memory: DeviceMemory;
+  /** What the device stands behind, if anything. */
+  readonly tables: VtdSetFiles | undefined;
 }
 
 /** VT-d tables, rings, or rings behind tables; or PCI functions. */
@@ -35,7 +37,7 @@ export function loadSet(folder: string): LoadedSet {
     const expected = checked('expected.json', RingSetExpectation, json);
     const { pages } = loadPages(folder);
     const memory = directMemory(new SavedMemory(pages, ramOf(expected)));
-    return { ring: ringSet(expected, pages, memory) };
+    return { ring: ringSet(expected, pages, memory, undefined) };
   }
   const expected = checked('expected.json', VtdSetExpectation, json);
   const { size, bytes, pages } = loadPages(folder);
@@ -57,16 +59,21 @@ function ringBehindTables(expected: RingSetExpectation, tables: VtdSetFiles, pag
     bytes: u8.subarray(offset, offset + length),
   }));
   const physical = new SavedMemory(shared, ramOf(expected));
-  return ringSet(expected, shared, new IommuMemory(unit, expected.source_id, physical));
+  return ringSet(expected, shared, new IommuMemory(unit, expected.source_id, physical), tables);
 }
 
-function ringSet(expected: RingSetExpectation, pieces: readonly MemoryPiece[], memory: DeviceMemory): RingSet {
+function ringSet(
+  expected: RingSetExpectation,
+  pieces: readonly MemoryPiece[],
+  memory: DeviceMemory,
+  tables: VtdSetFiles | undefined,
+): RingSet {
   const { kind, features } = expected;
   const packed = kind === 'vtd' ? ((features >> BigInt(VIRTIO_F.RING_PACKED)) & 1n) === 1n : kind.endsWith('packed');
   const layout = packed ? 'packed' : 'split';
   for (const [i, queue] of expected.queues.entries()) checkQueue(layout, queue, `expected.json: queues[${i}]`);
   const queues = expected.queues.map((queue) => guestPhysical(queue, expected));
-  return { layout, expected, queues, pieces, memory };
+  return { layout, expected, queues, pieces, memory, tables };
 }
 
 const MIB = 0x10_0000n;

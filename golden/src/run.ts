@@ -137,6 +137,7 @@ function ringTexts(tally: Tally): string[] {
     `${tally.framesOut} frames out${tally.bytesNotSaved === 0 ? '' : ` (${tally.bytesNotSaved} bytes not saved)`}`,
     `${tally.placements} placements`,
     `${tally.returned} returned`,
+    `our device: ${tally.deviceFrames} frames out, ${tally.deviceBytes} bytes changed of ${tally.deviceBytesCompared}`,
     `positions from bytes: ${tally.certain} certain${likely}`,
     ...(tally.knownFaults === 0 ? [] : [`${tally.knownFaults} known faults of the driver`]),
   ];

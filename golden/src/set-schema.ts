@@ -67,6 +67,11 @@ const Step = z.object({
   /** Address, bytes before (null when not kept), bytes after. */
   changes: z.array(z.tuple([Address, HexBytes.nullable(), HexBytes])),
   queues_after: z.array(Positions).optional(),
+  /** Used buffer notifications by virtqueue index; `_required` where the specification asks for fewer. */
+  interrupts: z.record(z.string(), Count).optional(),
+  interrupts_required: z.record(z.string(), Count).optional(),
+  inject_vnet_hdr: z.array(HexBytes).optional(),
+  frames_out_vnet_hdr: z.array(HexBytes).optional(),
 });
 export type Step = z.infer<typeof Step>;
 

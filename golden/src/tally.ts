@@ -20,6 +20,10 @@ export class Tally {
   knownFaults = 0;
   /** Contiguous pieces of physical memory in which the device may do with ring parts and buffers what it has to. */
   reached = 0;
+  /** Of our own device on the set's memory: frames it sent, bytes it changed, and bytes of memory that were compared. */
+  deviceFrames = 0;
+  deviceBytes = 0;
+  deviceBytesCompared = 0;
   /** PCI functions, addresses in them, capabilities, and lines of lspci about them. */
   functions = 0;
   resources = 0;

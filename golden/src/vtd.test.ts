@@ -83,7 +83,7 @@ const TABLE_BITS = [
     'a level 1 entry, W',
     0x6174ff8,
     0x02,
-    /^rx0: used ring: write of 0xfffff240 by source id 0x18: fault 0x5 WRITE$/,
+    /^rx0: used ring: write of 0xfffff240 by source id 0x18: fault 0x5 WRITE$/m,
   ],
   [VFIO, 'the 1 GiB page, PS', 0x14324f200, 0x80, /^probes\[\d+\]: result is fault, the oracle says ok/],
 ] as const;

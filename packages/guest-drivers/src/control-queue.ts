@@ -95,13 +95,14 @@ export class ControlQueue {
     return true;
   }
 
-  /** Take answers. @returns commands that are over */
+  /** Take answers, and ask to be told of the next one. @returns commands that are over */
   poll(): number {
     const { used } = this;
     let done = 0;
-    for (;;) {
+    // A device that answers as fast as commands are made comes to an end all the same.
+    for (let turns = 0; turns < SLOTS; turns++) {
       used.clear();
-      if (this.live.queue.takeUsed(used, SLOTS) === 0) return done;
+      if (this.live.queue.takeUsed(used, SLOTS) === 0 && !this.live.queue.enableNotifications()) break;
       done += used.count;
       const answers: (() => void)[] = [];
       for (let i = 0; i < used.count; i++)
@@ -109,6 +110,7 @@ export class ControlQueue {
       // Behind the loop: what is done then may send the next command.
       for (const answer of answers) answer();
     }
+    return done;
   }
 
   /** Since when the oldest command waits for an answer; Infinity when none does. */

@@ -74,6 +74,14 @@ class MappedDma implements DmaMemory, AddressSpace {
     this.pages.free(known.gpa);
   }
 
+  enter(): number {
+    return this.guest.enter();
+  }
+
+  leave(): void {
+    this.guest.leave();
+  }
+
   resolve(address: number, length: number, access: number): number {
     return this.guest.resolve(this.gpaOf(address, length), length, access);
   }

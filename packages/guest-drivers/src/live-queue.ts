@@ -19,7 +19,7 @@ const SIZE_MAX = 0x8000;
  * The Queue Size to use: at most what the device offers and what the driver wants, and one that the format allows.
  * @returns 0 when the device has no such queue
  */
-export function chooseQueueSize(offered: number, wanted: number, features: Uint32Array): number {
+function chooseQueueSize(offered: number, wanted: number, features: Uint32Array): number {
   const most = Math.min(offered, wanted, SIZE_MAX);
   if (most < 1) return 0;
   return hasFeature(features, VIRTIO_F.RING_PACKED) ? most : 2 ** Math.floor(Math.log2(most));

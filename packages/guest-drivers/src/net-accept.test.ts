@@ -35,7 +35,7 @@ test('drv.net.config.2,.7,.10, drv.net.tx.44: MAC, MTU, STANDBY and GUEST_HDRLEN
   for (const name of ['MAC', 'MTU', 'STANDBY', 'GUEST_HDRLEN'] as const) expect(has(accepted, name)).toBe(true);
 });
 
-test('DR-22, drv.basic.features.2: no set on offer makes the driver accept a feature without what it needs', () => {
+test('DR-22, drv.basic.features.2,.3: no set on offer makes the driver accept a feature without what it needs', () => {
   const bits = fc.subarray(Object.values(VIRTIO_NET_F) as number[]);
   fc.assert(
     fc.property(bits, bits, (offered, wanted) => {

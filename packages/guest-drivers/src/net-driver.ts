@@ -49,7 +49,14 @@ class NetLife {
 
   open(): Breakdown | undefined {
     this.arena = new DmaArena(this.setup.dma);
-    const session = openNetSession(this.setup, this.driver, this.arena, this.counters);
+    let session: NetSession | Breakdown;
+    try {
+      session = openNetSession(this.setup, this.driver, this.arena, this.counters);
+    } catch (mistake) {
+      // Too little memory, say: the device has to let go of what there is.
+      this.release();
+      throw mistake;
+    }
     if (!isBreakdown(session)) {
       this.session = session;
       return undefined;

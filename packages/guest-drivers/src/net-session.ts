@@ -17,7 +17,7 @@ import { NetTxQueue, TX_ENTRIES } from './net-tx-queue.js';
 import { ReceivedFrame } from './received-frame.js';
 import { RxBuffers, rxBufferBytes } from './rx-buffers.js';
 import { LARGEST_FRAME } from './rx-header.js';
-import type { VectorPlan } from './transport.js';
+import { CAUSE, type VectorPlan } from './transport.js';
 import type { VirtioDriver } from './virtio-driver.js';
 
 /**
@@ -139,10 +139,9 @@ export class NetSession implements CommandScope {
   interrupt(vector: number): void {
     this.counters.interrupts++;
     if (this.plan === undefined) {
-      // The bits are those of CAUSE.
       const cause = this.driver.transport.interruptCause();
-      if ((cause & 2) !== 0) this.noteConfig();
-      if ((cause & 1) !== 0) for (let pair = 0; pair < this.pairs; pair++) this.noteReceive(pair);
+      if ((cause & CAUSE.CONFIG) !== 0) this.noteConfig();
+      if ((cause & CAUSE.QUEUE) !== 0) for (let pair = 0; pair < this.pairs; pair++) this.noteReceive(pair);
       if (cause !== 0) this.needsPoll = true;
       return;
     }

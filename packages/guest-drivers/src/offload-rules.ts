@@ -16,7 +16,7 @@ export interface OffloadRules {
   readonly outNetHeader: boolean;
 }
 
-export interface DirectionRules {
+interface DirectionRules {
   /** Bits of `flags` that mean something. */
   readonly flags: number;
   /** Bit n stands for segmentation type n. */

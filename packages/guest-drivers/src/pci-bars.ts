@@ -1,4 +1,4 @@
-import { PCI_BAR, PCI_COMMAND, PCI_HEADER } from '@ringwire/virtio-spec';
+import { PCI_BAR, PCI_COMMAND, PCI_HEADER, PCI_TYPE0 } from '@ringwire/pci';
 import type { PciAccess } from './access.js';
 
 const ONES = 0xffff_ffff;
@@ -9,14 +9,14 @@ const ONES = 0xffff_ffff;
  * @see PCI 3.0 §6.2.5.1
  */
 export function barSizes(access: PciAccess): number[] {
-  const command = access.configRead(PCI_HEADER.command, 2);
-  access.configWrite(PCI_HEADER.command, 2, command & ~(PCI_COMMAND.IO_SPACE | PCI_COMMAND.MEMORY_SPACE));
-  const sizes = new Array<number>(PCI_BAR.COUNT).fill(0);
-  for (let bar = 0; bar < PCI_BAR.COUNT; bar++) {
+  const command = access.configRead(PCI_HEADER.COMMAND, 2);
+  access.configWrite(PCI_HEADER.COMMAND, 2, command & ~(PCI_COMMAND.IO_SPACE_ENABLE | PCI_COMMAND.MEMORY_SPACE_ENABLE));
+  const sizes = new Array<number>(PCI_TYPE0.BARS).fill(0);
+  for (let bar = 0; bar < PCI_TYPE0.BARS; bar++) {
     const low = access.configRead(at(bar), 4);
     const isIo = (low & PCI_BAR.IO_SPACE) !== 0;
-    const isLong = !isIo && (low & PCI_BAR.TYPE_MASK) === PCI_BAR.TYPE_64 && bar + 1 < PCI_BAR.COUNT;
-    const writable = writableBits(access, at(bar)) & (isIo ? ~3 : PCI_BAR.MEMORY_ADDRESS);
+    const isLong = !isIo && (low & PCI_BAR.MEMORY_TYPE) === PCI_BAR.MEMORY_TYPE_64 && bar + 1 < PCI_TYPE0.BARS;
+    const writable = writableBits(access, at(bar)) & ~(isIo ? PCI_BAR.IO_FLAGS : PCI_BAR.MEMORY_FLAGS);
     if (!isLong) sizes[bar] = writable === 0 ? 0 : (~writable >>> 0) + 1;
     else {
       const high = writableBits(access, at(bar + 1));
@@ -24,11 +24,11 @@ export function barSizes(access: PciAccess): number[] {
       bar++;
     }
   }
-  access.configWrite(PCI_HEADER.command, 2, command);
+  access.configWrite(PCI_HEADER.COMMAND, 2, command);
   return sizes;
 }
 
-const at = (bar: number): number => PCI_HEADER.base_address + bar * 4;
+const at = (bar: number): number => PCI_HEADER.BASE_ADDRESS + bar * 4;
 
 function writableBits(access: PciAccess, register: number): number {
   const before = access.configRead(register, 4);

@@ -69,6 +69,14 @@ test('drv.pci.caps.8: no capability field is written but of MSI-X, whose control
   expect(written.length).toBeGreaterThan(0);
 });
 
+test('drv.pci.vendor-cap.1: of vendor data no more is read than that it is vendor data', () => {
+  const device = new ScriptedDevice(space);
+  const vendor = { cfgType: VIRTIO_PCI_CFG_TYPE.VENDOR_CFG, capLen: 16, length: 0x40 };
+  findCapabilities(new ScriptedPci(device, { capabilities: [vendor, ...GOOD_CAPABILITIES] }));
+  const reads = device.accesses(/^r pci\+4./).map((line) => line.slice(6));
+  expect(reads).toEqual(['40', '43', '41']);
+});
+
 test('drv.pci.discovery.1,.2: modern ids and the transitional ones of their table are matched, no others', () => {
   const typeOf = (vendor: number, id: number): number => {
     const transport = openPciTransport(functionWith({ vendor, id }));

@@ -1,12 +1,15 @@
 import {
-  COMMON_CFG,
-  PCI_CAP_ID_VNDR,
+  PCI_CAP_ID,
   PCI_HEADER,
-  PCI_MSIX_BIR_MASK,
-  PCI_MSIX_CAP,
+  PCI_MSIX,
   PCI_MSIX_CONTROL,
   PCI_MSIX_ENTRY,
+  PCI_MSIX_PLACE,
   PCI_STATUS,
+} from '@ringwire/pci';
+import {
+  COMMON_CFG,
+  PCI_CAP_ID_VNDR,
   VIRTIO_PCI_BAR_MAX,
   VIRTIO_PCI_CAP,
   VIRTIO_PCI_CFG_TYPE,
@@ -14,6 +17,9 @@ import {
 } from '@ringwire/virtio-spec';
 import type { PciAccess } from './access.js';
 import { barSizes } from './pci-bars.js';
+
+/** Conventional configuration space. */
+const CONFIG_BYTES = 0x100;
 
 /** A structure of the device in one of its BARs, known to lie inside it. */
 export interface PciWindow {
@@ -41,7 +47,7 @@ export interface PciCapabilities {
 }
 
 /** Capabilities are at least 4 bytes apart, so a list of more of them has a loop. */
-const CAPABILITIES_MAX = (PCI_HEADER.SPACE - PCI_HEADER.SIZE) / 4;
+const CAPABILITIES_MAX = (CONFIG_BYTES - PCI_HEADER.HEADER_END) / 4;
 /** Common configuration up to queue_device, which every modern device has. */
 const COMMON_MIN = COMMON_CFG.queue_device.at + COMMON_CFG.queue_device.bytes;
 
@@ -59,53 +65,63 @@ export function findCapabilities(access: PciAccess): PciCapabilities {
     device: undefined,
     msix: undefined,
   };
-  if ((access.configRead(PCI_HEADER.status, 2) & PCI_STATUS.CAPABILITIES_LIST) === 0) return found;
+  if ((access.configRead(PCI_HEADER.STATUS, 2) & PCI_STATUS.CAPABILITIES_LIST) === 0) return found;
   const sizes = barSizes(access);
-  let at = access.configRead(PCI_HEADER.capabilities_pointer, 1) & 0xfc;
-  for (let left = CAPABILITIES_MAX; left > 0 && at >= PCI_HEADER.SIZE; left--) {
+  let at = access.configRead(PCI_HEADER.CAPABILITIES_POINTER, 1) & 0xfc;
+  for (let left = CAPABILITIES_MAX; left > 0 && at >= PCI_HEADER.HEADER_END; left--) {
     const id = access.configRead(at, 1);
     if (id === PCI_CAP_ID_VNDR) takeVirtio(access, at, sizes, found);
-    else if (id === PCI_MSIX_CAP.ID) found.msix ??= msixAt(access, at, sizes);
+    else if (id === PCI_CAP_ID.MSI_X) found.msix ??= msixAt(access, at, sizes);
     at = access.configRead(at + 1, 1) & 0xfc;
   }
   return found;
 }
 
 function takeVirtio(access: PciAccess, at: number, sizes: readonly number[], found: PciCapabilities): void {
-  const capLen = access.configRead(at + VIRTIO_PCI_CAP.cap_len, 1);
-  if (capLen < VIRTIO_PCI_CAP.SIZE || at + capLen > PCI_HEADER.SPACE) return;
-  const window = {
-    bar: access.configRead(at + VIRTIO_PCI_CAP.bar, 1),
-    offset: access.configRead(at + VIRTIO_PCI_CAP.offset, 4),
-    length: access.configRead(at + VIRTIO_PCI_CAP.length, 4),
-  };
-  if (window.bar > VIRTIO_PCI_BAR_MAX || window.offset + window.length > sizes[window.bar]!) return;
-  const fits = (bytes: number, align: number): boolean => window.length >= bytes && window.offset % align === 0;
+  // Of other types, vendor data among them, not even the place is looked at: their fields may be others.
   switch (access.configRead(at + VIRTIO_PCI_CAP.cfg_type, 1)) {
     case VIRTIO_PCI_CFG_TYPE.COMMON_CFG:
-      if (fits(COMMON_MIN, 4)) found.common ??= window;
-      break;
-    case VIRTIO_PCI_CFG_TYPE.NOTIFY_CFG:
-      if (found.notify !== undefined || capLen < VIRTIO_PCI_NOTIFY_CAP.SIZE || !fits(2, 2)) return;
-      found.notify = window;
-      found.notifyOffMultiplier = access.configRead(at + VIRTIO_PCI_NOTIFY_CAP.notify_off_multiplier, 4);
+      found.common ??= windowAt(access, at, sizes, COMMON_MIN, 4);
       break;
     case VIRTIO_PCI_CFG_TYPE.ISR_CFG:
-      if (fits(1, 1)) found.isr ??= window;
+      found.isr ??= windowAt(access, at, sizes, 1, 1);
       break;
     case VIRTIO_PCI_CFG_TYPE.DEVICE_CFG:
-      if (fits(1, 4)) found.device ??= window;
+      found.device ??= windowAt(access, at, sizes, 1, 4);
+      break;
+    case VIRTIO_PCI_CFG_TYPE.NOTIFY_CFG:
+      if (found.notify !== undefined || access.configRead(at + VIRTIO_PCI_CAP.cap_len, 1) < VIRTIO_PCI_NOTIFY_CAP.SIZE)
+        return;
+      found.notify = windowAt(access, at, sizes, 2, 2);
+      found.notifyOffMultiplier = access.configRead(at + VIRTIO_PCI_NOTIFY_CAP.notify_off_multiplier, 4);
       break;
   }
 }
 
+/** @returns undefined unless `bytes` and more lie inside a BAR, from a multiple of `align` on */
+function windowAt(
+  access: PciAccess,
+  at: number,
+  sizes: readonly number[],
+  bytes: number,
+  align: number,
+): PciWindow | undefined {
+  const capLen = access.configRead(at + VIRTIO_PCI_CAP.cap_len, 1);
+  if (capLen < VIRTIO_PCI_CAP.SIZE || at + capLen > CONFIG_BYTES) return undefined;
+  const bar = access.configRead(at + VIRTIO_PCI_CAP.bar, 1);
+  const offset = access.configRead(at + VIRTIO_PCI_CAP.offset, 4);
+  const length = access.configRead(at + VIRTIO_PCI_CAP.length, 4);
+  if (bar > VIRTIO_PCI_BAR_MAX || offset + length > sizes[bar]!) return undefined;
+  return length >= bytes && offset % align === 0 ? { bar, offset, length } : undefined;
+}
+
 /** @returns undefined for a table that does not lie in its BAR: the interrupt line is left then */
 function msixAt(access: PciAccess, at: number, sizes: readonly number[]): PciMsix | undefined {
-  if (at + PCI_MSIX_CAP.SIZE > PCI_HEADER.SPACE) return undefined;
-  const vectors = (access.configRead(at + PCI_MSIX_CAP.message_control, 2) & PCI_MSIX_CONTROL.TABLE_SIZE) + 1;
-  const table = access.configRead(at + PCI_MSIX_CAP.table, 4);
-  const bar = table & PCI_MSIX_BIR_MASK;
-  const offset = (table & ~PCI_MSIX_BIR_MASK) >>> 0;
+  if (at + PCI_MSIX.SIZE > CONFIG_BYTES) return undefined;
+  const vectors = (access.configRead(at + PCI_MSIX.MESSAGE_CONTROL, 2) & PCI_MSIX_CONTROL.TABLE_SIZE) + 1;
+  const table = access.configRead(at + PCI_MSIX.TABLE, 4);
+  const bar = table & PCI_MSIX_PLACE.BIR;
+  const offset = (table & ~PCI_MSIX_PLACE.BIR) >>> 0;
   const length = vectors * PCI_MSIX_ENTRY.SIZE;
   if (bar > VIRTIO_PCI_BAR_MAX || offset + length > sizes[bar]!) return undefined;
   return { at, vectors, table: { bar, offset, length } };

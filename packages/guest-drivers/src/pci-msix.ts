@@ -1,4 +1,4 @@
-import { PCI_MSIX_CAP, PCI_MSIX_CONTROL, PCI_MSIX_ENTRY } from '@ringwire/virtio-spec';
+import { PCI_MSIX, PCI_MSIX_CONTROL, PCI_MSIX_ENTRY } from '@ringwire/pci';
 import type { PciAccess } from './access.js';
 import type { PciMsix } from './pci-capabilities.js';
 import type { MsixMessage } from './transport.js';
@@ -13,10 +13,10 @@ export function enableMsix(access: PciAccess, msix: PciMsix, messages: readonly 
   const { bar, offset } = msix.table;
   messages.forEach(({ addressLo, addressHi, data }, vector) => {
     const entry = offset + vector * PCI_MSIX_ENTRY.SIZE;
-    access.barWrite(bar, entry + PCI_MSIX_ENTRY.address, 4, addressLo);
-    access.barWrite(bar, entry + PCI_MSIX_ENTRY.address_hi, 4, addressHi);
-    access.barWrite(bar, entry + PCI_MSIX_ENTRY.data, 4, data);
-    access.barWrite(bar, entry + PCI_MSIX_ENTRY.vector_control, 4, 0);
+    access.barWrite(bar, entry + PCI_MSIX_ENTRY.MESSAGE_ADDRESS, 4, addressLo);
+    access.barWrite(bar, entry + PCI_MSIX_ENTRY.MESSAGE_UPPER_ADDRESS, 4, addressHi);
+    access.barWrite(bar, entry + PCI_MSIX_ENTRY.MESSAGE_DATA, 4, data);
+    access.barWrite(bar, entry + PCI_MSIX_ENTRY.VECTOR_CONTROL, 4, 0);
   });
   setControl(access, msix, ENABLE);
 }
@@ -26,7 +26,7 @@ export function disableMsix(access: PciAccess, msix: PciMsix): void {
 }
 
 function setControl(access: PciAccess, msix: PciMsix, bits: number): void {
-  const at = msix.at + PCI_MSIX_CAP.message_control;
+  const at = msix.at + PCI_MSIX.MESSAGE_CONTROL;
   const others = access.configRead(at, 2) & ~(PCI_MSIX_CONTROL.ENABLE | PCI_MSIX_CONTROL.FUNCTION_MASK);
   access.configWrite(at, 2, others | bits);
 }

@@ -1,9 +1,8 @@
+import { PCI_COMMAND, PCI_HEADER } from '@ringwire/pci';
 import {
   COMMON_CFG,
   type CommonCfgField,
   hasFeature,
-  PCI_COMMAND,
-  PCI_HEADER,
   VIRTIO_F,
   VIRTIO_ID,
   VIRTIO_MSI_NO_VECTOR,
@@ -32,8 +31,8 @@ interface PciParts {
  * @returns the transport, NO_DEVICE for a function that is none, or NOT_USABLE for one whose capabilities do not do
  */
 export function openPciTransport(access: PciAccess): PciTransport | Breakdown {
-  const vendor = access.configRead(PCI_HEADER.vendor_id, 2);
-  const id = access.configRead(PCI_HEADER.device_id, 2);
+  const vendor = access.configRead(PCI_HEADER.VENDOR_ID, 2);
+  const id = access.configRead(PCI_HEADER.DEVICE_ID, 2);
   const deviceId = vendor === VIRTIO_PCI_ID.VENDOR ? virtioIdOf(id) : 0;
   if (deviceId === 0) {
     return breakdown(BREAK.NO_DEVICE, `PCI id ${hex(vendor)}:${hex(id)} is no virtio device (virtio 1.4 §4.1.2)`);
@@ -43,9 +42,9 @@ export function openPciTransport(access: PciAccess): PciTransport | Breakdown {
     const missing = common === undefined ? 'COMMON_CFG' : notify === undefined ? 'NOTIFY_CFG' : 'ISR_CFG';
     return breakdown(BREAK.NOT_USABLE, `no capability ${missing} that can be used (virtio 1.4 §4.1.4)`);
   }
-  const command = access.configRead(PCI_HEADER.command, 2);
-  const { IO_SPACE, MEMORY_SPACE, BUS_MASTER } = PCI_COMMAND;
-  access.configWrite(PCI_HEADER.command, 2, command | IO_SPACE | MEMORY_SPACE | BUS_MASTER);
+  const command = access.configRead(PCI_HEADER.COMMAND, 2);
+  const { IO_SPACE_ENABLE, MEMORY_SPACE_ENABLE, BUS_MASTER_ENABLE } = PCI_COMMAND;
+  access.configWrite(PCI_HEADER.COMMAND, 2, command | IO_SPACE_ENABLE | MEMORY_SPACE_ENABLE | BUS_MASTER_ENABLE);
   return new PciTransport(access, deviceId, { common, notify, notifyOffMultiplier, isr, device, msix });
 }
 

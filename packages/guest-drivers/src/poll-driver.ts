@@ -58,12 +58,15 @@ export function openPollDriver(setup: PollSetup): PollNetDriver | Breakdown {
   const driver = new VirtioDriver(transport, setup.patience);
   const arena = new DmaArena(setup.dma);
   const counters = newNetCounters();
-  const opened = bringUp(setup, driver, arena, counters);
-  if (!isBreakdown(opened)) return opened;
-  counters.breaks[opened.code]!++;
-  // What the device may have learnt of is not used again before it let go of it.
-  if (driver.reset() === undefined) arena.free();
-  return driver.fail(opened);
+  let opened: PollNetDriver | Breakdown | undefined;
+  try {
+    opened = bringUp(setup, driver, arena, counters);
+    return isBreakdown(opened) ? driver.fail(opened) : opened;
+  } finally {
+    // What the device may have learnt of is not used again before it let go of it.
+    const isUp = opened !== undefined && !isBreakdown(opened);
+    if (!isUp && driver.reset() === undefined) arena.free();
+  }
 }
 
 function bringUp(
@@ -144,8 +147,9 @@ export class PollNetDriver implements CommandScope {
     this.tx = transmit.map((live) => new PollTxQueue(live, setup.pool, rules, frameMax, counters));
     this.control = control === undefined ? undefined : new ControlQueue(control, arena);
     this.commands = this.control === undefined ? undefined : new NetCommands(this.control, this);
-    driver.start();
     this.rx = receive.map((live) => new PollRxQueue(live, setup.pool, rules, isMergeable, counters));
+    driver.start();
+    for (const { live } of this.rx) live.publish();
     if (pairs > 1) this.commands?.setPairs(pairs);
   }
 

@@ -40,7 +40,7 @@ export class PollRxQueue {
     this.list = new BufferList(BURST);
     this.posted = new Uint32Array(BURST);
     live.queue.disableNotifications();
-    this.refill();
+    this.fill();
   }
 
   /**
@@ -56,8 +56,26 @@ export class PollRxQueue {
     return frames.count - before;
   }
 
+  /** The device was reset: all buffers go back into the pool. */
+  abandon(): void {
+    const { used, pool } = this;
+    for (; this.at < used.count; this.at++) pool.put(this.bufferOfId[used.id[this.at]!]!);
+    for (;;) {
+      used.clear();
+      this.at = 0;
+      if (this.live.queue.detachUnused(used) === 0) return;
+      for (let i = 0; i < used.count; i++) pool.put(this.bufferOfId[used.id[i]!]!);
+      used.clear();
+    }
+  }
+
   /** Fill the ring with buffers of the pool, and show them to the device. */
-  refill(): void {
+  private refill(): void {
+    this.fill();
+    this.live.publish();
+  }
+
+  private fill(): void {
     const { pool, list, posted, ids } = this;
     const { queue } = this.live;
     const { hdrBytes } = this.rules;
@@ -79,20 +97,6 @@ export class PollRxQueue {
       for (let i = added; i < count; i++) pool.put(posted[i]!);
       if (added < count) break;
       room -= count;
-    }
-    this.live.publish();
-  }
-
-  /** The device was reset: all buffers go back into the pool. */
-  abandon(): void {
-    const { used, pool } = this;
-    for (; this.at < used.count; this.at++) pool.put(this.bufferOfId[used.id[this.at]!]!);
-    for (;;) {
-      used.clear();
-      this.at = 0;
-      if (this.live.queue.detachUnused(used) === 0) return;
-      for (let i = 0; i < used.count; i++) pool.put(this.bufferOfId[used.id[i]!]!);
-      used.clear();
     }
   }
 

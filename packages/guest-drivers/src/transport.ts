@@ -19,7 +19,7 @@ export interface MsixMessage {
   readonly data: number;
 }
 
-export interface QueueVector {
+interface QueueVector {
   /** Virtqueue index. */
   readonly index: number;
   readonly vector: number;

@@ -66,9 +66,14 @@ describe.each([
   });
 });
 
-test('drv.net.tx.14,.15: the ECN bit goes out with HOST_ECN; without it such a frame is refused', () => {
+test('drv.net.tx.14,.15: a TCP frame with CWR goes out with the ECN bit, and not at all without HOST_ECN', () => {
+  frame[47] = 0x80;
+  expect(write(['CSUM', 'HOST_TSO4', 'HOST_ECN'], TSO)[1]).toBe(0x81);
+  expect(() => write(['CSUM', 'HOST_TSO4'], TSO)).toThrow('HOST_ECN negotiated');
+  frame[47] = 0;
   expect(write(['CSUM', 'HOST_TSO4', 'HOST_ECN'], { ...TSO, gsoType: 0x81 })[1]).toBe(0x81);
   expect(() => write(['CSUM', 'HOST_TSO4'], { ...TSO, gsoType: 0x81 })).toThrow('gso_type');
+  expect(() => write(['CSUM', 'HOST_USO', 'HOST_TSO4', 'HOST_ECN'], { ...TSO, gsoType: 0x85 })).toThrow('ECN with TCP');
 });
 
 test('drv.net.tx.32,.33: segmentation comes with NEEDS_CSUM and gso_size, or not at all', () => {

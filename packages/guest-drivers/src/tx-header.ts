@@ -9,6 +9,8 @@ const HERE = 'virtio 1.4 §5.1.9.2.1';
 const UDP_BYTES = 8;
 const UDP_CHECKSUM = 6;
 const TCP_DATA_OFFSET = 12;
+const TCP_FLAGS = 13;
+const TCP_CWR = 0x80;
 
 /** The frame that is to be sent, as far as a header's rules are about its bytes. */
 export interface FrameBytes {
@@ -55,7 +57,7 @@ export function writeTxHeader(
   checkSegmentation(rules, offload);
   const hdrLen = headerEnd(offload, frame);
   if (hdrLen > length) throw new VirtioError('hdr_len', hdrLen, `at most the frame's ${length} bytes`, HERE);
-  view.setUint8(at + VIRTIO_NET_HDR.gso_type, gsoType);
+  view.setUint8(at + VIRTIO_NET_HDR.gso_type, gsoType | ecnBit(rules, offload, frame));
   view.setUint16(at + VIRTIO_NET_HDR.hdr_len, hdrLen, true);
   view.setUint16(at + VIRTIO_NET_HDR.gso_size, offload.gsoSize, true);
   if ((gsoType & TUNNEL_BITS) === 0) return;
@@ -84,8 +86,7 @@ function checkSegmentation(rules: OffloadRules, offload: NetOffload): void {
     throw new VirtioError('gso_type', gsoType, 'a type whose HOST feature is negotiated', HERE);
   if ((gsoType & (TUNNEL_BITS | ECN) & ~rules.transmit.typeBits) !== 0)
     throw new VirtioError('gso_type', gsoType, 'only bits whose HOST feature is negotiated', HERE);
-  if ((gsoType & ECN) !== 0 && base !== TCPV4 && base !== TCPV6)
-    throw new VirtioError('gso_type', gsoType, 'ECN with TCP only', HERE);
+  if ((gsoType & ECN) !== 0 && !isTcp(offload)) throw new VirtioError('gso_type', gsoType, 'ECN with TCP only', HERE);
   if (gsoSize === 0) throw new VirtioError('gso_size', gsoSize, 'the payload of a segment, 1 or more bytes', HERE);
 }
 
@@ -104,10 +105,21 @@ function checkTunnel(offload: NetOffload, frame: FrameBytes): void {
   if (sum !== 0) throw new VirtioError('outer UDP checksum', sum, '0 without UDP_TUNNEL_CSUM', HERE);
 }
 
+/** The ECN bit for a TCP frame whose CWR flag is set: a device that was not told of it would copy it into all segments. */
+function ecnBit(rules: OffloadRules, offload: NetOffload, frame: FrameBytes): number {
+  if (!isTcp(offload) || (frame.byteAt(offload.csumStart + TCP_FLAGS) & TCP_CWR) === 0) return 0;
+  if ((rules.transmit.typeBits & ECN) !== 0) return ECN;
+  throw new VirtioError('gso_type', offload.gsoType, 'HOST_ECN negotiated for a frame with CWR', HERE);
+}
+
+function isTcp({ gsoType }: NetOffload): boolean {
+  const base = segmentationType(gsoType);
+  return base === TCPV4 || base === TCPV6;
+}
+
 /** Bytes up to the payload of the innermost transport header, from its own length field. */
 function headerEnd(offload: NetOffload, frame: FrameBytes): number {
   const { csumStart } = offload;
-  const base = segmentationType(offload.gsoType);
-  if (base !== TCPV4 && base !== TCPV6) return csumStart + UDP_BYTES;
+  if (!isTcp(offload)) return csumStart + UDP_BYTES;
   return csumStart + (frame.byteAt(csumStart + TCP_DATA_OFFSET) >>> 4) * 4;
 }

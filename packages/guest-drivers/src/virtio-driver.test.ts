@@ -135,7 +135,7 @@ describe.each(WAYS)('%s', (_, way) => {
     expect(Array.from(stage.device.driverFeatures)).toEqual([0, 1 + packed, 0, 0]);
   });
 
-  test('drv.basic.features.3,.6,.7, drv.basic.reserved-features.2: without VERSION_1 there is no mode to fall back to: FAILED', () => {
+  test('drv.basic.features.7, drv.basic.reserved-features.2: without VERSION_1 there is no mode to fall back to: FAILED', () => {
     const stage = stageWith();
     stage.device.offered[1]! &= ~1;
     expect(codeOf(stage)).toBe(BREAK.LEGACY);
@@ -146,7 +146,7 @@ describe.each(WAYS)('%s', (_, way) => {
     const { VERSION_1, ACCESS_PLATFORM, RING_PACKED, ORDER_PLATFORM, NOTIF_CONFIG_DATA } = VIRTIO_F;
     const stage = stageWith({ features: [ACCESS_PLATFORM, RING_PACKED, ORDER_PLATFORM, NOTIF_CONFIG_DATA] });
     stage.open();
-    const wanted = [VERSION_1, ACCESS_PLATFORM, RING_PACKED, ORDER_PLATFORM];
+    const wanted: number[] = [VERSION_1, ACCESS_PLATFORM, RING_PACKED, ORDER_PLATFORM];
     // NOTIF_CONFIG_DATA has a field on PCI only.
     if (way.transport === 'pci') wanted.push(NOTIF_CONFIG_DATA);
     expect(stage.device.driverFeatures[1]).toBe(wanted.reduce((bits, bit) => bits | (1 << (bit - 32)), 0));
@@ -249,7 +249,7 @@ describe.each(WAYS)('%s', (_, way) => {
 });
 
 test('drv.basic.config-space.4,.5: configuration is only tested to hold the fields that are needed', () => {
-  const capabilities = (length: number): StageOptions['pci'] => ({
+  const capabilities = (length: number): NonNullable<StageOptions['pci']> => ({
     capabilities: [
       { cfgType: 1, offset: 0, length: 0x40 },
       { cfgType: 3, offset: 0x1000, length: 1 },

@@ -108,6 +108,17 @@ describe('a pair', () => {
     expect(first.counters).toEqual({ direct: 1, queued: 3, noRoom: 0, noDevice: 0, refused: 0 });
   });
 
+  test('a burst that ends at one end ends for the device at the other', () => {
+    const [first, second] = pairBackends();
+    let flushes = 0;
+    const device = new ScriptedBackend();
+    second.attach({ offloads: 0, receive: (frame) => device.receive(frame), flush: () => void flushes++ });
+    first.receive(frameWith(bytes(60)));
+    first.flush();
+    second.flush();
+    expect(flushes).toBe(1);
+  });
+
   test('forgets what waits for a device that goes', () => {
     const [first, second] = pairBackends(undefined, queue());
     second.attach(new ScriptedBackend(0, [DELIVERED.FULL]));

@@ -61,6 +61,12 @@ export class PairBackend implements NetBackend {
     if (delivered === DELIVERED.ACCEPTED) counters.queued++;
     return delivered;
   }
+
+  /** What the other device received in this burst becomes visible to its driver. */
+  flush(): void {
+    this.#other.#device?.flush?.();
+  }
+
   attach(device: FrameSink | undefined): void {
     this.#device = device;
     this.#waiting?.clear();

@@ -22,7 +22,7 @@ export interface Transport {
 }
 
 /** What the runner tells the device around it. */
-export interface RunnerOwner {
+interface RunnerOwner {
   /** A queue's ring cannot be trusted. */
   ringFault(queue: number, fault: number): void;
   /** The type is not at work any more: what had to wait for that can be done. */

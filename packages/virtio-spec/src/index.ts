@@ -15,7 +15,6 @@ export * from './notification-data.js';
 export * from './packed-ring.js';
 export * from './pci-capability.js';
 export * from './pci-common-cfg.js';
-export * from './pci-config-space.js';
 export * from './pci-ids.js';
 export * from './split-ring.js';
 export * from './virtio-error.js';

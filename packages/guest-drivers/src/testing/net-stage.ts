@@ -53,7 +53,7 @@ export class NetStage {
   readonly told: string[] = [];
   time = 1000;
   readonly setup: NetSetup;
-  private readonly chains: ChainBurst = new ChainBurst(64);
+  readonly chains: ChainBurst = new ChainBurst(64);
 
   constructor(options: StageOptions = {}) {
     memory.engine.fill(0, 0, BYTES);
@@ -153,6 +153,12 @@ export class NetStage {
     }
     ring.publishUsed();
     return count;
+  }
+
+  /** Address of the n-th buffer of one element that the driver made available, out of its descriptor. */
+  addressOf(index: number, n: number): number {
+    const view = new DataView(this.guest.read(this.device.queues[index]!.desc + 16 * n, 8).buffer);
+    return view.getUint32(0, true) + view.getUint32(4, true) * 2 ** 32;
   }
 
   /** An interrupt, and polling until nothing is left. */

@@ -1,5 +1,5 @@
 import type { AddressSpace } from '@ringwire/guest-memory';
-import { DEVICE_STATUS, FEATURE_WORDS, featureWords, VIRTIO_F, VIRTIO_ID } from '@ringwire/virtio-spec';
+import { FEATURE_WORDS, featureWords, VIRTIO_F, VIRTIO_ID } from '@ringwire/virtio-spec';
 import { type DeviceQueue, isRefusal, openDeviceQueue } from '@ringwire/virtqueue';
 
 /** One register access by the driver. */
@@ -221,10 +221,3 @@ const freshQueue = (size: number, index: number): ScriptedQueue => ({
   notifyOff: index,
   notifData: 0x100 + index,
 });
-
-/** Status bits as a word: `ACKNOWLEDGE|DRIVER`. */
-export const statusText = (status: number): string =>
-  Object.entries(DEVICE_STATUS)
-    .filter(([, bit]) => (status & bit) !== 0)
-    .map(([name]) => name)
-    .join('|');

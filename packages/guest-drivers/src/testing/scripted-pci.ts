@@ -1,17 +1,17 @@
+import { PCI_CAP_ID, PCI_HEADER, PCI_MSIX, PCI_MSIX_ENTRY, PCI_STATUS } from '@ringwire/pci';
 import {
   COMMON_CFG,
   COMMON_CFG_SIZE,
   PCI_CAP_ID_VNDR,
-  PCI_HEADER,
-  PCI_MSIX_CAP,
-  PCI_MSIX_ENTRY,
-  PCI_STATUS,
   VIRTIO_PCI_CFG_TYPE,
   VIRTIO_PCI_ID,
 } from '@ringwire/virtio-spec';
 import type { PciAccess } from '../access.js';
 import type { Field, ScriptedDevice } from './scripted-device.js';
 import { readBytes } from './scripted-mmio.js';
+
+/** Conventional configuration space. */
+const CONFIG_BYTES = 0x100;
 
 /** One capability of the list, field by field as it lies in configuration space. */
 export interface ScriptedCapability {
@@ -41,7 +41,7 @@ export interface ScriptedPciOptions {
 }
 
 /** Where the structures lie in BAR 0. */
-export const PCI_PLACE = { common: 0, isr: 0x1000, device: 0x2000, notify: 0x3000, multiplier: 4 } as const;
+const PCI_PLACE = { common: 0, isr: 0x1000, device: 0x2000, notify: 0x3000, multiplier: 4 } as const;
 const { COMMON_CFG: COMMON, ISR_CFG, DEVICE_CFG, NOTIFY_CFG } = VIRTIO_PCI_CFG_TYPE;
 
 export const GOOD_CAPABILITIES: readonly ScriptedCapability[] = [
@@ -53,7 +53,7 @@ export const GOOD_CAPABILITIES: readonly ScriptedCapability[] = [
 
 /** A PCI function in front of a scripted device. An access of the wrong width or place throws, and fails the test. */
 export class ScriptedPci implements PciAccess {
-  readonly space: Uint8Array = new Uint8Array(PCI_HEADER.SPACE);
+  readonly space: Uint8Array = new Uint8Array(CONFIG_BYTES);
   readonly table: Uint32Array = new Uint32Array(2048 * 4);
   private readonly device: ScriptedDevice;
   private readonly bars: readonly number[];
@@ -63,15 +63,15 @@ export class ScriptedPci implements PciAccess {
     this.bars = options.bars ?? [0x4000, 0x1_0000];
     const { space } = this;
     const view = new DataView(space.buffer);
-    view.setUint16(PCI_HEADER.vendor_id, options.vendor ?? VIRTIO_PCI_ID.VENDOR, true);
-    view.setUint16(PCI_HEADER.device_id, options.id ?? VIRTIO_PCI_ID.DEVICE_ID_BASE + device.deviceId, true);
-    view.setUint16(PCI_HEADER.status, PCI_STATUS.CAPABILITIES_LIST, true);
+    view.setUint16(PCI_HEADER.VENDOR_ID, options.vendor ?? VIRTIO_PCI_ID.VENDOR, true);
+    view.setUint16(PCI_HEADER.DEVICE_ID, options.id ?? VIRTIO_PCI_ID.DEVICE_ID_BASE + device.deviceId, true);
+    view.setUint16(PCI_HEADER.STATUS, PCI_STATUS.CAPABILITIES_LIST, true);
     space[8] = options.revision ?? 1;
     this.bars.forEach((size, bar) => {
-      if (size > 0) view.setUint32(PCI_HEADER.base_address + 4 * bar, 0xe000_0000 + bar * 0x10_0000, true);
+      if (size > 0) view.setUint32(PCI_HEADER.BASE_ADDRESS + 4 * bar, 0xe000_0000 + bar * 0x10_0000, true);
     });
-    let link: number = PCI_HEADER.capabilities_pointer;
-    let at: number = PCI_HEADER.SIZE;
+    let link: number = PCI_HEADER.CAPABILITIES_POINTER;
+    let at: number = PCI_HEADER.HEADER_END;
     const place = (bytes: number): DataView => {
       space[link] = at;
       link = at + 1;
@@ -91,11 +91,11 @@ export class ScriptedPci implements PciAccess {
     }
     const vectors = options.vectors ?? 0;
     if (vectors > 0) {
-      const part = place(PCI_MSIX_CAP.SIZE);
-      part.setUint8(0, PCI_MSIX_CAP.ID);
-      part.setUint16(PCI_MSIX_CAP.message_control, vectors - 1, true);
-      part.setUint32(PCI_MSIX_CAP.table, options.table ?? 1, true);
-      part.setUint32(PCI_MSIX_CAP.pba, 0x8001, true);
+      const part = place(PCI_MSIX.SIZE);
+      part.setUint8(0, PCI_CAP_ID.MSI_X);
+      part.setUint16(PCI_MSIX.MESSAGE_CONTROL, vectors - 1, true);
+      part.setUint32(PCI_MSIX.TABLE, options.table ?? 1, true);
+      part.setUint32(PCI_MSIX.PBA, 0x8001, true);
     }
     space[link] = options.lastNext ?? 0;
   }
@@ -108,7 +108,7 @@ export class ScriptedPci implements PciAccess {
 
   configWrite(offset: number, size: number, value: number): void {
     this.device.log.push({ op: 'w', name: `pci+${offset.toString(16)}`, bytes: size, value });
-    const bar = (offset - PCI_HEADER.base_address) / 4;
+    const bar = (offset - PCI_HEADER.BASE_ADDRESS) / 4;
     const length = this.bars[bar];
     // Address bits below the size read 0; registers that are not there read 0 altogether.
     const kept = bar >= 0 && bar < 6 ? (length ? value & ~(length - 1) : 0) : value;

@@ -48,7 +48,8 @@ export function flowKey(u8: Uint8Array, base: number, ip: IpHeaders): number {
     sum ^= ((ports >>> 16) ^ (ports & 0xffff)) * 0x1_0001;
   }
   const key = Math.imul(sum, SPREAD);
-  return ((key ^ (key >>> 16)) >>> 0) | 1;
+  // 0 stands for no flow.
+  return (key ^ (key >>> 16)) >>> 0 || 1;
 }
 
 function word(u8: Uint8Array, at: number): number {

@@ -1,10 +1,11 @@
-import type { Delivered, Frame, FrameSink, NetBackend } from '@ringwire/net-backend';
+import { DELIVERED, type Delivered, type Frame, type FrameSink, type NetBackend } from '@ringwire/net-backend';
 import { OFFLOAD_AREA_BYTES } from '@ringwire/net-offload';
 import { hasFeature, VIRTIO_ID, VIRTIO_NET_F, VIRTIO_NET_S, VirtioError } from '@ringwire/virtio-spec';
 import type { DeviceModel, DevicePort } from '../device-model.js';
 import { ConfigSpace } from './config-space.js';
 import { ControlQueue } from './control-queue.js';
 import { GuestOffloads } from './guest-offloads.js';
+import { NET_DROP } from './net-drop.js';
 import { netFeatureProblem, netFeaturesOffered } from './net-features.js';
 import {
   checkedDuplex,
@@ -215,8 +216,9 @@ export class NetDevice implements DeviceModel {
 
   /** A frame for the driver, from {@link sink}. */
   receive(frame: Frame): Delivered {
-    if (!this.isInStep && !this.isOpen) this.openBurst();
-    return this.path.receive(frame);
+    if (this.isInStep || this.isOpen || this.openBurst()) return this.path.receive(frame);
+    this.state.drop(NET_DROP.RX_STOPPED);
+    return DELIVERED.DROPPED;
   }
 
   /** The end of a burst that came outside a step; within one its own end is. */
@@ -227,10 +229,12 @@ export class NetDevice implements DeviceModel {
     this.state.port?.leave();
   }
 
-  private openBurst(): void {
-    if (this.state.port?.enter() !== true) return;
+  /** @returns false while queues are not to be touched */
+  private openBurst(): boolean {
+    if (this.state.port?.enter() !== true) return false;
     this.isOpen = true;
     if (this.isStale) this.refresh();
+    return true;
   }
 
   private refresh(): void {

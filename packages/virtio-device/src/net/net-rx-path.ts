@@ -54,7 +54,6 @@ export class RxPath {
     const { state } = this;
     if (frame.memory !== state.memory)
       throw new VirtioError('frame.memory', 'another memory', "the device's", 'NetDevice');
-    if (state.port === undefined) return this.drop(NET_DROP.RX_STOPPED);
     if (!state.linkUp) return this.drop(NET_DROP.RX_LINK_DOWN);
     if (frame.length < ETHERNET_HEADER_BYTES) return this.drop(NET_DROP.RX_SHORT_FRAME);
     const refusal = this.filter.refusal(frame);

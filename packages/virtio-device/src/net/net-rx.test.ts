@@ -239,6 +239,18 @@ describe.each(LAYOUTS)('%s: received frames', (layout) => {
     expect(bench.drops()).toEqual({ RX_STOPPED: 1 });
   });
 
+  test('NG-21: while queues are not to be touched, as of a suspended device, a frame is dropped', () => {
+    const bench = new NetBench(layout, []);
+    bench.post([100]);
+    bench.port.isClosed = true;
+    const since = bench.snapshot();
+    expect(bench.backend.bring(frameOf(60))).toBe(DELIVERED.DROPPED);
+    bench.backend.device!.flush!();
+    expect(bench.changedOutside(since)).toEqual([]);
+    expect(bench.drops()).toEqual({ RX_STOPPED: 1 });
+    expect(bench.port.depth).toBe(0);
+  });
+
   test('more frames than the ring has buffers, with the driver posting again in between: none is lost', () => {
     const bench = new NetBench(layout, [F.MRG_RXBUF, VIRTIO_F.EVENT_IDX], { size: 8 });
     const got: number[] = [];

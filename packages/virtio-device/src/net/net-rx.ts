@@ -106,7 +106,12 @@ export class RxQueue extends NetQueue {
    * @returns how many, 0 when there are not enough, -1 when the next one is too small and may not be joined with others
    */
   private gatherBuffers(queue: DeviceQueue, total: number): number {
-    const { stock, state } = this;
+    const { stock, state, next: first } = this;
+    // What nearly every frame finds: a buffer that holds it in one range.
+    if (first < stock.count) {
+      const range = stock.firstWritable[first]!;
+      if (range < stock.end(first) && stock.segments.length[range]! >= total) return 1;
+    }
     // Bad buffers are given back on the way: as many as the ring has, and no more than that.
     let looks = queue.size;
     let count = 0;

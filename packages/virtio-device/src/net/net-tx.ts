@@ -27,6 +27,8 @@ export class TxQueue extends NetQueue {
   private readonly backend: NetBackend;
   private readonly offload: TxOffload;
   private readonly steering: Steering;
+  /** The backend has no room, or the device was stopped from within: the chain in hand and those behind it stay. */
+  private isHeld = false;
   /** When to ask the backend again after it had no room. */
   retryAt: number = NEVER;
 
@@ -77,28 +79,75 @@ export class TxQueue extends NetQueue {
 
   /** @returns chains dealt with, fewer than taken when the backend has no more room or the device was stopped */
   private sendBurst(taken: number): number {
-    const { frame, statistics } = this;
-    const queue = this.queue;
-    let packets = 0;
-    let bytes = 0;
+    this.isHeld = false;
     let i = 0;
-    for (; i < taken; i++) {
-      if (!this.locate(i)) continue;
-      const asks = (this.header.words[0]! & ASKS) !== 0;
-      const delivered = asks ? this.sendOffloaded(this.header) : this.sendPlain();
-      if (delivered === FULL) break;
-      if (delivered === ACCEPTED && !asks) {
-        packets++;
-        bytes += frame.length;
-      }
-      if (this.queue !== queue) break;
-    }
-    if (packets > 0) {
-      statistics.add(TX_STAT.tx_packets, packets);
-      statistics.add(TX_STAT.tx_bytes, bytes);
-      if (this.offload.checksums) statistics.add(TX_STAT.tx_csum_none, packets);
+    while (i < taken) {
+      i = this.sendPlains(i, taken);
+      if (i === taken || this.isHeld) break;
+      this.sendOther(i);
+      if (this.isHeld) break;
+      i++;
     }
     return i;
+  }
+
+  /**
+   * Send frames that lie with their header in one range and ask for nothing, which is what nearly every frame does, up to
+   * the first other one.
+   * @returns the first chain that was not dealt with
+   */
+  private sendPlains(from: number, taken: number): number {
+    const { frame, burst, backend, queue, state, steering } = this;
+    const { headerBytes, memory } = state;
+    if (!state.linkUp || steering.learns) return from;
+    const { first, firstWritable, segments } = burst;
+    const { offset, length } = segments;
+    const { u32 } = memory;
+    const shortest = headerBytes + ETHERNET_HEADER_BYTES;
+    const longest = shortest + state.mtu;
+    frame.skip = headerBytes;
+    let packets = 0;
+    let bytes = 0;
+    let i = from;
+    for (; i < taken; i++) {
+      const range = first[i]!;
+      const at = offset[range]!;
+      const readable = length[range]!;
+      if (firstWritable[i] !== range + 1 || (at & 3) !== 0 || readable < shortest || readable > longest) break;
+      if ((u32[at >>> 2]! & ASKS) !== 0) break;
+      frame.first = range;
+      frame.end = range + 1;
+      frame.length = readable - headerBytes;
+      const delivered = backend.receive(frame);
+      if (delivered === ACCEPTED) {
+        packets++;
+        bytes += frame.length;
+      } else if (delivered === DELIVERED.DROPPED) this.drop(NET_DROP.TX_REFUSED);
+      if (delivered === FULL || this.queue !== queue) {
+        this.isHeld = true;
+        break;
+      }
+    }
+    if (packets > 0) this.count(packets, bytes);
+    return i;
+  }
+
+  /** Send any frame, or give it up. */
+  private sendOther(i: number): void {
+    const { queue, header, frame } = this;
+    if (!this.locate(i)) return;
+    const asks = (header.words[0]! & ASKS) !== 0;
+    const delivered = asks ? this.sendOffloaded(header) : this.sendPlain();
+    if (delivered === ACCEPTED && !asks) this.count(1, frame.length);
+    if (delivered === FULL || this.queue !== queue) this.isHeld = true;
+  }
+
+  /** Frames left that asked for nothing. */
+  private count(packets: number, bytes: number): void {
+    const { statistics } = this;
+    statistics.add(TX_STAT.tx_packets, packets);
+    statistics.add(TX_STAT.tx_bytes, bytes);
+    if (this.offload.checksums) statistics.add(TX_STAT.tx_csum_none, packets);
   }
 
   /** Copy the header of chain `i`, once, and find the frame behind it. @returns false when there is none to be sent */

@@ -21,6 +21,10 @@ export class Steering {
   /** Of the frame that was last steered. */
   hashValue = 0;
   hashReport = 0;
+  /** Transmitted frames are looked at: automatic steering over several pairs. */
+  learns = false;
+  /** Received frames are looked at. */
+  private looks = false;
   /** Receive queues for automatic steering. */
   private rxPairs = 1;
   /** RSS is in force rather than automatic steering. */
@@ -51,6 +55,7 @@ export class Steering {
     this.txPairs = pairs;
     this.rxPairs = pairs;
     this.flows.clear();
+    this.settle();
   }
 
   /** RSS_CONFIG. */
@@ -58,16 +63,26 @@ export class Steering {
     this.rss = config;
     this.rules = config;
     this.txPairs = config.txPairs;
+    this.settle();
   }
 
   /** HASH_CONFIG. */
   setHash(rules: HashRules): void {
     this.rules = rules;
+    this.settle();
+  }
+
+  /** What there is to be done per frame. */
+  private settle(): void {
+    this.learns = this.rxPairs > 1 && this.rss === undefined;
+    this.looks = this.learns || this.rss !== undefined || this.rules.toeplitz !== undefined;
+    this.hashReport = VIRTIO_NET_HASH_REPORT.NONE;
+    this.hashValue = 0;
   }
 
   /** A frame leaves on `frame.pair`: what comes back of its flow goes to the same pair. */
   learn(frame: Frame): void {
-    if (this.rxPairs === 1 || this.rss !== undefined) return;
+    if (!this.learns) return;
     const { reader } = this;
     reader.read(frame);
     const key = flowKey(reader.u8, reader.base, reader.headers.ip);
@@ -81,11 +96,12 @@ export class Steering {
    * @returns a pair whose queue is on, or NOWHERE (-1)
    */
   pick(frame: Frame, queues: readonly NetQueue[]): number {
+    if (!this.looks) return queues[0]!.queue === undefined ? NOWHERE : 0;
+    const { rss, rules } = this;
+    const hashes = rules.toeplitz !== undefined && (this.reportsHash || rss !== undefined);
     this.hashReport = VIRTIO_NET_HASH_REPORT.NONE;
     this.hashValue = 0;
-    const { rss, rules, rxPairs } = this;
-    const hashes = rules.toeplitz !== undefined && (this.reportsHash || rss !== undefined);
-    if (hashes || (rxPairs > 1 && rss === undefined)) this.reader.read(frame);
+    if (hashes || this.learns) this.reader.read(frame);
     if (hashes) this.calculateHash();
     return rss === undefined ? this.pickAutomatic(queues) : this.pickRss(rss, queues);
   }

@@ -67,7 +67,8 @@ export class DeviceBench<M extends DeviceModel = DeviceModel> {
   private readonly used = new UsedBurst(64);
   private readonly elements = new BufferList(SIZE);
 
-  constructor(name: FaceName, model: M, options: BenchOptions = {}) {
+  /** @param make the type, or what makes it for the guest's memory */
+  constructor(name: FaceName, make: M | ((guest: GuardedGuest) => M), options: BenchOptions = {}) {
     const { accept = [], layout = 'split' } = options;
     this.guest = new GuardedGuest(
       [
@@ -76,6 +77,7 @@ export class DeviceBench<M extends DeviceModel = DeviceModel> {
       ],
       { patternedRam: true },
     );
+    const model = typeof make === 'function' ? make(this.guest) : make;
     this.model = model;
     this.layout = layout;
     this.accepted = [F.VERSION_1, ...(layout === 'packed' ? [F.PACKED] : []), ...accept];

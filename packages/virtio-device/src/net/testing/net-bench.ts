@@ -22,15 +22,17 @@ export type Layout = (typeof LAYOUTS)[number];
 export const MAC: Uint8Array = Uint8Array.of(0x52, 0x54, 0x00, 0x12, 0x34, 0x56);
 
 const RAM = 0x1_0000;
-const RAM_BYTES = 0x20_0000;
+const RAM_BYTES = 0x8_0000;
 /** Memory of the host: the device's scratch, and where the backend's frames lie. */
 const HOST = 0x1000_0000;
-const HOST_BYTES = 0x10_0000;
-const BACKEND_AREA = 0x8_0000;
+const HOST_BYTES = 0x4_0000;
+const BACKEND_AREA = 0x1_0000;
 
 export interface NetBenchOptions extends Partial<Omit<NetDeviceOptions, 'memory' | 'backend' | 'scratch'>> {
   /** Queue Size of all queues, 16 unless given. */
   readonly size?: number;
+  /** Bytes of the guest's memory, 512 KiB unless given. */
+  readonly ram?: number;
 }
 
 /** What came back of one buffer. */
@@ -49,13 +51,16 @@ export class NetBench {
   readonly queues: DriverQueue[] = [];
   private readonly configs: QueueConfig[] = [];
   private at = RAM;
+  private readonly end: number;
   private readonly used: UsedBurst;
 
   /** @param features what the driver negotiated, besides VERSION_1 and the ring's format */
   constructor(layout: Layout, features: readonly number[], options: NetBenchOptions = {}) {
+    const { size = 16, ram = RAM_BYTES, ...given } = options;
+    this.end = RAM + ram;
     this.guest = new GuardedGuest(
       [
-        { gpa: RAM, size: RAM_BYTES },
+        { gpa: RAM, size: ram },
         { gpa: HOST, size: HOST_BYTES },
       ],
       { patternedRam: true },
@@ -63,7 +68,6 @@ export class NetBench {
     const { memory } = this.guest;
     const host = this.hostAt(HOST, HOST_BYTES);
     this.backend = new FakeBackend(memory, host + BACKEND_AREA);
-    const { size = 16, ...given } = options;
     this.size = size;
     this.used = new UsedBurst(size);
     this.device = new NetDevice({ mac: MAC, ...given, memory, backend: this.backend, scratch: host });
@@ -97,7 +101,7 @@ export class NetBench {
   take(bytes: number, align = 1): number {
     const address = Math.ceil(this.at / align) * align;
     this.at = address + bytes;
-    if (this.at > RAM + RAM_BYTES) throw new Error('the bench has no more memory');
+    if (this.at > this.end) throw new Error('the bench has no more memory');
     return address;
   }
 
