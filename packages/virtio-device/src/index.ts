@@ -4,7 +4,6 @@ export { EntropyModel } from './entropy-model.js';
 export { explainDevice } from './explain-device.js';
 export { IommuModel } from './iommu-model.js';
 export { NET_SCRATCH_BYTES, NetDevice } from './net/net-device.js';
-export { NetDevice } from './net/net-device.js';
 export { NET_DROP } from './net/net-drop.js';
 export type { NetDeviceOptions } from './net/net-options.js';
 export type { VendorData } from './pci-capabilities.js';
