@@ -55,7 +55,7 @@ export const SHOWN = {
   ISR: 10,
   /** Place on the invalidation bus, plus 1. */
   BUS_PLACE: 11,
-  /** Times that the thread slept. */
+  /** Times that the thread went to sleep. */
   SLEEPS: 16,
 } as const;
 

@@ -14,7 +14,7 @@ import { ringDoorbell } from './doorbells.js';
 import { type InterruptHandlers, InterruptTaker } from './interrupt-words.js';
 import { ACCESS_KIND, MailboxCaller } from './mailbox.js';
 import { ParkingSpot } from './parking-spot.js';
-import { sleepWhile, waitAsync } from './platform.js';
+import { milliseconds, sleepWhile, waitAsync } from './platform.js';
 
 /** What another thread needs to reach a device: to be posted as it is. */
 export interface LinkPlace extends ControlSize {
@@ -73,6 +73,15 @@ export class DeviceLink {
     this.restart = options.restart ?? (() => owner.wake());
   }
 
+  /** What is done about interrupts. */
+  get interrupts(): InterruptHandlers {
+    return this.taker.handlers;
+  }
+
+  set interrupts(handlers: InterruptHandlers) {
+    this.taker.handlers = handlers;
+  }
+
   /** How the device's thread is: a `LIFE` value. */
   get life(): Life {
     return Atomics.load(this.words, this.layout.state) as Life;
@@ -83,7 +92,12 @@ export class DeviceLink {
     return this.mailbox.timeouts;
   }
 
-  /** Times that the device's thread slept: while it stands still, so does the device. */
+  /** Whether the device's thread sleeps, or is about to: it uses no time then. */
+  get isDeviceAsleep(): boolean {
+    return this.deviceSpot.isArmed;
+  }
+
+  /** Times that the device's thread went to sleep. */
   get deviceSleeps(): number {
     return Atomics.load(this.words, this.layout.shown + SHOWN.SLEEPS);
   }
@@ -135,11 +149,17 @@ export class DeviceLink {
    */
   waitForInterrupt(limitMs: number): number {
     const { driverSpot, taker } = this;
-    driverSpot.arm();
-    // Armed before the look: what is raised after it wakes us.
-    if (taker.isRaised) driverSpot.disarm();
-    else driverSpot.sleep(limitMs);
-    return taker.take();
+    const end = milliseconds() + limitMs;
+    for (;;) {
+      driverSpot.arm();
+      // Armed before the look: what is raised after it wakes us.
+      const left = taker.isRaised ? 0 : end - milliseconds();
+      if (left > 0) driverSpot.sleep(left);
+      else driverSpot.disarm();
+      const taken = taker.take();
+      // What was raised may have been taken back already: a level that rose and fell.
+      if (taken > 0 || milliseconds() >= end) return taken;
+    }
   }
 
   /**

@@ -20,6 +20,7 @@ export class DeviceLoop {
   private readonly served: ServedDevice;
   private readonly options: LoopOptions;
   private readonly spot: ParkingSpot;
+  private sleeps = 0;
   private readonly serve: (kind: number, offset: number, size: number, value: number) => number;
   private readonly notify: (queue: number) => void;
 
@@ -64,8 +65,8 @@ export class DeviceLoop {
       spot.disarm();
       return;
     }
+    Atomics.store(words, layout.shown + SHOWN.SLEEPS, ++this.sleeps);
     spot.sleep(left);
-    Atomics.store(words, layout.shown + SHOWN.SLEEPS, spot.sleeps);
   }
 
   /** ms until the device is to be stepped at the latest. */

@@ -72,9 +72,9 @@ export class InterruptRaiser {
 
 /** Interrupts as the driver's side takes them; one thread at a time. */
 export class InterruptTaker {
+  handlers: InterruptHandlers;
   private readonly words: Int32Array;
   private readonly layout: ControlLayout;
-  private readonly handlers: InterruptHandlers;
 
   constructor(words: Int32Array, layout: ControlLayout, handlers: InterruptHandlers) {
     this.words = words;

@@ -14,7 +14,7 @@ test.each(TRANSPORTS)(
     let received = 0;
     let wrong = 0;
     const bytes = new Uint8Array(1514);
-    const side = new NetSide(thread.link.place, memory, {
+    const side = new NetSide(thread.link, memory, {
       frame: (frame) => {
         const want = numberedFrame(received++);
         const length = frame.copyTo(bytes);

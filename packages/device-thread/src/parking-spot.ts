@@ -38,6 +38,11 @@ export class ParkingSpot {
     this.heard = Atomics.load(this.words, this.at + BELL);
   }
 
+  /** Whether the sleeper sleeps, or is about to. Any thread. */
+  get isArmed(): boolean {
+    return Atomics.load(this.words, this.at + PARKED) !== 0;
+  }
+
   disarm(): void {
     Atomics.store(this.words, this.at + PARKED, 0);
   }

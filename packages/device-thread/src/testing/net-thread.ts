@@ -8,7 +8,7 @@ import {
   openPciTransport,
 } from '@ringwire/guest-drivers';
 import { GuestMemory, HostMemory, PageAllocator } from '@ringwire/guest-memory';
-import { DeviceLink, type LinkOptions, type LinkPlace } from '../device-link.js';
+import type { DeviceLink } from '../device-link.js';
 import type { ThreadConfig } from '../thread-config.js';
 
 export type TransportName = ThreadConfig['transport'];
@@ -52,26 +52,22 @@ export function assignBars(link: DeviceLink): void {
     link.configWrite(at, 4, value);
 }
 
-/** A driver on this thread, for a device on another. */
+/** A driver on this thread, for a device on another, whose interrupts it takes. */
 export class NetSide {
   readonly link: DeviceLink;
   readonly driver: NetDriver;
   private heard: NetDriver | undefined = undefined;
 
-  constructor(
-    place: LinkPlace,
-    memory: HostMemory,
-    events: NetSetup['events'],
-    setup: Partial<NetSetup> = {},
-    options: LinkOptions = {},
-  ) {
+  constructor(link: DeviceLink, memory: HostMemory, events: NetSetup['events'], setup: Partial<NetSetup> = {}) {
     const message = (_low: number, _high: number, data: number): void => this.heard?.interrupt(data);
     const level = (asserted: boolean): void => {
       if (asserted) this.heard?.interrupt();
     };
-    this.link = new DeviceLink(place, { ...options, interrupts: { message, level } });
-    if (place.transport === 'pci') assignBars(this.link);
-    const transport = place.transport === 'pci' ? openPciTransport(this.link) : openMmioTransport(this.link);
+    link.interrupts = { message, level };
+    this.link = link;
+    const isPci = link.place.transport === 'pci';
+    if (isPci) assignBars(link);
+    const transport = isPci ? openPciTransport(link) : openMmioTransport(link);
     if (isBreakdown(transport)) throw new Error(transport.message);
     const driver = openNetDriver({
       transport,
