@@ -125,10 +125,12 @@ export class DeviceThread {
       this.onClosed();
       return;
     }
-    const isNews = this.deathReason === undefined;
     declareDead(this.threadPlace);
     worker.terminate();
-    if (!isNews) return;
+    if (this.deathReason === undefined) this.noteDeath(reason);
+  }
+
+  private noteDeath(reason: string): void {
     this.deathReason = reason;
     this.deaths++;
     this.onReady(new Error(`the device's thread ended: ${reason}`));
@@ -139,7 +141,8 @@ export class DeviceThread {
   private restart(): void {
     const { words, layout } = this.threadPlace;
     if (Atomics.compareExchange(words, layout.state, LIFE.WANTED, LIFE.STARTING) !== LIFE.WANTED) return;
-    if (this.deathReason === undefined) this.bury('it said so itself', this.worker);
+    // Its own last words are still under way.
+    if (this.deathReason === undefined) this.noteDeath('it said so itself');
     this.worker.terminate();
     this.deathReason = undefined;
     for (const word of [SHOWN.STATUS, SHOWN.ISR]) Atomics.store(words, layout.shown + word, 0);

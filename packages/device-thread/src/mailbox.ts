@@ -25,6 +25,8 @@ export class MailboxCaller {
   timeouts = 0;
   private readonly words: Int32Array;
   private readonly at: number;
+  /** The request that was given up last, while it is not answered. */
+  private stuck: number | undefined = undefined;
 
   constructor(words: Int32Array, at: number) {
     this.words = words;
@@ -33,7 +35,7 @@ export class MailboxCaller {
 
   /**
    * @param wake    tell the device's thread that a request is there
-   * @param limitMs longest wait, for other callers and for the answer
+   * @param limitMs longest wait, for other callers and for the answer; none while an answer is overdue
    * @returns what was read, 0 for a write; undefined without an answer in time. The access may happen later then: until it
    *          has, no other one is let in
    */
@@ -46,7 +48,9 @@ export class MailboxCaller {
     limitMs: number,
   ): number | undefined {
     const { words, at } = this;
-    const end = milliseconds() + limitMs;
+    if (Atomics.load(words, at + DONE) === this.stuck) this.stuck = undefined;
+    // Whoever asks again and again is not to wait as long each time.
+    const end = milliseconds() + (this.stuck === undefined ? limitMs : 0);
     while (Atomics.compareExchange(words, at + LOCK, 0, 1) !== 0) {
       const left = end - milliseconds();
       if (left <= 0) return this.giveUp();
@@ -64,6 +68,7 @@ export class MailboxCaller {
       wake();
       if (this.isAnswered(end)) answer = words[at + RESULT]! >>> 0;
     }
+    if (answer === undefined) this.stuck = Atomics.load(words, at + REQUEST);
     Atomics.store(words, at + LOCK, 0);
     Atomics.notify(words, at + LOCK, 1);
     return answer ?? this.giveUp();

@@ -1,7 +1,8 @@
-// A device type that fails when its queue is notified: imported by workers, so it is plain JavaScript without imports.
+// A device type that fails when a driver notifies it: imported by workers, so it is plain JavaScript without imports.
 // options.how: 'throw', 'exit', 'hang' or 'configuration change'; options.count: a shared word that counts kicks.
 export function createModel({ how, count }) {
-  let kicked = false;
+  // The device itself notifies once, when it starts.
+  let notifications = 0;
   let port;
   return {
     deviceId: 4,
@@ -11,16 +12,17 @@ export function createModel({ how, count }) {
     featureProblem: () => undefined,
     writeConfig: () => {},
     start: (given) => {
+      notifications = 0;
       port = given;
     },
     queueChanged: () => {},
     notified: () => {
-      kicked = true;
+      notifications++;
       if (count !== undefined) Atomics.add(count, 0, 1);
     },
     step: () => {
-      if (!kicked) return 0;
-      kicked = false;
+      if (notifications < 2) return 0;
+      notifications = 1;
       if (how === 'throw') throw new Error('the model broke down');
       if (how === 'exit') process.exit(3);
       if (how === 'hang') for (;;) if (count !== undefined) Atomics.store(count, 1, 1);
