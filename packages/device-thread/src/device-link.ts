@@ -53,6 +53,7 @@ export class DeviceLink {
   private readonly wakeDevice: () => void;
   private readonly restart: () => void;
   private listening = false;
+  private isLooping = false;
 
   /** @throws VirtioError for a place that is none */
   constructor(place: LinkPlace, options: LinkOptions = {}) {
@@ -168,9 +169,8 @@ export class DeviceLink {
    */
   listen(): boolean {
     if (waitAsync === undefined) return false;
-    if (this.listening) return true;
     this.listening = true;
-    void this.listenOn();
+    if (!this.isLooping) void this.listenOn();
     return true;
   }
 
@@ -180,6 +180,7 @@ export class DeviceLink {
   }
 
   private async listenOn(): Promise<void> {
+    this.isLooping = true;
     while (this.listening) {
       this.driverSpot.arm();
       const woken = this.taker.isRaised ? undefined : this.driverSpot.sleepAsync();
@@ -188,6 +189,7 @@ export class DeviceLink {
       // Others have their turn, also when interrupts come without end.
       await Promise.resolve();
     }
+    this.isLooping = false;
     this.driverSpot.disarm();
   }
 
