@@ -1,4 +1,5 @@
-import { HostMemory } from '@ringwire/guest-memory';
+import { ACCESS, HostMemory, IdentitySpace, PageAllocator } from '@ringwire/guest-memory';
+import { BUS_WORDS, InvalidationBus, IommuDomain, RequesterTable } from '@ringwire/iommu';
 import { VIRTIO_F } from '@ringwire/virtio-spec';
 import { expect, test } from 'vitest';
 import { LIFE } from './control-layout.js';
@@ -198,6 +199,54 @@ test.each(TRANSPORTS)(
     await thread.close();
   },
 );
+
+test('a notification of a PCI function that does not decode its BAR reaches nobody', async () => {
+  const count = new Int32Array(new SharedArrayBuffer(8));
+  const url = new URL('testing/failing-model.mjs', import.meta.url).href;
+  const model = { type: 'module', url, options: { how: 'configuration change', count } } as const;
+  const stage = entropyThread('pci', { model });
+  const { link } = stage.thread;
+  const side = new EntropySide(link, stage.memory);
+  side.start();
+  await untilAsleep(stage);
+  const atStart = Atomics.load(count, 0);
+  link.configWrite(0x04, 2, 0x4); // bus mastering alone
+  side.kick();
+  link.configWrite(0x04, 2, 0x6);
+  expect(Atomics.load(count, 0)).toBe(atStart);
+  const sleeps = await untilAsleep(stage);
+  side.kick();
+  await untilAsleep(stage, sleeps);
+  expect(Atomics.load(count, 0)).toBe(atStart + 1);
+  await stage.thread.close();
+});
+
+test('a device behind VT-d reaches what is mapped for it, until it is unmapped', async () => {
+  const memory = HostMemory.create(0x100_0000);
+  const words = new Int32Array(new SharedArrayBuffer(BUS_WORDS * 4));
+  const physical = new IdentitySpace(memory);
+  const allocator = new PageAllocator(0x80_0000, 0x40_0000);
+  const sink = new InvalidationBus(words);
+  const requesters = new RequesterTable({ physical, allocator, sink });
+  const domain = new IommuDomain({ id: 1, physical, allocator, sink });
+  requesters.attach(0x18, domain);
+  const RW = ACCESS.READ | ACCESS.WRITE;
+  domain.map(0x1_0000, 0x1_0000, 0x1_0000, RW); // the rings, where they are
+  domain.map(BUFFER, 0x5_0000, 0x1000, RW); // the buffer somewhere else
+  const space = { type: 'vtd', rootTable: requesters.root, sourceId: 0x18, bus: words } as const;
+  const { thread } = entropyThread('mmio', { memory: memory.wasm!, space });
+  const side = new EntropySide(thread.link, memory, { accept: [VIRTIO_F.ACCESS_PLATFORM] });
+  side.start();
+  const isFilled = (): boolean => memory.u8.subarray(0x5_0000, 0x5_0010).some((byte) => byte !== 0);
+  side.offer();
+  expect([side.waitForUsed(), isFilled()]).toEqual([1, true]);
+  domain.unmap(BUFFER, 0x1000);
+  memory.u8.fill(0, 0x5_0000, 0x5_0010);
+  side.offer();
+  // Given back empty.
+  expect([side.waitForUsed(), isFilled()]).toEqual([1, false]);
+  await thread.close();
+});
 
 test('what no device can be is refused at the door, by its name', () => {
   const memory = HostMemory.create(0x1_0000).wasm!;

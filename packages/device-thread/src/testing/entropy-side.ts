@@ -14,7 +14,7 @@ export const BUFFER = 0x2_0000;
 const BUFFER_BYTES = 16;
 const SIZE = 64;
 /** MSI-X vectors of configuration and queue. */
-export const VECTOR = { config: 0, queue: 1 } as const;
+const VECTOR = { config: 0, queue: 1 } as const;
 
 export interface EntropyOptions {
   /** Feature bits besides VERSION_1. */
