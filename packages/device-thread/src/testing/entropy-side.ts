@@ -9,10 +9,9 @@ import { assignBars } from './net-thread.js';
 export const S = { ACK: 1, DRIVER: 2, OK: 4, FEATURES: 8, NEEDS_RESET: 64 } as const;
 
 /** Where the driver's queue and its one buffer lie. */
-const AT = { desc: 0x1_0000, driver: 0x1_1000, device: 0x1_2000 } as const;
+const AT = { desc: 0x1_0000, driver: 0x1_4000, device: 0x1_6000 } as const;
 export const BUFFER = 0x2_0000;
 const BUFFER_BYTES = 16;
-const SIZE = 64;
 /** MSI-X vectors of configuration and queue. */
 const VECTOR = { config: 0, queue: 1 } as const;
 
@@ -22,6 +21,8 @@ export interface EntropyOptions {
   /** Where the driver finds its own memory. */
   readonly space?: AddressSpace;
   readonly msix?: boolean;
+  /** Queue Size, up to 1024; 64 unless given. */
+  readonly size?: number;
 }
 
 /** A driver of a device with one queue, register by register, for a test that says each step. */
@@ -32,10 +33,17 @@ export class EntropySide {
   private readonly space: AddressSpace;
   private readonly features: Uint32Array;
   private readonly hasMessages: boolean;
-  private readonly used = new UsedBurst(SIZE);
+  private readonly size: number;
+  private readonly used: UsedBurst;
 
-  constructor(link: DeviceLink, memory: HostMemory, { accept = [], space, msix = true }: EntropyOptions = {}) {
+  constructor(
+    link: DeviceLink,
+    memory: HostMemory,
+    { accept = [], space, msix = true, size = 64 }: EntropyOptions = {},
+  ) {
     this.link = link;
+    this.size = size;
+    this.used = new UsedBurst(size);
     this.space = space ?? new IdentitySpace(memory);
     this.features = featureWords([VIRTIO_F.VERSION_1, ...accept]);
     const isPci = link.place.transport === 'pci';
@@ -61,7 +69,7 @@ export class EntropySide {
       if (!transport.mapVectors(plan, messages)) throw new Error('the device takes no vectors');
     }
     this.queue = this.newQueue();
-    const problem = transport.enableQueue(0, { size: SIZE, ...AT }, features);
+    const problem = transport.enableQueue(0, { size: this.size, ...AT }, features);
     if (problem !== undefined) throw new Error(problem.message);
     transport.setStatus(S.ACK | S.DRIVER | S.FEATURES | S.OK);
   }
@@ -81,7 +89,7 @@ export class EntropySide {
   /** @returns buffers that came back since the last call */
   collect(): number {
     this.used.clear();
-    return this.queue.takeUsed(this.used, SIZE);
+    return this.queue.takeUsed(this.used, this.size);
   }
 
   /** Take interrupts until a buffer came back. @returns how many; 0 when the time was up first */
@@ -96,6 +104,6 @@ export class EntropySide {
   }
 
   private newQueue(): DriverQueue {
-    return openDriverQueue({ space: this.space, size: SIZE, ...AT, features: this.features });
+    return openDriverQueue({ space: this.space, size: this.size, ...AT, features: this.features });
   }
 }
