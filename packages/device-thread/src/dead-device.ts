@@ -31,14 +31,15 @@ const CONFIG_CHANGE = MMIO_INTERRUPT.CONFIGURATION_CHANGE;
  * is told. Called by whoever finds out first, the dying thread itself where it can; only the first call does anything.
  * @see virtio 1.4 §2.1.2
  */
-export function declareDead({ words, layout, transport, bus }: ThreadPlace): boolean {
+export function declareDead(place: ThreadPlace): boolean {
+  const { words, layout, transport } = place;
   const { state, shown } = layout;
   const isFirst =
     Atomics.compareExchange(words, state, LIFE.RUNNING, LIFE.DEAD) === LIFE.RUNNING ||
     Atomics.compareExchange(words, state, LIFE.STARTING, LIFE.DEAD) === LIFE.STARTING;
   if (!isFirst) return false;
   const status = Atomics.or(words, shown + SHOWN.STATUS, NEEDS_RESET);
-  if (bus !== undefined) evictThread(bus, Atomics.exchange(words, shown + SHOWN.BUS_PLACE, 0) - 1);
+  leaveBus(place);
   const raiser = new InterruptRaiser(words, layout);
   raiser.mend();
   if ((status & DEVICE_STATUS.DRIVER_OK) !== 0) raiseConfigChange(words, layout, transport, raiser);
@@ -46,6 +47,11 @@ export function declareDead({ words, layout, transport, bus }: ThreadPlace): boo
   Atomics.notify(words, state);
   new ParkingSpot(words, layout.ownerSpot).wake();
   return true;
+}
+
+/** Nobody waits any more for a burst of a thread that does not run any more. */
+export function leaveBus({ words, layout, bus }: ThreadPlace): void {
+  if (bus !== undefined) evictThread(bus, Atomics.exchange(words, layout.shown + SHOWN.BUS_PLACE, 0) - 1);
 }
 
 function raiseConfigChange(

@@ -1,5 +1,5 @@
 import { controlLayout, LIFE, SHOWN } from './control-layout.js';
-import { declareDead, type ThreadPlace } from './dead-device.js';
+import { declareDead, leaveBus, type ThreadPlace } from './dead-device.js';
 import { DeviceLink, type LinkOptions } from './device-link.js';
 import { abandonMailbox } from './mailbox.js';
 import { ParkingSpot } from './parking-spot.js';
@@ -78,6 +78,7 @@ export class DeviceThread {
         Atomics.store(words, layout.state, LIFE.CLOSED);
         Atomics.notify(words, layout.state);
         abandonMailbox(words, layout.mailbox);
+        leaveBus(this.threadPlace);
         this.ownerSpot.wake();
         resolve();
       };

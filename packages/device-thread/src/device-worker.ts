@@ -36,6 +36,8 @@ async function run(order: ThreadOrder): Promise<void> {
   post({ type: 'ready' });
   new DeviceLoop(words, layout, device, config).run();
   device.device.reset();
+  // The place is free for others from here on.
+  Atomics.store(words, layout.shown + SHOWN.BUS_PLACE, 0);
   close();
 }
 
