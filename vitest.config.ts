@@ -26,6 +26,8 @@ export default defineConfig({
   },
   test: {
     include: ['{packages/*,bench,conformance,golden,examples/*}/src/**/*.test.ts', 'tools/*.test.ts'],
+    // The worker that devices run in, likewise of the sources.
+    globalSetup: ['packages/device-thread/scripts/bundle-worker.mjs'],
     testTimeout: 60_000,
     reporters: ['default', './tools/closing-line.ts'],
   },

@@ -5,8 +5,11 @@ import { PCI_MSIX_ENTRY, PCI_MSIX_VECTOR_CONTROL } from './capability-layouts.js
 /** PCIe 5.0 §7.7.2.2: Table Size holds at most 0x7ff. */
 export const MSIX_MAX_VECTORS = 0x800;
 
-/** Performs a message as a DMA write of 4 bytes by this function. The address is whatever the guest put there. */
-export type SendMessage = (addressLow: number, addressHigh: number, data: number) => void;
+/**
+ * Performs a message as a DMA write of 4 bytes by this function. The address is whatever the guest put there; the vector
+ * is for a host that keeps messages apart without looking at them.
+ */
+export type SendMessage = (addressLow: number, addressHigh: number, data: number, vector: number) => void;
 
 const ENTRY = PCI_MSIX_ENTRY.SIZE >> 2;
 const CONTROL = PCI_MSIX_ENTRY.VECTOR_CONTROL >> 2;
@@ -133,7 +136,7 @@ export class MsixTable {
     if (Atomics.load(words, 0) !== GATE.OPEN || this.isMasked(vector)) return;
     if (!this.takePending(vector)) return;
     const entry = this.entries + vector * ENTRY;
-    this.send(words[entry]! >>> 0, words[entry + 1]! >>> 0, words[entry + 2]! >>> 0);
+    this.send(words[entry]! >>> 0, words[entry + 1]! >>> 0, words[entry + 2]! >>> 0, vector);
   }
 
   /** @returns whether it was pending, which only one of two threads is told */

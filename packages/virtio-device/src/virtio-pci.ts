@@ -39,6 +39,8 @@ export interface VirtioPciConfig extends VirtioDeviceConfig {
   readonly host: PciHost;
   /** MSI-X vectors, up to 2048; one per queue and one more unless given. 0: a function with an interrupt pin alone. */
   readonly vectors?: number;
+  /** Memory for the MSI-X table, when threads share it. */
+  readonly msixWords?: Int32Array;
   /** Bytes between the queues' notification addresses; 4 unless given, 0 for one address. */
   readonly notifyOffMultiplier?: number;
   /** What a queue is called in notifications with NOTIF_CONFIG_DATA, 16 bits; its index unless given. */
@@ -70,6 +72,8 @@ export class VirtioPci {
   readonly pci: PciFunction;
   readonly common: PciCommonConfig;
   readonly notify: PciNotify;
+  /** Where everything is in its BARs. */
+  readonly layout: PciLayout;
   private readonly msixAt: number;
   private readonly trace: DeviceTrace | undefined;
   private isr = 0;
@@ -83,6 +87,7 @@ export class VirtioPci {
     this.device = new VirtioDevice(config, this.transport());
     checkMultiplier(multiplier, hasFeature(this.device.offered, VIRTIO_F.NOTIFICATION_DATA));
     const layout = layOutPci(model, vectors, multiplier);
+    this.layout = layout;
     this.common = new PciCommonConfig(this.device, { vectors, notifConfigData });
     this.notify = new PciNotify(this.device, layout.notify, multiplier, notifConfigData);
     // Bus mastering is off until the driver turns it on.
@@ -97,6 +102,7 @@ export class VirtioPci {
         classCode: config.classCode ?? CLASS[model.deviceId] ?? NO_CLASS,
         interruptPin: INTA,
         multiFunction: config.multiFunction === true,
+        ...(config.msixWords === undefined ? {} : { msixWords: config.msixWords }),
         bars: this.bars(layout, model),
         capabilities: [
           powerManagement(true),

@@ -45,7 +45,7 @@ export function threadedMmio(mmio: VirtioMmio): ThreadedDevice {
 }
 
 export function threadedPci({ device, pci, notify }: VirtioPci): ThreadedDevice {
-  const { place, multiplier } = notify;
+  const { place, stride } = notify;
   return {
     device,
     // With one address for all queues, negotiation decides what is written there.
@@ -91,7 +91,7 @@ function showKicks(words: Int32Array, kicks: KickPlace | undefined): void {
   if (kicks === undefined) return;
   Atomics.store(words, WORD.KICK_SPACE, kicks.space);
   Atomics.store(words, WORD.KICK_OFFSET, kicks.offset);
-  Atomics.store(words, WORD.KICK_MULTIPLIER, kicks.multiplier);
+  Atomics.store(words, WORD.KICK_MULTIPLIER, kicks.stride);
   Atomics.store(words, WORD.KICK_LENGTH, kicks.length);
 }
 
