@@ -1,13 +1,11 @@
 // Bundles src/device-worker.ts with all it imports into dist/device-worker.bundle.js, one module for Node and browsers.
 // It is made of the sources of the packages, so it needs nothing built; the tests make it anew before they run.
-import { mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { sourceAliases } from '../../../tools/source-aliases.mjs';
 
-const packages = new URL('../../', import.meta.url);
 const target = new URL('../dist/device-worker.bundle.js', import.meta.url);
-
-const sourceOf = (name, file) => fileURLToPath(new URL(`${name}/src/${file}.ts`, packages));
 
 export async function bundleWorker() {
   const { outputFiles } = await build({
@@ -19,10 +17,7 @@ export async function bundleWorker() {
     target: 'es2023',
     // An import of `node:` fails the build here.
     platform: 'browser',
-    alias: {
-      '@ringwire/virtio-spec/iommu': sourceOf('virtio-spec', 'iommu-config'),
-      ...Object.fromEntries(readdirSync(packages).map((name) => [`@ringwire/${name}`, sourceOf(name, 'index')])),
-    },
+    alias: sourceAliases(),
   });
   return outputFiles[0].contents;
 }

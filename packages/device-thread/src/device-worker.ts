@@ -2,12 +2,9 @@
 import { HostMemory } from '@ringwire/guest-memory';
 import { buildModel } from './build-model.js';
 import { buildSpace } from './build-space.js';
-import { controlLayout, LIFE, SHOWN } from './control-layout.js';
+import { controlLayout, SHOWN } from './control-layout.js';
 import { declareDead, type ThreadPlace } from './dead-device.js';
-import { DeviceLoop } from './device-loop.js';
-import { InterruptRaiser } from './interrupt-words.js';
-import { saveFunction } from './saved-function.js';
-import { serveMmio, servePci } from './served-device.js';
+import { serveDevice } from './serve-device.js';
 import type { FromWorker, ThreadOrder } from './thread-config.js';
 import { parseAs, ThreadOrderSchema } from './thread-schema.js';
 import { workerPort } from './thread-worker.js';
@@ -22,20 +19,9 @@ async function run(order: ThreadOrder): Promise<void> {
   const model = await buildModel(config.model, memory);
   const { space, translated, busPlace, close } = buildSpace(config.space, memory);
   Atomics.store(words, layout.shown + SHOWN.BUS_PLACE, busPlace + 1);
-  const raiser = new InterruptRaiser(words, layout);
-  const { offer, vectors } = config;
-  const served = { model, space, translated, vectors, ...(offer === undefined ? {} : { offer }) };
-  const saved = again ? saveFunction(words, layout) : undefined;
-  const device =
-    config.transport === 'mmio'
-      ? serveMmio(words, layout, raiser, served)
-      : servePci(words, layout, raiser, served, saved);
-  // Unless it was closed meanwhile.
-  Atomics.compareExchange(words, layout.state, LIFE.STARTING, LIFE.RUNNING);
-  Atomics.notify(words, layout.state);
-  post({ type: 'ready' });
-  new DeviceLoop(words, layout, device, config).run();
-  device.device.reset();
+  const { transport, doorbells, offer, vectors, budget, spinTurns } = config;
+  const served = { model, space, translated, vectors, budget, spinTurns, ...(offer === undefined ? {} : { offer }) };
+  serveDevice({ words, transport, doorbells, vectors }, { ...served, running: () => post({ type: 'ready' }) }, again);
   // The place is free for others from here on.
   Atomics.store(words, layout.shown + SHOWN.BUS_PLACE, 0);
   close();

@@ -4,6 +4,7 @@ export { DeviceLink, type LinkOptions, type LinkPlace } from './device-link.js';
 export { DeviceThread, type ThreadOptions } from './device-thread.js';
 export type { InterruptHandlers } from './interrupt-words.js';
 export { ParkingSpot, SPOT_WORDS } from './parking-spot.js';
+export { closePlace, newLinkPlace, type PlaceOptions, type ServeConfig, serveDevice } from './serve-device.js';
 export type {
   BackendConfig,
   ModelConfig,

@@ -17,18 +17,6 @@ export type { NetDeviceOptions } from './net/net-options.js';
 export { CVQ_STAT, RX_STAT, Statistics, TX_STAT } from './net/net-statistics.js';
 export { PcapngTrace } from './net/pcapng-trace.js';
 export type { VendorData } from './pci-capabilities.js';
-export {
-  type DeviceThreadOptions,
-  type KickPlace,
-  REGISTER_SPACE,
-  runDeviceThread,
-  type ThreadedDevice,
-  threadedMmio,
-  threadedPci,
-} from './thread/device-thread.js';
-export { RemoteDevice, type RemoteDeviceOptions, type RemoteEvents } from './thread/remote-device.js';
-export { ThreadEvents } from './thread/thread-events.js';
-export { newThreadPlace, type ThreadPlace, wakeDeviceThread } from './thread/thread-words.js';
 export { ChromeTrace, type ChromeTraceOptions } from './trace/chrome-trace.js';
 export type { DeviceTrace } from './trace/device-trace.js';
 export type { VirtioDevice, VirtioDeviceConfig } from './virtio-device.js';

@@ -11,7 +11,7 @@ import type { VirtioDevice } from './virtio-device.js';
 export class PciNotify {
   /** Writes that name no queue. */
   ignored = 0;
-  readonly place: Place;
+  private readonly place: Place;
   /** Bytes from one queue's address to the next one's; 0: there is one for all. */
   readonly stride: number;
   private readonly device: VirtioDevice;
