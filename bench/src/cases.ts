@@ -135,7 +135,7 @@ export function ringCost(layout: Layout, batch: number): CasePlan {
   };
 }
 
-export function translation(kind: Translation): CasePlan {
+function translation(kind: Translation): CasePlan {
   return {
     ...NO_RING,
     name: `iommu/${kind}`,

@@ -95,8 +95,11 @@ test.each([false, true])(
       frame.set(STATION);
       return frame;
     });
-    for (const frame of frames) while (driver.sendBytes(frame) !== SENT.OK) settle();
-    settle();
+    // A few at a time: the device drops a frame for which some of the buffers are missing.
+    for (const [i, frame] of frames.entries()) {
+      expect(driver.sendBytes(frame)).toBe(SENT.OK);
+      if (i % 8 === 7) settle();
+    }
     expect(heard).toEqual(frames);
     driver.close();
     expect([domain.mappedBytes, pages.inUse]).toEqual([0, 0]);
