@@ -19,8 +19,6 @@ export const WORD = {
   /** Notifications so far: of available buffers, to the device, and of used buffers, to the driver. */
   AVAIL_NOTIFIED: 0xe0,
   USED_NOTIFIED: 0x100,
-  /** Times that the device's thread went to sleep. */
-  PARKED: 0x120,
 } as const;
 
 export const LAST_ROUND = -1;

@@ -1,10 +1,10 @@
 import { type NetDriver, openNetDriver, type ReceivedFrame, SENT } from '@ringwire/guest-drivers';
 import type { HostMemory } from '@ringwire/guest-memory';
 import type { CasePlan } from './case-plan.js';
-import { type DeviceLink, SLEEP_MS } from './device-link.js';
 import { SINK } from './guest-layout.js';
 import { NetDriverSide, opened, openedTransport } from './net-driver-side.js';
 import { driverDma, MESSAGES, NET_QUEUE_SIZE, netFeatures } from './net-layout.js';
+import type { NetLink } from './net-link.js';
 
 const RECEIVE_BYTES = 0x10_0000;
 /** Sleeps in vain, one after the other, after which there is no hope. */
@@ -17,9 +17,8 @@ export class KernelSide extends NetDriverSide {
   private readonly batch: number;
   /** What is sent, by length. */
   private readonly copies: Map<number, Uint8Array> = new Map();
-  private readonly interrupt: (vector: number) => void;
 
-  constructor(plan: CasePlan, memory: HostMemory, link: DeviceLink) {
+  constructor(plan: CasePlan, memory: HostMemory, link: NetLink) {
     super(plan, memory, link);
     this.memory = memory;
     this.batch = plan.batch;
@@ -36,7 +35,7 @@ export class KernelSide extends NetDriverSide {
       }),
     );
     this.driver = driver;
-    this.interrupt = (vector) => driver.interrupt(vector);
+    link.interrupt = (vector) => driver.interrupt(vector);
     for (const length of this.lengths) this.copies.set(length, this.frames.bytes.slice(0, length));
   }
 
@@ -75,7 +74,7 @@ export class KernelSide extends NetDriverSide {
   /** Hand interrupts to the driver, and let it poll. @returns whether there was anything */
   private attend(): boolean {
     const { driver, link } = this;
-    let any = link.drain(this.interrupt);
+    let any = link.take();
     while (driver.needsPoll) {
       driver.poll();
       any = true;
@@ -83,11 +82,9 @@ export class KernelSide extends NetDriverSide {
     return any;
   }
 
-  /** Sleep until interrupted. @returns false when time was up before an interrupt came */
+  /** Sleep until interrupted. @returns false when no interrupt came in time */
   private rest(): boolean {
-    const before = performance.now();
-    this.link.sleep();
-    if (this.attend() || performance.now() - before < SLEEP_MS) return true;
+    if (this.link.sleep()) return true;
     this.missed++;
     return false;
   }

@@ -1,10 +1,10 @@
 import { Worker } from 'node:worker_threads';
-import { newThreadPlace } from '@ringwire/virtio-device';
+import { newLinkPlace } from '@ringwire/device-thread';
 import type { CasePlan, Timing } from './case-plan.js';
 import { newControl } from './control-words.js';
 import { watchOthers } from './cpu-share.js';
 import { newHostMemory } from './guest-layout.js';
-import { NET_MESSAGES, NET_QUEUES } from './net-layout.js';
+import { NET_PLACE } from './net-layout.js';
 import type { DeviceReport, DriverReport, FromWorker, Sabotage, WorkerJob } from './worker-job.js';
 
 /** What one run of a case in fresh workers gave. */
@@ -44,7 +44,7 @@ export async function runCase(plan: CasePlan, timing: Timing, sabotage?: Sabotag
   const memory = newHostMemory().wasm;
   if (memory === undefined) throw new CaseFailure('no shared memory');
   const isRemote = plan.kind === 'net' && plan.threads === 'xthread';
-  const place = isRemote ? newThreadPlace(NET_QUEUES, NET_MESSAGES) : undefined;
+  const place = isRemote ? newLinkPlace(NET_PLACE) : undefined;
   const job: WorkerJob = { plan, timing, memory, control: newControl(), place, sabotage };
   const others = watchOthers();
   const before = performance.now();

@@ -1,6 +1,6 @@
 import type { HostMemory } from '@ringwire/guest-memory';
 import { FrameQueue, LoopbackBackend } from '@ringwire/net-backend';
-import { NetDevice, TX_STAT, VirtioPci, type VirtioPciConfig } from '@ringwire/virtio-device';
+import { NetDevice, RX_STAT, TX_STAT, type VirtioPciConfig } from '@ringwire/virtio-device';
 import { Arrivals } from './arrivals.js';
 import type { CasePlan } from './case-plan.js';
 import { CheckingBackend } from './checking-backend.js';
@@ -10,17 +10,17 @@ import { NET_QUEUE_SIZE, netFrames, STATION } from './net-layout.js';
 import type { DeviceReport } from './worker-job.js';
 
 const CABLE_FRAMES = 256;
-const TRANSMIT = 1;
+const [RECEIVE, TRANSMIT] = [0, 1];
 
-/** The device of a network case, a PCI function, and what is at the other end of its cable. */
+/** The device of a network case, and what is at the other end of its cable. */
 export class NetDeviceSide {
-  readonly virtio: VirtioPci;
+  readonly config: Omit<VirtioPciConfig, 'host'>;
   private readonly model: NetDevice;
   private readonly arrivals: Arrivals;
   private readonly comesBack: boolean;
 
   /** @param control words by which the driver says what a round is */
-  constructor(plan: CasePlan, memory: HostMemory, host: VirtioPciConfig['host'], control: Int32Array) {
+  constructor(plan: CasePlan, memory: HostMemory, control: Int32Array) {
     this.arrivals = new Arrivals(memory, netFrames(plan));
     this.comesBack = plan.net?.task === 'loop' || plan.net?.task === 'ping';
     const cable = new FrameQueue(memory, NET_CABLE.start, NET_CABLE.bytes, CABLE_FRAMES);
@@ -33,21 +33,21 @@ export class NetDeviceSide {
       txQueueSize: NET_QUEUE_SIZE,
       holdWhenFull: true,
     });
-    const space = deviceSpace(plan, memory);
-    this.virtio = new VirtioPci({ model: this.model, space, translated: plan.behindIommu, host });
+    this.config = { model: this.model, space: deviceSpace(plan, memory), translated: plan.behindIommu };
   }
 
   report(): DeviceReport {
     const { check, count, summed } = this.arrivals;
     const { lost, misplaced, damaged, first } = check;
-    const { kicks, usedNotifications } = this.virtio.device.counters;
+    const rx = this.model.statistics(RECEIVE)!;
+    const tx = this.model.statistics(TRANSMIT)!;
     return {
       faults: { lost, misplaced, damaged, first },
-      frames: this.comesBack ? this.model.statistics(TRANSMIT)!.get(TX_STAT.tx_packets) : count,
+      frames: this.comesBack ? tx.get(TX_STAT.tx_packets) : count,
       summed,
-      notifications: usedNotifications,
+      notifications: rx.get(RX_STAT.rx_interrupts) + tx.get(TX_STAT.tx_interrupts),
       missed: 0,
-      kicks,
+      kicks: rx.get(RX_STAT.rx_notifications) + tx.get(TX_STAT.tx_notifications),
     };
   }
 }

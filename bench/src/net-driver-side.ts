@@ -2,8 +2,8 @@ import { type Breakdown, isBreakdown, openPciTransport, type PciTransport } from
 import type { HostMemory } from '@ringwire/guest-memory';
 import { Arrivals } from './arrivals.js';
 import type { CasePlan } from './case-plan.js';
-import type { DeviceLink } from './device-link.js';
 import { type NetFrames, netFrames } from './net-layout.js';
+import type { NetLink } from './net-link.js';
 
 /** What the drivers of network cases have in common. */
 export abstract class NetDriverSide {
@@ -15,13 +15,13 @@ export abstract class NetDriverSide {
   missed = 0;
   /** Interrupts so far. */
   abstract readonly interrupts: number;
-  protected readonly link: DeviceLink;
+  protected readonly link: NetLink;
   protected readonly frames: NetFrames;
   protected readonly lengths: Uint32Array;
   /** Which length the next frame has. */
   protected slot = 0;
 
-  constructor(plan: CasePlan, memory: HostMemory, link: DeviceLink) {
+  constructor(plan: CasePlan, memory: HostMemory, link: NetLink) {
     this.link = link;
     this.frames = netFrames(plan);
     this.lengths = this.frames.lengths;
@@ -47,7 +47,7 @@ export abstract class NetDriverSide {
   }
 }
 
-export function openedTransport(link: DeviceLink): PciTransport {
+export function openedTransport(link: NetLink): PciTransport {
   return opened(openPciTransport(link.access));
 }
 

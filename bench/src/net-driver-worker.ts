@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { HostMemory } from '@ringwire/guest-memory';
-import { RemoteLink } from './device-link.js';
+import { RemoteLink } from './net-link.js';
 import { driveNet } from './net-rounds.js';
 import type { FromWorker, WorkerJob } from './worker-job.js';
 
@@ -9,5 +9,5 @@ const job = workerData as WorkerJob;
 const post = (message: FromWorker): void => parentPort?.postMessage(message);
 const link = new RemoteLink(job.place!);
 const report = driveNet(job, HostMemory.adopt(job.memory), link, () => post({ type: 'ready' }));
-link.remote.stop();
+link.close();
 post({ type: 'driver', report });

@@ -1,3 +1,4 @@
+import type { PlaceOptions } from '@ringwire/device-thread';
 import { type DmaMemory, guestDma, type MsixMessage } from '@ringwire/guest-drivers';
 import { type AddressSpace, type HostMemory, PageAllocator } from '@ringwire/guest-memory';
 import { featureWords, VIRTIO_F } from '@ringwire/virtio-spec';
@@ -6,11 +7,11 @@ import { type CasePlan, PEER_QUEUE_SIZE } from './case-plan.js';
 import { frameSet, sumWithoutNumber } from './frame-set.js';
 import { guestOf, HIGH_RAM } from './guest-layout.js';
 
-/** A queue pair and a control queue, which no driver here negotiates. */
-export const NET_QUEUES = 3;
-/** MSI-X messages: configuration, and one per queue. */
-export const NET_MESSAGES: number = NET_QUEUES + 1;
-export const MESSAGES: readonly MsixMessage[] = Array.from({ length: NET_MESSAGES }, (_, data) => ({
+/** A queue pair and a control queue, which no driver here negotiates; MSI-X vectors for these and the configuration. */
+const [QUEUES, VECTORS] = [3, 4];
+/** What a device's thread and its driver's need to find each other. */
+export const NET_PLACE: PlaceOptions = { transport: 'pci', doorbells: QUEUES, vectors: VECTORS };
+export const MESSAGES: readonly MsixMessage[] = Array.from({ length: VECTORS }, (_, data) => ({
   addressLo: 0xfee0_0000,
   addressHi: 0,
   data,

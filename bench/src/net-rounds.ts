@@ -1,8 +1,8 @@
 import type { HostMemory } from '@ringwire/guest-memory';
 import { announce, WORD } from './control-words.js';
-import type { DeviceLink } from './device-link.js';
 import { KernelSide } from './kernel-side.js';
 import type { NetDriverSide } from './net-driver-side.js';
+import type { NetLink } from './net-link.js';
 import { PmdSide } from './pmd-side.js';
 import { latencyOf, runRounds } from './round-plan.js';
 import { sabotageNumbers } from './sabotage.js';
@@ -17,7 +17,7 @@ const FALLING_ASLEEP_MS = 0.03;
  * All rounds of a network case, from the driver's side.
  * @param ready called when driver and device are up
  */
-export function driveNet(job: WorkerJob, memory: HostMemory, link: DeviceLink, ready: () => void): DriverReport {
+export function driveNet(job: WorkerJob, memory: HostMemory, link: NetLink, ready: () => void): DriverReport {
   const { plan, control, timing, sabotage } = job;
   const side: NetDriverSide =
     plan.net?.driver === 'kernel' ? new KernelSide(plan, memory, link) : new PmdSide(plan, memory, link);
@@ -36,7 +36,7 @@ export function driveNet(job: WorkerJob, memory: HostMemory, link: DeviceLink, r
     else {
       const trips = new Float64Array(frames);
       if (task === 'ping') side.ping(trips);
-      else wakeUps(side, control, trips);
+      else wakeUps(side, link, trips);
       samples.push(trips);
     }
     return Number(process.hrtime.bigint() - before);
@@ -51,39 +51,39 @@ export function driveNet(job: WorkerJob, memory: HostMemory, link: DeviceLink, r
     frames,
     notifications: 0,
     missed: side.missed,
-    net: reportOf(side, task === 'wake' ? watchIdle(control) : undefined),
+    net: reportOf(side, task === 'wake' ? watchIdle(control, link) : undefined),
   };
 }
 
 /** Have the device know what the round is about, before it starts. */
-function beginRound(control: Int32Array, round: number, summed: boolean, link: DeviceLink): void {
+function beginRound(control: Int32Array, round: number, summed: boolean, link: NetLink): void {
   Atomics.store(control, WORD.SUMMED, summed ? 1 : 0);
   announce(control, WORD.ROUND, round);
   while (Atomics.load(control, WORD.DEVICE_IN) !== round) link.look();
 }
 
 /** One frame at a time, each to a device that sleeps. @param samples filled with the time until its buffer is back, in ns */
-function wakeUps(side: NetDriverSide, control: Int32Array, samples: Float64Array): void {
+function wakeUps(side: NetDriverSide, link: NetLink, samples: Float64Array): void {
   for (let i = 0; i < samples.length; i++) {
-    const parked = Atomics.load(control, WORD.PARKED);
+    const { sleeps } = link;
     const before = performance.now();
     side.send(1);
     samples[i] = (performance.now() - before) * 1e6;
-    while (Atomics.load(control, WORD.PARKED) === parked);
+    while (link.sleeps === sleeps);
     const asleep = performance.now() + FALLING_ASLEEP_MS;
     while (performance.now() < asleep);
   }
 }
 
 /** Nobody wants anything of the device for a while: how often does its thread wake up, and what does the process burn? */
-function watchIdle(control: Int32Array): NetReport['idle'] {
-  const parked = Atomics.load(control, WORD.PARKED);
+function watchIdle(control: Int32Array, link: NetLink): NetReport['idle'] {
+  const { sleeps } = link;
   const before = process.cpuUsage();
   const since = performance.now();
   Atomics.wait(control, WORD.AVAIL_NOTIFIED, Atomics.load(control, WORD.AVAIL_NOTIFIED), IDLE_MS);
   const seconds = (performance.now() - since) / 1000;
   const { user, system } = process.cpuUsage(before);
-  const wakeUps = Atomics.load(control, WORD.PARKED) - parked;
+  const wakeUps = link.sleeps - sleeps;
   return { wakeUps: wakeUps / seconds, cores: (user + system) / 1e6 / seconds };
 }
 

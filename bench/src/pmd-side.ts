@@ -1,9 +1,9 @@
 import { FrameBurst, FramePool, openPollDriver, type PollNetDriver } from '@ringwire/guest-drivers';
 import type { HostMemory } from '@ringwire/guest-memory';
 import type { CasePlan } from './case-plan.js';
-import type { DeviceLink } from './device-link.js';
 import { NetDriverSide, opened, openedTransport } from './net-driver-side.js';
 import { driverDma, NET_QUEUE_SIZE, netFeatures } from './net-layout.js';
+import type { NetLink } from './net-link.js';
 
 /** For both rings, twice over. */
 const BUFFERS = 4 * NET_QUEUE_SIZE;
@@ -24,7 +24,7 @@ export class PmdSide extends NetDriverSide {
   private readonly received: FrameBurst;
   private idle = 0;
 
-  constructor(plan: CasePlan, memory: HostMemory, link: DeviceLink) {
+  constructor(plan: CasePlan, memory: HostMemory, link: NetLink) {
     super(plan, memory, link);
     const dma = driverDma(memory);
     const pool = new FramePool(dma, { buffers: BUFFERS });

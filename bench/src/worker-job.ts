@@ -1,5 +1,5 @@
+import type { LinkPlace } from '@ringwire/device-thread';
 import type { WasmMemory } from '@ringwire/guest-memory';
-import type { ThreadPlace } from '@ringwire/virtio-device';
 import type { CasePlan, Timing } from './case-plan.js';
 import type { FrameFaults } from './frame-check.js';
 
@@ -14,7 +14,7 @@ export interface WorkerJob {
   readonly memory: WasmMemory;
   readonly control: Int32Array;
   /** Of a network device in a thread of its own. */
-  readonly place: ThreadPlace | undefined;
+  readonly place: LinkPlace | undefined;
   readonly sabotage: Sabotage | undefined;
 }
 
