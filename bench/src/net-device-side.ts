@@ -10,6 +10,8 @@ import { NET_QUEUE_SIZE, netFrames, STATION } from './net-layout.js';
 import type { DeviceReport } from './worker-job.js';
 
 const CABLE_FRAMES = 256;
+/** Of a device that a poll-mode driver drives: it polls as well, as DPDK's does. */
+const POLL_TURNS = 1000;
 const [RECEIVE, TRANSMIT] = [0, 1];
 
 /** The device of a network case, and what is at the other end of its cable. */
@@ -32,6 +34,7 @@ export class NetDeviceSide {
       rxQueueSize: NET_QUEUE_SIZE,
       txQueueSize: NET_QUEUE_SIZE,
       holdWhenFull: true,
+      pollTurns: plan.net?.driver === 'pmd' && plan.net.task !== 'wake' ? POLL_TURNS : 0,
     });
     this.config = { model: this.model, space: deviceSpace(plan, memory), translated: plan.behindIommu };
   }

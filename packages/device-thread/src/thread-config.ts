@@ -27,6 +27,7 @@ export interface NetModelConfig {
   readonly features?: readonly number[];
   readonly without?: readonly number[];
   readonly holdWhenFull?: boolean;
+  readonly pollTurns?: number;
   readonly validateChecksums?: boolean;
 }
 

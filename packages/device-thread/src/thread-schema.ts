@@ -56,6 +56,7 @@ const Model: z.ZodType<ModelConfig> = z.discriminatedUnion('type', [
     features: Features,
     without: Features,
     holdWhenFull: z.boolean().exactOptional(),
+    pollTurns: whole(0, 0x7fff_ffff).exactOptional(),
     validateChecksums: z.boolean().exactOptional(),
   }),
   z.strictObject({ type: z.literal('module'), url: z.string().min(1), options: z.unknown().exactOptional() }),

@@ -94,7 +94,9 @@ export class NetDevice implements DeviceModel {
     const offload = new TxOffload(state, backend, steering, scratch);
     this.offload = offload;
     const rxQueues = Array.from({ length: pairs }, (_, pair) => new RxQueue(state, pair, settings.holdWhenFull));
-    const txQueues = rxQueues.map((_, pair) => new TxQueue(state, pair, backend, offload, steering));
+    const txQueues = rxQueues.map(
+      (_, pair) => new TxQueue(state, pair, backend, offload, steering, settings.pollTurns),
+    );
     this.rxQueues = rxQueues;
     this.txQueues = txQueues;
     this.dataQueues = rxQueues.flatMap((rx, pair): NetQueue[] => [rx, txQueues[pair]!]);

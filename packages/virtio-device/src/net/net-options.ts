@@ -28,6 +28,11 @@ export interface NetDeviceOptions extends NetFeatureOptions {
   readonly controlQueueSize?: number;
   /** A frame for which the driver has no buffer is left to the backend (FULL), rather than dropped and counted. */
   readonly holdWhenFull?: boolean;
+  /**
+   * Steps without a frame to send, each of which asks for another one, before the driver is asked to notify; 0 unless
+   * given. For a device that is stepped in a loop of its own: notifications cost both sides more than looking does.
+   */
+  readonly pollTurns?: number;
   /** Check received checksums and say so (DATA_VALID), for drivers with GUEST_CSUM. */
   readonly validateChecksums?: boolean;
   /** Addresses that each list of the MAC table holds, 64 unless given; with more, all of that kind pass. */
@@ -59,6 +64,7 @@ export function settingsOf(options: NetDeviceOptions): NetDeviceSettings {
     txQueueSize: queueSize('txQueueSize', options.txQueueSize ?? 256),
     controlQueueSize: queueSize('controlQueueSize', options.controlQueueSize ?? 64),
     holdWhenFull: options.holdWhenFull ?? false,
+    pollTurns: within('pollTurns', options.pollTurns ?? 0, 0, 0x7fff_ffff),
     validateChecksums: options.validateChecksums ?? false,
     macTableEntries: within('macTableEntries', options.macTableEntries ?? 64, 0, 4096),
     rssContexts: within('rssContexts', options.rssContexts ?? 8, 1, 0xffff),

@@ -19,6 +19,22 @@ describe.each(LAYOUTS)('%s: frames without offloads', (layout) => {
     expect(bench.step()).toBe(0);
   });
 
+  test('with pollTurns the driver is asked to notify after as many steps in vain, each of which asks for another', () => {
+    const bench = new NetBench(layout, [], { pollTurns: 2 });
+    const { counters } = bench.queues[1]!;
+    const send = (): number => {
+      const before = counters.notifications;
+      bench.transmit([join(plainHeader(), frameOf(60))]);
+      return counters.notifications - before;
+    };
+    expect([bench.step(), bench.step(), bench.step()]).toEqual([1, 1, 0]);
+    expect([send(), bench.step()]).toEqual([1, 1]);
+    // It polls: nothing is asked for.
+    expect([bench.step(), bench.step(), send()]).toEqual([1, 1, 0]);
+    expect([bench.step(), bench.step(), bench.step()]).toEqual([1, 1, 1]);
+    expect([bench.step(), send(), bench.step()]).toEqual([0, 1, 1]);
+  });
+
   test.each([
     ['12 bytes', [], 12],
     ['20 bytes with HASH_REPORT', [F.CTRL_VQ, F.HASH_REPORT], 20],

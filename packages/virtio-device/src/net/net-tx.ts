@@ -34,11 +34,24 @@ export class TxQueue extends NetQueue {
   /** When to ask the backend again after it had no room. */
   retryAt: number = NEVER;
 
-  constructor(state: NetState, pair: number, backend: NetBackend, offload: TxOffload, steering: Steering) {
+  private readonly pollTurns: number;
+  /** Turns in vain since the last frame, up to `pollTurns`. */
+  private idleTurns = 0;
+
+  /** @param pollTurns turns without a frame before the driver is asked to notify */
+  constructor(
+    state: NetState,
+    pair: number,
+    backend: NetBackend,
+    offload: TxOffload,
+    steering: Steering,
+    pollTurns: number,
+  ) {
     super(state, 2 * pair + 1, newTxStatistics(), TX_STAT.tx_interrupts);
     this.backend = backend;
     this.offload = offload;
     this.steering = steering;
+    this.pollTurns = pollTurns;
     this.noFrame = new Frame(state.memory);
     this.frame = new Frame(state.memory);
     this.frame.pair = pair;
@@ -52,7 +65,7 @@ export class TxQueue extends NetQueue {
 
   /**
    * Transmit at most `budget` chains.
-   * @returns chains that were used; 1 at least while more are waiting
+   * @returns chains that were used; 1 at least while more are waiting, or may come without a notification
    */
   turn(budget: number): number {
     const queue = this.queue;
@@ -75,9 +88,16 @@ export class TxQueue extends NetQueue {
         return done;
       }
     }
-    if (done > 0) this.stopListening();
-    else if (this.listen()) return 1;
-    return done;
+    if (done > 0) {
+      this.idleTurns = 0;
+      this.stopListening();
+      return done;
+    }
+    if (this.idleTurns < this.pollTurns) {
+      this.idleTurns++;
+      return 1;
+    }
+    return this.listen() ? 1 : 0;
   }
 
   /** @returns chains dealt with, fewer than taken when the backend has no more room or the device was stopped */
