@@ -103,7 +103,7 @@ function optionsOf(flags: Flags): Options {
     },
     peerTiming: quick ? { sampleMs: 200, samples: 4 } : { sampleMs: 300, samples: 8 },
     attempts: 3,
-    budgetSeconds: quick ? 26 : Number.POSITIVE_INFINITY,
+    budgetSeconds: quick ? 20 : Number.POSITIVE_INFINITY,
     filter: flags.filter,
     list: flags.list === true,
     iommu: flags.iommu,
