@@ -25,7 +25,7 @@ export default defineConfig({
     ],
   },
   test: {
-    include: ['{packages/*,bench,conformance,golden,examples/*}/src/**/*.test.ts', 'tools/*.test.ts'],
+    include: ['{packages/*,bench,conformance,e2e,golden,examples/*}/src/**/*.test.ts', 'tools/*.test.ts'],
     testTimeout: 60_000,
     reporters: ['default', './tools/closing-line.ts'],
   },
