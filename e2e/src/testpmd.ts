@@ -5,12 +5,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 /** MiB of huge pages that a testpmd takes. */
 const MEMORY_MIB = 256;
+const TESTPMD = 'dpdk-testpmd';
+/** Has it print line by line, so that answers come when they are given. */
+const STDBUF = 'stdbuf';
 /** Between two questions. */
 const POLL_MS = 50;
 
 /** Why testpmd cannot be run here; undefined when it can. */
 export function testpmdProblem(): string | undefined {
-  for (const program of ['dpdk-testpmd', 'stdbuf'])
+  for (const program of [TESTPMD, STDBUF])
     if (!onPath(program)) return `${program} is not installed (Debian: dpdk, coreutils)`;
   const field = (name: string): number =>
     Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(readFileSync('/proc/meminfo', 'utf8'))?.[1] ?? 0);
@@ -39,8 +42,7 @@ export class Testpmd {
     const ports = vdevs.flatMap((vdev) => ['--vdev', vdev]);
     // What a capture holds is not to be thrown away before forwarding starts.
     const application = ['--', '-i', '--no-flush-rx', '--total-num-mbufs=16384'];
-    // Line by line, so that answers come when they are given.
-    this.child = spawn('stdbuf', ['-oL', 'dpdk-testpmd', ...eal, ...place, ...ports, ...application], {
+    this.child = spawn(STDBUF, ['-oL', TESTPMD, ...eal, ...place, ...ports, ...application], {
       env: { ...process.env, RUNTIME_DIRECTORY: directory },
     });
     this.child.stdin.on('error', () => undefined);
