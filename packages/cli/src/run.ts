@@ -3,16 +3,17 @@ import { VirtioError } from '@ringwire/virtio-spec';
 import { Command, CommanderError } from 'commander';
 import { addCheck } from './check.js';
 import { addIommuWalk } from './iommu-walk.js';
+import { addServe } from './serve.js';
 import { type ExitCode, type Terminal, UnusableInput } from './terminal.js';
 
 /** Each subcommand is one file that adds itself; `done` takes its exit code. */
-const COMMANDS = [addCheck, addIommuWalk];
+const COMMANDS = [addCheck, addIommuWalk, addServe];
 
 /** Run one command line, without the name of the program. */
 export async function run(args: readonly string[], terminal: Terminal): Promise<ExitCode> {
   let code: ExitCode = 0;
   const program = new Command('ringwire')
-    .description('Tools around virtio rings and IOMMU tables: see what is in them and what is wrong with them.')
+    .description('See what is in virtio rings and IOMMU tables and what is wrong with them; serve virtio devices.')
     .version(version())
     .exitOverride()
     .configureOutput({ writeOut: terminal.out, writeErr: terminal.err });
