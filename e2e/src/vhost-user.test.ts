@@ -8,7 +8,7 @@ import { ServedPair } from './served-pair.js';
 import { Testpmd, testpmdProblem } from './testpmd.js';
 
 /** Many times round a ring of 256, and most of the ring's wraps in the middle of a burst. */
-const FRAMES = 5000;
+const FRAMES = 20_000;
 const problem = testpmdProblem();
 const SKIPPED = `skipped, because ${problem}`;
 
@@ -46,6 +46,15 @@ function start(options: string): Testpmd {
 const framesOf = (name: string): Uint8Array[] =>
   readPcap(readFileSync(join(directory, `${name}.pcap`))).frames.map(({ bytes }) => bytes);
 
+/** Numbers of the frames that did not come out as they went in. */
+function differences(): number[] {
+  const [sent, got] = [framesOf('in'), framesOf('out')];
+  const numbers = Array.from({ length: Math.max(sent.length, got.length) }, (_, number) => number);
+  return numbers.filter((at) => sent[at] === undefined || got[at] === undefined || !sameBytes(sent[at], got[at]));
+}
+
+const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
+
 test.for([
   ['split', 'packed_vq=0,in_order=0'],
   ['split, in order', 'packed_vq=0,in_order=1'],
@@ -59,7 +68,7 @@ test.for([
     const peer = start(options);
     await peer.ask('show port stats 3', new RegExp(`TX-packets: ${FRAMES}\\b`));
     const said = await peer.quit();
-    expect(framesOf('out')).toEqual(framesOf('in'));
+    expect(differences()).toEqual([]);
     expect(framesOf('back')).toEqual([]);
     expect(said).toMatch(
       new RegExp(
@@ -86,7 +95,7 @@ test('VU-27: after a testpmd was killed in the middle of its traffic, the next o
   const second = start('packed_vq=0');
   await second.ask('show port stats 3', new RegExp(`TX-packets: ${FRAMES}\\b`));
   await second.quit();
-  expect(framesOf('out')).toEqual(framesOf('in'));
+  expect(differences()).toEqual([]);
   expect(served.lan.ports[0]!.counters.flooded).toBe(before + FRAMES);
   expect(served.ends).toEqual(Array(4).fill('the connection ended'));
   expect(served.memory.inUse).toBe(0);
