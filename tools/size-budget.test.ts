@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { expect, test } from 'vitest';
+import { sourceAliases } from './source-aliases.mjs';
 
 const CORE = ['virtio-spec', 'guest-memory', 'virtqueue'];
 const BUDGET = 60_000;
@@ -11,12 +12,7 @@ test(`the core packages together stay below ${BUDGET} bytes minified, and import
       contents: CORE.map((name) => `export * from '@ringwire/${name}';`).join('\n'),
       resolveDir: fileURLToPath(new URL('../packages/virtqueue', import.meta.url)),
     },
-    alias: Object.fromEntries(
-      CORE.map((name) => [
-        `@ringwire/${name}`,
-        fileURLToPath(new URL(`../packages/${name}/src/index.ts`, import.meta.url)),
-      ]),
-    ),
+    alias: sourceAliases(),
     bundle: true,
     minify: true,
     write: false,

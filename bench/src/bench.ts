@@ -23,7 +23,7 @@ export interface Terminal {
 
 /** Run what the options ask for. @returns the exit code */
 export async function bench(options: Options, terminal: Terminal): Promise<number> {
-  const plans = selectCases(allCases(options.iommu), options.filter);
+  const plans = selectCases(allCases(options.iommu, options.quick), options.filter);
   const offloads = OFFLOAD_NAMES.filter((name) => options.filter === undefined || options.filter.test(name));
   if (options.list) {
     terminal.out([...plans.map(({ name }) => name), ...offloads].map((name) => `${name}\n`).join(''));

@@ -36,7 +36,13 @@ export function cacheLines(plan: CasePlan, frames: FrameSet): CacheLines {
     moved += lines.size;
   }
   const payload = frames.reduce((sum, { length }) => sum + Math.ceil(length / LINE), 0) / frames.length;
-  return { ring: moved / size, payload: plan.kind === 'ringcost' ? 0 : payload };
+  const ring = moved / size;
+  // The device's header lies in a line of its own, in front of the frame; what comes back goes through a second ring.
+  if (plan.net !== undefined) {
+    const ways = plan.net.task === 'loop' || plan.net.task === 'ping' ? 2 : 1;
+    return { ring: ways * ring, payload: ways * (payload + 1) };
+  }
+  return { ring, payload: plan.kind === 'ringcost' ? 0 : payload };
 }
 
 interface Burst {

@@ -15,6 +15,16 @@ export type Translation =
   | 'thrash'
   | 'unmap-strict'
   | 'unmap-lazy';
+/** Of a network device: which driver it has, and what that does. */
+export interface NetWork {
+  /** A poll-mode driver, or one with interrupts as a kernel's. */
+  readonly driver: 'pmd' | 'kernel';
+  /**
+   * `tx` sends to a device that checks what it gets; `loop` has every frame back; `ping` has one at a time back; `wake`
+   * sends one at a time to a device that sleeps.
+   */
+  readonly task: 'tx' | 'loop' | 'ping' | 'wake';
+}
 /** What the device does to every frame: copy and sum it in one pass, or copy it alone. */
 export type Check = 'sum' | 'copy';
 
@@ -24,9 +34,9 @@ export interface CasePlan {
   readonly name: string;
   /**
    * `ring` moves frames, `latency` sends one at a time and waits, `ringcost` moves buffers nobody looks into; `iommu` has no
-   * ring at all, so that of the rest only `translation` counts.
+   * ring at all, so that of the rest only `translation` counts; `net` is a whole network device and its driver.
    */
-  readonly kind: 'ring' | 'latency' | 'ringcost' | 'iommu';
+  readonly kind: 'ring' | 'latency' | 'ringcost' | 'iommu' | 'net';
   readonly layout: Layout;
   /** Driver and device in one thread, taking turns, or in a thread each. */
   readonly threads: 'inthread' | 'xthread';
@@ -38,6 +48,8 @@ export interface CasePlan {
   readonly behindIommu: boolean;
   /** Of kind `iommu`. */
   readonly translation: Translation | undefined;
+  /** Of kind `net`. */
+  readonly net: NetWork | undefined;
   /** What a side with nothing to do does: look again, or sleep until it is notified. */
   readonly idle: 'spin' | 'sleep';
   readonly check: Check;

@@ -1,5 +1,5 @@
 import { CACHE_LINES_TEXT, cacheLines } from './cache-lines.js';
-import { type CasePlan, queueSizeOf } from './case-plan.js';
+import { type CasePlan, type NetWork, queueSizeOf } from './case-plan.js';
 import { frameSet, meanLength } from './frame-set.js';
 import { SINK_FRAMES } from './guest-layout.js';
 import { TRANSLATION_TEXT } from './iommu-cost.js';
@@ -23,6 +23,11 @@ export interface CaseResult {
   readonly p50?: number;
   readonly p99?: number;
   readonly p999?: number;
+  /** Of drivers that are interrupted. */
+  readonly framesPerInterrupt?: number;
+  /** Of a device's thread that sleeps, with nothing to do, per second: times that it wakes up, and cores that the process uses. */
+  readonly idleWakeUps?: number;
+  readonly idleCores?: number;
   /** Mean length of a frame. */
   readonly bytesPerFrame: number;
   /** Frames of all rounds, warm-up included, and those of which every byte was summed and compared. */
@@ -64,12 +69,13 @@ export function caseResult(plan: CasePlan, runs: readonly CaseRun[]): CaseResult
     spread: spreadPercent(rounds),
     rounds,
     ...latency,
+    ...netFigures(runs),
     bytesPerFrame,
     frames: sent,
-    summed: sum(runs, ({ device }) => device.summed),
+    summed: sum(runs, ({ driver, device }) => device.summed + (driver.net?.summed ?? 0)),
     copies: copiesText(plan, bytesPerFrame),
     notificationsPerFrame: {
-      available: sum(runs, ({ driver }) => driver.notifications) / sent,
+      available: sum(runs, ({ driver, device }) => device.kicks ?? driver.notifications) / sent,
       used: sum(runs, ({ device }) => device.notifications) / sent,
     },
     cacheLinesPerFrame: lines.ring + lines.payload,
@@ -108,7 +114,8 @@ export function failedCase(plan: CasePlan, problem: string): CaseResult {
 
 /** What was wrong with a run, in words. */
 export function problemOf({ driver, device }: CaseRun): string | undefined {
-  const { lost, misplaced, damaged, first } = device.faults;
+  const { lost, misplaced, damaged, first } =
+    driver.net?.faults.first === undefined ? device.faults : driver.net.faults;
   if (first !== undefined) return `${lost} lost, ${misplaced} out of place, ${damaged} damaged: ${first}`;
   if (driver.frames !== device.frames) return `${driver.frames} frames were sent and ${device.frames} came`;
   if (driver.missed > 0) return `the driver was not notified of used buffers ${driver.missed} times`;
@@ -118,6 +125,7 @@ export function problemOf({ driver, device }: CaseRun): string | undefined {
 
 function copiesText(plan: CasePlan, bytesPerFrame: number): string {
   if (plan.translation !== undefined) return TRANSLATION_TEXT[plan.translation];
+  if (plan.net !== undefined) return netText(plan.net, bytesPerFrame);
   if (plan.kind === 'ringcost') return 'touches no payload: add, publish, take, put, publish, take back';
   const what = `copies ${Number.isInteger(bytesPerFrame) ? bytesPerFrame : `a mean of ${bytesPerFrame.toFixed(0)}`} B`;
   const pieces = plan.variant === 'indirect' ? ' in 2 pieces' : ' once';
@@ -130,6 +138,37 @@ function copiesText(plan: CasePlan, bytesPerFrame: number): string {
     `${what} per frame${pieces} and sums every byte in the same pass; compares sum, length and number of every frame, ` +
     `and the last ${SINK_FRAMES} of every round byte by byte`
   );
+}
+
+function netText({ driver, task }: NetWork, bytesPerFrame: number): string {
+  const bytes = Number.isInteger(bytesPerFrame) ? `${bytesPerFrame}` : `a mean of ${bytesPerFrame.toFixed(0)}`;
+  if (task === 'wake')
+    return `one frame of ${bytes} B to a device whose thread sleeps, until its buffer is back: copied once, summed and compared`;
+  if (task === 'ping')
+    return (
+      `one frame of ${bytes} B to a device and back, the driver asleep until it is interrupted: copied by the sender, onto the ` +
+      'cable, into the receive buffer and by the receiver, summed and compared'
+    );
+  const copies =
+    task === 'tx'
+      ? 'once, at the end of the cable'
+      : driver === 'pmd'
+        ? 'twice, onto the cable and into the receive buffer'
+        : 'four times, by the sender, onto the cable, into the receive buffer and by the receiver';
+  return (
+    `a whole device: copies ${bytes} B per frame ${copies}; there number and length of every frame are compared, and in one ` +
+    'more round, not measured, the sum over every byte of every frame'
+  );
+}
+
+/** What only runs of network devices have to tell. */
+function netFigures(runs: readonly CaseRun[]): Partial<CaseResult> {
+  const interrupts = sum(runs, ({ driver }) => driver.net?.interrupts ?? 0);
+  const idle = runs[0]!.driver.net?.idle;
+  return {
+    ...(interrupts > 0 ? { framesPerInterrupt: sum(runs, ({ driver }) => driver.frames) / interrupts } : {}),
+    ...(idle === undefined ? {} : { idleWakeUps: idle.wakeUps, idleCores: idle.cores }),
+  };
 }
 
 const sum = <T>(items: readonly T[], value: (item: T) => number): number =>

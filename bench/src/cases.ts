@@ -1,4 +1,5 @@
 import type { CasePlan, Check, FrameKind, Layout, Translation, Variant } from './case-plan.js';
+import { isNetTransmit, netCases, QUICK_NET_CASES } from './net-cases.js';
 
 const LAYOUTS: readonly Layout[] = ['split', 'packed'];
 const BATCHES = [1, 8, 32, 256] as const;
@@ -35,8 +36,11 @@ const checkFor = (frames: FrameKind, variant: Variant | undefined): Check =>
 /** Which rings' devices are behind an IOMMU: none, all, or, when it was not said, one of each format and thread layout too. */
 export type IommuChoice = 'off' | 'on' | undefined;
 
-/** The whole matrix, in the order in which it is run and printed. Variants come where the ring is most of the work. */
-export function allCases(iommu?: IommuChoice): CasePlan[] {
+/**
+ * The whole matrix, in the order in which it is run and printed. Variants come where the ring is most of the work.
+ * @param quick only few cases of network devices
+ */
+export function allCases(iommu?: IommuChoice, quick = false): CasePlan[] {
   const cases: CasePlan[] = [];
   for (const layout of LAYOUTS) for (const batch of BATCHES) cases.push(ringCost(layout, batch));
   if (iommu !== 'off') for (const kind of TRANSLATIONS) cases.push(translation(kind));
@@ -45,6 +49,11 @@ export function allCases(iommu?: IommuChoice): CasePlan[] {
   }
   for (const layout of LAYOUTS)
     for (const wait of ['spin', 'wait'] as const) cases.push(withIommu(latency(layout, wait), iommu === 'on'));
+  for (const plan of netCases()) {
+    if (quick && !QUICK_NET_CASES.includes(plan.name)) continue;
+    cases.push(withIommu(plan, iommu === 'on'));
+    if (iommu === undefined && !quick && isNetTransmit(plan)) cases.push(withIommu(plan, true));
+  }
   return cases;
 }
 
@@ -86,6 +95,7 @@ export function ring(
     variant,
     behindIommu: false,
     translation: undefined,
+    net: undefined,
     idle: variant === 'event_idx' ? 'sleep' : 'spin',
     check: checkFor(frames, variant),
   };
@@ -102,6 +112,7 @@ export function latency(layout: Layout, wait: 'spin' | 'wait'): CasePlan {
     variant: undefined,
     behindIommu: false,
     translation: undefined,
+    net: undefined,
     idle: wait === 'spin' ? 'spin' : 'sleep',
     check: 'sum',
   };
@@ -118,18 +129,20 @@ export function ringCost(layout: Layout, batch: number): CasePlan {
     variant: undefined,
     behindIommu: false,
     translation: undefined,
+    net: undefined,
     idle: 'spin',
     check: 'sum',
   };
 }
 
-export function translation(kind: Translation): CasePlan {
+function translation(kind: Translation): CasePlan {
   return {
     ...NO_RING,
     name: `iommu/${kind}`,
     kind: 'iommu',
     behindIommu: kind !== 'none',
     translation: kind,
+    net: undefined,
     check: 'copy',
   };
 }

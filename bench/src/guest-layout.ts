@@ -28,7 +28,10 @@ export const SINK_FRAMES = 32;
 export const SINK: number = HIGH_RAM.host + HIGH_RAM.size;
 /** Host offsets of the page tables of cases with an IOMMU. */
 export const IOMMU_TABLES: { readonly start: number; readonly bytes: number } = { start: SINK + MIB, bytes: MIB };
-const HOST_BYTES = IOMMU_TABLES.start + IOMMU_TABLES.bytes;
+/** Host offsets of what a network device has for itself, and of the frames on its cable. */
+export const NET_SCRATCH: number = IOMMU_TABLES.start + IOMMU_TABLES.bytes;
+export const NET_CABLE: { readonly start: number; readonly bytes: number } = { start: NET_SCRATCH + MIB, bytes: MIB };
+const HOST_BYTES = NET_CABLE.start + NET_CABLE.bytes;
 
 /** Guest-physical address and host offset of a buffer. */
 export const bufferGpa = (slot: number): number => GUEST_RAM + AT.buffers + slot * BUFFER_PITCH;

@@ -7,9 +7,10 @@ import { wrapText } from './wrap-text.js';
 export function formatSummary({ cases, ratios, iommuRatios }: Results): string {
   const sentences: string[] = [];
   for (const { name, ratio, oursMpps, dpdkMpps, otherCores } of ratios) {
-    const [, layout, bytes] = name.split('/');
+    const [bytes, layout, isNet] = name.split('/').reverse();
+    const what = isNet === 'net' ? ', poll-mode driver to network device' : '';
     sentences.push(
-      `${layout}, ${bytes} B: ${digits(oursMpps)} Mpps, DPDK ${digits(dpdkMpps)} in the same seconds: ratio ${ratio.toFixed(2)}${doubt(otherCores)}.`,
+      `${layout}, ${bytes} B${what}: ${digits(oursMpps)} Mpps, DPDK ${digits(dpdkMpps)} in the same seconds: ratio ${ratio.toFixed(2)}${doubt(otherCores)}.`,
     );
   }
   for (const { name, ratio, oursMpps, plainMpps, otherCores } of iommuRatios) {
@@ -19,6 +20,7 @@ export function formatSummary({ cases, ratios, iommuRatios }: Results): string {
     );
   }
   for (const layout of ['split', 'packed']) sentences.push(...limitsOf(layout, cases));
+  sentences.push(...cases.flatMap(netSentences));
   const failed = cases.filter(({ problem }) => problem !== null);
   if (failed.length > 0) sentences.push(`FAILED: ${failed.map(({ name }) => name).join(', ')}`);
   else if (cases.length > 0) {
@@ -54,6 +56,21 @@ function limitsOf(layout: string, cases: readonly CaseResult[]): string[] {
         `${digits((large.nsPerFrame - small.nsPerFrame) / lines)} ns each: bringing them from core to core is the limit.`,
     );
   }
+  return sentences;
+}
+
+/** What a network device's figures say beside rates. */
+function netSentences({ name, framesPerInterrupt, p50, p99, idleWakeUps, idleCores }: CaseResult): string[] {
+  const sentences: string[] = [];
+  if (framesPerInterrupt !== undefined) {
+    const trip = p99 === undefined ? '' : `, round trip ${digits(p50! / 1e3)} µs, p99 ${digits(p99 / 1e3)} µs`;
+    sentences.push(`${name}: ${digits(framesPerInterrupt)} frames per interrupt${trip}.`);
+  }
+  if (idleWakeUps !== undefined)
+    sentences.push(
+      `${name}: a device's thread that sleeps has sent a frame after ${digits(p50! / 1e3)} µs, p99 ${digits(p99! / 1e3)} µs; ` +
+        `with nothing to do it woke up ${digits(idleWakeUps)} times in a second, and the process used ${digits(idleCores! * 100)} % of a core.`,
+    );
   return sentences;
 }
 

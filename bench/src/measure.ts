@@ -1,8 +1,10 @@
 import { Worker } from 'node:worker_threads';
+import { newLinkPlace } from '@ringwire/device-thread';
 import type { CasePlan, Timing } from './case-plan.js';
 import { newControl } from './control-words.js';
 import { watchOthers } from './cpu-share.js';
 import { newHostMemory } from './guest-layout.js';
+import { NET_PLACE } from './net-layout.js';
 import type { DeviceReport, DriverReport, FromWorker, Sabotage, WorkerJob } from './worker-job.js';
 
 /** What one run of a case in fresh workers gave. */
@@ -29,15 +31,25 @@ const WORKERS = {
   inthread: [new URL('../dist/inthread-worker.js', import.meta.url)],
   xthread: [new URL('../dist/driver-worker.js', import.meta.url), new URL('../dist/device-worker.js', import.meta.url)],
 } as const;
+const NET_WORKERS = {
+  inthread: [new URL('../dist/net-inline-worker.js', import.meta.url)],
+  xthread: [
+    new URL('../dist/net-driver-worker.js', import.meta.url),
+    new URL('../dist/net-device-worker.js', import.meta.url),
+  ],
+} as const;
 
 /** Run a case in workers of its own. This thread sleeps meanwhile: the machine may have two cores only. */
 export async function runCase(plan: CasePlan, timing: Timing, sabotage?: Sabotage): Promise<CaseRun> {
   const memory = newHostMemory().wasm;
   if (memory === undefined) throw new CaseFailure('no shared memory');
-  const job: WorkerJob = { plan, timing, memory, control: newControl(), sabotage };
+  const isRemote = plan.kind === 'net' && plan.threads === 'xthread';
+  const place = isRemote ? newLinkPlace(NET_PLACE) : undefined;
+  const job: WorkerJob = { plan, timing, memory, control: newControl(), place, sabotage };
   const others = watchOthers();
   const before = performance.now();
-  const workers = WORKERS[plan.threads].map((file) => new Worker(file, { workerData: job }));
+  const files = (plan.kind === 'net' ? NET_WORKERS : WORKERS)[plan.threads];
+  const workers = files.map((file) => new Worker(file, { workerData: job }));
   try {
     const { startMs, driver, device } = await reports(workers, before, timing);
     return { startMs, driver, device, otherCores: others() };

@@ -16,6 +16,8 @@ export interface Options {
   readonly filter: RegExp | undefined;
   readonly list: boolean;
   readonly iommu: IommuChoice;
+  /** Few cases of network devices. */
+  readonly quick: boolean;
   readonly peer: boolean;
   /** File for the JSON; `-` is stdout. */
   readonly json: string | undefined;
@@ -105,6 +107,7 @@ function optionsOf(flags: Flags): Options {
     filter: flags.filter,
     list: flags.list === true,
     iommu: flags.iommu,
+    quick,
     peer: flags.peer,
     json: flags.json,
     svg: flags.svg,

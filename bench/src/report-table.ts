@@ -28,6 +28,11 @@ export function formatTable({ cases, ratios }: Results, earlier: ReadonlyMap<str
     ],
     ['driver and device in one thread, taking turns', cases.filter(({ name }) => name.includes('/inthread/'))],
     ['driver and device in a thread each', cases.filter(({ name }) => name.includes('/xthread/'))],
+    ['a whole network device and its driver in one thread', cases.filter(({ name }) => name.includes('/inline/'))],
+    [
+      'a whole network device in a thread of its own',
+      cases.filter(({ name, p50 }) => name.includes('/worker/') && p50 === undefined),
+    ],
   ];
   const lines: string[] = [];
   for (const [title, members] of groups) {
@@ -96,7 +101,9 @@ function peerRow({ name, dpdkMpps, dpdkSamples, ratio }: PeerRatio, most: number
 }
 
 function latencyTable(cases: readonly CaseResult[], earlier: ReadonlyMap<string, number>, paint: Paint): string[] {
-  const members = cases.filter(({ name }) => name.startsWith('latency/'));
+  const members = cases.filter(
+    ({ name, p50 }) => name.startsWith('latency/') || (name.startsWith('net/') && p50 !== undefined),
+  );
   if (members.length === 0) return [];
   const lines = [heading('one frame to the other thread and back, ns'), latencyColumns(earlier)];
   for (const result of members) {
@@ -130,8 +137,8 @@ const heading = (title: string): string => `── ${title} ${'─'.repeat(Math.
 const isDisturbed = ({ otherCores }: CaseResult): boolean => (otherCores ?? 0) > DISTURBED;
 const ratioOf = ({ name }: CaseResult, ratios: readonly PeerRatio[]): PeerRatio | undefined =>
   ratios.find((ratio) => {
-    const [, layout, bytes] = ratio.name.split('/');
-    return name === `ring/${layout}/xthread/${bytes}/b32`;
+    const [bytes, layout, isNet] = ratio.name.split('/').reverse();
+    return name === (isNet === 'net' ? `net/pmd/${layout}/${bytes}/worker/tx` : `ring/${layout}/xthread/${bytes}/b32`);
   });
 
 /** With a mark where others were at work. */

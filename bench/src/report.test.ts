@@ -4,6 +4,7 @@ import { latency, ring, ringCost } from './cases.js';
 import { formatSummary } from './limits.js';
 import { describeMachine } from './machine.js';
 import type { CaseRun } from './measure.js';
+import { net } from './net-cases.js';
 import { plotHtml, plotSvg } from './plot.js';
 import { type BenchJson, benchJson, jsonText } from './report-json.js';
 import { bar, formatNotes, formatTable, type Paint } from './report-table.js';
@@ -154,6 +155,48 @@ test('the summary has the ratio, and says that nothing was lost', () => {
   const disturbed = formatSummary({ ...results, ratios: [{ ...ratio, otherCores: 0.9 }] }).replaceAll('\n', ' ');
   expect(disturbed).toContain('ratio 0.80, not to be relied on: other programs used 0.9 cores meanwhile');
   expect(summary).toContain('15000 frames, none lost, out of place or damaged');
+});
+
+test('network devices have tables of their own, DPDK beside, and sentences for what is no rate', () => {
+  const sent = caseResult(net('split', 'xthread', '64', { driver: 'pmd', task: 'tx' }), [runOf([40, 50, 60])]);
+  const { driver } = runOf([40, 50, 60]);
+  const idle = { wakeUps: 3, cores: 0.002 };
+  const latency = { rounds: [{ p50: 7000, p99: 9000, p999: 9100 }], all: { p50: 7000, p99: 9000, p999: 9100 } };
+  const woken = caseResult(net('split', 'xthread', '64', { driver: 'pmd', task: 'wake' }), [
+    runOf([1, 1, 1], { driver: { ...driver, latency, net: { faults: NO_FAULTS, summed: 0, interrupts: 0, idle } } }),
+  ]);
+  const pinged = caseResult(net('packed', 'xthread', '64', { driver: 'kernel', task: 'ping' }), [
+    runOf([1, 1, 1], {
+      driver: { ...driver, latency, net: { faults: NO_FAULTS, summed: 0, interrupts: 500, idle: undefined } },
+    }),
+  ]);
+  expect(woken).toMatchObject({ idleWakeUps: 3, idleCores: 0.002 });
+  expect(pinged.framesPerInterrupt).toBe(8);
+  const some: Results = {
+    cases: [sent, woken, pinged],
+    ratios: [{ ...ratio, name: 'dpdk/net/split/64' }],
+    iommuRatios: [],
+    peerProblems: [],
+  };
+  const table = formatTable(some, new Map(), plain);
+  expect(table).toMatch(/net\/pmd\/split\/64\/worker\/tx .*\n {2}dpdk\/net\/split\/64 .* we are at 0\.80 of it/);
+  expect(table).toMatch(/net\/pmd\/split\/64\/worker\/wake +7000 +9000 +9100/);
+  const summary = formatSummary(some).replaceAll('\n', ' ');
+  expect(summary).toContain('split, 64 B, poll-mode driver to network device: 20.0 Mpps, DPDK 25.0');
+  expect(summary).toContain('ping: 8.00 frames per interrupt, round trip 7.00 µs, p99 9.00 µs.');
+  expect(summary).toContain('woke up 3.00 times in a second, and the process used 0.20 % of a core.');
+});
+
+test('the faults of frames that came back to the driver count', () => {
+  const { driver, device } = runOf([1, 1, 1]);
+  const faults = { lost: 1, misplaced: 0, damaged: 0, first: 'frame 2 came where frame 1 was due' };
+  const plan = net('split', 'xthread', '64', { driver: 'pmd', task: 'loop' });
+  const found = { faults, summed: 500, interrupts: 0, idle: undefined };
+  const result = caseResult(plan, [
+    runOf([1, 1, 1], { driver: { ...driver, net: found }, device: { ...device, summed: 0 } }),
+  ]);
+  expect(result.problem).toBe('1 lost, 0 out of place, 0 damaged: frame 2 came where frame 1 was due');
+  expect(result.summed).toBe(500);
 });
 
 test('the JSON is of schema 1 and has the promised keys', () => {

@@ -3,6 +3,7 @@ import { type CaseResult, caseResult, failedCase, problemOf } from './case-resul
 import { ring, withIommu } from './cases.js';
 import { measurePeer, PeerFailure, type PeerResult } from './dpdk-peer.js';
 import { CaseFailure, type CaseRun, runCase } from './measure.js';
+import { isNetTransmit } from './net-cases.js';
 import type { Options } from './options.js';
 
 /** One rate by another, both measured in the same seconds. */
@@ -14,7 +15,7 @@ interface RateRatio {
   readonly otherCores: number | null;
 }
 
-/** Ours by the peer's: `dpdk/split/64`. */
+/** Ours by the peer's: `dpdk/split/64`, or of a whole network device `dpdk/net/split/64`. */
 export interface PeerRatio extends RateRatio {
   readonly dpdkMpps: number;
   readonly dpdkSamples: readonly number[];
@@ -39,6 +40,7 @@ export const DISTURBED = 0.1;
 
 /** Cases that DPDK's pair does the same work as: one core each, bursts of 32, polled. */
 export function peerName(plan: CasePlan): string | undefined {
+  if (isNetTransmit(plan)) return `dpdk/net/${plan.layout}/${plan.frames}`;
   const same = plan.kind === 'ring' && plan.threads === 'xthread' && plan.batch === 32 && plan.variant === undefined;
   return same && !plan.behindIommu && (plan.frames === '64' || plan.frames === '1500')
     ? `dpdk/${plan.layout}/${plan.frames}`

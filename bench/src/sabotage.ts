@@ -1,5 +1,5 @@
 import type { HostMemory } from '@ringwire/guest-memory';
-import { type DriverSide, frameByte } from './driver-side.js';
+import { frameByte } from './driver-side.js';
 import type { Sabotage } from './worker-job.js';
 
 /** One bit of one frame's last bytes, damaged behind the driver's back before anything is sent. */
@@ -8,7 +8,7 @@ export function sabotageMemory(sabotage: Sabotage | undefined, memory: HostMemor
 }
 
 /** A number left out is a frame that the device never sees, a number given again one that it sees twice. */
-export function sabotageNumbers(sabotage: Sabotage | undefined, side: DriverSide): void {
+export function sabotageNumbers(sabotage: Sabotage | undefined, side: { next: number }): void {
   if (sabotage === 'lost') side.next = (side.next + 1) | 0;
   if (sabotage === 'repeated') side.next = (side.next - 1) | 0;
 }

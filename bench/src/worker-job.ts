@@ -1,3 +1,4 @@
+import type { LinkPlace } from '@ringwire/device-thread';
 import type { WasmMemory } from '@ringwire/guest-memory';
 import type { CasePlan, Timing } from './case-plan.js';
 import type { FrameFaults } from './frame-check.js';
@@ -12,6 +13,8 @@ export interface WorkerJob {
   readonly timing: Timing;
   readonly memory: WasmMemory;
   readonly control: Int32Array;
+  /** Of a network device in a thread of its own. */
+  readonly place: LinkPlace | undefined;
   readonly sabotage: Sabotage | undefined;
 }
 
@@ -29,6 +32,16 @@ export interface Percentiles {
   readonly p999: number;
 }
 
+/** What the driver of a network device found, beside what every driver does. */
+export interface NetReport {
+  /** What was wrong with frames that came back to it, and those of which every byte was summed. */
+  readonly faults: FrameFaults;
+  readonly summed: number;
+  readonly interrupts: number;
+  /** Of a device that nobody wants anything of, in a second: times that its thread woke up, and cores used by the process. */
+  readonly idle: { readonly wakeUps: number; readonly cores: number } | undefined;
+}
+
 export interface DriverReport {
   readonly rounds: readonly Round[];
   /** Of latency cases: one entry per round, and all rounds together. */
@@ -37,6 +50,7 @@ export interface DriverReport {
   readonly frames: number;
   readonly notifications: number;
   readonly missed: number;
+  readonly net?: NetReport;
 }
 
 export interface DeviceReport {
@@ -46,6 +60,8 @@ export interface DeviceReport {
   readonly summed: number;
   readonly notifications: number;
   readonly missed: number;
+  /** Notifications that reached a network device: its driver does not count them. */
+  readonly kicks?: number;
 }
 
 export type FromWorker =

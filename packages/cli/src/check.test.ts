@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { run } from './run.js';
+import { ringwire } from './testing/command.js';
 
 const sets = fileURLToPath(new URL('../../../golden/sets/', import.meta.url));
 const SPLIT = join(sets, 'split-ev1-ind1-mrg1-q256');
@@ -11,21 +11,6 @@ const PACKED = join(sets, 'packed-ev1-ind1-mrg1-q256');
 
 /** The receive queue of the split set. */
 const RX = ['--split', '--desc', '0x5452000', '--driver', '0x5453000', '--device', '0x5453240', '--size', '256'];
-
-async function ringwire(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  let out = '';
-  let err = '';
-  const code = await run(args, {
-    out: (text) => {
-      out += text;
-    },
-    err: (text) => {
-      err += text;
-    },
-    color: false,
-  });
-  return { code, out, err };
-}
 
 const check = (...args: string[]) => ringwire('check', ...args);
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
-import { run } from './run.js';
+import { ringwire } from './testing/command.js';
 
 const sets = fileURLToPath(new URL('../../../golden/sets/', import.meta.url));
 const SPLIT = join(sets, 'vtd-legacy-aw39-split');
@@ -29,20 +29,7 @@ interface Expectation {
   readonly vfio_maps?: { list: readonly [string, string, string, number][] };
 }
 
-async function walk(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  let out = '';
-  let err = '';
-  const code = await run(['iommu', 'walk', ...args], {
-    out: (text) => {
-      out += text;
-    },
-    err: (text) => {
-      err += text;
-    },
-    color: false,
-  });
-  return { code, out, err };
-}
+const walk = (...args: string[]) => ringwire('iommu', 'walk', ...args);
 
 const expectedOf = (set: string): Expectation => JSON.parse(readFileSync(join(set, 'expected.json'), 'utf8'));
 

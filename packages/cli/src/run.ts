@@ -2,12 +2,14 @@ import { readFileSync } from 'node:fs';
 import { VirtioError } from '@ringwire/virtio-spec';
 import { Command, CommanderError } from 'commander';
 import { addCheck } from './check.js';
+import { addExplain } from './explain.js';
 import { addIommuWalk } from './iommu-walk.js';
+import { addRecord } from './record.js';
 import { addServe } from './serve.js';
 import { type ExitCode, type Terminal, UnusableInput } from './terminal.js';
 
 /** Each subcommand is one file that adds itself; `done` takes its exit code. */
-const COMMANDS = [addCheck, addIommuWalk, addServe];
+const COMMANDS = [addCheck, addExplain, addIommuWalk, addRecord, addServe];
 
 /** Run one command line, without the name of the program. */
 export async function run(args: readonly string[], terminal: Terminal): Promise<ExitCode> {

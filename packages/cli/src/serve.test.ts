@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { run } from './run.js';
+import { ringwire } from './testing/command.js';
 
 let directory: string;
 let ports: string[];
@@ -20,7 +21,8 @@ beforeEach(() => {
 
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
-function ringwire(...args: string[]): Promise<number> {
+/** Serve, with what is written to be seen while it runs. */
+function serve(...args: string[]): Promise<number> {
   const write = (kind: 'out' | 'err') => (text: string) => {
     if (kind === 'out') out += text;
     else err += text;
@@ -42,7 +44,7 @@ test.each(['SIGINT', 'SIGTERM'] as const)(
   'two sockets are there and answer until %s; then they are gone, and counters are printed',
   async (signal) => {
     const handlers = process.listenerCount(signal);
-    const code = ringwire('--port', ports[0]!, '--port', ports[1]!, '--memory', '64');
+    const code = serve('--port', ports[0]!, '--port', ports[1]!, '--memory', '64');
     await until(() => err !== '');
     expect(err).toBe('2 ports are served\n');
     const socket = await connected(ports[1]!);
@@ -65,7 +67,7 @@ test.each(['SIGINT', 'SIGTERM'] as const)(
 );
 
 test('counters as JSON', async () => {
-  const code = ringwire('--port', ports[0]!, '--memory', '64', '--json');
+  const code = serve('--port', ports[0]!, '--memory', '64', '--json');
   await until(() => err !== '');
   process.emit('SIGTERM');
   expect(await code).toBe(0);
@@ -73,18 +75,20 @@ test('counters as JSON', async () => {
 });
 
 test('what cannot be served is refused with exit code 2', async () => {
-  expect(await ringwire('--port', join(directory, 'none', 'a.sock'))).toBe(2);
-  expect(err).toBe('ringwire: a socket cannot be made: bind: ENOENT\n');
-  err = '';
-  expect(await ringwire('--port', join(directory, 'x'.repeat(120)))).toBe(2);
-  expect(err).toMatch(/^ringwire: a socket cannot be made: a socket's path has at most 107 bytes/);
-  err = '';
-  expect(await ringwire('--port', ports[0]!, '--port', ports[0]!)).toBe(2);
-  expect(err).toBe('ringwire: two ports have the same socket\n');
-  err = '';
-  expect(await ringwire('--port', ports[0]!, '--queue-size', '100')).toBe(2);
-  expect(err).toMatch(/rxQueueSize is 100, want a power of two/);
-  expect(await ringwire('--port', ports[0]!, '--memory', '4096')).toBe(2);
-  expect(await ringwire()).toBe(2);
+  const refused = async (...args: string[]): Promise<string> => {
+    const { code, err } = await ringwire('serve', ...args);
+    expect(code).toBe(2);
+    return err;
+  };
+  const none = join(directory, 'none', 'a.sock');
+  expect(await refused('--port', none)).toBe('ringwire: a socket cannot be made: bind: ENOENT\n');
+  const long = join(directory, 'x'.repeat(120));
+  expect(await refused('--port', long)).toContain("a socket's path has at most 107 bytes");
+  expect(await refused('--port', ports[0]!, '--port', ports[0]!)).toBe('ringwire: two ports have the same socket\n');
+  expect(await refused('--port', ports[0]!, '--queue-size', '100')).toContain(
+    'rxQueueSize is 100, want a power of two',
+  );
+  expect(await refused('--port', ports[0]!, '--memory', '4096')).toContain('Want 16 to 4095 MiB.');
+  expect(await refused()).toContain("required option '--port <socket>' not specified");
   expect(existsSync(ports[0]!)).toBe(false);
 });

@@ -43,7 +43,8 @@ export class FramePool {
   readonly hashReport: Uint8Array;
   /** Buffers that nobody has. */
   free: number;
-  private readonly start: Uint32Array;
+  /** Where each buffer's data begins as long as nothing else was received there. */
+  readonly start: Uint32Array;
   private readonly stack: Uint32Array;
   private readonly blocks: number[] = [];
   private readonly dma: DmaMemory;

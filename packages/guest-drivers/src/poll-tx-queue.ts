@@ -1,6 +1,6 @@
 import { VirtioError } from '@ringwire/virtio-spec';
 import { BufferList, NO_ROOM, UsedBurst } from '@ringwire/virtqueue';
-import { type FrameBurst, type FramePool, LAST } from './frame-pool.js';
+import { type FrameBurst, type FramePool, HEADROOM, LAST } from './frame-pool.js';
 import type { LiveQueue } from './live-queue.js';
 import type { NetCounters } from './net-counters.js';
 import { NetOffload } from './net-offload.js';
@@ -9,6 +9,7 @@ import { type FrameBytes, writePlainHeader, writeTxHeader } from './tx-header.js
 
 const BURST = 32;
 const ETHERNET = 14;
+const SIGN = 1 << 31;
 /** Buffers of the longest frame that is sent. */
 export const POLL_TX_ENTRIES = 32;
 
@@ -107,31 +108,36 @@ export class PollTxQueue implements FrameBytes {
    * @returns frames taken, up to the first one that is not so, and at most BURST
    */
   private addPlain(frames: FrameBurst, from: number): number {
-    const { pool, list, ids, frameOfId } = this;
+    const { pool, list, ids, frameOfId, frameMax } = this;
+    const { queue } = this.live;
+    const { frame } = frames;
     const { hdrBytes } = this.rules;
     const { u32 } = pool.memory;
-    const { addressLo, addressHi, data, length: lengths, next } = pool;
-    const count = Math.min(frames.count - from, BURST, this.live.queue.free);
+    const { addressLo, addressHi, data, start, length: lengths, next } = pool;
+    const { addressLo: low32, addressHi: high32, length: bytes32 } = list;
+    const headerAt = HEADROOM - hdrBytes;
+    const count = Math.min(frames.count - from, BURST, queue.free);
     let bytes = 0;
     let ready = 0;
-    for (; ready < count; ready++) {
-      const buffer = frames.frame[from + ready]!;
+    // `| 0` keeps V8 to 32-bit additions without overflow checks.
+    for (; ready < count; ready = (ready + 1) | 0) {
+      const buffer = frame[(from + ready) | 0]!;
       const length = lengths[buffer]!;
-      if (next[buffer] !== LAST || length < ETHERNET || length > this.frameMax) break;
-      const header = data[buffer]! - hdrBytes;
-      if ((header & 3) !== 0) break;
-      for (let word = header >>> 2; word < data[buffer]! >>> 2; word++) u32[word] = 0;
-      const low = addressLo[buffer]! + pool.offsetOf(buffer) - hdrBytes;
-      list.addressLo[ready] = low;
-      list.addressHi[ready] = addressHi[buffer]! + (low > 0xffff_ffff ? 1 : 0);
-      list.length[ready] = length + hdrBytes;
-      bytes += length;
+      const at = data[buffer]!;
+      if (next[buffer] !== LAST || length < ETHERNET || length > frameMax || (at & 3) !== 0) break;
+      clearHeader(u32, (at - hdrBytes) >>> 2, at >>> 2);
+      const base = addressLo[buffer]! | 0;
+      const low = (base + ((at - start[buffer]! + headerAt) | 0)) | 0;
+      low32[ready] = low;
+      high32[ready] = addressHi[buffer]! + carryOf(base, low);
+      bytes32[ready] = length + hdrBytes;
+      bytes = (bytes + length) | 0;
     }
     if (ready === 0) return 0;
     list.count = ready;
     list.readable = ready;
-    const added = this.live.queue.addBurst(list, ids);
-    for (let i = 0; i < added; i++) frameOfId[ids[i]!] = frames.frame[from + i]!;
+    const added = queue.addBurst(list, ids);
+    for (let i = 0; i < added; i++) frameOfId[ids[i]!] = frame[(from + i) | 0]!;
     this.counters.txFrames += added;
     this.counters.txBytes += bytes;
     return added;
@@ -189,3 +195,14 @@ export class PollTxQueue implements FrameBytes {
     return offload;
   }
 }
+
+/**
+ * Make a header all zeros. One that is already so is not written: its cache line then stays with the device, which read it
+ * last and reads it again.
+ */
+function clearHeader(u32: Uint32Array, from: number, end: number): void {
+  for (let word = from; word < end; word = (word + 1) | 0) if (u32[word] !== 0) u32[word] = 0;
+}
+
+/** Whether a sum of 32 bits went over their end: then it is below what was added to, both unsigned. */
+const carryOf = (base: number, sum: number): number => ((sum ^ SIGN) < (base ^ SIGN) ? 1 : 0);

@@ -38,10 +38,11 @@ export interface AddressSpace {
   readonly memory: HostMemory;
 
   /**
-   * Around the address that `resolve` found last, for comparing before the next call. A space has none whose mappings can
-   * change, or that is to hear of every address.
+   * A stretch around what `resolve` found last, for comparing before the next call; good like a host offset, until the burst
+   * ends. A space that is to hear of every address has no such method.
+   * @param access READ or WRITE: what the window is wanted for. Its `refused` says whether it serves
    */
-  readonly window?: AddressWindow;
+  windowFor?(access: number): AddressWindow;
 
   /**
    * Begin a burst, which one `leave` ends before the next may begin. It must be short, and wait for nobody.

@@ -58,7 +58,7 @@ export class GuestMemory implements AddressSpace {
     this.last = this.spans[0] ?? { ...NO_WINDOW, gpa: 0, host: 0, next: undefined };
   }
 
-  get window(): AddressWindow {
+  windowFor(): AddressWindow {
     return this.last;
   }
 

@@ -6,7 +6,7 @@ import type { RangeList } from './range-list.js';
 export class IdentitySpace implements AddressSpace {
   readonly memory: HostMemory;
   /** Always the lowest addresses: who needs more of them resolves them. */
-  readonly window: AddressWindow;
+  private readonly window: AddressWindow;
   private readonly size: number;
 
   constructor(memory: HostMemory) {
@@ -21,6 +21,10 @@ export class IdentitySpace implements AddressSpace {
   }
 
   leave(): void {}
+
+  windowFor(): AddressWindow {
+    return this.window;
+  }
 
   resolve(address: number, length: number, access: number): number {
     // `>>> 0` leaves exactly the integers 0 … 2^32-1 as they are, so these two compares refuse everything else.

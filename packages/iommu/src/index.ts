@@ -18,6 +18,7 @@ export { GuestInvalidations } from './guest-invalidations.js';
 export {
   BUS_WORDS,
   type BurstBus,
+  evictThread,
   type ForgetTarget,
   InvalidationBus,
 } from './invalidation-bus.js';

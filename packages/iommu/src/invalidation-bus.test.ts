@@ -1,6 +1,6 @@
 import { VirtioError } from '@ringwire/virtio-spec';
 import { expect, test } from 'vitest';
-import { BUS_WORDS, InvalidationBus } from './invalidation-bus.js';
+import { BUS_WORDS, evictThread, InvalidationBus } from './invalidation-bus.js';
 import { type InvalidationSink, KEEP, NO_PASID } from './translation.js';
 
 function recorder(): InvalidationSink & { readonly calls: string[] } {
@@ -141,4 +141,23 @@ test('a thread’s place on the bus is free again after its last cache quits, in
 
 test('too few words are refused', () => {
   expect(() => new InvalidationBus(new Int32Array(8))).toThrow(VirtioError);
+});
+
+test('a thread that ended within a burst is waited for no more once its place was taken, and the place is free', () => {
+  const words = newWords();
+  const dead = new InvalidationBus(words);
+  dead.join(recorder());
+  dead.enter();
+  const { place } = dead;
+  evictThread(words, place);
+  // Would wait for the end of the burst.
+  new InvalidationBus(words).all();
+  const next = new InvalidationBus(words);
+  const target = recorder();
+  next.join(target);
+  expect(next.place).toBe(place);
+  new InvalidationBus(words).domain(3);
+  next.enter();
+  expect(target.calls).toEqual(['domain 3']);
+  evictThread(words, -1);
 });

@@ -81,6 +81,11 @@ export class InvalidationBus implements InvalidationSink {
     this.line = NOBODY;
   }
 
+  /** This thread's place among those that have caches, or -1: what {@link evictThread} takes. */
+  get place(): number {
+    return this.line;
+  }
+
   /** Whether this thread is in a burst. */
   get inBurst(): boolean {
     return this.depth > 0;
@@ -219,6 +224,18 @@ export class InvalidationBus implements InvalidationSink {
         target.all(more);
     }
   }
+}
+
+/**
+ * Take the place of a thread that died: whoever invalidates waits for its burst no more. The thread must not run again.
+ * @param place its {@link InvalidationBus.place}; -1 does nothing
+ */
+export function evictThread(words: Int32Array, place: number): void {
+  if (place < 0) return;
+  const bursts = Atomics.load(words, place + BURSTS);
+  if ((bursts & 1) !== 0) Atomics.store(words, place + BURSTS, (bursts + 1) | 0);
+  Atomics.store(words, place + OWNED, 0);
+  Atomics.notify(words, place + BURSTS);
 }
 
 /** What a device's address space needs of a bus. */

@@ -1,8 +1,16 @@
-import { ACCESS, type AddressSpace, type HostMemory, type RangeList, RESOLVE } from '@ringwire/guest-memory';
+import {
+  ACCESS,
+  type AddressSpace,
+  type AddressWindow,
+  type HostMemory,
+  type RangeList,
+  RESOLVE,
+} from '@ringwire/guest-memory';
 import { VirtioError } from '@ringwire/virtio-spec';
 import type { Atc } from './atc.js';
 import type { BurstBus } from './invalidation-bus.js';
 import type { Iotlb } from './iotlb.js';
+import { newRunWindow, placeWindow, type RunWindow } from './run-window.js';
 import { type AtsIommu, type Iommu, NO_PASID, newTranslation, TRANSLATED, type Translation } from './translation.js';
 
 const { FAULT, SPLIT } = RESOLVE;
@@ -27,13 +35,7 @@ export interface IommuSpaceConfig {
   readonly bus: BurstBus;
 }
 
-/**
- * Where the run for one kind of access begins in {@link IommuSpace}'s runs: pages that were translated and that follow one
- * another at addresses and on the host. Its words: first address, bytes, host offset.
- */
-const RUN = { READ: 0, WRITE: 4 } as const;
-const RUN_WORDS = 8;
-/** Of about as many lookups and one that no run answers, one has a run looked for: pages in no order are in none. */
+/** Of about as many lookups and one, one has a run of pages looked for: pages in no order are in none. */
 const STRAYS = 15;
 /** Pages that a run is looked for in each direction: few at first, since every invalidation ends the runs. */
 const REACH_FIRST = 4;
@@ -60,8 +62,9 @@ export class IommuSpace implements AddressSpace {
   private readonly frontTag: number;
   private readonly bus: BurstBus;
   private readonly walked: Translation = newTranslation();
-  /** What was looked up last, good until the cache forgets anything. */
-  private readonly runs = new Float64Array(RUN_WORDS);
+  // Pages that were looked up and follow one another at addresses and on the host; good until the cache forgets anything.
+  private readonly readWindow: RunWindow = newRunWindow(READ);
+  private readonly writeWindow: RunWindow = newRunWindow(WRITE);
   private reach: number = REACH_FIRST;
   private generation = 0;
 
@@ -90,7 +93,8 @@ export class IommuSpace implements AddressSpace {
     const epoch = this.bus.enter();
     if (this.generation !== this.front.generation) {
       this.generation = this.front.generation;
-      this.runs.fill(0);
+      this.readWindow.bytes = 0;
+      this.writeWindow.bytes = 0;
       this.reach = REACH_FIRST;
     }
     return epoch;
@@ -111,22 +115,12 @@ export class IommuSpace implements AddressSpace {
     if (this.unit.follower !== undefined) this.bus.quit(this.unit.follower);
   }
 
-  resolve(address: number, length: number, access: number): number {
-    const { runs } = this;
-    const run = access === WRITE ? RUN.WRITE : RUN.READ;
-    const at = address - runs[run]!;
-    if (at >= 0 && at + length <= runs[run + 1]! && (access === READ || access === WRITE)) {
-      const offset = runs[run + 2]! + at;
-      // The compares refuse fractions, and no length at all behind the last byte.
-      if (offset >>> 0 === offset && length >>> 0 === length && at < runs[run + 1]!) {
-        this.front.hits++;
-        return offset;
-      }
-    }
-    return this.resolvePiece(address, length, access);
+  /** Accesses that a window answers are no hits of a cache: nobody asked it. */
+  windowFor(access: number): AddressWindow {
+    return access === WRITE ? this.writeWindow : this.readWindow;
   }
 
-  private resolvePiece(address: number, length: number, access: number): number {
+  resolve(address: number, length: number, access: number): number {
     const offset = this.front.lookup(this.frontTag, address, length, access);
     if (offset < 0) return this.resolveSlowly(address, length, access, undefined);
     if ((this.front.hits & STRAYS) === 0) this.gather(address, offset, access);
@@ -136,7 +130,7 @@ export class IommuSpace implements AddressSpace {
   /** Find the run around an address that the cache has just answered. */
   private gather(address: number, offset: number, access: number): void {
     if (access !== READ && access !== WRITE) return;
-    const { front, frontTag, runs, reach } = this;
+    const { front, frontTag, reach } = this;
     const into = address & (PAGE_BYTES - 1);
     let start = address - into;
     let host = offset - into;
@@ -146,10 +140,7 @@ export class IommuSpace implements AddressSpace {
       start -= PAGE_BYTES;
       host -= PAGE_BYTES;
     }
-    const run = access === WRITE ? RUN.WRITE : RUN.READ;
-    runs[run] = start;
-    runs[run + 1] = end - start;
-    runs[run + 2] = host;
+    placeWindow(access === WRITE ? this.writeWindow : this.readWindow, address, start, end, host);
     this.reach = Math.min(2 * reach, REACH_MOST);
   }
 

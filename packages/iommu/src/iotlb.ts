@@ -16,7 +16,7 @@ export interface IotlbCounters {
 
 const PIECE_BYTES = 4096;
 /** Requesters that one cache can tell apart. */
-export const IOTLB_TAGS_MAX = 2048;
+const IOTLB_TAGS_MAX = 2048;
 const ANY = -1;
 /** Keys of an element: for reads, for writes. */
 const KEYS = 2;

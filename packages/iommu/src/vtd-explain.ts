@@ -1,12 +1,13 @@
 import { ACCESS } from '@ringwire/guest-memory';
 import { NO_PASID } from './translation.js';
+import { VTD_KIND } from './vtd-context-walk.js';
 import { decodeEntry } from './vtd-decode.js';
 import { WALK } from './vtd-paging.js';
 import { vtdFaultName } from './vtd-reasons.js';
 import type { VtdTable, VtdTrace } from './vtd-table-reader.js';
 import { isInterruptAddress } from './vtd-tables.js';
 import type { VtdUnit } from './vtd-unit.js';
-import { VTD_KIND, type VtdWalk } from './vtd-walk.js';
+import type { VtdWalk } from './vtd-walk.js';
 
 /** One entry that a walk read, or could not read. */
 export interface VtdStep {

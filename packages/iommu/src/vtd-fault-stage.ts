@@ -1,7 +1,7 @@
+import { VTD_KIND } from './vtd-context-walk.js';
 import { WALK } from './vtd-paging.js';
 import type { VtdTable, VtdTrace } from './vtd-table-reader.js';
 import type { VtdUnit } from './vtd-unit.js';
-import { VTD_KIND } from './vtd-walk.js';
 
 /** Whose tables a request fails in. */
 export type FaultStage = 'guest' | 'host' | 'requester';

@@ -1,11 +1,12 @@
 import { ACCESS } from '@ringwire/guest-memory';
 import { NO_PASID } from './translation.js';
+import { VTD_KIND, type VtdKind } from './vtd-context-walk.js';
 import { WALK } from './vtd-paging.js';
 import { VTD_FAULT } from './vtd-reasons.js';
 import type { VtdTable, VtdTrace } from './vtd-table-reader.js';
 import { INTERRUPT_RANGE, isInterruptAddress, PAGE_MASK, VTD_FS_ENTRY } from './vtd-tables.js';
 import type { VtdUnit } from './vtd-unit.js';
-import { VTD_KIND, type VtdKind, type VtdWalk } from './vtd-walk.js';
+import type { VtdWalk } from './vtd-walk.js';
 
 /** A stretch of a requester's addresses that is contiguous in physical memory and has one set of rights. */
 export interface VtdMapping {

@@ -11,6 +11,7 @@ import {
 import { inTurn, type VtdCaches } from './vtd-caches.js';
 import type { VtdCapabilities } from './vtd-capabilities.js';
 import { VtdCommands } from './vtd-commands.js';
+import { VTD_KIND } from './vtd-context-walk.js';
 import { VtdDescriptors } from './vtd-descriptors.js';
 import { resetEvents, VtdEvent } from './vtd-event.js';
 import { VtdFaults } from './vtd-faults.js';
@@ -32,7 +33,7 @@ import type { VtdTrace } from './vtd-table-reader.js';
 import { isInterruptAddress } from './vtd-tables.js';
 import { capabilitiesOf, type VtdRegisterValue, type VtdUnitConfig } from './vtd-unit-config.js';
 import { VTD_STATE } from './vtd-unit-state.js';
-import { VTD_KIND, VtdWalk } from './vtd-walk.js';
+import { VtdWalk } from './vtd-walk.js';
 
 const WORD = 0x1_0000_0000;
 const WRITE = ACCESS.WRITE;

@@ -83,8 +83,9 @@ export class PcapngWriter {
    * @param interfaceId as {@link addInterface} gave it
    * @param direction   as the interface sees it
    * @param comment     '' for none
+   * @param queue       of the interface; the pair that the frame came from unless given
    */
-  write(interfaceId: number, frame: Frame, direction: PcapngDirection, comment = ''): void {
+  write(interfaceId: number, frame: Frame, direction: PcapngDirection, comment = '', queue: number = frame.pair): void {
     const kept = Math.min(frame.length, this.#snapLength);
     const padding = -kept & 3;
     const text = comment === '' ? NO_COMMENT : commentOption(comment);
@@ -101,7 +102,7 @@ export class PcapngWriter {
     writeFrame(frame, kept, this.#output);
     const tail = this.#tailView;
     tail.setUint32(FLAGS + 4, direction, true);
-    tail.setUint32(QUEUE + 4, frame.pair, true);
+    tail.setUint32(QUEUE + 4, queue, true);
     tail.setUint32(TRAILER_LENGTH, total, true);
     this.#output(this.#tail.subarray(PADDING - padding, text.length === 0 ? TRAILER_BYTES : OPTIONS_END));
     if (text.length > 0) {

@@ -35,6 +35,17 @@ test('PCIe 5.0 §7.7.2: table size, places, and after power-on all vectors maske
   expect(pci.configRead(CONTROL, 2)).toBe(0xc003);
 });
 
+test('a message says whose it is: its vector', () => {
+  const vectors: number[] = [];
+  const table = new MsixTable(3, (_low, _high, _data, vector) => vectors.push(vector));
+  table.reset();
+  table.setGate(true, false);
+  for (const at of [12, 44]) table.tableRegion(0).write(at, 4, 0);
+  table.raise(2);
+  table.raise(0);
+  expect(vectors).toEqual([2, 0]);
+});
+
 test('a message goes to the address and with the data of its entry', () => {
   const test = enabled();
   program(test, 2, 0xfee0_3007, 0xdead_beef, 0x1234_5678);

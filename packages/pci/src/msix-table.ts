@@ -5,8 +5,11 @@ import { PCI_MSIX_ENTRY, PCI_MSIX_VECTOR_CONTROL } from './capability-layouts.js
 /** PCIe 5.0 §7.7.2.2: Table Size holds at most 0x7ff. */
 export const MSIX_MAX_VECTORS = 0x800;
 
-/** Performs a message as a DMA write of 4 bytes by this function. The address is whatever the guest put there. */
-export type SendMessage = (addressLow: number, addressHigh: number, data: number) => void;
+/**
+ * Performs a message as a DMA write of 4 bytes by this function. The address is whatever the guest put there; the vector
+ * is for a host that keeps messages apart without looking at them.
+ */
+export type SendMessage = (addressLow: number, addressHigh: number, data: number, vector: number) => void;
 
 const ENTRY = PCI_MSIX_ENTRY.SIZE >> 2;
 const CONTROL = PCI_MSIX_ENTRY.VECTOR_CONTROL >> 2;
@@ -57,6 +60,11 @@ export class MsixTable {
   isPending(vector: number): boolean {
     if (!this.has(vector)) return false;
     return ((Atomics.load(this.words, this.pending + (vector >>> 5)) >>> (vector & 31)) & 1) === 1;
+  }
+
+  /** Whether the vector's own mask bit is set; true for a vector that the table does not have. */
+  isMasked(vector: number): boolean {
+    return !this.has(vector) || (Atomics.load(this.words, this.controlOf(vector)) & MASK) !== 0;
   }
 
   /** Whatever the vector was raised for is settled: it is no longer pending (PCIe 5.0 §6.1.4.5). */
@@ -125,10 +133,10 @@ export class MsixTable {
 
   private deliver(vector: number): void {
     const { words } = this;
-    if (Atomics.load(words, 0) !== GATE.OPEN || (Atomics.load(words, this.controlOf(vector)) & MASK) !== 0) return;
+    if (Atomics.load(words, 0) !== GATE.OPEN || this.isMasked(vector)) return;
     if (!this.takePending(vector)) return;
     const entry = this.entries + vector * ENTRY;
-    this.send(words[entry]! >>> 0, words[entry + 1]! >>> 0, words[entry + 2]! >>> 0);
+    this.send(words[entry]! >>> 0, words[entry + 1]! >>> 0, words[entry + 2]! >>> 0, vector);
   }
 
   /** @returns whether it was pending, which only one of two threads is told */

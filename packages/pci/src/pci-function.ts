@@ -27,8 +27,11 @@ export interface PciFunctionOptions extends Type0Options {
 
 /** What the function does to the machine around it. */
 export interface PciHost {
-  /** Perform an MSI-X message: a DMA write of 4 bytes by this function, through its IOMMU, to wherever the guest said. */
-  sendMessage(addressLow: number, addressHigh: number, data: number): void;
+  /**
+   * Perform an MSI-X message: a DMA write of 4 bytes by this function, through its IOMMU, to wherever the guest said.
+   * @param vector whose message it is
+   */
+  sendMessage(addressLow: number, addressHigh: number, data: number, vector: number): void;
   /** The level of the interrupt pin changed. */
   setIntx(asserted: boolean): void;
   /** A BAR is decoded at another address from now on; -1: at none. */
@@ -93,7 +96,7 @@ export class PciFunction {
       this.msix = tableOf(
         this.config,
         this.msixAt,
-        (low, high, data) => host.sendMessage(low, high, data),
+        (low, high, data, vector) => host.sendMessage(low, high, data, vector),
         options.msixWords,
       );
       this.bars = placeBars(withTable(options.bars, this.config, this.msixAt, this.msix), this.config);

@@ -1,5 +1,6 @@
 import type { HostMemory } from '@ringwire/guest-memory';
 import type { DeviceQueue } from '@ringwire/virtqueue';
+import type { ModelSnapshot } from './inspection/snapshot-types.js';
 
 /** virtio 1.4 §2.10 Shared Memory Regions: bytes that device and driver both see. */
 export interface SharedMemoryRegion {
@@ -47,6 +48,8 @@ export interface DeviceModel {
    * from then until the next {@link step}. Left out where {@link step} leaves nothing unfinished. virtio 1.4 §3.4.2
    */
   suspend?(): void;
+  /** What the type adds to a snapshot of the device; nothing unless given. */
+  snapshot?(): ModelSnapshot;
   /** Everything is off: reset, FAILED, or DEVICE_NEEDS_RESET. The port is not used until the next start. */
   stop(): void;
   /** Device reset, behind {@link stop}: for what outlives DEVICE_NEEDS_RESET, as an IOMMU's mappings do. */

@@ -2,8 +2,10 @@ import type { AddressSpace } from '@ringwire/guest-memory';
 import { RING_FAULT } from '@ringwire/virtqueue';
 import type { DeviceCounters } from './device-counters.js';
 import type { DeviceModel, DevicePort } from './device-model.js';
+import type { TransportSnapshot } from './inspection/snapshot-types.js';
 import { PendingQueues } from './pending-queues.js';
 import type { QueueSlot } from './queue-slot.js';
+import type { DeviceTrace } from './trace/device-trace.js';
 
 /** What a device needs of its transport. Called between steps, never within one. */
 export interface Transport {
@@ -17,8 +19,8 @@ export interface Transport {
   queueReset(queue: number): void;
   /** The device was reset: selectors, vectors and pending interrupts too. */
   reset(): void;
-  /** Why interrupts do not arrive, in sentences. */
-  explain(): string[];
+  /** Registers and interrupts as data, for people. */
+  snapshot(): TransportSnapshot;
 }
 
 /** What the runner tells the device around it. */
@@ -38,6 +40,7 @@ export interface RunnerParts {
   readonly counters: DeviceCounters;
   readonly wake: () => void;
   readonly owner: RunnerOwner;
+  readonly trace: DeviceTrace | undefined;
 }
 
 /**
@@ -104,8 +107,10 @@ export class DeviceRunner {
 
   /** An available buffer notification. */
   kick(index: number): void {
-    const { model, queues, counters, wake } = this.parts;
-    if (!this.live || queues[index]?.enabled !== true) {
+    const { model, queues, counters, wake, trace } = this.parts;
+    const isServed = this.live && queues[index]?.enabled === true;
+    trace?.kicked(index, isServed);
+    if (!isServed) {
       counters.kicksIgnored++;
       return;
     }
@@ -205,15 +210,17 @@ export class DeviceRunner {
   /** Hand what is pending to the transport. Its handler may do what a driver does, a step or a reset included. */
   deliver(): void {
     if (this.busy) return;
-    const { queues, counters, transport } = this.parts;
+    const { queues, counters, transport, trace } = this.parts;
     for (let index = this.used.take(); index >= 0; index = this.used.take()) {
       if (queues[index]!.enabled !== true) continue;
       counters.usedNotifications++;
+      trace?.notifiedUsed(index);
       transport.usedBuffer(index);
     }
     if (!this.configPending) return;
     this.configPending = false;
     counters.configNotifications++;
+    trace?.notifiedConfig();
     transport.configChange();
   }
 

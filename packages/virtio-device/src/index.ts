@@ -2,24 +2,23 @@ export type { DeviceCounters } from './device-counters.js';
 export type { DeviceModel, DevicePort, SharedMemoryRegion } from './device-model.js';
 export { EntropyModel } from './entropy-model.js';
 export { explainDevice } from './explain-device.js';
+export { explainSnapshot, inspectQueue } from './inspection/explain-snapshot.js';
+export { type Clause, type Reason, sentence } from './inspection/reason.js';
+export { RecordedMemory, type SavedPage } from './inspection/recording-reader.js';
+export { type SavedDevice, type SnapshotFiles, saveDevice, snapshotFiles } from './inspection/save-device.js';
+export { snapshotDevice } from './inspection/snapshot-device.js';
+export type * from './inspection/snapshot-types.js';
+export { SNAPSHOT_SCHEMA } from './inspection/snapshot-types.js';
 export { IommuModel } from './iommu-model.js';
+export type { FrameTrace } from './net/frame-trace.js';
 export { NET_SCRATCH_BYTES, NetDevice } from './net/net-device.js';
 export { NET_DROP } from './net/net-drop.js';
 export type { NetDeviceOptions } from './net/net-options.js';
 export { CVQ_STAT, RX_STAT, Statistics, TX_STAT } from './net/net-statistics.js';
+export { PcapngTrace } from './net/pcapng-trace.js';
 export type { VendorData } from './pci-capabilities.js';
-export {
-  type DeviceThreadOptions,
-  type KickPlace,
-  REGISTER_SPACE,
-  runDeviceThread,
-  type ThreadedDevice,
-  threadedMmio,
-  threadedPci,
-} from './thread/device-thread.js';
-export { RemoteDevice, type RemoteDeviceOptions, type RemoteEvents } from './thread/remote-device.js';
-export { ThreadEvents } from './thread/thread-events.js';
-export { newThreadPlace, type ThreadPlace, wakeDeviceThread } from './thread/thread-words.js';
+export { ChromeTrace, type ChromeTraceOptions } from './trace/chrome-trace.js';
+export type { DeviceTrace } from './trace/device-trace.js';
 export type { VirtioDevice, VirtioDeviceConfig } from './virtio-device.js';
 export { type MmioCounters, VirtioMmio, type VirtioMmioConfig } from './virtio-mmio.js';
 export { VirtioPci, type VirtioPciConfig } from './virtio-pci.js';

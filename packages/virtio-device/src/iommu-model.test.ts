@@ -3,6 +3,7 @@ import type { GuardedGuest } from '@ringwire/guest-memory/testing';
 import { BUS_WORDS, InvalidationBus, IommuSpace, Iotlb, VirtioIommu } from '@ringwire/iommu';
 import { featureWords } from '@ringwire/virtio-spec';
 import { expect, test } from 'vitest';
+import { saveDevice } from './inspection/save-device.js';
 import { IommuModel } from './iommu-model.js';
 import { AT, DeviceBench, EVERYWHERE, F, FACES, placeOf, S, SIZE } from './testing/device-bench.js';
 import { RecordingModel } from './testing/recording-model.js';
@@ -116,6 +117,24 @@ test.each(EVERYWHERE)('over %s and %s rings, what is mapped is what a device beh
   expect([...iommu.bench.guest.read(AREA.report, 20)]).toEqual([
     2, 0, 0, 0, 2, 1, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x40, 0,
   ]);
+});
+
+test.each(EVERYWHERE)('over %s and %s rings, a device behind it is saved as it reaches memory', (face, layout) => {
+  const iommu = new IommuDevice(face, layout);
+  iommu.bench.start([0, 1]);
+  const options = { layout, accept: [F.ACCESS_PLATFORM], translated: true };
+  const bench = new DeviceBench(face, new RecordingModel(), { ...options, space: (guest) => iommu.space(guest) });
+  iommu.ask(ATTACH);
+  iommu.ask(map(AT.rings, AT.rings, 0x4_0000));
+  bench.start();
+  bench.offer(0, IOVA);
+  const { snapshot, pages } = saveDevice(bench.device);
+  // Its buffer is not mapped.
+  expect(snapshot.unreachable).toEqual(['0x400000']);
+  const { desc, driver, device } = placeOf(0);
+  expect(pages.map(({ address }) => Number(address))).toEqual([desc, driver, device]);
+  for (const { address, bytes } of pages) expect(bytes).toEqual(bench.guest.read(Number(address), PAGE));
+  expect(snapshot.accepted.names).toContain('VIRTIO_F_ACCESS_PLATFORM');
 });
 
 test('rings that are unmapped under a running device stop it, and a reset with them mapped again mends it', () => {

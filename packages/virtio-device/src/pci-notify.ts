@@ -11,8 +11,9 @@ import type { VirtioDevice } from './virtio-device.js';
 export class PciNotify {
   /** Writes that name no queue. */
   ignored = 0;
-  readonly place: Place;
-  readonly multiplier: number;
+  private readonly place: Place;
+  /** Bytes from one queue's address to the next one's; 0: there is one for all. */
+  readonly stride: number;
   private readonly device: VirtioDevice;
   private readonly queueOf: ReadonlyMap<number, number>;
   /** One address: the low byte of a value that arrives byte by byte. */
@@ -22,7 +23,7 @@ export class PciNotify {
   constructor(device: VirtioDevice, place: Place, multiplier: number, notifConfigData: (queue: number) => number) {
     this.device = device;
     this.place = place;
-    this.multiplier = multiplier;
+    this.stride = multiplier;
     this.queueOf = new Map(device.queues.map(({ index }) => [notifConfigData(index), index]));
   }
 
@@ -33,9 +34,9 @@ export class PciNotify {
   }
 
   private write(at: number, size: number, value: number): void {
-    if (this.multiplier === 0) this.writeShared(at, size, value);
+    if (this.stride === 0) this.writeShared(at, size, value);
     // The first byte of a queue's address stands for the access: other parts of it do not count again.
-    else if (at % this.multiplier === 0) this.device.notify(at / this.multiplier);
+    else if (at % this.stride === 0) this.device.notify(at / this.stride);
     else this.ignored++;
   }
 

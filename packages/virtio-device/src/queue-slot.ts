@@ -1,6 +1,8 @@
 import type { AddressSpace } from '@ringwire/guest-memory';
 import { isPvirtqSize, isVirtqSize, VirtioError } from '@ringwire/virtio-spec';
 import { type DeviceQueue, isRefusal, openDeviceQueue } from '@ringwire/virtqueue';
+import type { DeviceTrace } from './trace/device-trace.js';
+import { TracedQueue } from './trace/traced-queue.js';
 
 /** The three parts of a virtqueue, in the order in which the transports have their addresses. */
 export const QUEUE_AREA = { desc: 0, driver: 1, device: 2 } as const;
@@ -31,14 +33,17 @@ export class QueueSlot {
   /** Bit per area of which a half was written. */
   private areasWritten = 0;
 
+  private readonly trace: DeviceTrace | undefined;
+
   /** @throws VirtioError for a size that a split queue cannot have */
-  constructor(index: number, sizeMax: number) {
+  constructor(index: number, sizeMax: number, trace?: DeviceTrace) {
     if (sizeMax !== 0 && !isVirtqSize(sizeMax))
       throw new VirtioError('queueSizes', sizeMax, '0, or a power of two ≤ 32768', 'virtio 1.4 §2.7');
     this.index = index;
     this.sizeMax = sizeMax;
     this.size = sizeMax;
     this.sizeWritten = sizeMax;
+    this.trace = trace;
   }
 
   get enabled(): boolean {
@@ -88,7 +93,7 @@ export class QueueSlot {
       this.refusal = queue.message;
       return false;
     }
-    this.queue = queue;
+    this.queue = this.trace === undefined ? queue : new TracedQueue(queue, this.index, this.trace);
     return true;
   }
 

@@ -6,9 +6,11 @@ import { ConfigSpace } from './config-space.js';
 import { type DeviceCounters, newDeviceCounters } from './device-counters.js';
 import type { DeviceModel, DevicePort } from './device-model.js';
 import { DeviceRunner, type Transport } from './device-runner.js';
+import type { TransportSnapshot } from './inspection/snapshot-types.js';
 import { acceptanceProblem, offeredFeatures, statusNames } from './offered-features.js';
 import { PendingQueues } from './pending-queues.js';
 import { QueueSlot } from './queue-slot.js';
+import type { DeviceTrace } from './trace/device-trace.js';
 
 /** What a device is made of, whatever its transport. */
 export interface VirtioDeviceConfig {
@@ -23,6 +25,8 @@ export interface VirtioDeviceConfig {
   readonly wake?: () => void;
   /** A clock in µs that never goes back; the platform's unless given. */
   readonly now?: () => number;
+  /** Is told of what device and transport do, such as a `ChromeTrace`; nobody unless given. */
+  readonly trace?: DeviceTrace;
 }
 
 const { ACKNOWLEDGE, DRIVER, DRIVER_OK, FEATURES_OK, SUSPEND, DEVICE_NEEDS_RESET, FAILED } = DEVICE_STATUS;
@@ -59,6 +63,7 @@ export class VirtioDevice {
   private readonly transport: Transport;
   private readonly runner: DeviceRunner;
   private readonly port: DevicePort;
+  private readonly trace: DeviceTrace | undefined;
   // What waits until the type is not at work.
   private resetPending = false;
   private suspendPending = false;
@@ -67,15 +72,16 @@ export class VirtioDevice {
 
   /** @throws VirtioError for a type or an offer that cannot be */
   constructor(config: VirtioDeviceConfig, transport: Transport) {
-    const { model, space, wake = () => {} } = config;
+    const { model, space, wake = () => {}, trace } = config;
     this.model = model;
     this.space = space;
+    this.trace = trace;
     this.transport = transport;
     this.offered = offeredFeatures(model, config.offer, config.translated === true, transport.features);
     const { queueSizes } = model;
     if (queueSizes.length > QUEUES_MAX)
       throw new VirtioError('queueSizes.length', queueSizes.length, `at most ${QUEUES_MAX}`, 'virtio 1.4 §2.6');
-    this.queues = queueSizes.map((size, index) => new QueueSlot(index, size));
+    this.queues = queueSizes.map((size, index) => new QueueSlot(index, size, trace));
     this.queueResets = new PendingQueues(queueSizes.length);
     this.disables = new PendingQueues(queueSizes.length);
     this.config = new ConfigSpace(model.config);
@@ -85,7 +91,7 @@ export class VirtioDevice {
       idle: () => this.settle(),
     };
     const { queues, counters } = this;
-    this.runner = new DeviceRunner({ model, space, queues, transport, counters, wake, owner });
+    this.runner = new DeviceRunner({ model, space, queues, transport, counters, wake, owner, trace });
     this.port = this.openPort(config.now ?? monotonicMicroseconds);
   }
 
@@ -105,6 +111,7 @@ export class VirtioDevice {
   }
 
   set dmaEnabled(enabled: boolean) {
+    if (enabled !== this.runner.dmaEnabled) this.trace?.control(enabled ? 'DMA allowed' : 'no DMA allowed');
     this.runner.dmaEnabled = enabled;
   }
 
@@ -171,6 +178,7 @@ export class VirtioDevice {
     this.statusProblem = undefined;
     this.resetReason = undefined;
     this.statusBits = 0;
+    this.trace?.control('device reset');
     this.counters.resets++;
     this.transport.reset();
   }
@@ -193,6 +201,7 @@ export class VirtioDevice {
     if ((this.statusBits & (FEATURES_OK | BROKEN)) === FEATURES_OK)
       this.runner.burst(() => slot.enable(this.space, this.accepted));
     else slot.refusal = 'features are not negotiated, or the device is broken (virtio 1.4 §3.1.1)';
+    this.trace?.control(slot.enabled ? `queue ${index} enabled` : `queue ${index} not enabled: ${slot.refusal}`);
     if (slot.enabled) this.runner.queueChanged(slot);
     else this.counters.enableRefused++;
     this.runner.deliver();
@@ -207,6 +216,7 @@ export class VirtioDevice {
       return;
     }
     slot.disable();
+    this.trace?.control(`queue ${index} disabled`);
     this.runner.queueChanged(slot);
     this.runner.deliver();
   }
@@ -223,6 +233,7 @@ export class VirtioDevice {
       return;
     }
     slot.reset();
+    this.trace?.control(`queue ${index} reset`);
     this.counters.queueResets++;
     this.transport.queueReset(index);
     this.runner.queueChanged(slot);
@@ -263,9 +274,9 @@ export class VirtioDevice {
     return this.runner.live ? this.model.deadline() : Number.POSITIVE_INFINITY;
   }
 
-  /** Why interrupts do not arrive, in sentences. */
-  explainTransport(): string[] {
-    return this.transport.explain();
+  /** The transport's registers and interrupts as data. */
+  snapshotTransport(): TransportSnapshot {
+    return this.transport.snapshot();
   }
 
   private openPort(now: () => number): DevicePort {
@@ -293,6 +304,7 @@ export class VirtioDevice {
   private needsReset(reason: string): void {
     if ((this.statusBits & DEVICE_NEEDS_RESET) !== 0) return;
     this.resetReason = reason;
+    this.trace?.control(`DEVICE_NEEDS_RESET: ${reason}`);
     this.counters.needsReset++;
     this.statusBits |= DEVICE_NEEDS_RESET;
     this.endQueues();
@@ -301,6 +313,7 @@ export class VirtioDevice {
 
   private fail(): void {
     this.statusBits |= FAILED;
+    this.trace?.control('FAILED set');
     this.endQueues();
   }
 
@@ -321,11 +334,13 @@ export class VirtioDevice {
       this.featuresRefusal = acceptanceProblem(this.model, this.offered, this.accepted);
       if (this.featuresRefusal !== undefined) {
         this.counters.featuresRefused++;
+        this.trace?.control(`FEATURES_OK refused: ${this.featuresRefusal}`);
         return;
       }
     }
     this.statusBits |= bit;
     this.statusProblem = undefined;
+    this.trace?.control(`${statusNames(bit)} set`);
     if (bit === DRIVER_OK) this.runner.start(this.port);
   }
 
@@ -343,11 +358,13 @@ export class VirtioDevice {
     this.config.freeze();
     this.runner.halted = true;
     this.statusBits = (this.statusBits & ~DRIVER_OK) | SUSPEND;
+    this.trace?.control('suspended');
   }
 
   private resume(): void {
     if ((this.statusBits & BROKEN) !== 0) return;
     this.statusBits = (this.statusBits & ~SUSPEND) | DRIVER_OK;
+    this.trace?.control('resumed');
     this.runner.halted = false;
     if (this.config.thaw()) this.runner.notifyConfig();
     this.runner.notifyAll();

@@ -12,6 +12,7 @@ import {
 import type { SharedMemoryRegion } from './device-model.js';
 import type { Transport } from './device-runner.js';
 import { QUEUE_AREA } from './queue-slot.js';
+import type { DeviceTrace } from './trace/device-trace.js';
 import { VirtioDevice, type VirtioDeviceConfig } from './virtio-device.js';
 
 export interface VirtioMmioConfig extends VirtioDeviceConfig {
@@ -56,6 +57,7 @@ export class VirtioMmio {
   private readonly vendorId: number;
   private readonly regions: readonly SharedMemoryRegion[];
   private readonly regionBaseOf: (region: SharedMemoryRegion) => number;
+  private readonly trace: DeviceTrace | undefined;
   private status = 0;
   private deviceFeaturesSel = 0;
   private driverFeaturesSel = 0;
@@ -65,6 +67,7 @@ export class VirtioMmio {
   /** @throws VirtioError for a type or an offer that cannot be */
   constructor(config: VirtioMmioConfig) {
     this.interrupt = config.interrupt;
+    this.trace = config.trace;
     this.vendorId = config.vendorId ?? VENDOR;
     this.regions = config.model.sharedMemory ?? [];
     const { sharedMemoryAt } = config;
@@ -82,20 +85,27 @@ export class VirtioMmio {
    * @returns an unsigned number of that width
    */
   read(offset: number, bytes: number): number {
-    if (offset >= MMIO_CONFIG_AT && isConfigWidth(bytes))
-      return this.device.config.read(offset - MMIO_CONFIG_AT, bytes);
-    const register = this.registerAt(offset, bytes);
-    return register === undefined ? 0 : this.readRegister(register);
+    const value = this.readAt(offset, bytes);
+    this.trace?.register(false, nameOf(offset), bytes, value);
+    return value;
   }
 
   /** The same for a write. @param value unsigned, of that width */
   write(offset: number, bytes: number, value: number): void {
+    this.trace?.register(true, nameOf(offset), bytes, value >>> 0);
     if (offset >= MMIO_CONFIG_AT && isConfigWidth(bytes)) {
       this.device.writeConfig(offset - MMIO_CONFIG_AT, bytes, value >>> 0);
       return;
     }
     const register = this.registerAt(offset, bytes);
     if (register !== undefined) this.writeRegister(register, value >>> 0);
+  }
+
+  private readAt(offset: number, bytes: number): number {
+    if (offset >= MMIO_CONFIG_AT && isConfigWidth(bytes))
+      return this.device.config.read(offset - MMIO_CONFIG_AT, bytes);
+    const register = this.registerAt(offset, bytes);
+    return register === undefined ? 0 : this.readRegister(register);
   }
 
   private registerAt(offset: number, bytes: number): MmioRegister | undefined {
@@ -231,10 +241,7 @@ export class VirtioMmio {
         this.shmSel = 0;
         this.setStatus(0);
       },
-      explain: () => {
-        if (this.status === 0) return [];
-        return [`InterruptStatus is ${this.status} and was not acknowledged: the line is still asserted.`];
-      },
+      snapshot: () => ({ kind: 'mmio', interruptStatus: this.status, ...this.counters }),
     };
   }
 
@@ -242,9 +249,15 @@ export class VirtioMmio {
   private setStatus(status: number): void {
     const before = this.status;
     this.status = status & EVENTS;
-    if ((before === 0) !== (this.status === 0)) this.interrupt(this.status !== 0);
+    if ((before === 0) === (this.status === 0)) return;
+    this.trace?.line(this.status !== 0);
+    this.interrupt(this.status !== 0);
   }
 }
+
+/** What the specification calls an offset. */
+const nameOf = (offset: number): string =>
+  AT.get(offset) ?? (offset < MMIO_CONFIG_AT ? `+${offset}` : `config+${offset - MMIO_CONFIG_AT}`);
 
 const isConfigWidth = (bytes: number): boolean => bytes === 1 || bytes === 2 || bytes === 4;
 

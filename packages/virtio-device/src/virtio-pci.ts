@@ -13,6 +13,7 @@ import {
   powerManagement,
 } from '@ringwire/pci';
 import {
+  COMMON_CFG,
   hasFeature,
   ISR_STATUS,
   VIRTIO_F,
@@ -24,10 +25,13 @@ import {
 } from '@ringwire/virtio-spec';
 import type { DeviceModel } from './device-model.js';
 import type { Transport } from './device-runner.js';
+import type { MsixSnapshot, PciSnapshot } from './inspection/snapshot-types.js';
 import { type VendorData, virtioCapabilities } from './pci-capabilities.js';
 import { PciCommonConfig } from './pci-common-config.js';
 import { layOutPci, type PciLayout, REGISTERS_BAR, SHARED_BAR } from './pci-layout.js';
 import { PciNotify } from './pci-notify.js';
+import type { DeviceTrace } from './trace/device-trace.js';
+import { fieldNames, tracedRegion } from './trace/traced-region.js';
 import { VirtioDevice, type VirtioDeviceConfig } from './virtio-device.js';
 
 export interface VirtioPciConfig extends VirtioDeviceConfig {
@@ -35,6 +39,8 @@ export interface VirtioPciConfig extends VirtioDeviceConfig {
   readonly host: PciHost;
   /** MSI-X vectors, up to 2048; one per queue and one more unless given. 0: a function with an interrupt pin alone. */
   readonly vectors?: number;
+  /** Memory for the MSI-X table, when threads share it. */
+  readonly msixWords?: Int32Array;
   /** Bytes between the queues' notification addresses; 4 unless given, 0 for one address. */
   readonly notifyOffMultiplier?: number;
   /** What a queue is called in notifications with NOTIF_CONFIG_DATA, 16 bits; its index unless given. */
@@ -66,7 +72,10 @@ export class VirtioPci {
   readonly pci: PciFunction;
   readonly common: PciCommonConfig;
   readonly notify: PciNotify;
+  /** Where everything is in its BARs. */
+  readonly layout: PciLayout;
   private readonly msixAt: number;
+  private readonly trace: DeviceTrace | undefined;
   private isr = 0;
 
   /** @throws VirtioError for a type, an offer or a layout that cannot be */
@@ -74,9 +83,11 @@ export class VirtioPci {
     const { model, notifyOffMultiplier: multiplier = 4, notifConfigData = (queue) => queue } = config;
     const vectors = config.vectors ?? Math.min(model.queueSizes.length + 1, VECTORS_MAX);
     checkIds(config);
+    this.trace = config.trace;
     this.device = new VirtioDevice(config, this.transport());
     checkMultiplier(multiplier, hasFeature(this.device.offered, VIRTIO_F.NOTIFICATION_DATA));
     const layout = layOutPci(model, vectors, multiplier);
+    this.layout = layout;
     this.common = new PciCommonConfig(this.device, { vectors, notifConfigData });
     this.notify = new PciNotify(this.device, layout.notify, multiplier, notifConfigData);
     // Bus mastering is off until the driver turns it on.
@@ -91,6 +102,7 @@ export class VirtioPci {
         classCode: config.classCode ?? CLASS[model.deviceId] ?? NO_CLASS,
         interruptPin: INTA,
         multiFunction: config.multiFunction === true,
+        ...(config.msixWords === undefined ? {} : { msixWords: config.msixWords }),
         bars: this.bars(layout, model),
         capabilities: [
           powerManagement(true),
@@ -115,8 +127,13 @@ export class VirtioPci {
   }
 
   private bars(layout: PciLayout, model: DeviceModel): BarOptions[] {
-    const regions = [this.common.region(layout.common.offset), this.isrRegion(layout.isr.offset), this.notify.region()];
-    if (model.config.length > 0) regions.push(this.configRegion(layout));
+    const { trace } = this;
+    const regions = [
+      tracedRegion(this.common.region(layout.common.offset), trace, fieldNames(COMMON_CFG)),
+      tracedRegion(this.isrRegion(layout.isr.offset), trace, () => 'ISR status'),
+      tracedRegion(this.notify.region(), trace, (at) => `notify+${at}`),
+    ];
+    if (model.config.length > 0) regions.push(tracedRegion(this.configRegion(layout), trace, (at) => `config+${at}`));
     const bars: BarOptions[] = [{ index: REGISTERS_BAR, space: 'memory64', size: layout.registersSize, regions }];
     if (layout.sharedSize > 0) {
       const shared = layout.shared.map(({ place, region }) => bytesRegion(place.offset, region.bytes));
@@ -166,7 +183,7 @@ export class VirtioPci {
         this.common.reset();
         this.setIsr(0);
       },
-      explain: () => this.whyNoInterrupt(),
+      snapshot: () => this.snapshot(),
     };
   }
 
@@ -176,29 +193,45 @@ export class VirtioPci {
     return (this.pci.config.get16(this.msixAt + PCI_MSIX.MESSAGE_CONTROL) & PCI_MSIX_CONTROL.ENABLE) !== 0;
   }
 
-  private whyNoInterrupt(): string[] {
-    if (!this.hasMessages()) {
-      const disabled = (this.pci.config.get16(PCI_HEADER.COMMAND) & PCI_COMMAND.INTERRUPT_DISABLE) !== 0;
-      if (disabled) return ['MSI-X is off, and the Command register disables the interrupt pin.'];
-      return this.isr === 0 ? [] : [`ISR status is ${this.isr} and was not read: the pin is still asserted.`];
-    }
-    const { device, common, pci } = this;
-    const why: string[] = [];
-    for (const { index, enabled } of device.queues) {
-      const vector = common.queueVector(index);
-      if (!enabled) continue;
-      if (vector === VIRTIO_MSI_NO_VECTOR) why.push(`Queue ${index} has no MSI-X vector: nothing interrupts for it.`);
-      else if (pci.msix?.isPending(vector) === true)
-        why.push(`MSI-X vector ${vector} of queue ${index} is pending: it, the function or bus mastering is off.`);
-    }
-    return why;
+  private snapshot(): PciSnapshot {
+    const { pci, common, device } = this;
+    const command = pci.config.get16(PCI_HEADER.COMMAND);
+    return {
+      kind: 'pci',
+      memoryEnabled: (command & PCI_COMMAND.MEMORY_SPACE_ENABLE) !== 0,
+      busMaster: (command & PCI_COMMAND.BUS_MASTER_ENABLE) !== 0,
+      intxDisabled: (command & PCI_COMMAND.INTERRUPT_DISABLE) !== 0,
+      isr: this.isr,
+      msix: this.snapshotMsix(),
+      configVector: vectorOrNull(common.configVector),
+      queueVectors: device.queues.map(({ index }) => vectorOrNull(common.queueVector(index))),
+      refusedWrites: common.refusedWrites,
+      notificationsIgnored: this.notify.ignored,
+    };
+  }
+
+  private snapshotMsix(): MsixSnapshot | null {
+    const { msix, config } = this.pci;
+    if (msix === undefined) return null;
+    const control = config.get16(this.msixAt + PCI_MSIX.MESSAGE_CONTROL);
+    return {
+      enabled: (control & PCI_MSIX_CONTROL.ENABLE) !== 0,
+      functionMasked: (control & PCI_MSIX_CONTROL.FUNCTION_MASK) !== 0,
+      vectors: Array.from({ length: msix.vectors }, (_, vector) => ({
+        masked: msix.isMasked(vector),
+        pending: msix.isPending(vector),
+      })),
+    };
   }
 
   private raise(vector: number): void {
-    if (vector !== VIRTIO_MSI_NO_VECTOR) this.pci.msix?.raise(vector);
+    if (vector === VIRTIO_MSI_NO_VECTOR) return;
+    this.trace?.message(vector);
+    this.pci.msix?.raise(vector);
   }
 
   private setIsr(isr: number): void {
+    if (this.trace !== undefined && (isr !== 0) !== (this.isr !== 0) && !this.hasMessages()) this.trace.line(isr !== 0);
     this.isr = isr;
     this.pci.setIntx(isr !== 0);
   }
@@ -219,6 +252,8 @@ function bytesRegion(offset: number, bytes: Uint8Array): BarRegion {
     },
   };
 }
+
+const vectorOrNull = (vector: number): number | null => (vector === VIRTIO_MSI_NO_VECTOR ? null : vector);
 
 function checkIds({ model, subsystemId = SUBSYSTEM_ID }: VirtioPciConfig): void {
   const most = VIRTIO_PCI_ID.DEVICE_ID_LAST - VIRTIO_PCI_ID.DEVICE_ID_BASE;

@@ -314,7 +314,7 @@ export class DeviceSplitQueue extends DeviceQueueBase implements DeviceQueue {
     if ((kind & ~WRITE) !== 0) return 0;
     const access = kind === 0 ? DMA_READ : DMA_WRITE;
     // Most buffers lie where the last one did: compares instead of a call.
-    const window = space.window ?? NO_WINDOW;
+    const window = space.windowFor?.(access) ?? NO_WINDOW;
     const windowHi = window.hi | 0;
     const windowLo = window.lo32 | 0;
     const windowHost = window.host32 | 0;

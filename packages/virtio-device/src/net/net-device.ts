@@ -3,8 +3,11 @@ import { OFFLOAD_AREA_BYTES } from '@ringwire/net-offload';
 import { hasFeature, VIRTIO_ID, VirtioError } from '@ringwire/virtio-spec';
 import { VIRTIO_NET_F, VIRTIO_NET_S } from '@ringwire/virtio-spec/net';
 import type { DeviceModel, DevicePort } from '../device-model.js';
+import { counted } from '../inspection/counted.js';
+import type { NetSnapshot } from '../inspection/snapshot-types.js';
 import { ConfigSpace } from './config-space.js';
 import { ControlQueue } from './control-queue.js';
+import { TracedBackend } from './frame-trace.js';
 import { GuestOffloads } from './guest-offloads.js';
 import { NET_DROP } from './net-drop.js';
 import { netFeatureProblem, netFeaturesOffered } from './net-features.js';
@@ -74,11 +77,13 @@ export class NetDevice implements DeviceModel {
   /** @throws VirtioError for what no device can be */
   constructor(options: NetDeviceOptions) {
     const settings = settingsOf(options);
-    const { pairs, memory, scratch, backend } = settings;
+    const { pairs, memory, scratch } = settings;
+    const { trace } = options;
+    const backend = trace === undefined ? settings.backend : new TracedBackend(settings.backend, trace);
     this.settings = settings;
     this.backend = backend;
     this.features = netFeaturesOffered(options, pairs);
-    const state = new NetState(memory, settings.mtu);
+    const state = new NetState(memory, settings.mtu, trace);
     this.state = state;
     this.drops = state.drops;
     this.configSpace = new ConfigSpace(settings, HASHING);
@@ -216,6 +221,22 @@ export class NetDevice implements DeviceModel {
     return this.queueAt(index)?.statistics;
   }
 
+  snapshot(): NetSnapshot {
+    const { state, steering, dataQueues } = this;
+    const waits = this.txQueues.filter(({ retryAt }) => retryAt < NEVER);
+    const owes = dataQueues.filter(({ coalescing }) => coalescing.deadline() < NEVER);
+    return {
+      type: 'net',
+      linkUp: state.linkUp,
+      mtu: state.mtu,
+      pairs: steering.txPairs,
+      controlQueue: state.controlIndex < 0 ? null : state.controlIndex,
+      drops: counted(NET_DROP, this.drops),
+      backendFull: waits.map(({ index }) => index),
+      coalescing: owes.map(({ index }) => index),
+    };
+  }
+
   /** The device ends: its backend brings and takes nothing more. */
   close(): void {
     this.stop();
@@ -226,6 +247,7 @@ export class NetDevice implements DeviceModel {
   receive(frame: Frame): Delivered {
     if (this.isInStep || this.isOpen || this.openBurst()) return this.path.receive(frame);
     this.state.drop(NET_DROP.RX_STOPPED);
+    this.state.trace?.received(-1, frame, NET_DROP.RX_STOPPED);
     return DELIVERED.DROPPED;
   }
 

@@ -2,6 +2,7 @@ import type { HostMemory } from '@ringwire/guest-memory';
 import type { NetBackend } from '@ringwire/net-backend';
 import { isVirtqSize, VirtioError } from '@ringwire/virtio-spec';
 import { VIRTIO_NET_CONFIG_LIMITS, VIRTIO_NET_DUPLEX, VIRTIO_NET_SPEED } from '@ringwire/virtio-spec/net';
+import type { FrameTrace } from './frame-trace.js';
 import type { NetFeatureOptions } from './net-features.js';
 
 /** How a {@link NetDevice} is made. */
@@ -33,10 +34,12 @@ export interface NetDeviceOptions extends NetFeatureOptions {
   readonly macTableEntries?: number;
   /** RSS contexts besides the default configuration, 1 to 65535; 8 unless given. */
   readonly rssContexts?: number;
+  /** Is told of every frame and its fate, such as a `PcapngTrace`; nobody unless given. */
+  readonly trace?: FrameTrace;
 }
 
 /** {@link NetDeviceOptions} with nothing left open. */
-export type NetDeviceSettings = Required<Omit<NetDeviceOptions, keyof NetFeatureOptions>>;
+export type NetDeviceSettings = Required<Omit<NetDeviceOptions, keyof NetFeatureOptions | 'trace'>>;
 
 const SPEC = 'virtio 1.4 §5.1.4';
 

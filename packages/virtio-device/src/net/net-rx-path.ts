@@ -3,6 +3,7 @@ import { CHECKSUMS, OFFLOAD_FAULT, OffloadEngine, verifyChecksums } from '@ringw
 import { VirtioError } from '@ringwire/virtio-spec';
 import { VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO } from '@ringwire/virtio-spec/net';
 import { vlanIdOf } from './frame-bytes.js';
+import { type FrameTrace, NO_DROP } from './frame-trace.js';
 import type { GuestOffloads } from './guest-offloads.js';
 import { NET_DROP } from './net-drop.js';
 import { BAD_CHECKSUM, type RxQueue } from './net-rx.js';
@@ -10,7 +11,7 @@ import { ETHERNET_HEADER_BYTES, GSO_FRAME_BYTES_MAX, type NetState, VLAN_TAG_BYT
 import type { RxFilter } from './rx-filter.js';
 import type { Steering } from './steering.js';
 
-const { DROPPED } = DELIVERED;
+const { ACCEPTED, DROPPED } = DELIVERED;
 const HDR_F = VIRTIO_NET_HDR_F;
 const WORK = HDR_F.NEEDS_CSUM | HDR_F.UDP_TUNNEL_CSUM;
 
@@ -21,6 +22,7 @@ const WORK = HDR_F.NEEDS_CSUM | HDR_F.UDP_TUNNEL_CSUM;
 export class RxPath {
   readonly engine: OffloadEngine;
   private readonly state: NetState;
+  private readonly trace: FrameTrace | undefined;
   private readonly filter: RxFilter;
   private readonly steering: Steering;
   private readonly guest: GuestOffloads;
@@ -42,6 +44,7 @@ export class RxPath {
     validates: boolean,
   ) {
     this.state = state;
+    this.trace = state.trace;
     this.filter = filter;
     this.steering = steering;
     this.guest = guest;
@@ -55,12 +58,12 @@ export class RxPath {
     const { state } = this;
     if (frame.memory !== state.memory)
       throw new VirtioError('frame.memory', 'another memory', "the device's", 'NetDevice');
-    if (!state.linkUp) return this.drop(NET_DROP.RX_LINK_DOWN);
-    if (frame.length < ETHERNET_HEADER_BYTES) return this.drop(NET_DROP.RX_SHORT_FRAME);
+    if (!state.linkUp) return this.drop(frame, NET_DROP.RX_LINK_DOWN);
+    if (frame.length < ETHERNET_HEADER_BYTES) return this.drop(frame, NET_DROP.RX_SHORT_FRAME);
     const refusal = this.filter.refusal(frame);
-    if (refusal >= 0) return this.drop(refusal);
+    if (refusal >= 0) return this.drop(frame, refusal);
     if ((frame.flags & WORK) !== 0 || frame.gsoType !== 0) return this.receiveOffloaded(frame);
-    if (!this.fits(frame)) return this.drop(NET_DROP.RX_LONG_FRAME);
+    if (!this.fits(frame)) return this.drop(frame, NET_DROP.RX_LONG_FRAME);
     if (this.validates && (this.guest.offloads & OFFLOAD.CSUM) !== 0) return this.validate(frame);
     return this.deliver(frame, frame.flags & HDR_F.DATA_VALID);
   }
@@ -69,16 +72,18 @@ export class RxPath {
   deliver(frame: Frame, flags: number): Delivered {
     const { steering } = this;
     const pair = steering.pick(frame, this.queues);
-    if (pair < 0) return this.drop(NET_DROP.RX_QUEUE_OFF);
+    if (pair < 0) return this.drop(frame, NET_DROP.RX_QUEUE_OFF);
     const taken = (this.guest.offloads & OFFLOAD.CSUM) === 0 ? 0 : flags;
-    return this.queues[pair]!.place(frame, taken, steering);
+    const delivered = this.queues[pair]!.place(frame, taken, steering);
+    if (this.trace !== undefined && delivered === ACCEPTED) this.trace.received(pair, frame, NO_DROP);
+    return delivered;
   }
 
   private receiveOffloaded(frame: Frame): Delivered {
     const { engine } = this;
     if (frame.gsoType === VIRTIO_NET_HDR_GSO.NONE ? !this.fits(frame) : frame.length > GSO_FRAME_BYTES_MAX)
-      return this.drop(NET_DROP.RX_LONG_FRAME);
-    if (engine.take(frame) !== OFFLOAD_FAULT.NONE) return this.drop(NET_DROP.RX_BAD_OFFLOAD);
+      return this.drop(frame, NET_DROP.RX_LONG_FRAME);
+    if (engine.take(frame) !== OFFLOAD_FAULT.NONE) return this.drop(frame, NET_DROP.RX_BAD_OFFLOAD);
     return engine.deliver(this.finished);
   }
 
@@ -99,8 +104,9 @@ export class RxPath {
   }
 
   /** Before a queue is chosen, a frame is lost to the device as a whole. */
-  private drop(reason: number): Delivered {
+  private drop(frame: Frame, reason: number): Delivered {
     this.state.drop(reason);
+    this.trace?.received(-1, frame, reason);
     return DROPPED;
   }
 }

@@ -64,7 +64,7 @@ export class RxQueue extends NetQueue {
    */
   place(frame: Frame, flags: number, { hashValue, hashReport }: Steering): Delivered {
     const queue = this.queue;
-    if (queue === undefined) return this.drop(NET_DROP.RX_QUEUE_OFF);
+    if (queue === undefined) return this.drop(frame, NET_DROP.RX_QUEUE_OFF);
     const { headerBytes, memory } = this.state;
     const total = headerBytes + frame.length;
     let buffers = this.gatherBuffers(queue, total);
@@ -74,7 +74,7 @@ export class RxQueue extends NetQueue {
       if (!this.listenAnew()) return FULL;
       buffers = this.gatherBuffers(queue, total);
     }
-    if (buffers <= 0) return this.drop(buffers === 0 ? NET_DROP.RX_NO_BUFFER : NET_DROP.RX_SMALL_BUFFER);
+    if (buffers <= 0) return this.drop(frame, buffers === 0 ? NET_DROP.RX_NO_BUFFER : NET_DROP.RX_SMALL_BUFFER);
     this.header.fill(frame, headerBytes, buffers, Math.max(0, flags), hashValue, hashReport);
     if (this.countsChecksums) this.countOffloads(frame, flags);
     const { stock } = this;
@@ -102,8 +102,9 @@ export class RxQueue extends NetQueue {
   }
 
   /** Count a frame that is not delivered here. */
-  drop(reason: number): Delivered {
+  private drop(frame: Frame, reason: number): Delivered {
     this.state.drop(reason);
+    this.state.trace?.received(this.index >>> 1, frame, reason);
     this.statistics.add(RX_STAT.rx_drops, 1);
     if (reason === NET_DROP.RX_NO_BUFFER) this.statistics.add(RX_STAT.rx_drop_overruns, 1);
     return DROPPED;

@@ -2,6 +2,7 @@ import type { HostMemory } from '@ringwire/guest-memory';
 import { hasFeature } from '@ringwire/virtio-spec';
 import { VIRTIO_NET_F, virtioNetHdrBytes } from '@ringwire/virtio-spec/net';
 import type { DevicePort } from '../device-model.js';
+import type { FrameTrace } from './frame-trace.js';
 import { NET_DROP_CODES } from './net-drop.js';
 import { NO_FEATURES } from './net-features.js';
 
@@ -19,6 +20,8 @@ export class NetState {
   readonly drops: Float64Array = new Float64Array(NET_DROP_CODES);
   /** The MTU, which holds whether the driver negotiated to be told or not. */
   readonly mtu: number;
+  /** Who is told of frames, if anybody. */
+  readonly trace: FrameTrace | undefined;
   /** Undefined while the device does not run. */
   port: DevicePort | undefined = undefined;
   linkUp = true;
@@ -31,9 +34,10 @@ export class NetState {
   /** Pairs that there are queues for: 1 unless MQ or RSS was negotiated. */
   pairsMax = 1;
 
-  constructor(memory: HostMemory, mtu: number) {
+  constructor(memory: HostMemory, mtu: number, trace?: FrameTrace) {
     this.memory = memory;
     this.mtu = mtu;
+    this.trace = trace;
   }
 
   /** @param pairs most pairs of the device */

@@ -24,7 +24,7 @@ function counters(answer: Uint8Array, at = 1): number[] {
   return Array.from({ length: count }, (_, i) => Number(view.getBigUint64(at + 8 + 8 * i, true)));
 }
 
-test('dev.net.stats.11: counters are 64 bits wide, and wrap to zero', () => {
+test('dev.net.stats.11, NX-06: counters are 64 bits wide, and wrap to zero', () => {
   const statistics = new Statistics(2);
   statistics.add(1, 0xffff_ffff);
   statistics.add(1, 1);

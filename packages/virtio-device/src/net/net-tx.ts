@@ -23,6 +23,8 @@ const NEVER = Number.POSITIVE_INFINITY;
 export class TxQueue extends NetQueue {
   private readonly burst: ChainBurst = new ChainBurst(BURST);
   private readonly frame: Frame;
+  /** In place of a frame that a chain does not have. */
+  private readonly noFrame: Frame;
   private readonly header: TxHeader = new TxHeader();
   private readonly backend: NetBackend;
   private readonly offload: TxOffload;
@@ -37,6 +39,7 @@ export class TxQueue extends NetQueue {
     this.backend = backend;
     this.offload = offload;
     this.steering = steering;
+    this.noFrame = new Frame(state.memory);
     this.frame = new Frame(state.memory);
     this.frame.pair = pair;
     this.frame.ranges = this.burst.segments;
@@ -161,7 +164,6 @@ export class TxQueue extends NetQueue {
     const readable = end === first + 1 ? length[first]! : burst.readableBytes(i);
     if (readable <= headerBytes) return this.drop(NET_DROP.TX_NO_FRAME);
     frame.length = readable - headerBytes;
-    if (frame.length < ETHERNET_HEADER_BYTES) return this.drop(NET_DROP.TX_SHORT_FRAME);
     header.load(frame.memory, burst.segments, first, headerBytes);
     let range = first;
     let skip = headerBytes;
@@ -169,6 +171,7 @@ export class TxQueue extends NetQueue {
     frame.first = range;
     frame.end = end;
     frame.skip = skip;
+    if (frame.length < ETHERNET_HEADER_BYTES) return this.drop(NET_DROP.TX_SHORT_FRAME);
     if (this.state.linkUp) return true;
     return this.drop(NET_DROP.TX_LINK_DOWN);
   }
@@ -203,6 +206,10 @@ export class TxQueue extends NetQueue {
     this.state.drop(reason);
     this.statistics.add(TX_STAT.tx_drops, 1);
     if (reason < NET_DROP.TX_LINK_DOWN) this.statistics.add(TX_STAT.tx_drop_malformed, 1);
+    const { trace } = this.state;
+    // Before a short frame there is none to be shown.
+    if (trace !== undefined)
+      trace.transmitted(this.frame.pair, reason < NET_DROP.TX_SHORT_FRAME ? this.noFrame : this.frame, reason);
     return false;
   }
 }

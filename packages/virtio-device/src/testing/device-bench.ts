@@ -3,6 +3,7 @@ import { formatChange, GuardedGuest, type MemorySnapshot } from '@ringwire/guest
 import { featureWords } from '@ringwire/virtio-spec';
 import { BufferList, type DriverQueue, openDriverQueue, UsedBurst } from '@ringwire/virtqueue';
 import type { DeviceModel } from '../device-model.js';
+import type { DeviceTrace } from '../trace/device-trace.js';
 import type { VirtioDevice, VirtioDeviceConfig } from '../virtio-device.js';
 import type { Face } from './face.js';
 import { MmioFace } from './mmio-face.js';
@@ -51,6 +52,7 @@ export interface BenchOptions {
   readonly offer?: Uint32Array;
   readonly space?: (guest: GuardedGuest) => AddressSpace;
   readonly wake?: () => void;
+  readonly trace?: DeviceTrace;
   /** Of the PCI function alone. */
   readonly pci?: PciFaceOptions;
 }
@@ -81,13 +83,14 @@ export class DeviceBench<M extends DeviceModel = DeviceModel> {
     this.model = model;
     this.layout = layout;
     this.accepted = [F.VERSION_1, ...(layout === 'packed' ? [F.PACKED] : []), ...accept];
-    const { translated, offer, wake } = options;
+    const { translated, offer, wake, trace } = options;
     const config: VirtioDeviceConfig = {
       model,
       space: options.space?.(this.guest) ?? this.guest.space,
       ...(translated === undefined ? {} : { translated }),
       ...(offer === undefined ? {} : { offer }),
       ...(wake === undefined ? {} : { wake }),
+      ...(trace === undefined ? {} : { trace }),
     };
     this.face = name === 'mmio' ? new MmioFace(config) : new PciFace(config, options.pci);
   }

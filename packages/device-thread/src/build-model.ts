@@ -1,0 +1,32 @@
+import type { HostMemory } from '@ringwire/guest-memory';
+import { FrameQueue, LoopbackBackend, type NetBackend, NullBackend } from '@ringwire/net-backend';
+import { type DeviceModel, EntropyModel, NetDevice } from '@ringwire/virtio-device';
+import { VirtioError } from '@ringwire/virtio-spec';
+import type { BackendConfig, ModelConfig } from './thread-config.js';
+
+/** What a module of a user's own exports: makes its device type in the device's thread. */
+export type CreateModel = (options: unknown, memory: HostMemory) => DeviceModel | Promise<DeviceModel>;
+
+/** Make the device type that a thread runs. @throws VirtioError for one that cannot be */
+export async function buildModel(config: ModelConfig, memory: HostMemory): Promise<DeviceModel> {
+  switch (config.type) {
+    case 'entropy':
+      return new EntropyModel((bytes) => crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>), config.queueSize);
+    case 'net': {
+      const { type, backend, mac, ...options } = config;
+      return new NetDevice({ ...options, mac: Uint8Array.from(mac), memory, backend: backendOf(backend, memory) });
+    }
+    case 'module': {
+      const { createModel } = (await import(config.url)) as { createModel?: CreateModel };
+      if (typeof createModel === 'function') return createModel(config.options, memory);
+      throw new VirtioError('model.url', config.url, 'a module that exports createModel', 'DeviceThread');
+    }
+    default:
+      return config satisfies never;
+  }
+}
+
+function backendOf(config: BackendConfig, memory: HostMemory): NetBackend {
+  if (config.type === 'null') return new NullBackend();
+  return new LoopbackBackend(new FrameQueue(memory, config.at, config.bytes, config.frames ?? 1024));
+}

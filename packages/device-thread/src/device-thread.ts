@@ -1,0 +1,164 @@
+import { controlLayout, LIFE, SHOWN } from './control-layout.js';
+import { declareDead, leaveBus, type ThreadPlace } from './dead-device.js';
+import { DeviceLink, type LinkOptions } from './device-link.js';
+import { abandonMailbox } from './mailbox.js';
+import { ParkingSpot } from './parking-spot.js';
+import { waitAsync } from './platform.js';
+import type { CompleteThreadConfig, ThreadConfig, ThreadOrder } from './thread-config.js';
+import { FromWorkerSchema, parseAs, ThreadConfigSchema } from './thread-schema.js';
+import { type SpawnWorker, spawnWorker, type ThreadWorker } from './thread-worker.js';
+
+export interface ThreadOptions extends Omit<LinkOptions, 'restart'> {
+  /** The device's thread ended of itself: the device needs a reset. */
+  readonly died?: (reason: string) => void;
+  /** How a worker is made; of the platform unless given. */
+  readonly spawn?: SpawnWorker;
+  /** What the worker runs; the bundle beside this package's modules unless given. */
+  readonly workerUrl?: URL;
+}
+
+/** Bundled by scripts/bundle-worker.mjs: one file, the same for Node and browsers, next to what is built of this one. */
+const WORKER_URL = new URL('../dist/device-worker.bundle.js', import.meta.url);
+
+/**
+ * A virtio device in a thread of its own. {@link link} has its registers, doorbells and interrupts; other threads make a
+ * `DeviceLink` of their own from `link.place`.
+ *
+ * When the thread dies, of an exception, an exit or a termination, the device's status shows DEVICE_NEEDS_RESET and its
+ * driver gets a configuration change interrupt; when the driver resets the device, a new thread takes over.
+ */
+export class DeviceThread {
+  readonly link: DeviceLink;
+  /** The device can be used, or is given up. Registers can be accessed before: the access waits. */
+  readonly ready: Promise<void>;
+  /** Times that its thread ended of itself, and why the last time. */
+  deaths = 0;
+  deathReason: string | undefined;
+
+  private readonly config: CompleteThreadConfig;
+  private readonly options: ThreadOptions;
+  private readonly threadPlace: ThreadPlace;
+  private readonly ownerSpot: ParkingSpot;
+  private worker: ThreadWorker;
+  private onReady: (problem?: Error) => void = () => {};
+  private onClosed: () => void = () => {};
+  private closing: Promise<void> | undefined;
+
+  /** @throws VirtioError for what no device can be; what only its thread can find out rejects {@link ready} */
+  constructor(config: ThreadConfig, options: ThreadOptions = {}) {
+    const complete = parseAs(ThreadConfigSchema, config, 'DeviceThread');
+    const { transport, doorbells, vectors, space } = complete;
+    const layout = controlLayout(complete);
+    const words = new Int32Array(new SharedArrayBuffer(layout.words * 4));
+    this.config = complete;
+    this.options = options;
+    this.threadPlace = { words, layout, transport, bus: space.type === 'vtd' ? space.bus : undefined };
+    this.ownerSpot = new ParkingSpot(words, layout.ownerSpot);
+    const place = { words, transport, doorbells, vectors };
+    this.link = new DeviceLink(place, { ...options, restart: () => this.restart() });
+    this.ready = new Promise((resolve, reject) => {
+      this.onReady = (problem) => (problem === undefined ? resolve() : reject(problem));
+    });
+    // Whoever does not wait for it learns of a failure from the device.
+    this.ready.catch(() => {});
+    this.worker = this.spawn(false);
+    if (waitAsync !== undefined) void this.watchForRestarts();
+  }
+
+  /** Reset the device, end its thread, and leave its registers dead. Resolves when no DMA can follow. */
+  close(): Promise<void> {
+    this.closing ??= new Promise((resolve) => {
+      const { words, layout } = this.threadPlace;
+      this.link.stopListening();
+      const life = Atomics.exchange(words, layout.state, LIFE.CLOSING);
+      // A device type that never comes back from a step is not waited for.
+      const late = setTimeout(() => this.worker.terminate(), this.options.patienceMs ?? 5000);
+      this.onClosed = () => {
+        clearTimeout(late);
+        Atomics.store(words, layout.state, LIFE.CLOSED);
+        Atomics.notify(words, layout.state);
+        abandonMailbox(words, layout.mailbox);
+        leaveBus(this.threadPlace);
+        this.ownerSpot.wake();
+        resolve();
+      };
+      if (life === LIFE.DEAD || life === LIFE.WANTED) {
+        this.onClosed();
+        return;
+      }
+      new ParkingSpot(words, layout.deviceSpot).wake();
+    });
+    return this.closing;
+  }
+
+  private spawn(again: boolean): ThreadWorker {
+    const { words } = this.threadPlace;
+    const { spawn = spawnWorker, workerUrl = WORKER_URL } = this.options;
+    const worker = spawn(workerUrl, {
+      message: (value) => this.hear(value, worker),
+      ended: (reason) => this.bury(reason, worker),
+    });
+    worker.post({ type: 'run', config: this.config, words, again } satisfies ThreadOrder);
+    return worker;
+  }
+
+  private hear(value: unknown, worker: ThreadWorker): void {
+    const message = parseAs(FromWorkerSchema, value, 'device worker');
+    switch (message.type) {
+      case 'ready':
+        this.onReady();
+        return;
+      case 'failed':
+        this.bury(message.reason, worker);
+        return;
+      case 'closed':
+        this.onClosed();
+        return;
+      default:
+        message satisfies never;
+    }
+  }
+
+  /** The thread is no more. */
+  private bury(reason: string, worker: ThreadWorker): void {
+    if (this.worker !== worker) return;
+    if (this.closing !== undefined) {
+      this.onClosed();
+      return;
+    }
+    declareDead(this.threadPlace);
+    worker.terminate();
+    if (this.deathReason === undefined) this.noteDeath(reason);
+  }
+
+  private noteDeath(reason: string): void {
+    this.deathReason = reason;
+    this.deaths++;
+    this.onReady(new Error(`the device's thread ended: ${reason}`));
+    this.options.died?.(reason);
+  }
+
+  /** A driver resets a dead device: start over. */
+  private restart(): void {
+    const { words, layout } = this.threadPlace;
+    if (Atomics.compareExchange(words, layout.state, LIFE.WANTED, LIFE.STARTING) !== LIFE.WANTED) return;
+    // Its own last words are still under way.
+    if (this.deathReason === undefined) this.noteDeath('it said so itself');
+    this.worker.terminate();
+    this.deathReason = undefined;
+    for (const word of [SHOWN.STATUS, SHOWN.ISR]) Atomics.store(words, layout.shown + word, 0);
+    this.worker = this.spawn(true);
+  }
+
+  /** Drivers in other threads ask for a restart by waking this one. */
+  private async watchForRestarts(): Promise<void> {
+    const { words, layout } = this.threadPlace;
+    for (;;) {
+      this.ownerSpot.arm();
+      this.restart();
+      const life = Atomics.load(words, layout.state);
+      if (life === LIFE.CLOSED) return;
+      await this.ownerSpot.sleepAsync();
+    }
+  }
+}

@@ -1,0 +1,57 @@
+import { checkControl, controlLayout, LIFE } from './control-layout.js';
+import type { LinkPlace } from './device-link.js';
+import { DeviceLoop, type LoopOptions } from './device-loop.js';
+import { InterruptRaiser } from './interrupt-words.js';
+import { ParkingSpot } from './parking-spot.js';
+import { saveFunction } from './saved-function.js';
+import { type ServedConfig, serveMmio, servePci } from './served-device.js';
+
+/** A device to be served, and how its thread shares its time. */
+export interface ServeConfig extends ServedConfig, LoopOptions {
+  /** Called once the device can be used. */
+  readonly running?: () => void;
+}
+
+/** How much room a control block has. */
+export interface PlaceOptions {
+  readonly transport: 'mmio' | 'pci';
+  /** Queues with a doorbell word, up to 65536; 64 unless given. */
+  readonly doorbells?: number;
+  /** PCI alone: most MSI-X vectors, up to 2048; 64 unless given. */
+  readonly vectors?: number;
+}
+
+/** A control block for a device that {@link serveDevice} serves in a worker of the caller's own. */
+export function newLinkPlace({ transport, doorbells = 64, vectors = 64 }: PlaceOptions): LinkPlace {
+  const { words } = controlLayout({ doorbells, vectors });
+  return { transport, doorbells, vectors, words: new Int32Array(new SharedArrayBuffer(words * 4)) };
+}
+
+/**
+ * Serve a device in this thread, until {@link closePlace} is called in another one: registers, doorbells, steps, and sleep
+ * when there is nothing to do. For a worker of one's own; `DeviceThread` makes one, and looks after it.
+ * @param again a thread that served the place died: a PCI function goes on where it was
+ * @throws VirtioError for a place, a type or an offer that cannot be, and whatever the device type throws
+ */
+export function serveDevice(place: LinkPlace, config: ServeConfig, again = false): void {
+  const { words, transport } = place;
+  const layout = controlLayout(place);
+  checkControl(words, layout);
+  const raiser = new InterruptRaiser(words, layout);
+  const saved = again ? saveFunction(words, layout) : undefined;
+  const served =
+    transport === 'mmio' ? serveMmio(words, layout, raiser, config) : servePci(words, layout, raiser, config, saved);
+  // Unless it was closed meanwhile.
+  Atomics.compareExchange(words, layout.state, LIFE.STARTING, LIFE.RUNNING);
+  Atomics.notify(words, layout.state);
+  config.running?.();
+  new DeviceLoop(words, layout, served, config).run();
+  served.device.reset();
+}
+
+/** End {@link serveDevice} in the thread that is in it. */
+export function closePlace(place: LinkPlace): void {
+  const layout = controlLayout(place);
+  Atomics.store(place.words, layout.state, LIFE.CLOSING);
+  new ParkingSpot(place.words, layout.deviceSpot).wake();
+}

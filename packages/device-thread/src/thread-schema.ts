@@ -1,0 +1,110 @@
+import type { WasmMemory } from '@ringwire/guest-memory';
+import { VirtioError } from '@ringwire/virtio-spec';
+import * as z from 'zod';
+import type { CompleteThreadConfig, FromWorker, ModelConfig, SpaceConfig, ThreadOrder } from './thread-config.js';
+
+const whole = (min: number, max: number): z.ZodNumber => z.number().int().min(min).max(max);
+const Host = whole(0, 0xffff_ffff);
+const Address = whole(0, Number.MAX_SAFE_INTEGER);
+const QueueSize = whole(1, 0x8000).exactOptional();
+const Features = z.array(whole(0, 127)).readonly().exactOptional();
+const Words = z.custom<Int32Array>(
+  (value) => value instanceof Int32Array && value.buffer instanceof SharedArrayBuffer,
+  'want an Int32Array over a SharedArrayBuffer',
+);
+
+const Space: z.ZodType<SpaceConfig> = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('identity') }),
+  z.strictObject({
+    type: z.literal('regions'),
+    regions: z
+      .array(z.strictObject({ gpa: Address, size: Address, host: Host, readOnly: z.boolean().exactOptional() }))
+      .min(1),
+  }),
+  z.strictObject({
+    type: z.literal('vtd'),
+    rootTable: Address,
+    sourceId: whole(0, 0xffff),
+    pasid: whole(0, 0xf_ffff).exactOptional(),
+    bus: Words,
+    cached: whole(2, 2 ** 20).exactOptional(),
+  }),
+]);
+
+const Backend = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('null') }),
+  z.strictObject({
+    type: z.literal('loopback'),
+    at: Host,
+    bytes: whole(1, 0xffff_ffff),
+    frames: whole(1, 0x1_0000).exactOptional(),
+  }),
+]);
+
+const Model: z.ZodType<ModelConfig> = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('entropy'), queueSize: QueueSize }),
+  z.strictObject({
+    type: z.literal('net'),
+    backend: Backend,
+    scratch: Host,
+    mac: z.array(whole(0, 0xff)).length(6).readonly(),
+    pairs: whole(1, 0x8000).exactOptional(),
+    mtu: whole(0, 0xffff).exactOptional(),
+    rxQueueSize: QueueSize,
+    txQueueSize: QueueSize,
+    controlQueueSize: QueueSize,
+    features: Features,
+    without: Features,
+    holdWhenFull: z.boolean().exactOptional(),
+    validateChecksums: z.boolean().exactOptional(),
+  }),
+  z.strictObject({ type: z.literal('module'), url: z.string().min(1), options: z.unknown().exactOptional() }),
+]);
+
+/** A `ThreadConfig`, made complete. */
+export const ThreadConfigSchema: z.ZodType<CompleteThreadConfig> = z.strictObject({
+  transport: z.enum(['mmio', 'pci']),
+  model: Model,
+  memory: z.custom<WasmMemory>(isSharedMemory, 'want a shared WebAssembly.Memory'),
+  space: Space.default({ type: 'identity' }),
+  offer: z.custom<Uint32Array>((value) => value instanceof Uint32Array, 'want feature words 0–3').exactOptional(),
+  vectors: whole(0, 0x800).default(64),
+  doorbells: whole(1, 0x1_0000).default(64),
+  budget: whole(1, 0x1_0000).default(64),
+  spinTurns: whole(0, 0x7fff_ffff).default(1000),
+});
+
+export const ThreadOrderSchema: z.ZodType<ThreadOrder> = z.strictObject({
+  type: z.literal('run'),
+  config: ThreadConfigSchema,
+  words: Words,
+  again: z.boolean(),
+});
+
+export const FromWorkerSchema: z.ZodType<FromWorker> = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('ready') }),
+  z.strictObject({ type: z.literal('failed'), reason: z.string() }),
+  z.strictObject({ type: z.literal('closed') }),
+]);
+
+/** @throws VirtioError naming the first field that is not as it has to be */
+export function parseAs<T>(schema: z.ZodType<T>, value: unknown, where: string): T {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const { path, message } = parsed.error.issues[0]!;
+  const field = path.length === 0 ? 'config' : path.join('.');
+  throw new VirtioError(field, String(valueAt(value, path)), message, where);
+}
+
+function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
+  let at = value;
+  for (const key of path) {
+    if (typeof at !== 'object' || at === null) return undefined;
+    at = (at as Record<PropertyKey, unknown>)[key];
+  }
+  return at;
+}
+
+function isSharedMemory(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'buffer' in value && value.buffer instanceof SharedArrayBuffer;
+}

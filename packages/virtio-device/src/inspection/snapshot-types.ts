@@ -1,0 +1,135 @@
+import type { QueueState } from '@ringwire/virtqueue';
+import type { DeviceCounters } from '../device-counters.js';
+
+/**
+ * What a device and its transport say of themselves at one moment: plain data that survives JSON. It is for looking, not
+ * for going on from: what a device type keeps for its work is not in it. Addresses, feature sets and bytes are hex
+ * strings, because they need more than 53 bits; names stand beside numbers for people, and are not read back.
+ */
+export interface DeviceSnapshot {
+  readonly schema: typeof SNAPSHOT_SCHEMA;
+  /** A `VIRTIO_ID`, and its name there. */
+  readonly deviceId: number;
+  readonly deviceType: string;
+  /** virtio 1.4 §2.1, one byte. */
+  readonly status: number;
+  readonly statusNames: readonly string[];
+  /** Whether queues that are enabled are served. */
+  readonly live: boolean;
+  readonly dmaEnabled: boolean;
+  readonly offered: FeatureSet;
+  /** As the driver wrote them; negotiated once FEATURES_OK is set. */
+  readonly accepted: FeatureSet;
+  readonly featuresRefusal: string | null;
+  readonly statusProblem: string | null;
+  readonly resetReason: string | null;
+  readonly config: ConfigSnapshot;
+  readonly counters: Readonly<DeviceCounters>;
+  readonly queues: readonly QueueSnapshot[];
+  readonly transport: TransportSnapshot;
+  /** What the device type adds; null for a type that says nothing. */
+  readonly model: ModelSnapshot | null;
+  /** Addresses that the rings need, and at which the device reached nothing: hex, ascending. */
+  readonly unreachable: readonly string[];
+}
+
+export const SNAPSHOT_SCHEMA = 'ringwire.device/1';
+
+export interface FeatureSet {
+  /** Bit n is feature n. */
+  readonly bits: string;
+  readonly names: readonly string[];
+}
+
+/** virtio 1.4 §2.5 */
+export interface ConfigSnapshot {
+  readonly generation: number;
+  /** Two digits for each byte. */
+  readonly bytes: string;
+}
+
+/** A virtqueue's registers, and where the device stands in it. */
+export interface QueueSnapshot {
+  readonly index: number;
+  /** Queue Size that is offered; 0: there is no such queue. */
+  readonly sizeMax: number;
+  readonly size: number;
+  readonly enabled: boolean;
+  /** Why the driver's last try to enable it failed. */
+  readonly refusal: string | null;
+  readonly desc: string;
+  readonly driver: string;
+  readonly device: string;
+  /** What follows is null while the queue is not enabled. */
+  readonly layout: 'split' | 'packed' | null;
+  /** Null as well while chains are in flight, or used and not published. */
+  readonly position: QueueState | null;
+  readonly inFlight: number | null;
+  /** Name of the `RING_FAULT` that stopped it. */
+  readonly ringFault: string | null;
+  readonly counters: QueueCountersSnapshot | null;
+}
+
+export interface QueueCountersSnapshot {
+  readonly taken: number;
+  readonly used: number;
+  /** Notifications that the driver was owed. */
+  readonly notifications: number;
+  /** By name of the `CHAIN_FAULT`, those that occurred. */
+  readonly chainFaults: Readonly<Record<string, number>>;
+}
+
+export type TransportSnapshot = PciSnapshot | MmioSnapshot;
+
+export interface PciSnapshot {
+  readonly kind: 'pci';
+  /** Of the Command register. */
+  readonly memoryEnabled: boolean;
+  readonly busMaster: boolean;
+  readonly intxDisabled: boolean;
+  /** virtio 1.4 §4.1.4.5; bits that were set and not read. */
+  readonly isr: number;
+  /** Null without the capability. */
+  readonly msix: MsixSnapshot | null;
+  /** virtio 1.4 §4.1.5.1.2; null for VIRTIO_MSI_NO_VECTOR. */
+  readonly configVector: number | null;
+  /** By queue. */
+  readonly queueVectors: readonly (number | null)[];
+  /** Writes to fields that are read-only, or of values that they do not have. */
+  readonly refusedWrites: number;
+  /** Notification writes that name no queue. */
+  readonly notificationsIgnored: number;
+}
+
+export interface MsixSnapshot {
+  readonly enabled: boolean;
+  readonly functionMasked: boolean;
+  readonly vectors: readonly { readonly masked: boolean; readonly pending: boolean }[];
+}
+
+export interface MmioSnapshot {
+  readonly kind: 'mmio';
+  /** virtio 1.4 §4.2.2 InterruptStatus; bits that were not acknowledged. */
+  readonly interruptStatus: number;
+  readonly badAccesses: number;
+  readonly refusedAccesses: number;
+}
+
+/** A device type that has more to say than its queues. */
+export type ModelSnapshot = NetSnapshot;
+
+export interface NetSnapshot {
+  readonly type: 'net';
+  readonly linkUp: boolean;
+  readonly mtu: number;
+  /** Pairs of queues that frames go through. */
+  readonly pairs: number;
+  /** Virtqueue index, or null without CTRL_VQ. */
+  readonly controlQueue: number | null;
+  /** By name of the `NET_DROP`, those that occurred. */
+  readonly drops: Readonly<Record<string, number>>;
+  /** Transmit queues, by index, whose next frame the backend had no room for. */
+  readonly backendFull: readonly number[];
+  /** Queues whose notification waits to be coalesced: virtio 1.4 §5.1.9.5.10. */
+  readonly coalescing: readonly number[];
+}
