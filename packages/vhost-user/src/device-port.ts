@@ -6,6 +6,9 @@ import { signalEvent, takeEvent } from './libc.js';
 import type { MemoryTable } from './memory-table.js';
 import { Vring } from './vring.js';
 
+/** How often a kick may be there again at once before it counts as one that is always there. */
+const KICKS_LEFT_MAX = 1000;
+
 /**
  * A device type behind vhost-user: it runs while at least one ring does, and its notifications are call events. This is
  * what a transport is elsewhere.
@@ -112,6 +115,9 @@ export class VhostDevicePort implements DevicePort {
   /** The front-end says that buffers are available. */
   kicked(vring: Vring): void {
     takeEvent(vring.kick);
+    // A driver that kicks again between two calls is quick; one that does so each time has an event without an end.
+    vring.kicksLeft = takeEvent(vring.kick) ? vring.kicksLeft + 1 : 0;
+    if (vring.kicksLeft > KICKS_LEFT_MAX) this.needsReset(`the kick of ring ${vring.index} has no end`);
     if (vring.queue !== undefined) this.model.notified(vring.index);
   }
 

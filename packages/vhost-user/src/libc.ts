@@ -155,9 +155,10 @@ export function setNonBlocking(fd: number): void {
   done('fcntl', calls.fcntl(fd, F_SETFL, flags | O_NONBLOCK));
 }
 
-/** A new eventfd, non-blocking, at 0. */
-export function newEvent(): number {
-  return done('eventfd', calls.eventfd(0, NONBLOCK_CLOEXEC));
+/** A new eventfd, non-blocking, at 0. @param semaphore a read takes one event, rather than all */
+export function newEvent(semaphore = false): number {
+  const EFD_SEMAPHORE = 1;
+  return done('eventfd', calls.eventfd(0, NONBLOCK_CLOEXEC | (semaphore ? EFD_SEMAPHORE : 0)));
 }
 
 /** Add 1 to an eventfd. One that is full has its event pending already. */

@@ -1,4 +1,4 @@
-import { closeSync, ftruncateSync, openSync } from 'node:fs';
+import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { send } from './channel.js';
@@ -270,6 +270,23 @@ describe('once it is set up', () => {
     }
     close(call);
     expect(stage.session.problem).toBeUndefined();
+  });
+
+  test('VU-16: a kick that is always there is given up, with its connection', () => {
+    stage.setUp(SPLIT);
+    stage.start();
+    const [kick, usual] = [newEvent(true), stage.session.port.vrings[0]!];
+    writeSync(kick, new Uint8Array(new BigUint64Array([1n << 40n]).buffer));
+    stage.say(12, longs(1), [kick]);
+    for (let look = 0; look < 400; look++) {
+      signalEvent(stage.kicks[0]!);
+      stage.session.port.kicked(usual);
+      stage.session.port.kicked(stage.session.port.vrings[1]!);
+    }
+    expect(stage.session.port.broken).toBeUndefined();
+    for (let look = 0; look < 1000; look++) stage.session.port.kicked(stage.session.port.vrings[1]!);
+    expect(stage.session.port.broken).toBe('the kick of ring 1 has no end');
+    close(kick);
   });
 
   test('VU-24: configuration past its end: an answer without bytes, and an error for a write', () => {

@@ -25,6 +25,8 @@ export class Vring {
   started = false;
   enabled = false;
   queue: DeviceQueue | undefined;
+  /** Times in a row that the kick was still there after it had been taken. */
+  kicksLeft = 0;
   /** Event descriptors, or -1. */
   kick: number = NONE;
   call: number = NONE;
@@ -39,6 +41,7 @@ export class Vring {
   setEvent(which: 'kick' | 'call' | 'err', fd: number | undefined): void {
     if (this[which] !== NONE) close(this[which]);
     this[which] = fd ?? NONE;
+    if (which === 'kick') this.kicksLeft = 0;
   }
 
   /** Find the ring in memory and run its queue from {@link base} on. @returns why it can't be; nothing was touched then */
