@@ -2,7 +2,7 @@ import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { send } from './channel.js';
-import { close, newEvent, newMemoryFile, signalEvent } from './libc.js';
+import { close, newEvent, newMemoryFile, signalEvent, takeEvent } from './libc.js';
 import { joined, longs, words } from './testing/raw-peer.js';
 import { held, RAM, SessionStage, SPLIT } from './testing/session-stage.js';
 
@@ -311,6 +311,7 @@ describe('once it is set up', () => {
     stage.guest.write(RAM.gpa + 0x6002, Uint8Array.of(100, 0));
     stage.turn();
     expect(stage.session.port.broken).toMatch(/^ring 1 cannot be trusted/);
+    expect(takeEvent(error)).toBe(true);
     close(error);
   });
 });

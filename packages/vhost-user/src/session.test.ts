@@ -116,6 +116,20 @@ describe.each([
     expect(bases).toEqual(layout === 'packed' ? packed : [5, 10, 15, 20, 25]);
   });
 
+  test('a ring that is stopped in the middle of a burst has what it was given, and was told of it', () => {
+    stage.setUp(features);
+    const rx = stage.openDriver(0, features);
+    stage.start();
+    for (let count = 0; count < 3; count++) rx.addWritable(FRAME_AT + 0x1000 * count, 1526);
+    rx.publish();
+    expect(stage.bring(frame(9), false)).toBe(DELIVERED.ACCEPTED);
+    const base = new Uint32Array(stage.ask(11, words(0, 0))!.buffer)[1]!;
+    expect(base & 0x7fff).toBe(1);
+    expect(usedOf(rx)).toHaveLength(1);
+    expect(stage.session.port.queue(0)).toBeUndefined();
+    expect(takeEvent(stage.calls[0]!)).toBe(true);
+  });
+
   test('a ring that is disabled is left alone, and goes on when it is enabled again', () => {
     stage.setUp(features);
     const tx = stage.openDriver(1, features);

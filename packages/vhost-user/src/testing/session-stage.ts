@@ -117,8 +117,8 @@ export class SessionStage {
     this.session.port.finishTurn();
   }
 
-  /** A frame for the front-end, from elsewhere. */
-  bring(bytes: Uint8Array): Delivered {
+  /** A frame for the front-end, from elsewhere. @param flushed whether the burst that it came in is over */
+  bring(bytes: Uint8Array, flushed = true): Delivered {
     const { memory } = this.memory;
     const frame = new Frame(memory);
     memory.u8.set(bytes, NET_SCRATCH_BYTES);
@@ -127,7 +127,7 @@ export class SessionStage {
     frame.end = 1;
     frame.length = bytes.length;
     const delivered = this.device.sink.receive(frame);
-    this.device.sink.flush?.();
+    if (flushed) this.device.sink.flush?.();
     return delivered;
   }
 
