@@ -5,7 +5,7 @@ export default defineConfig({
   // Tests run on the sources, so that a stale build never answers for them.
   resolve: { alias: sourceAliases() },
   test: {
-    include: ['{packages/*,bench,conformance,golden,examples/*}/src/**/*.test.ts', 'tools/*.test.ts'],
+    include: ['{packages/*,bench,conformance,e2e,golden,examples/*}/src/**/*.test.ts', 'tools/*.test.ts'],
     // The worker that devices run in, likewise of the sources.
     globalSetup: ['packages/device-thread/scripts/bundle-worker.mjs'],
     testTimeout: 60_000,

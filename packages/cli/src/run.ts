@@ -5,16 +5,17 @@ import { addCheck } from './check.js';
 import { addExplain } from './explain.js';
 import { addIommuWalk } from './iommu-walk.js';
 import { addRecord } from './record.js';
+import { addServe } from './serve.js';
 import { type ExitCode, type Terminal, UnusableInput } from './terminal.js';
 
 /** Each subcommand is one file that adds itself; `done` takes its exit code. */
-const COMMANDS = [addCheck, addExplain, addIommuWalk, addRecord];
+const COMMANDS = [addCheck, addExplain, addIommuWalk, addRecord, addServe];
 
 /** Run one command line, without the name of the program. */
 export async function run(args: readonly string[], terminal: Terminal): Promise<ExitCode> {
   let code: ExitCode = 0;
   const program = new Command('ringwire')
-    .description('Tools around virtio rings and IOMMU tables: see what is in them and what is wrong with them.')
+    .description('See what is in virtio rings and IOMMU tables and what is wrong with them; serve virtio devices.')
     .version(version())
     .exitOverride()
     .configureOutput({ writeOut: terminal.out, writeErr: terminal.err });

@@ -3,6 +3,7 @@ export type { CaptureOptions, CaptureOutput } from './capture-options.js';
 export { copyFrame, frameBytes } from './copy-frame.js';
 export { Frame } from './frame.js';
 export { FrameQueue } from './frame-queue.js';
+export { LearningSwitch, type SwitchPortCounters } from './learning-switch.js';
 export { LoopbackBackend } from './loopback-backend.js';
 export { DELIVERED, type Delivered, EVERY_OFFLOAD, type FrameSink, type NetBackend, OFFLOAD } from './net-backend.js';
 export { NullBackend } from './null-backend.js';

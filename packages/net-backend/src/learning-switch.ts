@@ -1,0 +1,200 @@
+import { VirtioError } from '@ringwire/virtio-spec';
+import type { Frame } from './frame.js';
+import { DELIVERED, type Delivered, EVERY_OFFLOAD, type FrameSink, type NetBackend } from './net-backend.js';
+
+const HERE = 'LearningSwitch';
+/** Addresses that are kept, a power of two. */
+const ENTRIES = 4096;
+/** Places that an address may have, one behind the other. */
+const WAYS = 4;
+const NOBODY = -1;
+const ADDRESSES_BYTES = 12;
+
+/** What went into a switch at one port. */
+export interface SwitchPortCounters {
+  /** Frames to an address that was known. */
+  forwarded: number;
+  /** Frames to a group, or to an address that was not known: to all other ports. */
+  flooded: number;
+  /** Frames to an address at the very port they came from, and frames with nobody to go to. */
+  filtered: number;
+  /** Copies of flooded frames, and frames, that a device refused or had no room for. */
+  lost: number;
+}
+
+/**
+ * An Ethernet switch between devices of one thread. It learns from source addresses where each is, and sends frames for
+ * the others to all. A frame is copied once, from the sender's memory into the receiver's buffers.
+ *
+ * A frame for one port that has no room is the sender's to keep (FULL); one for several is lost where there is none.
+ */
+export class LearningSwitch {
+  /** What devices are plugged into. */
+  readonly ports: readonly (NetBackend & { readonly counters: SwitchPortCounters })[];
+  private readonly plugs: readonly SwitchPort[];
+  // Known addresses, in two parts, and the port of each. A full set of places loses the address that was learnt first.
+  private readonly high = new Uint16Array(ENTRIES);
+  private readonly low = new Uint32Array(ENTRIES);
+  private readonly port = new Int16Array(ENTRIES).fill(NOBODY);
+  private readonly turn = new Uint8Array(ENTRIES / WAYS);
+  private readonly bytes = new Uint8Array(ADDRESSES_BYTES);
+
+  /** @param ports 1 to 1024 */
+  constructor(ports: number) {
+    if (!Number.isInteger(ports) || ports < 1 || ports > 1024)
+      throw new VirtioError('ports', ports, 'an integer from 1 to 1024', HERE);
+    this.plugs = Array.from({ length: ports }, (_, index) => new SwitchPort(this, index));
+    this.ports = this.plugs;
+  }
+
+  /** What every device but one's takes: a frame may go to any of them. */
+  offloadsBeyond(from: number): number {
+    let offloads = EVERY_OFFLOAD;
+    for (const plug of this.plugs)
+      if (plug.index !== from && plug.device !== undefined) offloads &= plug.device.offloads;
+    return offloads;
+  }
+
+  /** A frame from the device at a port. */
+  forward(frame: Frame, from: SwitchPort): Delivered {
+    const { bytes } = this;
+    if (!copyAddresses(frame, bytes)) {
+      from.counters.lost++;
+      return DELIVERED.DROPPED;
+    }
+    // A group's address is nobody's source.
+    if ((bytes[6]! & 1) === 0) this.learn(bytes[6]! * 256 + bytes[7]!, lowPart(bytes, 8), from.index);
+    const to = (bytes[0]! & 1) === 1 ? NOBODY : this.find(bytes[0]! * 256 + bytes[1]!, lowPart(bytes, 2));
+    if (to === from.index) {
+      from.counters.filtered++;
+      return DELIVERED.ACCEPTED;
+    }
+    const known = to === NOBODY ? undefined : this.plugs[to]!.device;
+    if (known === undefined) return this.flood(frame, from);
+    const delivered = known.receive(frame);
+    if (delivered === DELIVERED.ACCEPTED) from.counters.forwarded++;
+    else if (delivered === DELIVERED.DROPPED) from.counters.lost++;
+    return delivered;
+  }
+
+  /** The end of a burst from a port, for all that frames went to. */
+  flush(from: number): void {
+    for (const { index, device } of this.plugs) if (index !== from) device?.flush?.();
+  }
+
+  /** What was learnt of a port whose device went. */
+  forget(port: number): void {
+    for (let at = 0; at < ENTRIES; at++) if (this.port[at] === port) this.port[at] = NOBODY;
+  }
+
+  private flood(frame: Frame, from: SwitchPort): Delivered {
+    const { counters } = from;
+    let others = 0;
+    let only: FrameSink | undefined;
+    for (const { index, device } of this.plugs) {
+      if (index === from.index || device === undefined) continue;
+      others++;
+      only = device;
+    }
+    if (only === undefined) {
+      counters.filtered++;
+      return DELIVERED.ACCEPTED;
+    }
+    if (others === 1) {
+      const delivered = only.receive(frame);
+      if (delivered === DELIVERED.ACCEPTED) counters.flooded++;
+      else if (delivered === DELIVERED.DROPPED) counters.lost++;
+      return delivered;
+    }
+    for (const { index, device } of this.plugs)
+      if (index !== from.index && device !== undefined && device.receive(frame) !== DELIVERED.ACCEPTED) counters.lost++;
+    counters.flooded++;
+    return DELIVERED.ACCEPTED;
+  }
+
+  private learn(high: number, low: number, port: number): void {
+    const first = placeOf(high, low);
+    let free = NOBODY;
+    for (let at = first; at < first + WAYS; at++) {
+      if (this.port[at] === NOBODY) free = at;
+      else if (this.low[at] === low && this.high[at] === high) {
+        this.port[at] = port;
+        return;
+      }
+    }
+    const set = first / WAYS;
+    const at = free === NOBODY ? first + (this.turn[set]!++ & (WAYS - 1)) : free;
+    this.high[at] = high;
+    this.low[at] = low;
+    this.port[at] = port;
+  }
+
+  private find(high: number, low: number): number {
+    const first = placeOf(high, low);
+    for (let at = first; at < first + WAYS; at++)
+      if (this.low[at] === low && this.high[at] === high && this.port[at] !== NOBODY) return this.port[at]!;
+    return NOBODY;
+  }
+}
+
+/** One port of a switch: the far end of a device's cable. */
+class SwitchPort implements NetBackend {
+  readonly index: number;
+  readonly counters: SwitchPortCounters = { forwarded: 0, flooded: 0, filtered: 0, lost: 0 };
+  device: FrameSink | undefined = undefined;
+  private readonly home: LearningSwitch;
+
+  constructor(home: LearningSwitch, index: number) {
+    this.home = home;
+    this.index = index;
+  }
+
+  get offloads(): number {
+    return this.home.offloadsBeyond(this.index);
+  }
+
+  receive(frame: Frame): Delivered {
+    return this.home.forward(frame, this);
+  }
+
+  flush(): void {
+    this.home.flush(this.index);
+  }
+
+  attach(device: FrameSink | undefined): void {
+    this.device = device;
+    this.home.forget(this.index);
+  }
+
+  /** Frames are handed on when they come; none waits here. */
+  pump(_budget: number): number {
+    return 0;
+  }
+}
+
+/** Both addresses, through however many ranges they lie in. @returns false when the frame is shorter */
+function copyAddresses(frame: Frame, into: Uint8Array): boolean {
+  if (frame.length < ADDRESSES_BYTES) return false;
+  const { u8 } = frame.memory;
+  const { ranges } = frame;
+  let range = frame.first;
+  let at = frame.skip;
+  for (let byte = 0; byte < ADDRESSES_BYTES; byte++) {
+    while (at >= ranges.length[range]!) {
+      range++;
+      at = 0;
+    }
+    into[byte] = u8[ranges.offset[range]! + at++]!;
+  }
+  return true;
+}
+
+function lowPart(bytes: Uint8Array, at: number): number {
+  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
+}
+
+/** First of the places of an address. */
+function placeOf(high: number, low: number): number {
+  const mixed = Math.imul(low ^ Math.imul(high, 0x9e37_79b1), 0x85eb_ca6b);
+  return ((mixed >>> 16) & (ENTRIES / WAYS - 1)) * WAYS;
+}

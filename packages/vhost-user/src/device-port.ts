@@ -1,0 +1,161 @@
+import type { HostMemory } from '@ringwire/guest-memory';
+import type { DeviceModel, DevicePort } from '@ringwire/virtio-device';
+import { FEATURE_WORDS } from '@ringwire/virtio-spec';
+import { type DeviceQueue, faultName, RING_FAULT } from '@ringwire/virtqueue';
+import { signalEvent, takeEvent } from './libc.js';
+import type { MemoryTable } from './memory-table.js';
+import { Vring } from './vring.js';
+
+/** How often a kick may be there again at once before it counts as one that is always there. */
+const KICKS_LEFT_MAX = 1000;
+
+/**
+ * A device type behind vhost-user: it runs while at least one ring does, and its notifications are call events. This is
+ * what a transport is elsewhere.
+ */
+export class VhostDevicePort implements DevicePort {
+  readonly memory: HostMemory;
+  /** Negotiated feature words 0–3, without the protocol's own bit. */
+  features: Uint32Array = new Uint32Array(FEATURE_WORDS);
+  readonly vrings: readonly Vring[];
+  /** Why the device cannot go on: the connection has to end. */
+  broken: string | undefined;
+  private readonly model: DeviceModel;
+  private readonly table: MemoryTable;
+  private readonly clock: () => number;
+  private running = false;
+  /** Rings with a call to be sent, as a byte each. */
+  private readonly calls: Uint8Array;
+
+  /** @param clock µs that never go back */
+  constructor(model: DeviceModel, table: MemoryTable, clock: () => number) {
+    this.memory = table.space.memory;
+    this.model = model;
+    this.table = table;
+    this.clock = clock;
+    this.vrings = model.queueSizes.map((size, index) => new Vring(index, size));
+    this.calls = new Uint8Array(this.vrings.length);
+  }
+
+  now(): number {
+    return this.clock();
+  }
+
+  queue(index: number): DeviceQueue | undefined {
+    return this.vrings[index]?.queue;
+  }
+
+  notifyUsed(index: number): void {
+    this.calls[index] = 1;
+  }
+
+  /** There is no way to tell a front-end: the back-end's own channel is not offered. */
+  configChanged(): void {}
+
+  needsReset(reason: string): void {
+    this.broken ??= reason;
+  }
+
+  enter(): boolean {
+    return this.running && this.broken === undefined;
+  }
+
+  leave(): void {}
+
+  /** Run a ring that was set up, once it is both started and enabled. @returns why it can't be */
+  settle(vring: Vring): string | undefined {
+    const wanted = vring.started && vring.enabled;
+    if (wanted === (vring.queue !== undefined)) return undefined;
+    if (wanted) {
+      const problem = vring.open(this.table, this.features);
+      if (problem !== undefined) return problem;
+    } else this.closeRing(vring);
+    if (this.running) this.model.queueChanged(vring.index);
+    else {
+      this.running = true;
+      this.model.start(this);
+    }
+    return undefined;
+  }
+
+  /** The ring is the front-end's again, its position in its base. */
+  stopRing(vring: Vring): void {
+    vring.started = false;
+    this.settle(vring);
+    vring.setEvent('kick', undefined);
+    vring.setEvent('call', undefined);
+    this.sleep();
+  }
+
+  /** Change what rings lie in: none runs meanwhile. @returns what `change` found, or why a ring can't run any more */
+  withoutRings(change: () => string | undefined): string | undefined {
+    for (const vring of this.vrings) {
+      this.closeRing(vring);
+      if (this.running) this.model.queueChanged(vring.index);
+    }
+    let problem = change();
+    for (const vring of this.vrings) {
+      const why = this.settle(vring);
+      if (why === undefined) continue;
+      // Where its ring is gone only the front-end can start it again.
+      vring.started = false;
+      problem ??= why;
+    }
+    return problem;
+  }
+
+  /** Everything as before the front-end set anything up. */
+  reset(): void {
+    for (const vring of this.vrings) vring.reset();
+    this.sleep();
+    this.model.reset?.();
+    this.features = new Uint32Array(FEATURE_WORDS);
+  }
+
+  /** The front-end says that buffers are available. */
+  kicked(vring: Vring): void {
+    takeEvent(vring.kick);
+    // A driver that kicks again between two calls is quick; one that does so each time has an event without an end.
+    vring.kicksLeft = takeEvent(vring.kick) ? vring.kicksLeft + 1 : 0;
+    if (vring.kicksLeft > KICKS_LEFT_MAX) this.needsReset(`the kick of ring ${vring.index} has no end`);
+    if (vring.queue !== undefined) this.model.notified(vring.index);
+  }
+
+  /** As {@link DeviceModel.step}. */
+  step(budget: number): number {
+    return this.enter() ? this.model.step(budget) : 0;
+  }
+
+  deadline(): number {
+    return this.running ? this.model.deadline() : Number.POSITIVE_INFINITY;
+  }
+
+  /** After steps of this device and of those that it exchanges frames with: send calls, and look whether rings hold. */
+  finishTurn(): void {
+    for (const vring of this.vrings) {
+      const fault = vring.queue?.ringFault ?? RING_FAULT.NONE;
+      if (fault !== RING_FAULT.NONE) {
+        if (vring.err >= 0) signalEvent(vring.err);
+        this.needsReset(`ring ${vring.index} cannot be trusted: ${faultName(RING_FAULT, fault)}`);
+      }
+      if (this.calls[vring.index] === 0) continue;
+      this.calls[vring.index] = 0;
+      if (vring.call >= 0) signalEvent(vring.call);
+    }
+  }
+
+  private closeRing(vring: Vring): void {
+    if (vring.queue === undefined) return;
+    // What the type took is used up first, so that the ring's position is all there is to know of it.
+    if (this.running) this.model.suspend?.();
+    vring.close();
+    this.finishTurn();
+  }
+
+  /** No ring runs: the type stops, and features may change. */
+  private sleep(): void {
+    if (!this.running || this.vrings.some(({ queue }) => queue !== undefined)) return;
+    this.running = false;
+    this.model.stop();
+  }
+}

@@ -1,0 +1,249 @@
+import { constants } from 'node:os';
+import koffi from 'koffi';
+
+const libc = koffi.load('libc.so.6');
+
+/** Addresses of a process are below 2^47, so they are exact numbers here. */
+type Address = number;
+
+const calls = {
+  socket: libc.func('int socket(int, int, int)'),
+  bind: libc.func('int bind(int, uintptr_t, unsigned int)'),
+  connect: libc.func('int connect(int, uintptr_t, unsigned int)'),
+  listen: libc.func('int listen(int, int)'),
+  accept4: libc.func('int accept4(int, uintptr_t, uintptr_t, int)'),
+  recvmsg: libc.func('intptr_t recvmsg(int, uintptr_t, int)'),
+  sendmsg: libc.func('intptr_t sendmsg(int, uintptr_t, int)'),
+  read: libc.func('intptr_t read(int, uintptr_t, uintptr_t)'),
+  write: libc.func('intptr_t write(int, uintptr_t, uintptr_t)'),
+  close: libc.func('int close(int)'),
+  fcntl: libc.func('int fcntl(int, int, int)'),
+  poll: libc.func('int poll(uintptr_t, uintptr_t, int)'),
+  eventfd: libc.func('int eventfd(unsigned int, int)'),
+  memfd_create: libc.func('int memfd_create(const char*, unsigned int)'),
+  ftruncate: libc.func('int ftruncate(int, int64_t)'),
+  mmap: libc.func('intptr_t mmap(uintptr_t, uintptr_t, int, int, int, int64_t)'),
+} as const;
+
+/** Any function that returns its pointer argument tells where a buffer lies; with length 0 it does nothing else. */
+const whereIs = libc.func('uintptr_t memmove(void*, void*, uintptr_t)');
+
+const ERRNO_NAMES: ReadonlyMap<number, string> = new Map(
+  Object.entries(constants.errno).map(([name, value]) => [value, name]),
+);
+
+/** A system call failed. @see errno(3) */
+export class SystemError extends Error {
+  override readonly name = 'SystemError';
+  /** Such as `EINVAL`. */
+  readonly code: string;
+  readonly call: string;
+
+  constructor(call: string, errno: number) {
+    const code = ERRNO_NAMES.get(errno) ?? `errno ${errno}`;
+    super(`${call}: ${code}`);
+    this.code = code;
+    this.call = call;
+  }
+}
+
+/** @returns what the call did, unless it failed. @throws SystemError */
+function done(call: string, result: number): number {
+  if (result < 0) throw new SystemError(call, koffi.errno());
+  return result;
+}
+
+/** A result below 0 that only says "not now" or that the other side is gone. */
+export const NOT_NOW = -1;
+export const GONE = -2;
+
+const { EAGAIN, EINTR } = constants.errno;
+
+/** @returns the result, {@link NOT_NOW} or {@link GONE}; nothing that a peer does makes it throw */
+function outcome(result: number): number {
+  if (result >= 0) return result;
+  const errno = koffi.errno();
+  if (errno === EAGAIN || errno === EINTR) return NOT_NOW;
+  return GONE;
+}
+
+const AF_UNIX = 1;
+const SOCK_STREAM = 1;
+/** SOCK_NONBLOCK | SOCK_CLOEXEC, the same bits as EFD_NONBLOCK | EFD_CLOEXEC. */
+const NONBLOCK_CLOEXEC = 0x8_0800;
+/** struct sockaddr_un: family, then at most 108 bytes with a zero at their end. */
+const SUN_PATH_BYTES = 108;
+const BACKLOG = 8;
+
+/** Bytes outside of JavaScript's heap, which a system call may be told the address of: they never move. */
+export class NativeBytes {
+  readonly u8: Uint8Array;
+  readonly view: DataView;
+  readonly address: Address;
+
+  constructor(bytes: number) {
+    this.u8 = new Uint8Array(new SharedArrayBuffer(bytes));
+    this.view = new DataView(this.u8.buffer);
+    this.address = addressOf(this.u8);
+  }
+}
+
+/** Address of the first byte of a view whose buffer never moves. */
+export function addressOf(view: Uint8Array): Address {
+  return whereIs(view, view, 0) as number;
+}
+
+const eight = new NativeBytes(8);
+
+/** A non-blocking UNIX stream socket that listens. @throws SystemError, RangeError for a path that is too long */
+export function listenUnix(path: string): number {
+  return unixSocket(path, (fd, address, bytes) => {
+    done('bind', calls.bind(fd, address, bytes));
+    done('listen', calls.listen(fd, BACKLOG));
+  });
+}
+
+/** A non-blocking UNIX stream socket that is connected. @throws SystemError, RangeError for a path that is too long */
+export function connectUnix(path: string): number {
+  return unixSocket(path, (fd, address, bytes) => done('connect', calls.connect(fd, address, bytes)));
+}
+
+function unixSocket(path: string, use: (fd: number, address: Address, bytes: number) => void): number {
+  const name = new TextEncoder().encode(path);
+  if (name.length >= SUN_PATH_BYTES)
+    throw new RangeError(`a socket's path has at most ${SUN_PATH_BYTES - 1} bytes: ${path}`);
+  const address = new NativeBytes(2 + SUN_PATH_BYTES);
+  address.view.setUint16(0, AF_UNIX, true);
+  address.u8.set(name, 2);
+  const fd = done('socket', calls.socket(AF_UNIX, SOCK_STREAM | NONBLOCK_CLOEXEC, 0));
+  try {
+    use(fd, address.address, address.u8.length);
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+  return fd;
+}
+
+/** @returns a non-blocking socket, or {@link NOT_NOW}, also where the client has gone again */
+export function accept(listener: number): number {
+  const fd = calls.accept4(listener, 0, 0, NONBLOCK_CLOEXEC) as number;
+  return fd >= 0 ? fd : NOT_NOW;
+}
+
+/** @param message address of a struct msghdr. @returns bytes; 0 at the end; {@link NOT_NOW}, {@link GONE} */
+export function recvmsg(fd: number, message: Address): number {
+  const MSG_DONTWAIT_CMSG_CLOEXEC = 0x4000_0040;
+  return outcome(calls.recvmsg(fd, message, MSG_DONTWAIT_CMSG_CLOEXEC));
+}
+
+/** @param message address of a struct msghdr. @returns bytes; {@link NOT_NOW}, {@link GONE} */
+export function sendmsg(fd: number, message: Address): number {
+  const MSG_DONTWAIT_NOSIGNAL = 0x4040;
+  return outcome(calls.sendmsg(fd, message, MSG_DONTWAIT_NOSIGNAL));
+}
+
+/** Never throws: a descriptor is gone after close(2), whatever it says. */
+export function close(fd: number): void {
+  calls.close(fd);
+}
+
+/** Reads and writes through the descriptor never block, whoever shares it. */
+export function setNonBlocking(fd: number): void {
+  const [F_GETFL, F_SETFL, O_NONBLOCK] = [3, 4, 0x800];
+  const flags = done('fcntl', calls.fcntl(fd, F_GETFL, 0));
+  done('fcntl', calls.fcntl(fd, F_SETFL, flags | O_NONBLOCK));
+}
+
+/** A new eventfd, non-blocking, at 0. @param semaphore a read takes one event, rather than all */
+export function newEvent(semaphore = false): number {
+  const EFD_SEMAPHORE = 1;
+  return done('eventfd', calls.eventfd(0, NONBLOCK_CLOEXEC | (semaphore ? EFD_SEMAPHORE : 0)));
+}
+
+/** Add 1 to an eventfd. One that is full has its event pending already. */
+export function signalEvent(fd: number): void {
+  eight.view.setBigUint64(0, 1n, true);
+  calls.write(fd, eight.address, 8);
+}
+
+/** Take the events of an eventfd. @returns whether there were any */
+export function takeEvent(fd: number): boolean {
+  return calls.read(fd, eight.address, 8) === 8;
+}
+
+/** A new file in memory of a size in bytes. */
+export function newMemoryFile(name: string, bytes: number): number {
+  const MFD_CLOEXEC = 1;
+  const fd = done('memfd_create', calls.memfd_create(name, MFD_CLOEXEC));
+  done('ftruncate', calls.ftruncate(fd, bytes));
+  return fd;
+}
+
+const PROT_READ_WRITE = 3;
+const MAP_SHARED = 1;
+const MAP_FIXED = 0x10;
+const MAP_PRIVATE_ANONYMOUS_NORESERVE = 0x4022;
+
+/**
+ * Show a part of a file in place of what is in memory.
+ * @param address,bytes,offset whole pages of the file, which huge pages make 2 MiB or more
+ * @throws SystemError, with the memory as it was, for a file that cannot be mapped or written
+ */
+export function mapFileAt(address: Address, bytes: number, fd: number, offset: number): void {
+  done('mmap', calls.mmap(address, bytes, PROT_READ_WRITE, MAP_SHARED | MAP_FIXED, fd, offset) as number);
+}
+
+/** Put fresh zero pages in place of what is in memory: the file that was there is let go. */
+export function mapZerosAt(address: Address, bytes: number): void {
+  done(
+    'mmap',
+    calls.mmap(address, bytes, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS_NORESERVE | MAP_FIXED, -1, 0) as number,
+  );
+}
+
+/** What poll(2) is to look at. */
+const POLLIN = 1;
+const POLLFD_BYTES = 8;
+
+/** A set of descriptors to wait for: poll(2). */
+export class PollSet {
+  private readonly entries: NativeBytes;
+  private readonly capacity: number;
+  private count = 0;
+
+  /** @param capacity most descriptors */
+  constructor(capacity: number) {
+    this.capacity = capacity;
+    this.entries = new NativeBytes(capacity * POLLFD_BYTES);
+  }
+
+  clear(): void {
+    this.count = 0;
+  }
+
+  /** @throws RangeError when the set is full */
+  add(fd: number): void {
+    if (this.count === this.capacity) throw new RangeError(`a PollSet of ${this.capacity} descriptors is full`);
+    const at = POLLFD_BYTES * this.count++;
+    this.entries.view.setInt32(at, fd, true);
+    this.entries.view.setUint32(at + 4, POLLIN, true);
+  }
+
+  /** Look without waiting. @returns how many are ready */
+  look(): number {
+    return Math.max(0, calls.poll(this.entries.address, this.count, 0) as number);
+  }
+
+  /** Wait in a thread of libuv's pool, while the event loop goes on. The set is not to be changed meanwhile. */
+  wait(milliseconds: number): Promise<void> {
+    return new Promise((resolve) => {
+      calls.poll.async(this.entries.address, this.count, milliseconds, () => resolve());
+    });
+  }
+
+  /** Whether the descriptor added as number `index` was ready in the last look or wait, its end or an error included. */
+  isReady(index: number): boolean {
+    return this.entries.view.getUint16(index * POLLFD_BYTES + 6, true) !== 0;
+  }
+}

@@ -1,0 +1,97 @@
+import { fstatSync, type Stats } from 'node:fs';
+import { type HostMemory, PageAllocator } from '@ringwire/guest-memory';
+import { VirtioError } from '@ringwire/virtio-spec';
+import { addressOf, mapFileAt, mapZerosAt, SystemError } from './libc.js';
+
+/** A part of a peer's file that is part of the host memory. */
+export interface Mapping {
+  /** Host offset of the byte that was asked for. */
+  readonly host: number;
+  /** Process address and length of the whole pages around it. */
+  readonly address: number;
+  readonly bytes: number;
+}
+
+const PAGE = 4096;
+/** Huge pages of 2 MiB want their multiples; larger ones say so themselves. */
+const ALIGN = 0x20_0000;
+
+/**
+ * A stretch of host memory that peers' files are laid over, so that devices reach their bytes as they do all others. Only
+ * shared WebAssembly memory lies still enough for it.
+ */
+export class PeerMemory {
+  readonly memory: HostMemory;
+  private readonly base: number;
+  private readonly pages: PageAllocator;
+
+  /**
+   * @param start,bytes the stretch, which is the peers' alone; its ends are cut to multiples of 2 MiB of the process's
+   *                    addresses
+   * @throws VirtioError for a stretch that is none
+   */
+  constructor(memory: HostMemory, start: number, bytes: number) {
+    if (memory.wasm === undefined)
+      throw new VirtioError('memory', 'wrapped', 'memory that was made or adopted', 'PeerMemory');
+    if (!Number.isInteger(start) || start < 0 || !Number.isInteger(bytes) || bytes < 1 || start + bytes > memory.size)
+      throw new VirtioError('bytes', bytes, `a stretch from ${start} on in ${memory.size} bytes`, 'PeerMemory');
+    this.memory = memory;
+    this.base = addressOf(memory.u8);
+    const first = up(this.base + start, ALIGN);
+    this.pages = new PageAllocator(first, down(this.base + start + bytes, ALIGN) - first);
+  }
+
+  /** Bytes that files lie over now. */
+  get inUse(): number {
+    return this.pages.inUse;
+  }
+
+  /**
+   * Lay a part of a file over free memory. The descriptor may be closed afterwards.
+   * @param offset,bytes the part, at most 2^53
+   * @returns the mapping, or why there can be none
+   */
+  map(fd: number, offset: number, bytes: number): Mapping | string {
+    let stats: Stats;
+    try {
+      stats = fstatSync(fd);
+    } catch {
+      return 'no such descriptor';
+    }
+    if (!stats.isFile()) return 'the descriptor is no file';
+    // Before anything is mapped: touching what lies past a file's end would end the process.
+    if (offset + bytes > stats.size) return `${bytes} bytes from ${offset} on are more than the file's ${stats.size}`;
+    const page = Math.max(PAGE, stats.blksize);
+    const start = down(offset, page);
+    const length = up(offset + bytes, page) - start;
+    let address: number;
+    try {
+      address = this.pages.allocate(length, Math.max(page, ALIGN));
+    } catch (error) {
+      if (error instanceof VirtioError) return `no room for ${length} bytes: ${error.message}`;
+      throw error;
+    }
+    try {
+      mapFileAt(address, length, fd, start);
+    } catch (error) {
+      this.pages.free(address);
+      if (error instanceof SystemError) return error.message;
+      throw error;
+    }
+    return { host: address - this.base + (offset - start), address, bytes: length };
+  }
+
+  /** Nothing reaches the file through this mapping any more: zeros are there. */
+  unmap({ address, bytes }: Mapping): void {
+    mapZerosAt(address, bytes);
+    this.pages.free(address);
+  }
+}
+
+function down(value: number, step: number): number {
+  return value - (value % step);
+}
+
+function up(value: number, step: number): number {
+  return Math.ceil(value / step) * step;
+}

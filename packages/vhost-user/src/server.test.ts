@@ -1,0 +1,132 @@
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
+import { HostMemory } from '@ringwire/guest-memory';
+import { NullBackend } from '@ringwire/net-backend';
+import { NET_SCRATCH_BYTES, NetDevice } from '@ringwire/virtio-device';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { send } from './channel.js';
+import { close, connectUnix, SystemError } from './libc.js';
+import { PeerMemory } from './peer-memory.js';
+import { VhostUserServer } from './server.js';
+import { RawPeer, words } from './testing/raw-peer.js';
+import { held } from './testing/session-stage.js';
+
+let directory: string;
+let paths: string[];
+let ends: string[];
+let now: number;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'ringwire-server-'));
+  paths = [join(directory, 'a.sock'), join(directory, 'b.sock')];
+  ends = [];
+  now = 0;
+});
+
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+function server(): VhostUserServer {
+  const memory = HostMemory.create(0x200_0000);
+  const devices = paths.map((path, index) => {
+    const mac = Uint8Array.of(2, 0, 0, 0, 0, index);
+    const scratch = index * NET_SCRATCH_BYTES;
+    return { path, model: new NetDevice({ memory, scratch, backend: new NullBackend(), mac, features: [5] }) };
+  });
+  const start = 2 * NET_SCRATCH_BYTES;
+  return new VhostUserServer({
+    devices,
+    memory: new PeerMemory(memory, start, memory.size - start),
+    now: () => now,
+    onEnd: (_path, reason) => ends.push(reason),
+  });
+}
+
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await turn();
+}
+
+async function answered(peer: RawPeer): Promise<number> {
+  let answer = peer.answer();
+  while (answer === undefined) {
+    await turn();
+    answer = peer.answer();
+  }
+  return answer.id;
+}
+
+const GET_FEATURES = words(1, 1, 0);
+
+test('two sockets are served, and closing the server ends connections, sockets and descriptors', async () => {
+  const before = held().fds;
+  const served = server();
+  const running = served.run();
+  const peers = paths.map((path) => new RawPeer(connectUnix(path)));
+  for (const peer of peers) send(peer.socket, GET_FEATURES);
+  for (const peer of peers) expect(await answered(peer)).toBe(1);
+  expect(paths.map((path) => served.isConnected(path))).toEqual([true, true]);
+  served.close();
+  served.close();
+  await running;
+  expect(peers.map(({ isOpen }) => isOpen)).toEqual([false, false]);
+  expect(paths.map((path) => existsSync(path))).toEqual([false, false]);
+  expect(ends).toEqual(['the server was closed', 'the server was closed']);
+  for (const { socket } of peers) close(socket);
+  expect(held().fds).toBe(before);
+});
+
+test('VU-02: a front-end that sends half a message holds nobody up, and is cut off in time', async () => {
+  const served = server();
+  const running = served.run();
+  const [silent, other] = paths.map((path) => new RawPeer(connectUnix(path)));
+  send(silent!.socket, GET_FEATURES.subarray(0, 7));
+  send(other!.socket, GET_FEATURES);
+  expect(await answered(other!)).toBe(1);
+  now = 4_900_000;
+  send(other!.socket, GET_FEATURES);
+  expect(await answered(other!)).toBe(1);
+  expect(ends).toEqual([]);
+  now = 5_100_000;
+  await until(() => ends.length > 0);
+  expect(ends).toEqual(['a message that began was never whole']);
+  served.close();
+  await running;
+  for (const { socket } of [silent!, other!]) close(socket);
+});
+
+test('VU-26: a second front-end on a socket is turned away, and the next one after the first is served', async () => {
+  const served = server();
+  const running = served.run();
+  const before = held().fds;
+  for (let round = 0; round < 20; round++) {
+    const first = new RawPeer(connectUnix(paths[0]!));
+    await until(() => served.isConnected(paths[0]!));
+    const second = new RawPeer(connectUnix(paths[0]!));
+    await until(() => !second.isOpen);
+    send(first.socket, GET_FEATURES);
+    expect(await answered(first)).toBe(1);
+    close(first.socket);
+    close(second.socket);
+    await until(() => !served.isConnected(paths[0]!));
+  }
+  expect(ends).toEqual(Array(20).fill('the connection ended'));
+  expect(held().fds).toBe(before);
+  served.close();
+  await running;
+});
+
+test('a server whose sockets cannot be made lets go of those that were', () => {
+  const before = held().fds;
+  paths[1] = join(directory, 'none', 'b.sock');
+  expect(() => server()).toThrow(SystemError);
+  expect(existsSync(paths[0]!)).toBe(false);
+  expect(held().fds).toBe(before);
+});
+
+test('a server that never ran is let go of', () => {
+  const before = held().fds;
+  server().close();
+  expect(existsSync(paths[0]!)).toBe(false);
+  expect(held().fds).toBe(before);
+});

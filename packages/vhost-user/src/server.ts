@@ -1,0 +1,202 @@
+import { unlinkSync } from 'node:fs';
+import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
+import type { DeviceModel } from '@ringwire/virtio-device';
+import { accept, close, listenUnix, newEvent, PollSet, signalEvent, takeEvent } from './libc.js';
+import type { PeerMemory } from './peer-memory.js';
+import { Session } from './session.js';
+import type { Vring } from './vring.js';
+
+/** Messages of one front-end, and chains of one ring, in a turn. */
+const MESSAGES_PER_TURN = 32;
+const CHAINS_PER_TURN = 256;
+/** Turns of the devices between two looks at descriptors while frames flow: a look costs a system call. */
+const TURNS_PER_LOOK = 16;
+/** Turns without work before the thread waits: a busy driver's next burst mostly comes sooner. */
+const IDLE_TURNS = 64;
+/** Longest wait, so that the time limit on messages is looked at. */
+const WAIT_MS_MAX = 1000;
+/** A message that began has to be whole by then. */
+const MESSAGE_USECS = 5_000_000;
+
+/** One device and the path of the socket at which a front-end finds it. */
+export interface ServedDevice {
+  readonly path: string;
+  readonly model: DeviceModel;
+}
+
+/** How a {@link VhostUserServer} is made. */
+export interface VhostUserServerOptions {
+  readonly devices: readonly ServedDevice[];
+  /** Where front-ends' memory goes. */
+  readonly memory: PeerMemory;
+  /** A clock in µs that never goes back; the platform's unless given. */
+  readonly now?: () => number;
+  /** A connection ended, for people: the socket's path and why. */
+  readonly onEnd?: (path: string, reason: string) => void;
+}
+
+interface Port extends ServedDevice {
+  readonly listener: number;
+  session: Session | undefined;
+}
+
+/** What a descriptor in the poll set stands for. */
+type Watched = { readonly port: Port; readonly vring?: Vring } | undefined;
+
+/**
+ * Serves devices to vhost-user front-ends, one front-end per socket at a time, all in the thread that calls {@link run}.
+ *
+ * The loop polls while frames flow, with a bounded step per device and a turn of Node's event loop in between. When
+ * nothing flows it waits for sockets and kick events in poll(2), in a thread of libuv's pool: the event loop is free then.
+ */
+export class VhostUserServer {
+  private readonly ports: readonly Port[];
+  private readonly memory: PeerMemory;
+  private readonly now: () => number;
+  private readonly onEnd: (path: string, reason: string) => void;
+  private readonly wake: number;
+  private readonly set: PollSet;
+  private watched: Watched[] = [];
+  private closing = false;
+  private running = false;
+
+  /** @throws SystemError for a path where no socket can be; the sockets made so far are closed again */
+  constructor(options: VhostUserServerOptions) {
+    const { devices, memory, now = () => performance.now() * 1000, onEnd = () => {} } = options;
+    this.memory = memory;
+    this.now = now;
+    this.onEnd = onEnd;
+    const ports: Port[] = [];
+    try {
+      for (const { path, model } of devices)
+        ports.push({ path, model, listener: listenUnix(path), session: undefined });
+      this.wake = newEvent();
+    } catch (error) {
+      for (const { path, listener } of ports) endListener(path, listener);
+      throw error;
+    }
+    this.ports = ports;
+    const rings = devices.reduce((sum, { model }) => sum + model.queueSizes.length, 0);
+    this.set = new PollSet(1 + 2 * devices.length + rings);
+  }
+
+  /** Whether a front-end is connected to a device's socket. */
+  isConnected(path: string): boolean {
+    return this.ports.some((port) => port.path === path && port.session !== undefined);
+  }
+
+  /** Serve until {@link close} is called; then every connection is ended and every socket's path is gone. */
+  async run(): Promise<void> {
+    this.running = true;
+    try {
+      let idle = 0;
+      for (let turn = 0; !this.closing; turn++) {
+        if (turn % TURNS_PER_LOOK === 0) {
+          this.watch();
+          if (this.set.look() > 0) this.serveReady();
+          await yieldToEventLoop();
+        }
+        idle = this.work() ? 0 : idle + 1;
+        if (idle < IDLE_TURNS || this.closing) continue;
+        await this.wait();
+        idle = 0;
+      }
+    } finally {
+      for (const port of this.ports) {
+        this.end(port, 'the server was closed');
+        endListener(port.path, port.listener);
+      }
+      close(this.wake);
+    }
+  }
+
+  /** End {@link run}. A server that was never run is let go of at once. */
+  close(): void {
+    if (this.closing) return;
+    this.closing = true;
+    if (this.running) signalEvent(this.wake);
+    else void this.run();
+  }
+
+  /** A turn of all devices. @returns whether there was work */
+  private work(): boolean {
+    let done = 0;
+    for (const { session } of this.ports) if (session !== undefined) done += session.port.step(CHAINS_PER_TURN);
+    for (const port of this.ports) {
+      const { session } = port;
+      if (session === undefined) continue;
+      session.port.finishTurn();
+      if (session.port.broken !== undefined) this.end(port, session.port.broken);
+    }
+    return done > 0;
+  }
+
+  private watch(): void {
+    const { set } = this;
+    set.clear();
+    this.watched = [];
+    const add = (fd: number, watched: Watched): void => {
+      set.add(fd);
+      this.watched.push(watched);
+    };
+    add(this.wake, undefined);
+    for (const port of this.ports) {
+      add(port.listener, { port });
+      const { session } = port;
+      if (session === undefined) continue;
+      add(session.socket, { port });
+      for (const vring of session.port.vrings) if (vring.kick >= 0) add(vring.kick, { port, vring });
+    }
+  }
+
+  /** Kicks before messages, which may close the descriptors that were found ready. */
+  private serveReady(): void {
+    for (const [index, watched] of this.watched.entries())
+      if (watched?.vring !== undefined && this.set.isReady(index)) watched.port.session?.port.kicked(watched.vring);
+    for (const port of this.ports) {
+      const { session } = port;
+      if (session !== undefined) {
+        session.serve(MESSAGES_PER_TURN);
+        if (session.problem === undefined && this.now() - session.waitingSince > MESSAGE_USECS)
+          session.problem = 'a message that began was never whole';
+        if (session.problem !== undefined) this.end(port, session.problem);
+      }
+      this.admit(port);
+    }
+  }
+
+  /** One front-end at a time: another one finds its connection closed. */
+  private admit(port: Port): void {
+    const socket = accept(port.listener);
+    if (socket < 0) return;
+    if (port.session !== undefined) close(socket);
+    else port.session = new Session({ socket, model: port.model, memory: this.memory, now: this.now });
+  }
+
+  private end(port: Port, reason: string): void {
+    if (port.session === undefined) return;
+    port.session.close();
+    port.session = undefined;
+    this.onEnd(port.path, reason);
+  }
+
+  private async wait(): Promise<void> {
+    let until = Number.POSITIVE_INFINITY;
+    for (const { session } of this.ports) until = Math.min(until, session?.port.deadline() ?? until);
+    const milliseconds = Math.min(WAIT_MS_MAX, Math.floor((until - this.now()) / 1000));
+    if (milliseconds < 1) return;
+    this.watch();
+    await this.set.wait(milliseconds);
+    takeEvent(this.wake);
+    this.serveReady();
+  }
+}
+
+function endListener(path: string, listener: number): void {
+  close(listener);
+  try {
+    unlinkSync(path);
+  } catch {
+    // Somebody took it away: gone is what it is to be.
+  }
+}

@@ -1,0 +1,173 @@
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { GuestMemory, HostMemory, RangeList } from '@ringwire/guest-memory';
+import { type Delivered, Frame } from '@ringwire/net-backend';
+import { ScriptedBackend } from '@ringwire/net-backend/testing';
+import { NET_SCRATCH_BYTES, NetDevice } from '@ringwire/virtio-device';
+import { featuresFromBigInt } from '@ringwire/virtio-spec';
+import { type DriverQueue, openDriverQueue, UsedBurst } from '@ringwire/virtqueue';
+import { accept, addressOf, close, connectUnix, listenUnix, mapFileAt, newEvent, newMemoryFile } from '../libc.js';
+import { PeerMemory } from '../peer-memory.js';
+import { Session } from '../session.js';
+import { joined, longs, RawPeer, words } from './raw-peer.js';
+
+export const RAM = { gpa: 0x1_4000_0000, userspace: 0x7f12_3456_0000, size: 0x10_0000, offset: 0x1000 } as const;
+const FILE_BYTES: number = RAM.offset + RAM.size;
+/** VERSION_1, and RING_PACKED too; the protocol's own bit is 30. */
+export const SPLIT: bigint = (1n << 32n) | (1n << 30n);
+export const PACKED: bigint = SPLIT | (1n << 34n);
+export const QUEUE_SIZE = 16;
+/** The host's own place for a frame that arrives. */
+const FRAME_BYTES = 4096;
+/** Offsets of each ring's parts in RAM; ring 1 lies 0x4000 higher. */
+const RING = { desc: 0x1000, driver: 0x2000, device: 0x3000, NEXT: 0x4000 } as const;
+
+/** A session with its front-end in the same process: nothing happens between two calls. */
+export class SessionStage {
+  readonly backend: ScriptedBackend = new ScriptedBackend();
+  readonly device: NetDevice;
+  readonly memory: PeerMemory;
+  readonly session: Session;
+  readonly peer: RawPeer;
+  /** The front-end's RAM: the file, and a driver's view of it. */
+  readonly file: number = newMemoryFile('guest-ram', FILE_BYTES);
+  readonly guest: GuestMemory;
+  readonly kicks: readonly number[] = [newEvent(), newEvent()];
+  readonly calls: readonly number[] = [newEvent(), newEvent()];
+  time = 0;
+
+  constructor() {
+    const host = HostMemory.create(0x200_0000);
+    this.device = new NetDevice({
+      memory: host,
+      scratch: 0,
+      backend: this.backend,
+      mac: Uint8Array.of(2, 0, 0, 0, 0, 1),
+      features: [5, 15],
+      rxQueueSize: QUEUE_SIZE,
+      txQueueSize: QUEUE_SIZE,
+    });
+    const start = NET_SCRATCH_BYTES + FRAME_BYTES;
+    this.memory = new PeerMemory(host, start, host.size - start);
+    const [client, socket] = connection();
+    this.peer = new RawPeer(client);
+    this.session = new Session({ socket, model: this.device, memory: this.memory, now: () => this.time });
+    const driverSide = HostMemory.create(FILE_BYTES);
+    mapFileAt(addressOf(driverSide.u8), FILE_BYTES, this.file, 0);
+    this.guest = new GuestMemory(driverSide, [{ gpa: RAM.gpa, size: RAM.size, host: RAM.offset }]);
+  }
+
+  /** Send a request and have it served. */
+  say(id: number, payload: Uint8Array, fds: readonly number[] = [], flags = 1): void {
+    this.peer.send(id, payload, fds, flags);
+    this.session.serve(64);
+  }
+
+  ask(id: number, payload: Uint8Array = new Uint8Array(0)): Uint8Array | undefined {
+    this.say(id, payload);
+    return this.peer.answer()?.payload;
+  }
+
+  /** Features, memory and both rings, up to but without kicks and enabling. */
+  setUp(features: bigint, bases: readonly [number, number] = features === PACKED ? [0x8000, 0x8000] : [0, 0]): void {
+    this.say(16, longs(1n << 3n));
+    this.say(2, longs(features));
+    this.say(5, this.memTable(), [this.file]);
+    for (const ring of [0, 1]) {
+      this.say(8, words(ring, QUEUE_SIZE));
+      this.say(10, words(ring, bases[ring]!));
+      this.say(9, this.ringAddress(ring));
+      this.say(13, longs(ring), [this.calls[ring]!]);
+    }
+  }
+
+  start(): void {
+    for (const ring of [0, 1]) {
+      this.say(12, longs(ring), [this.kicks[ring]!]);
+      this.say(18, words(ring, 1));
+    }
+  }
+
+  memTable(): Uint8Array {
+    return joined(words(1, 0), longs(RAM.gpa, RAM.size, RAM.userspace, RAM.offset));
+  }
+
+  /** index, flags; desc, used, avail, log. */
+  ringAddress(ring: number): Uint8Array {
+    const at = RAM.userspace + ring * RING.NEXT;
+    return joined(words(ring, 0), longs(at + RING.desc, at + RING.device, at + RING.driver, 0));
+  }
+
+  openDriver(ring: number, features: bigint): DriverQueue {
+    const at = RAM.gpa + ring * RING.NEXT;
+    return openDriverQueue({
+      space: this.guest,
+      size: QUEUE_SIZE,
+      desc: at + RING.desc,
+      driver: at + RING.driver,
+      device: at + RING.device,
+      features: featuresFromBigInt(features & ~(1n << 30n)),
+    });
+  }
+
+  /** A turn of the device. */
+  turn(): void {
+    this.session.port.step(64);
+    this.session.port.finishTurn();
+  }
+
+  /** A frame for the front-end, from elsewhere. @param flushed whether the burst that it came in is over */
+  bring(bytes: Uint8Array, flushed = true): Delivered {
+    const { memory } = this.memory;
+    const frame = new Frame(memory);
+    memory.u8.set(bytes, NET_SCRATCH_BYTES);
+    frame.ranges = new RangeList(1);
+    frame.ranges.push(NET_SCRATCH_BYTES, bytes.length);
+    frame.end = 1;
+    frame.length = bytes.length;
+    const delivered = this.device.sink.receive(frame);
+    if (flushed) this.device.sink.flush?.();
+    return delivered;
+  }
+
+  end(): void {
+    this.session.close();
+    for (const fd of [this.peer.socket, this.file, ...this.kicks, ...this.calls]) close(fd);
+  }
+}
+
+/** Ids of the buffers that came back used. */
+export function usedOf(queue: DriverQueue): { id: number; written: number }[] {
+  const burst = new UsedBurst(QUEUE_SIZE);
+  const count = queue.takeUsed(burst, QUEUE_SIZE);
+  return Array.from({ length: count }, (_, at) => ({ id: burst.id[at]!, written: burst.written[at]! }));
+}
+
+/** Both ends of a connection. */
+function connection(): [client: number, server: number] {
+  const directory = mkdtempSync(join(tmpdir(), 'ringwire-vhost-'));
+  const path = join(directory, 's');
+  const listener = listenUnix(path);
+  const client = connectUnix(path);
+  const server = accept(listener);
+  close(listener);
+  rmSync(directory, { recursive: true });
+  return [client, server];
+}
+
+/** What the process has open and mapped that a session could leave behind. */
+export function held(): { fds: number; maps: number } {
+  const names = readdirSync('/proc/self/fd').map((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`);
+    } catch {
+      return 'gone';
+    }
+  });
+  const maps = readFileSync('/proc/self/maps', 'utf8').split('\n');
+  return {
+    fds: names.filter((name) => /socket:|eventfd|memfd:/.test(name)).length,
+    maps: maps.filter((line) => line.includes('memfd:guest-ram')).length,
+  };
+}

@@ -1,0 +1,110 @@
+import { hasFeature, VIRTIO_F } from '@ringwire/virtio-spec';
+import { type DeviceQueue, isRefusal, openDeviceQueue, type QueueState } from '@ringwire/virtqueue';
+import { close } from './libc.js';
+import type { MemoryTable } from './memory-table.js';
+
+const NONE = -1;
+
+/** Ring addresses as the front-end has them, in its own address space. */
+export interface VringAddresses {
+  readonly desc: number;
+  readonly avail: number;
+  readonly used: number;
+}
+
+/** One ring as the front-end sets it up, and its queue while it runs. */
+export class Vring {
+  readonly index: number;
+  readonly sizeMax: number;
+  /** Descriptors; 0 until it is set. */
+  size = 0;
+  addresses: VringAddresses | undefined;
+  /** Position: what SET_VRING_BASE set, or where the queue was when it was closed. See {@link stateOf}. */
+  base = 0;
+  /** A kick was set: from then on, until its base is asked for, the ring is the back-end's. */
+  started = false;
+  enabled = false;
+  queue: DeviceQueue | undefined;
+  /** Times in a row that the kick was still there after it had been taken. */
+  kicksLeft = 0;
+  /** Event descriptors, or -1. */
+  kick: number = NONE;
+  call: number = NONE;
+  err: number = NONE;
+
+  constructor(index: number, sizeMax: number) {
+    this.index = index;
+    this.sizeMax = sizeMax;
+  }
+
+  /** Keep another event descriptor, or none: the one before is closed. */
+  setEvent(which: 'kick' | 'call' | 'err', fd: number | undefined): void {
+    if (this[which] !== NONE) close(this[which]);
+    this[which] = fd ?? NONE;
+    if (which === 'kick') this.kicksLeft = 0;
+  }
+
+  /** Find the ring in memory and run its queue from {@link base} on. @returns why it can't be; nothing was touched then */
+  open(table: MemoryTable, features: Uint32Array): string | undefined {
+    const { size, addresses } = this;
+    if (addresses === undefined) return `ring ${this.index} has no addresses`;
+    const [desc, driver, device] = [addresses.desc, addresses.avail, addresses.used].map((at) => table.gpaOf(at));
+    if (desc! < 0 || driver! < 0 || device! < 0) return `ring ${this.index} has a part that is in no region`;
+    const packed = hasFeature(features, VIRTIO_F.RING_PACKED);
+    const { space } = table;
+    const config = { space, size, desc: desc!, driver: driver!, device: device!, features };
+    const queue = openDeviceQueue(config, stateOf(this.base, packed));
+    if (isRefusal(queue)) return `ring ${this.index}: ${queue.message}`;
+    this.queue = queue;
+    return undefined;
+  }
+
+  /** End the queue and keep its position. What it had in hand has been put or given back. */
+  close(): void {
+    const { queue } = this;
+    if (queue === undefined) return;
+    this.queue = undefined;
+    // A ring that broke has no position that is worth anything: it stays where it began.
+    if (queue.ringFault === 0) this.base = baseOf(queue.save());
+    queue.stop();
+  }
+
+  /** As before anything was set: descriptors are closed. */
+  reset(): void {
+    this.queue?.stop();
+    this.queue = undefined;
+    for (const which of ['kick', 'call', 'err'] as const) this.setEvent(which, undefined);
+    this.size = 0;
+    this.addresses = undefined;
+    this.base = 0;
+    this.started = false;
+    this.enabled = false;
+  }
+}
+
+/**
+ * A queue's state of a ring's base. Split: the next available index. Packed: position of the next available descriptor
+ * with its wrap counter in bits 0–14 and 15. Bits 16–31 have the same for used ones, which front-ends may leave at zero;
+ * as nothing is in flight they can only say the same.
+ */
+function stateOf(base: number, packed: boolean): QueueState {
+  const index = base & 0xffff;
+  if (!packed) return { layout: 'split', lastAvailIdx: index, usedIdx: index };
+  const at = index & 0x7fff;
+  const wrap = index >= 0x8000 ? 1 : 0;
+  return {
+    layout: 'packed',
+    lastAvailIdx: at,
+    usedIdx: at,
+    lastAvailWrapCounter: wrap,
+    usedWrapCounter: wrap,
+  };
+}
+
+/** The other way round: 32 bits for a packed ring. */
+function baseOf(state: QueueState): number {
+  if (state.layout === 'split') return state.lastAvailIdx;
+  const half = (at: number, wrap: number): number => at | (wrap << 15);
+  const { lastAvailIdx, lastAvailWrapCounter, usedIdx, usedWrapCounter } = state;
+  return half(lastAvailIdx, lastAvailWrapCounter) + half(usedIdx, usedWrapCounter) * 0x1_0000;
+}
