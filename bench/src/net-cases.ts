@@ -6,9 +6,7 @@ const BATCH = 32;
 /** What is run of {@link netCases} in quick mode. */
 export const QUICK_NET_CASES: readonly string[] = [
   'net/pmd/split/64/worker/tx',
-  'net/pmd/packed/64/worker/tx',
   'net/pmd/split/64/worker/loop',
-  'net/pmd/packed/64/worker/loop',
   'net/pmd/split/64/worker/wake',
   'net/kernel/split/64/worker/loop',
   'net/kernel/split/64/worker/ping',
