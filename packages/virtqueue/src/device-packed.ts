@@ -24,6 +24,7 @@ const KIND = NEXT | INDIRECT | WRITE;
 /** Most slots that are looked at for what is available, at a time. */
 const LOOK_AHEAD = 256;
 const CHAIN_WORDS = 2;
+const CHAIN_SHIFT = 1;
 const NOT_IN_FLIGHT = 0;
 const { READ: DMA_READ, WRITE: DMA_WRITE } = ACCESS;
 
@@ -163,7 +164,7 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
     let slotsPut = this.slotsPut;
     let i = from;
     for (const end = from + count; i < end; i++) {
-      const chain = token[i]! << 1;
+      const chain = token[i]! << CHAIN_SHIFT;
       const length = written[i]!;
       if (!(length < chains[chain | 1]!)) break;
       const idAndSlots = chains[chain]!;
@@ -375,7 +376,7 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
       const word = (desc32 + (slot << DESC_SHIFT)) | 0;
       const idAndFlags = u32[word + ID_AND_FLAGS32]!;
       const length = u32[word + LEN32]!;
-      const chain = slot << 1;
+      const chain = slot << CHAIN_SHIFT;
       if (((idAndFlags >>> 16) & KIND) !== kind || (length + 1) >>> 0 <= 1 || chains[chain | 1] !== NOT_IN_FLIGHT)
         break;
       const lo = u32[word]!;
