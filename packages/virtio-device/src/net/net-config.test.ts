@@ -102,6 +102,30 @@ describe('features', () => {
     expect(device.featureProblem(device.features)).toBeUndefined();
   });
 
+  test('with the control queue elsewhere MQ and GUEST_ANNOUNCE need no CTRL_VQ, and its other commands are not offered', () => {
+    const device = make({ pairs: 2, externalControl: true });
+    const all = Object.entries(F).filter(([, bit]) => offers(make({ pairs: 2 }), bit));
+    const missing = all.filter(([, bit]) => !offers(device, bit)).map(([name]) => name);
+    expect(missing).toEqual([
+      'CTRL_GUEST_OFFLOADS',
+      'CTRL_VQ',
+      'CTRL_RX',
+      'CTRL_VLAN',
+      'CTRL_RX_EXTRA',
+      'CTRL_MAC_ADDR',
+      'DEVICE_STATS',
+      'HASH_TUNNEL',
+      'VQ_NOTF_COAL',
+      'NOTF_COAL',
+      'HASH_REPORT',
+      'RSS',
+      'RSS_CONTEXT',
+    ]);
+    expect(device.featureProblem(device.features)).toBeUndefined();
+    expect(device.featureProblem(featureWords([F.RSS]))).toContain('VIRTIO_NET_F_RSS requires VIRTIO_NET_F_CTRL_VQ');
+    expect(device.queueSizes).toHaveLength(4);
+  });
+
   test('a feature that is not offered takes those along that need it', () => {
     const device = make({ without: [F.GUEST_CSUM] });
     for (const name of ['GUEST_TSO4', 'GUEST_ECN', 'GUEST_USO6', 'GUEST_UDP_TUNNEL_GSO_CSUM'] as const)

@@ -112,7 +112,7 @@ export class NetDevice implements DeviceModel {
   }
 
   featureProblem(features: Uint32Array): string | undefined {
-    return netFeatureProblem(features);
+    return netFeatureProblem(features, this.settings.externalControl);
   }
 
   /** All of the configuration is read-only for the driver: virtio 1.4 §5.1.4. */
@@ -273,6 +273,15 @@ export class NetDevice implements DeviceModel {
     this.isStale = false;
     for (let index = 0; index < 2 * this.state.pairsMax; index++) this.dataQueues[index]!.refresh();
     if (this.state.controlIndex >= 0) this.control.refresh();
+    if (this.settings.externalControl) this.usePairs();
+  }
+
+  /** No command says how many pairs are in use: the queues do that are on. */
+  private usePairs(): void {
+    const { rxQueues, txQueues } = this;
+    let pairs = this.state.pairsMax;
+    while (pairs > 1 && (rxQueues[pairs - 1]!.queue ?? txQueues[pairs - 1]!.queue) === undefined) pairs--;
+    if (pairs !== this.steering.txPairs) this.steering.setPairs(pairs);
   }
 
   private flushQueues(): void {
