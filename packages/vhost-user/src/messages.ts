@@ -5,7 +5,14 @@ export const HEADER = { request: 0, flags: 4, size: 8, SIZE: 12 } as const;
 const FLAG = { VERSION_MASK: 3, VERSION: 1, REPLY: 4, NEED_REPLY: 8 } as const;
 
 /** Bit numbers of what GET_PROTOCOL_FEATURES offers: those that this back-end knows. */
-export const PROTOCOL_F = { REPLY_ACK: 3, CONFIG: 9, RESET_DEVICE: 13, CONFIGURE_MEM_SLOTS: 15, STATUS: 16 } as const;
+export const PROTOCOL_F = {
+  MQ: 0,
+  REPLY_ACK: 3,
+  CONFIG: 9,
+  RESET_DEVICE: 13,
+  CONFIGURE_MEM_SLOTS: 15,
+  STATUS: 16,
+} as const;
 
 /** The feature bit that says that there are protocol features. It is the protocol's, not the device's. */
 export const F_PROTOCOL_FEATURES = 30;

@@ -129,3 +129,20 @@ test('a server that never ran is let go of', () => {
   expect(existsSync(paths[0]!)).toBe(false);
   expect(held().fds).toBe(before);
 });
+
+test('a device with more queues than rings can be numbered is refused, and no socket is made', () => {
+  const memory = HostMemory.create(0x200_0000);
+  const mac = Uint8Array.of(2, 0, 0, 0, 0, 1);
+  const model = new NetDevice({
+    memory,
+    scratch: 0,
+    backend: new NullBackend(),
+    mac,
+    pairs: 129,
+    externalControl: true,
+  });
+  const peers = new PeerMemory(memory, NET_SCRATCH_BYTES, memory.size - NET_SCRATCH_BYTES);
+  const make = (): unknown => new VhostUserServer({ devices: [{ path: paths[0]!, model }], memory: peers });
+  expect(make).toThrow('queues is 258, want at most 256 (VhostUserServer)');
+  expect(existsSync(paths[0]!)).toBe(false);
+});

@@ -2,6 +2,8 @@ import { unlinkSync } from 'node:fs';
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import { accept, close, listenUnix, newEvent, PollSet, signalEvent, takeEvent } from '@ringwire/linux';
 import type { DeviceModel } from '@ringwire/virtio-device';
+import { VirtioError } from '@ringwire/virtio-spec';
+import { VRING_FD } from './messages.js';
 import type { PeerMemory } from './peer-memory.js';
 import { Session } from './session.js';
 import type { Vring } from './vring.js';
@@ -15,6 +17,8 @@ const TURNS_PER_LOOK = 16;
 const IDLE_TURNS = 64;
 /** Longest wait, so that the time limit on messages is looked at. */
 const WAIT_MS_MAX = 1000;
+/** A ring's number is a byte beside its event descriptors. */
+const VRINGS_MAX: number = VRING_FD.INDEX_MASK + 1;
 /** A message that began has to be whole by then. */
 const MESSAGE_USECS = 5_000_000;
 
@@ -60,12 +64,18 @@ export class VhostUserServer {
   private closing = false;
   private running = false;
 
-  /** @throws SystemError for a path where no socket can be; the sockets made so far are closed again */
+  /**
+   * @throws SystemError for a path where no socket can be; the sockets made so far are closed again
+   * @throws VirtioError for a device with more queues than the protocol has numbers for
+   */
   constructor(options: VhostUserServerOptions) {
     const { devices, memory, now = () => performance.now() * 1000, onEnd = () => {} } = options;
     this.memory = memory;
     this.now = now;
     this.onEnd = onEnd;
+    for (const { model } of devices)
+      if (model.queueSizes.length > VRINGS_MAX)
+        throw new VirtioError('queues', model.queueSizes.length, `at most ${VRINGS_MAX}`, 'VhostUserServer');
     const ports: Port[] = [];
     try {
       for (const { path, model } of devices)

@@ -1,6 +1,6 @@
 import { close, send } from '@ringwire/linux';
 import type { DeviceModel } from '@ringwire/virtio-device';
-import { featuresFromBigInt, featuresToBigInt, featureWords, VIRTIO_F } from '@ringwire/virtio-spec';
+import { featuresFromBigInt, featuresToBigInt, featureWords, VIRTIO_F, VIRTIO_ID } from '@ringwire/virtio-spec';
 import { getConfig, setConfig } from './config-requests.js';
 import { VhostDevicePort } from './device-port.js';
 import { MemoryRequests, SLOTS_MAX } from './memory-requests.js';
@@ -135,7 +135,7 @@ export class Session {
       case 'RESET_DEVICE':
         return this.resetDevice();
       case 'GET_QUEUE_NUM':
-        return u64(BigInt(this.port.vrings.length));
+        return u64(BigInt(this.queueNumber()));
       case 'SET_MEM_TABLE':
         return this.memory.setTable(payload, fds);
       case 'GET_MAX_MEM_SLOTS':
@@ -175,6 +175,12 @@ export class Session {
 
   private offered(): bigint {
     return (featuresToBigInt(featureWords(OFFERED)) | featuresToBigInt(this.model.features)) & DEVICE_BITS;
+  }
+
+  /** Front-ends count a network device's queues in pairs, and those of other types one by one. */
+  private queueNumber(): number {
+    const { length } = this.port.vrings;
+    return this.model.deviceId === VIRTIO_ID.NET ? length >>> 1 : length;
   }
 
   private setFeatures(bits: bigint): Outcome {
