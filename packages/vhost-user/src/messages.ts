@@ -7,9 +7,13 @@ const FLAG = { VERSION_MASK: 3, VERSION: 1, REPLY: 4, NEED_REPLY: 8 } as const;
 /** Bit numbers of what GET_PROTOCOL_FEATURES offers: those that this back-end knows. */
 export const PROTOCOL_F = {
   MQ: 0,
+  RARP: 2,
   REPLY_ACK: 3,
+  NET_MTU: 4,
+  BACKEND_REQ: 5,
   CONFIG: 9,
   RESET_DEVICE: 13,
+  INBAND_NOTIFICATIONS: 14,
   CONFIGURE_MEM_SLOTS: 15,
   STATUS: 16,
 } as const;
@@ -56,15 +60,22 @@ const REQUEST = {
   SET_PROTOCOL_FEATURES: 16,
   GET_QUEUE_NUM: 17,
   SET_VRING_ENABLE: 18,
+  SEND_RARP: 19,
+  NET_SET_MTU: 20,
+  SET_BACKEND_REQ_FD: 21,
   GET_CONFIG: 24,
   SET_CONFIG: 25,
   RESET_DEVICE: 34,
+  VRING_KICK: 35,
   GET_MAX_MEM_SLOTS: 36,
   ADD_MEM_REG: 37,
   REM_MEM_REG: 38,
   SET_STATUS: 39,
   GET_STATUS: 40,
 } as const;
+
+/** What the back-end asks over its own channel. */
+export const BACKEND_REQUEST = { CONFIG_CHANGE_MSG: 2, VRING_CALL: 4, VRING_ERR: 5 } as const;
 
 type RequestName = keyof typeof REQUEST;
 
@@ -101,9 +112,13 @@ const SHAPES: Readonly<Record<RequestName, Shape>> = {
   SET_PROTOCOL_FEATURES: { payload: U64 },
   GET_QUEUE_NUM: { payload: 0 },
   SET_VRING_ENABLE: { payload: VRING_STATE.SIZE },
+  SEND_RARP: { payload: U64, needs: PROTOCOL_F.RARP },
+  NET_SET_MTU: { payload: U64, needs: PROTOCOL_F.NET_MTU },
+  SET_BACKEND_REQ_FD: { payload: 0, fds: 1, needs: PROTOCOL_F.BACKEND_REQ },
   GET_CONFIG: { payload: CONFIG_PAYLOAD, needs: PROTOCOL_F.CONFIG },
   SET_CONFIG: { payload: CONFIG_PAYLOAD, needs: PROTOCOL_F.CONFIG },
   RESET_DEVICE: { payload: 0, needs: PROTOCOL_F.RESET_DEVICE },
+  VRING_KICK: { payload: VRING_STATE.SIZE, needs: PROTOCOL_F.INBAND_NOTIFICATIONS },
   GET_MAX_MEM_SLOTS: { payload: 0, needs: PROTOCOL_F.CONFIGURE_MEM_SLOTS },
   ADD_MEM_REG: { payload: SINGLE_REGION.SIZE, fds: 1, needs: PROTOCOL_F.CONFIGURE_MEM_SLOTS },
   REM_MEM_REG: { payload: SINGLE_REGION.SIZE, fds: 1, needs: PROTOCOL_F.CONFIGURE_MEM_SLOTS },
@@ -164,13 +179,32 @@ export function messageOf(header: DataView, payload: DataView, fds: number[]): M
 
 /** A message of the back-end's: the answer to a request. */
 export function reply(id: number, payload: Uint8Array): Uint8Array {
+  return messageBytes(id, FLAG.VERSION | FLAG.REPLY, payload);
+}
+
+/** A request of the back-end's, over its own channel. @param id of `BACKEND_REQUEST` */
+export function backendRequest(id: number, payload: Uint8Array, needReply: boolean): Uint8Array {
+  return messageBytes(id, needReply ? FLAG.VERSION | FLAG.NEED_REPLY : FLAG.VERSION, payload);
+}
+
+function messageBytes(id: number, flags: number, payload: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(HEADER.SIZE + payload.length);
   const view = new DataView(bytes.buffer);
   view.setUint32(HEADER.request, id, true);
-  view.setUint32(HEADER.flags, FLAG.VERSION | FLAG.REPLY, true);
+  view.setUint32(HEADER.flags, flags, true);
   view.setUint32(HEADER.size, payload.length, true);
   bytes.set(payload, HEADER.SIZE);
   return bytes;
+}
+
+/**
+ * Whether bytes are the front-end's answer to a request of the back-end's.
+ * @param bytes as many as such an answer has: a header and a 64-bit word
+ */
+export function isAnswerTo(id: number, bytes: DataView): boolean {
+  const flags = bytes.getUint32(HEADER.flags, true);
+  const answers = (flags & FLAG.VERSION_MASK) === FLAG.VERSION && (flags & FLAG.REPLY) !== 0;
+  return answers && bytes.getUint32(HEADER.request, true) === id && bytes.getUint32(HEADER.size, true) === U64;
 }
 
 export function u64(value: bigint): Uint8Array {

@@ -4,7 +4,7 @@ import { hasFeature, VIRTIO_F } from '@ringwire/virtio-spec';
 import type { VhostDevicePort } from './device-port.js';
 import { VRING_ADDR, VRING_FD, VRING_STATE } from './messages.js';
 import type { Outcome } from './outcome.js';
-import type { Vring, VringAddresses } from './vring.js';
+import { POLLED, type Vring, type VringAddresses } from './vring.js';
 
 const EVENT_FILE = 'anon_inode:[eventfd]';
 
@@ -47,12 +47,18 @@ export class RingRequests {
       setNonBlocking(fd);
       fds.length = 0;
     }
-    vring.setEvent(which, fd);
-    if (which !== 'kick') return undefined;
-    vring.started = true;
-    // Without protocol features there is no other way to enable a ring.
-    if (!this.hasProtocol) vring.enabled = true;
-    return this.settle(vring);
+    vring.setEvent(which, fd ?? POLLED);
+    return which === 'kick' ? this.start(vring) : undefined;
+  }
+
+  /** VRING_KICK: a kick without an event, which starts the ring as well. */
+  kick(payload: DataView): Outcome {
+    return this.withRing(payload, VRING_STATE.num, (vring, num) => {
+      if (num !== 0) return `num is ${num}, want 0`;
+      const problem = vring.started ? undefined : this.start(vring);
+      if (problem === undefined) this.port.available(vring);
+      return problem;
+    });
   }
 
   getBase(payload: DataView): Outcome {
@@ -71,6 +77,13 @@ export class RingRequests {
     const index = payload.getUint32(VRING_STATE.index, true);
     const vring = this.port.vrings[index];
     return vring === undefined ? `there is no ring ${index}` : use(vring, payload.getUint32(field, true));
+  }
+
+  private start(vring: Vring): Outcome {
+    vring.started = true;
+    // Without protocol features there is no other way to enable a ring.
+    if (!this.hasProtocol) vring.enabled = true;
+    return this.settle(vring);
   }
 
   private enable(vring: Vring, value: number): Outcome {

@@ -9,8 +9,8 @@ import { NET_SCRATCH_BYTES, NetDevice } from '@ringwire/virtio-device';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { PeerMemory } from './peer-memory.js';
 import { VhostUserServer } from './server.js';
-import { RawPeer, words } from './testing/raw-peer.js';
-import { held } from './testing/session-stage.js';
+import { longs, RawPeer, words } from './testing/raw-peer.js';
+import { connection, held } from './testing/session-stage.js';
 
 let directory: string;
 let paths: string[];
@@ -92,6 +92,22 @@ test('VU-02: a front-end that sends half a message holds nobody up, and is cut o
   served.close();
   await running;
   for (const { socket } of [silent!, other!]) close(socket);
+});
+
+test('what comes over the back-end’s own channel is served as well', async () => {
+  const served = server();
+  const running = served.run();
+  const [client, channel] = connection();
+  const peer = new RawPeer(connectUnix(paths[0]!));
+  peer.send(16, longs(1n << 5n));
+  peer.send(21, new Uint8Array(0), [channel]);
+  await until(() => served.isConnected(paths[0]!));
+  send(client, new Uint8Array(20));
+  await until(() => ends.length > 0);
+  expect(ends).toEqual(['what came over the back-end’s channel answers nothing']);
+  served.close();
+  await running;
+  for (const fd of [client, channel, peer.socket]) close(fd);
 });
 
 test('VU-26: a second front-end on a socket is turned away, and the next one after the first is served', async () => {

@@ -45,7 +45,7 @@ interface Port extends ServedDevice {
 }
 
 /** What a descriptor in the poll set stands for. */
-type Watched = { readonly port: Port; readonly vring?: Vring } | undefined;
+type Watched = { readonly port: Port; readonly vring?: Vring; readonly isChannel?: true } | undefined;
 
 /**
  * Serves devices to vhost-user front-ends, one front-end per socket at a time, all in the thread that calls {@link run}.
@@ -87,7 +87,7 @@ export class VhostUserServer {
     }
     this.ports = ports;
     const rings = devices.reduce((sum, { model }) => sum + model.queueSizes.length, 0);
-    this.set = new PollSet(1 + 2 * devices.length + rings);
+    this.set = new PollSet(1 + 3 * devices.length + rings);
   }
 
   /** Whether a front-end is connected to a device's socket. */
@@ -155,14 +155,19 @@ export class VhostUserServer {
       const { session } = port;
       if (session === undefined) continue;
       add(session.socket, { port });
+      const { channel } = session.port;
+      if (channel !== undefined) add(channel.socket, { port, isChannel: true });
       for (const vring of session.port.vrings) if (vring.kick >= 0) add(vring.kick, { port, vring });
     }
   }
 
   /** Kicks before messages, which may close the descriptors that were found ready. */
   private serveReady(): void {
-    for (const [index, watched] of this.watched.entries())
-      if (watched?.vring !== undefined && this.set.isReady(index)) watched.port.session?.port.kicked(watched.vring);
+    for (const [index, watched] of this.watched.entries()) {
+      if (watched === undefined || !this.set.isReady(index)) continue;
+      if (watched.vring !== undefined) watched.port.session?.port.kicked(watched.vring);
+      if (watched.isChannel) watched.port.session?.serveChannel();
+    }
     for (const port of this.ports) {
       const { session } = port;
       if (session !== undefined) {

@@ -4,6 +4,8 @@ import { type DeviceQueue, isRefusal, openDeviceQueue, type QueueState } from '@
 import type { MemoryTable } from './memory-table.js';
 
 const NONE = -1;
+/** In place of an event descriptor: the front-end said that there is none, for one of the two sides polls. */
+export const POLLED = -2;
 
 /** Ring addresses as the front-end has them, in its own address space. */
 export interface VringAddresses {
@@ -27,7 +29,7 @@ export class Vring {
   queue: DeviceQueue | undefined;
   /** Times in a row that the kick was still there after it had been taken. */
   kicksLeft = 0;
-  /** Event descriptors, or -1. */
+  /** Event descriptors, or -1, or {@link POLLED}. */
   kick: number = NONE;
   call: number = NONE;
   err: number = NONE;
@@ -39,7 +41,7 @@ export class Vring {
 
   /** Keep another event descriptor, or none: the one before is closed. */
   setEvent(which: 'kick' | 'call' | 'err', fd: number | undefined): void {
-    if (this[which] !== NONE) close(this[which]);
+    if (this[which] >= 0) close(this[which]);
     this[which] = fd ?? NONE;
     if (which === 'kick') this.kicksLeft = 0;
   }

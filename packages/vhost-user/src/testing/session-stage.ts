@@ -153,7 +153,7 @@ export function usedOf(queue: DriverQueue): { id: number; written: number }[] {
 }
 
 /** Both ends of a connection. */
-function connection(): [client: number, server: number] {
+export function connection(): [client: number, server: number] {
   const directory = mkdtempSync(join(tmpdir(), 'ringwire-vhost-'));
   const path = join(directory, 's');
   const listener = listenUnix(path);
