@@ -1,13 +1,15 @@
 import { fstatSync } from 'node:fs';
 import { close, GONE, NOT_NOW, receive, send } from '@ringwire/linux';
-import { BACKEND_REQUEST, backendRequest, HEADER, isAnswerTo, VRING_STATE } from './messages.js';
+import type { IotlbMisses, Miss } from './iotlb-misses.js';
+import { BACKEND_REQUEST, backendRequest, HEADER, IOTLB, isAnswerTo, VRING_STATE } from './messages.js';
 
 /** A header and a 64-bit word. */
 const ANSWER_BYTES = HEADER.SIZE + 8;
 const NOTHING = new Uint8Array(0);
-/** Places of {@link BackendChannel.due}: the configuration, then a call and an error for each ring. */
+/** Places of {@link BackendChannel.due}: the configuration, translations, then a call and an error for each ring. */
 const CONFIG_PLACE = 0;
-const RING_PLACES = 1;
+const TRANSLATION_PLACE = 1;
+const RING_PLACES = 2;
 
 /**
  * The back-end's own channel: what it has to tell the front-end. Nothing is queued: what is to be told again before it was
@@ -29,13 +31,16 @@ export class BackendChannel {
   private dueCount = 0;
   /** Where to look for what is due: everything gets its turn. */
   private cursor = 0;
-  /** The request whose answer has not come, or 0. */
+  private readonly misses: IotlbMisses;
+  /** The request whose answer has not come, or 0; and the one about a translation that was made last. */
   private awaited = 0;
+  private lastMiss: Miss | undefined;
   private readonly answer = new DataView(new ArrayBuffer(ANSWER_BYTES));
   private have = 0;
 
-  constructor(socket: number, rings: number) {
+  constructor(socket: number, rings: number, misses: IotlbMisses) {
     this.socket = socket;
+    this.misses = misses;
     this.due = new Uint8Array(RING_PLACES + 2 * rings);
   }
 
@@ -53,21 +58,22 @@ export class BackendChannel {
 
   /** Send what is due and can be sent. */
   flush(): void {
+    if (this.misses.next() !== undefined) this.set(TRANSLATION_PLACE);
     while (this.dueCount > 0 && this.awaited === 0 && !this.ended) {
       const ahead = this.due.indexOf(1, this.cursor);
       const place = ahead >= 0 ? ahead : this.due.indexOf(1);
+      const miss = place === TRANSLATION_PLACE ? this.misses.next() : undefined;
       const id = requestOf(place);
-      const bytes = backendRequest(id, payloadOf(place), this.acknowledges);
-      const sent = send(this.socket, bytes);
-      if (sent === NOT_NOW) return;
-      if (sent !== bytes.length) {
-        this.ended = true;
-        return;
-      }
+      // What was to be asked may be there meanwhile, or wanted no more.
+      const isWanted = place !== TRANSLATION_PLACE || miss !== undefined;
+      if (isWanted && !this.sendRequest(id, miss === undefined ? payloadOf(place) : missPayload(miss))) return;
       this.due[place] = 0;
       this.dueCount--;
       this.cursor = place + 1;
-      if (this.acknowledges) this.awaited = id;
+      if (miss === undefined) continue;
+      this.misses.told(miss);
+      this.lastMiss = miss;
+      if (this.misses.next() !== undefined) this.set(TRANSLATION_PLACE);
     }
   }
 
@@ -91,6 +97,18 @@ export class BackendChannel {
     close(this.socket);
   }
 
+  /** @returns whether it was sent */
+  private sendRequest(id: number, payload: Uint8Array): boolean {
+    const bytes = backendRequest(id, payload, this.acknowledges);
+    const sent = send(this.socket, bytes);
+    if (sent !== bytes.length) {
+      this.ended = sent !== NOT_NOW;
+      return false;
+    }
+    if (this.acknowledges) this.awaited = id;
+    return true;
+  }
+
   private set(place: number): void {
     if (this.due[place] !== 0) return;
     this.due[place] = 1;
@@ -104,6 +122,8 @@ export class BackendChannel {
       this.ended = true;
       return;
     }
+    const isRefused = this.answer.getBigUint64(HEADER.SIZE, true) !== 0n;
+    if (isRefused && this.awaited === BACKEND_REQUEST.IOTLB_MSG) this.misses.refuse(this.lastMiss!);
     this.awaited = 0;
     this.flush();
   }
@@ -116,6 +136,7 @@ export function channelProblem(fd: number): string | undefined {
 
 function requestOf(place: number): number {
   if (place === CONFIG_PLACE) return BACKEND_REQUEST.CONFIG_CHANGE_MSG;
+  if (place === TRANSLATION_PLACE) return BACKEND_REQUEST.IOTLB_MSG;
   return (place - RING_PLACES) % 2 === 0 ? BACKEND_REQUEST.VRING_CALL : BACKEND_REQUEST.VRING_ERR;
 }
 
@@ -123,5 +144,14 @@ function payloadOf(place: number): Uint8Array {
   if (place === CONFIG_PLACE) return NOTHING;
   const payload = new Uint8Array(VRING_STATE.SIZE);
   new DataView(payload.buffer).setUint32(VRING_STATE.index, (place - RING_PLACES) >>> 1, true);
+  return payload;
+}
+
+function missPayload({ iova, access, kind }: Miss): Uint8Array {
+  const payload = new Uint8Array(IOTLB.PADDED);
+  const view = new DataView(payload.buffer);
+  view.setBigUint64(IOTLB.iova, BigInt(iova), true);
+  view.setUint8(IOTLB.access, access);
+  view.setUint8(IOTLB.type, kind);
   return payload;
 }

@@ -77,7 +77,7 @@ export class VhostDevicePort implements DevicePort {
     if (wanted === (vring.queue !== undefined)) return undefined;
     if (wanted) {
       const problem = vring.open(this.table, this.features);
-      if (problem !== undefined) return problem;
+      if (problem !== undefined || vring.queue === undefined) return problem;
     } else this.closeRing(vring);
     if (this.running) this.model.queueChanged(vring.index);
     else {
@@ -93,6 +93,8 @@ export class VhostDevicePort implements DevicePort {
     this.settle(vring);
     vring.setEvent('kick', undefined);
     vring.setEvent('call', undefined);
+    // Nobody is left who waits for a translation.
+    if (this.vrings.every(({ started }) => !started)) this.table.translated.misses.clear();
     this.sleep();
   }
 
@@ -113,10 +115,35 @@ export class VhostDevicePort implements DevicePort {
     return problem;
   }
 
+  /**
+   * Change translations: rings that lie between these addresses do not run meanwhile, and rings that waited run now if
+   * they can.
+   * @returns what `change` found
+   */
+  retranslate(from: number, to: number, change: () => string | undefined): string | undefined {
+    for (const vring of this.vrings) {
+      if (vring.queue === undefined || !vring.overlaps(from, to, this.features)) continue;
+      this.closeRing(vring);
+      if (this.running) this.model.queueChanged(vring.index);
+    }
+    const problem = change();
+    this.openWaiting();
+    return problem;
+  }
+
+  /** Run rings that waited for translations, if they can. */
+  openWaiting(): void {
+    for (const vring of this.vrings) {
+      const problem = this.settle(vring);
+      if (problem !== undefined) this.needsReset(problem);
+    }
+  }
+
   /** Everything as before the front-end set anything up. */
   reset(): void {
     for (const vring of this.vrings) vring.reset();
     this.sleep();
+    this.table.translated.clear();
     this.model.reset?.();
     this.features = new Uint32Array(FEATURE_WORDS);
   }

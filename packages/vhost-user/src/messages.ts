@@ -42,6 +42,10 @@ export const SINGLE_REGION = { region: 8, SIZE: 40 } as const;
 /** Device configuration: bytes from `offset` on follow. */
 export const CONFIG = { offset: 0, size: 4, flags: 8, bytes: 12, BYTES_MAX: 256 } as const;
 
+/** A translation of I/O virtual addresses; `access` has bits of reading (1) and writing (2). Some pad it to 32 bytes. */
+export const IOTLB = { iova: 0, size: 8, userspace: 16, access: 24, type: 25, SIZE: 26, PADDED: 32 } as const;
+export const IOTLB_TYPE = { MISS: 1, UPDATE: 2, INVALIDATE: 3, ACCESS_FAIL: 4 } as const;
+
 /** Every request that the back-end serves, by its number; another one is unknown, as its feature is not offered. */
 const REQUEST = {
   GET_FEATURES: 1,
@@ -63,6 +67,7 @@ const REQUEST = {
   SEND_RARP: 19,
   NET_SET_MTU: 20,
   SET_BACKEND_REQ_FD: 21,
+  IOTLB_MSG: 22,
   GET_CONFIG: 24,
   SET_CONFIG: 25,
   RESET_DEVICE: 34,
@@ -75,7 +80,7 @@ const REQUEST = {
 } as const;
 
 /** What the back-end asks over its own channel. */
-export const BACKEND_REQUEST = { CONFIG_CHANGE_MSG: 2, VRING_CALL: 4, VRING_ERR: 5 } as const;
+export const BACKEND_REQUEST = { IOTLB_MSG: 1, CONFIG_CHANGE_MSG: 2, VRING_CALL: 4, VRING_ERR: 5 } as const;
 
 type RequestName = keyof typeof REQUEST;
 
@@ -115,6 +120,7 @@ const SHAPES: Readonly<Record<RequestName, Shape>> = {
   SEND_RARP: { payload: U64, needs: PROTOCOL_F.RARP },
   NET_SET_MTU: { payload: U64, needs: PROTOCOL_F.NET_MTU },
   SET_BACKEND_REQ_FD: { payload: 0, fds: 1, needs: PROTOCOL_F.BACKEND_REQ },
+  IOTLB_MSG: { payload: [IOTLB.SIZE, IOTLB.PADDED] },
   GET_CONFIG: { payload: CONFIG_PAYLOAD, needs: PROTOCOL_F.CONFIG },
   SET_CONFIG: { payload: CONFIG_PAYLOAD, needs: PROTOCOL_F.CONFIG },
   RESET_DEVICE: { payload: 0, needs: PROTOCOL_F.RESET_DEVICE },

@@ -24,8 +24,9 @@ const sent = (value: number): Uint8Array => joined(new Uint8Array(12), frame(val
 
 test('a front-end is told what the device, its rings and the protocol can do', () => {
   const features = long(stage.ask(1)!);
-  // MAC 5, MRG_RXBUF 15, INDIRECT_DESC 28, EVENT_IDX 29, the protocol's 30, VERSION_1 32, RING_PACKED 34, IN_ORDER 35.
-  expect(features).toBe([5, 15, 28, 29, 30, 32, 34, 35].reduce((all, bit) => all | (1n << BigInt(bit)), 0n));
+  // MAC 5, MRG_RXBUF 15, INDIRECT_DESC 28, EVENT_IDX 29, the protocol's 30, VERSION_1 32,
+  // ACCESS_PLATFORM 33, RING_PACKED 34, IN_ORDER 35.
+  expect(features).toBe([5, 15, 28, 29, 30, 32, 33, 34, 35].reduce((all, bit) => all | (1n << BigInt(bit)), 0n));
   // MQ 0, RARP 2, REPLY_ACK 3, NET_MTU 4, BACKEND_REQ 5, CONFIG 9, RESET_DEVICE 13, INBAND_NOTIFICATIONS 14,
   // CONFIGURE_MEM_SLOTS 15, STATUS 16.
   expect(long(stage.ask(15)!)).toBe(0x1_e23dn);

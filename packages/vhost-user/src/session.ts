@@ -11,6 +11,7 @@ import {
 import { BackendChannel, channelProblem } from './backend-channel.js';
 import { getConfig, setConfig } from './config-requests.js';
 import { VhostDevicePort } from './device-port.js';
+import { IotlbRequests } from './iotlb-requests.js';
 import { MemoryRequests, SLOTS_MAX } from './memory-requests.js';
 import { MemoryTable } from './memory-table.js';
 import { MessageReader } from './message-reader.js';
@@ -33,6 +34,7 @@ const OFFERED = [
   VIRTIO_F.INDIRECT_DESC,
   VIRTIO_F.EVENT_IDX,
   VIRTIO_F.VERSION_1,
+  VIRTIO_F.ACCESS_PLATFORM,
   VIRTIO_F.RING_PACKED,
   VIRTIO_F.IN_ORDER,
 ] as const;
@@ -73,6 +75,7 @@ export class Session {
   private readonly now: () => number;
   private readonly memory: MemoryRequests;
   private readonly rings: RingRequests;
+  private readonly translations: IotlbRequests;
   private protocol = 0n;
   private readonly protocolOffered: bigint;
   private status = 0;
@@ -91,6 +94,7 @@ export class Session {
     this.port = new VhostDevicePort(model, this.table, now);
     this.memory = new MemoryRequests(this.port, this.table);
     this.rings = new RingRequests(this.port);
+    this.translations = new IotlbRequests(this.port, this.table);
   }
 
   /** Serve what the socket brings. @param most messages at most, so that others get their turn */
@@ -114,6 +118,7 @@ export class Session {
     channel.receive();
     this.problem ??= channel.problem;
     if (channel.ended) this.closeChannel();
+    this.port.openWaiting();
   }
 
   /** End: the device stops, every descriptor is closed and no memory of the front-end's is mapped any more. */
@@ -195,6 +200,8 @@ export class Session {
         return setMtu(this.model, payload);
       case 'SET_BACKEND_REQ_FD':
         return this.setChannel(fds);
+      case 'IOTLB_MSG':
+        return this.translate(payload);
       case 'GET_CONFIG':
         return getConfig(this.model, payload);
       case 'SET_CONFIG':
@@ -263,9 +270,16 @@ export class Session {
     if (problem !== undefined) return problem;
     fds.length = 0;
     this.closeChannel();
-    this.port.channel = new BackendChannel(fd, this.port.vrings.length);
+    this.port.channel = new BackendChannel(fd, this.port.vrings.length, this.table.translated.misses);
     this.port.channel.acknowledges = hasProtocolFeature(this.protocol, PROTOCOL_F.REPLY_ACK);
     return undefined;
+  }
+
+  /** Always answered, whatever was negotiated of acknowledgements. */
+  private translate(payload: DataView): Outcome {
+    const refusal = this.translations.take(payload);
+    if (refusal !== undefined) this.refusal = refusal;
+    return u64(refusal === undefined ? 0n : 1n);
   }
 
   private closeChannel(): void {

@@ -1,13 +1,22 @@
 import { close } from '@ringwire/linux';
-import { hasFeature, VIRTIO_F } from '@ringwire/virtio-spec';
+import {
+  hasFeature,
+  PVIRTQ_EVENT_SUPPRESS,
+  pvirtqDescBytes,
+  VIRTIO_F,
+  virtqAvailBytes,
+  virtqDescBytes,
+  virtqUsedBytes,
+} from '@ringwire/virtio-spec';
 import { type DeviceQueue, isRefusal, openDeviceQueue, type QueueState } from '@ringwire/virtqueue';
 import type { MemoryTable } from './memory-table.js';
+import { WaitingQueue } from './waiting-queue.js';
 
 const NONE = -1;
 /** In place of an event descriptor: the front-end said that there is none, for one of the two sides polls. */
 export const POLLED = -2;
 
-/** Ring addresses as the front-end has them, in its own address space. */
+/** Ring addresses as the front-end has them, in its own address space, or translated ones with ACCESS_PLATFORM. */
 export interface VringAddresses {
   readonly desc: number;
   readonly avail: number;
@@ -46,19 +55,51 @@ export class Vring {
     if (which === 'kick') this.kicksLeft = 0;
   }
 
-  /** Find the ring in memory and run its queue from {@link base} on. @returns why it can't be; nothing was touched then */
+  /**
+   * Find the ring in memory and run its queue from {@link base} on. With ACCESS_PLATFORM it may have to wait for
+   * translations: then there is no queue, and opening it is to be tried again.
+   * @returns why it can't be; nothing was touched then
+   */
   open(table: MemoryTable, features: Uint32Array): string | undefined {
     const { size, addresses } = this;
     if (addresses === undefined) return `ring ${this.index} has no addresses`;
-    const [desc, driver, device] = [addresses.desc, addresses.avail, addresses.used].map((at) => table.gpaOf(at));
+    const isTranslated = hasFeature(features, VIRTIO_F.ACCESS_PLATFORM);
+    const { misses } = table.translated;
+    const [desc, driver, device] = [addresses.desc, addresses.avail, addresses.used].map((at) =>
+      isTranslated ? at : table.gpaOf(at),
+    );
     if (desc! < 0 || driver! < 0 || device! < 0) return `ring ${this.index} has a part that is in no region`;
     const packed = hasFeature(features, VIRTIO_F.RING_PACKED);
-    const { space } = table;
+    const space = isTranslated ? table.translated : table.space;
+    const missesBefore = misses.count;
     const config = { space, size, desc: desc!, driver: driver!, device: device!, features };
     const queue = openDeviceQueue(config, stateOf(this.base, packed));
-    if (isRefusal(queue)) return `ring ${this.index}: ${queue.message}`;
-    this.queue = queue;
+    if (isRefusal(queue)) {
+      misses.forgetGivenUp();
+      return misses.count === missesBefore ? `ring ${this.index}: ${queue.message}` : undefined;
+    }
+    this.queue = isTranslated ? new WaitingQueue(queue, misses) : queue;
     return undefined;
+  }
+
+  /** Whether a part of the ring lies between these addresses, which are as {@link addresses} are. */
+  overlaps(from: number, to: number, features: Uint32Array): boolean {
+    const { addresses, size } = this;
+    if (addresses === undefined) return false;
+    const { desc, avail, used } = addresses;
+    const isPacked = hasFeature(features, VIRTIO_F.RING_PACKED);
+    const parts = isPacked
+      ? [
+          [desc, pvirtqDescBytes(size)],
+          [avail, PVIRTQ_EVENT_SUPPRESS.SIZE],
+          [used, PVIRTQ_EVENT_SUPPRESS.SIZE],
+        ]
+      : [
+          [desc, virtqDescBytes(size)],
+          [avail, virtqAvailBytes(size)],
+          [used, virtqUsedBytes(size)],
+        ];
+    return parts.some(([at, bytes]) => at! < to && at! + bytes! > from);
   }
 
   /** End the queue and keep its position. What it had in hand has been put or given back. */
