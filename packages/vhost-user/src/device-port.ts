@@ -3,6 +3,7 @@ import { signalEvent, takeEvent } from '@ringwire/linux';
 import type { DeviceModel, DevicePort } from '@ringwire/virtio-device';
 import { FEATURE_WORDS } from '@ringwire/virtio-spec';
 import { type DeviceQueue, faultName, RING_FAULT } from '@ringwire/virtqueue';
+import type { DirtyPages } from './dirty-pages.js';
 import type { MemoryTable } from './memory-table.js';
 import { Vring } from './vring.js';
 
@@ -18,6 +19,7 @@ export class VhostDevicePort implements DevicePort {
   /** Negotiated feature words 0–3, without the protocol's own bit. */
   features: Uint32Array = new Uint32Array(FEATURE_WORDS);
   readonly vrings: readonly Vring[];
+  readonly dirty: DirtyPages;
   /** Why the device cannot go on: the connection has to end. */
   broken: string | undefined;
   private readonly model: DeviceModel;
@@ -28,10 +30,11 @@ export class VhostDevicePort implements DevicePort {
   private readonly calls: Uint8Array;
 
   /** @param clock µs that never go back */
-  constructor(model: DeviceModel, table: MemoryTable, clock: () => number) {
+  constructor(model: DeviceModel, table: MemoryTable, dirty: DirtyPages, clock: () => number) {
     this.memory = table.space.memory;
     this.model = model;
     this.table = table;
+    this.dirty = dirty;
     this.clock = clock;
     this.vrings = model.queueSizes.map((size, index) => new Vring(index, size));
     this.calls = new Uint8Array(this.vrings.length);
@@ -67,7 +70,7 @@ export class VhostDevicePort implements DevicePort {
     const wanted = vring.started && vring.enabled;
     if (wanted === (vring.queue !== undefined)) return undefined;
     if (wanted) {
-      const problem = vring.open(this.table, this.features);
+      const problem = vring.open(this.table, this.features, this.dirty.log);
       if (problem !== undefined) return problem;
     } else this.closeRing(vring);
     if (this.running) this.model.queueChanged(vring.index);
@@ -94,6 +97,7 @@ export class VhostDevicePort implements DevicePort {
       if (this.running) this.model.queueChanged(vring.index);
     }
     let problem = change();
+    this.dirty.renew(this.table.space.regions);
     for (const vring of this.vrings) {
       const why = this.settle(vring);
       if (why === undefined) continue;
@@ -142,6 +146,8 @@ export class VhostDevicePort implements DevicePort {
       this.calls[vring.index] = 0;
       if (vring.call >= 0) signalEvent(vring.call);
     }
+    const unlogged = this.dirty.finishTurn();
+    if (unlogged !== undefined) this.needsReset(unlogged);
   }
 
   private closeRing(vring: Vring): void {

@@ -3,10 +3,13 @@ import type { DeviceModel } from '@ringwire/virtio-device';
 import { featuresFromBigInt, featuresToBigInt, featureWords, VIRTIO_F } from '@ringwire/virtio-spec';
 import { getConfig, setConfig } from './config-requests.js';
 import { VhostDevicePort } from './device-port.js';
+import { DirtyPages } from './dirty-pages.js';
+import { LogRequests } from './log-requests.js';
 import { MemoryRequests, SLOTS_MAX } from './memory-requests.js';
 import { MemoryTable } from './memory-table.js';
 import { MessageReader } from './message-reader.js';
 import {
+  F_LOG_ALL,
   F_PROTOCOL_FEATURES,
   hasProtocolFeature,
   type Message,
@@ -29,7 +32,8 @@ const OFFERED = [
 ] as const;
 const PROTOCOL_FEATURES: bigint = Object.values(PROTOCOL_F).reduce((all, bit) => all | (1n << BigInt(bit)), 0n);
 const PROTOCOL_BIT: bigint = 1n << BigInt(F_PROTOCOL_FEATURES);
-const DEVICE_BITS = 0xffff_ffff_ffff_ffffn & ~PROTOCOL_BIT;
+const LOG_BIT: bigint = 1n << BigInt(F_LOG_ALL);
+const DEVICE_BITS = 0xffff_ffff_ffff_ffffn & ~(PROTOCOL_BIT | LOG_BIT);
 
 /** What a session is made of. */
 export interface SessionParts {
@@ -61,6 +65,7 @@ export class Session {
   private readonly now: () => number;
   private readonly memory: MemoryRequests;
   private readonly rings: RingRequests;
+  private readonly log: LogRequests;
   private protocol = 0n;
   private status = 0;
   private closed = false;
@@ -71,9 +76,10 @@ export class Session {
     this.now = now;
     this.reader = new MessageReader(socket);
     this.table = new MemoryTable(memory);
-    this.port = new VhostDevicePort(model, this.table, now);
+    this.port = new VhostDevicePort(model, this.table, new DirtyPages(memory), now);
     this.memory = new MemoryRequests(this.port, this.table);
     this.rings = new RingRequests(this.port);
+    this.log = new LogRequests(this.port, this.table, memory);
   }
 
   /** Serve what the socket brings. @param most messages at most, so that others get their turn */
@@ -95,6 +101,7 @@ export class Session {
     if (this.closed) return;
     this.closed = true;
     this.port.reset();
+    this.port.dirty.clear();
     this.table.clear();
     this.reader.dispose();
     close(this.socket);
@@ -122,7 +129,7 @@ export class Session {
     if (name === undefined || problem !== undefined) return problem;
     switch (name) {
       case 'GET_FEATURES':
-        return u64(this.offered() | PROTOCOL_BIT);
+        return u64(this.offered() | PROTOCOL_BIT | LOG_BIT);
       case 'SET_FEATURES':
         return this.setFeatures(payload.getBigUint64(0, true));
       case 'GET_PROTOCOL_FEATURES':
@@ -144,6 +151,10 @@ export class Session {
         return this.memory.addRegion(payload, fds);
       case 'REM_MEM_REG':
         return this.memory.removeRegion(payload);
+      case 'SET_LOG_BASE':
+        return this.log.setBase(payload, fds);
+      case 'SET_LOG_FD':
+        return this.log.setEvent(fds);
       case 'SET_VRING_NUM':
         return this.rings.setSize(payload);
       case 'SET_VRING_BASE':
@@ -186,11 +197,12 @@ export class Session {
     if (why !== undefined) return why;
     if (this.port.vrings.some(({ started }) => started)) {
       const same = features.every((word, at) => word === this.port.features[at]);
-      return same ? undefined : 'features changed while a ring runs';
+      if (!same) return 'features changed while a ring runs';
+    } else {
+      this.port.features = features;
+      this.rings.hasProtocol = (bits & PROTOCOL_BIT) !== 0n;
     }
-    this.port.features = features;
-    this.rings.hasProtocol = (bits & PROTOCOL_BIT) !== 0n;
-    return undefined;
+    return this.log.enable((bits & LOG_BIT) !== 0n);
   }
 
   private setProtocolFeatures(bits: bigint): Outcome {

@@ -1,6 +1,7 @@
+import { type DirtyLog, LoggedQueue } from '@ringwire/iommu';
 import { close } from '@ringwire/linux';
 import { hasFeature, VIRTIO_F } from '@ringwire/virtio-spec';
-import { type DeviceQueue, isRefusal, openDeviceQueue, type QueueState } from '@ringwire/virtqueue';
+import { type DeviceQueue, isRefusal, openDeviceQueue, type QueueConfig, type QueueState } from '@ringwire/virtqueue';
 import type { MemoryTable } from './memory-table.js';
 
 const NONE = -1;
@@ -10,6 +11,8 @@ export interface VringAddresses {
   readonly desc: number;
   readonly avail: number;
   readonly used: number;
+  /** Guest-physical address at which what the device writes of the ring is logged; undefined: it is not. */
+  readonly log: number | undefined;
 }
 
 /** One ring as the front-end sets it up, and its queue while it runs. */
@@ -44,8 +47,12 @@ export class Vring {
     if (which === 'kick') this.kicksLeft = 0;
   }
 
-  /** Find the ring in memory and run its queue from {@link base} on. @returns why it can't be; nothing was touched then */
-  open(table: MemoryTable, features: Uint32Array): string | undefined {
+  /**
+   * Find the ring in memory and run its queue from {@link base} on.
+   * @param log of pages that it writes, where one is kept
+   * @returns why it can't be; nothing was touched then
+   */
+  open(table: MemoryTable, features: Uint32Array, log: DirtyLog | undefined): string | undefined {
     const { size, addresses } = this;
     if (addresses === undefined) return `ring ${this.index} has no addresses`;
     const [desc, driver, device] = [addresses.desc, addresses.avail, addresses.used].map((at) => table.gpaOf(at));
@@ -55,8 +62,13 @@ export class Vring {
     const config = { space, size, desc: desc!, driver: driver!, device: device!, features };
     const queue = openDeviceQueue(config, stateOf(this.base, packed));
     if (isRefusal(queue)) return `ring ${this.index}: ${queue.message}`;
-    this.queue = queue;
+    this.queue = log === undefined ? queue : this.logged(queue, config, log);
     return undefined;
+  }
+
+  private logged(queue: DeviceQueue, config: QueueConfig, log: DirtyLog): DeviceQueue {
+    const deviceAt = this.addresses?.log;
+    return new LoggedQueue(queue, config, log, deviceAt === undefined ? { ring: false } : { ring: true, deviceAt });
   }
 
   /** End the queue and keep its position. What it had in hand has been put or given back. */

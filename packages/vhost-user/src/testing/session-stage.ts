@@ -94,9 +94,9 @@ export class SessionStage {
   }
 
   /** index, flags; desc, used, avail, log. */
-  ringAddress(ring: number): Uint8Array {
+  ringAddress(ring: number, flags = 0, log = 0): Uint8Array {
     const at = RAM.userspace + ring * RING.NEXT;
-    return joined(words(ring, 0), longs(at + RING.desc, at + RING.device, at + RING.driver, 0));
+    return joined(words(ring, flags), longs(at + RING.desc, at + RING.device, at + RING.driver, log));
   }
 
   openDriver(ring: number, features: bigint): DriverQueue {
