@@ -4,6 +4,7 @@ import type { DeviceModel, DevicePort } from '@ringwire/virtio-device';
 import { FEATURE_WORDS } from '@ringwire/virtio-spec';
 import { type DeviceQueue, faultName, RING_FAULT } from '@ringwire/virtqueue';
 import type { DirtyPages } from './dirty-pages.js';
+import type { InflightArea } from './inflight-area.js';
 import type { MemoryTable } from './memory-table.js';
 import { Vring } from './vring.js';
 
@@ -20,6 +21,8 @@ export class VhostDevicePort implements DevicePort {
   features: Uint32Array = new Uint32Array(FEATURE_WORDS);
   readonly vrings: readonly Vring[];
   readonly dirty: DirtyPages;
+  /** Where chains in flight of rings that are opened are on record, if the front-end keeps them. */
+  inflight: InflightArea | undefined;
   /** Why the device cannot go on: the connection has to end. */
   broken: string | undefined;
   private readonly model: DeviceModel;
@@ -70,7 +73,7 @@ export class VhostDevicePort implements DevicePort {
     const wanted = vring.started && vring.enabled;
     if (wanted === (vring.queue !== undefined)) return undefined;
     if (wanted) {
-      const problem = vring.open(this.table, this.features, this.dirty.log);
+      const problem = vring.open(this.table, this.features, this.dirty.log, this.inflight);
       if (problem !== undefined) return problem;
     } else this.closeRing(vring);
     if (this.running) this.model.queueChanged(vring.index);
@@ -85,6 +88,7 @@ export class VhostDevicePort implements DevicePort {
   stopRing(vring: Vring): void {
     vring.started = false;
     this.settle(vring);
+    vring.finish();
     vring.setEvent('kick', undefined);
     vring.setEvent('call', undefined);
     this.sleep();

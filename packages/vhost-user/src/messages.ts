@@ -9,6 +9,7 @@ export const PROTOCOL_F = {
   LOG_SHMFD: 1,
   REPLY_ACK: 3,
   CONFIG: 9,
+  INFLIGHT_SHMFD: 12,
   RESET_DEVICE: 13,
   CONFIGURE_MEM_SLOTS: 15,
   STATUS: 16,
@@ -46,6 +47,9 @@ export const SINGLE_REGION = { region: 8, SIZE: 40 } as const;
 /** Device configuration: bytes from `offset` on follow. */
 export const CONFIG = { offset: 0, size: 4, flags: 8, bytes: 12, BYTES_MAX: 256 } as const;
 
+/** Where in a file the area of chains in flight lies, and how many rings of how many descriptors it is for. */
+export const INFLIGHT = { mmapSize: 0, mmapOffset: 8, numQueues: 16, queueSize: 18, SIZE: 20, PADDED: 24 } as const;
+
 /** Every request that the back-end serves, by its number; another one is unknown, as its feature is not offered. */
 const REQUEST = {
   GET_FEATURES: 1,
@@ -68,6 +72,8 @@ const REQUEST = {
   SET_VRING_ENABLE: 18,
   GET_CONFIG: 24,
   SET_CONFIG: 25,
+  GET_INFLIGHT_FD: 31,
+  SET_INFLIGHT_FD: 32,
   RESET_DEVICE: 34,
   GET_MAX_MEM_SLOTS: 36,
   ADD_MEM_REG: 37,
@@ -89,6 +95,8 @@ interface Shape {
 }
 
 const U64 = 8;
+/** Compilers pad the structure to a multiple of 8. */
+const INFLIGHT_PAYLOAD = [INFLIGHT.SIZE, INFLIGHT.PADDED] as const;
 const CONFIG_PAYLOAD = [CONFIG.bytes, CONFIG.bytes + CONFIG.BYTES_MAX] as const;
 
 const SHAPES: Readonly<Record<RequestName, Shape>> = {
@@ -115,6 +123,8 @@ const SHAPES: Readonly<Record<RequestName, Shape>> = {
   SET_VRING_ENABLE: { payload: VRING_STATE.SIZE },
   GET_CONFIG: { payload: CONFIG_PAYLOAD, needs: PROTOCOL_F.CONFIG },
   SET_CONFIG: { payload: CONFIG_PAYLOAD, needs: PROTOCOL_F.CONFIG },
+  GET_INFLIGHT_FD: { payload: INFLIGHT_PAYLOAD, needs: PROTOCOL_F.INFLIGHT_SHMFD },
+  SET_INFLIGHT_FD: { payload: INFLIGHT_PAYLOAD, fds: 1, needs: PROTOCOL_F.INFLIGHT_SHMFD },
   RESET_DEVICE: { payload: 0, needs: PROTOCOL_F.RESET_DEVICE },
   GET_MAX_MEM_SLOTS: { payload: 0, needs: PROTOCOL_F.CONFIGURE_MEM_SLOTS },
   ADD_MEM_REG: { payload: SINGLE_REGION.SIZE, fds: 1, needs: PROTOCOL_F.CONFIGURE_MEM_SLOTS },

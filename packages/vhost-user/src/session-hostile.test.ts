@@ -331,6 +331,7 @@ test('VU-10: a file that was cut before it is mapped is measured first', () => {
 
 /** A log for all of RAM, in whole pages. */
 const LOG_BYTES = 0x2_9000;
+const AREA_BYTES = 0x1000;
 
 test('VU-25: in whatever order requests come, nothing throws and nothing is left behind', () => {
   const request = fc.record({
@@ -373,7 +374,7 @@ test('VU-25: in whatever order requests come, nothing throws and nothing is left
       const open = held();
       const other = new SessionStage();
       other.setUp(SPLIT);
-      other.say(16, longs(0x1_a20an));
+      other.say(16, longs(0x1_b20an));
       const region64 = joined(longs(0), longs(RAM.gpa, RAM.size, RAM.userspace, RAM.offset));
       for (const { id, flags, ring, value, good } of requests) {
         const sizes: Record<number, () => Uint8Array> = {
@@ -384,22 +385,32 @@ test('VU-25: in whatever order requests come, nothing throws and nothing is left
           12: () => longs(ring),
           13: () => longs(ring),
           14: () => longs(ring),
-          16: () => longs(0x1_a20an),
+          16: () => longs(0x1_b20an),
           24: () => joined(words(0, 6, 0), new Uint8Array(6)),
           25: () => joined(words(0, 6, 0), new Uint8Array(6)),
+          31: () => joined(longs(0x1000, 0), words(2 | (16 << 16))),
+          32: () => joined(longs(0x1000, 0), words(2 | (16 << 16))),
           37: () => region64,
           38: () => region64,
           39: () => longs(value),
         };
         const payload = sizes[id]?.() ?? ([8, 10, 11, 18].includes(id) ? words(ring, value) : NOTHING);
-        const wanted = [5, 6, 37].includes(id) ? [other.file] : [7, 12, 13, 14].includes(id) ? [other.kicks[0]!] : [];
+        const wanted = [5, 6, 32, 37].includes(id)
+          ? [other.file]
+          : [7, 12, 13, 14].includes(id)
+            ? [other.kicks[0]!]
+            : [];
         other.say(id, payload, good ? wanted : [], flags);
-        other.peer.answer();
+        const received: number[] = [];
+        other.peer.answer(received);
+        for (const fd of received) close(fd);
         other.turn();
         if (other.session.problem !== undefined || other.session.port.broken !== undefined) break;
       }
       const { inUse } = other.memory;
-      expect([0, RAM.size, LOG_BYTES, RAM.size + LOG_BYTES]).toContain(inUse);
+      const kinds = [RAM.size, LOG_BYTES, AREA_BYTES];
+      const sums = kinds.reduce((all, bytes) => [...all, ...all.map((sum) => sum + bytes)], [0]);
+      expect(sums).toContain(inUse);
       other.end();
       expect(held().fds).toBe(open.fds);
       expect(other.memory.inUse).toBe(0);

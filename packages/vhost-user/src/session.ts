@@ -4,6 +4,7 @@ import { featuresFromBigInt, featuresToBigInt, featureWords, VIRTIO_F } from '@r
 import { getConfig, setConfig } from './config-requests.js';
 import { VhostDevicePort } from './device-port.js';
 import { DirtyPages } from './dirty-pages.js';
+import { InflightRequests } from './inflight-requests.js';
 import { LogRequests } from './log-requests.js';
 import { MemoryRequests, SLOTS_MAX } from './memory-requests.js';
 import { MemoryTable } from './memory-table.js';
@@ -66,6 +67,7 @@ export class Session {
   private readonly memory: MemoryRequests;
   private readonly rings: RingRequests;
   private readonly log: LogRequests;
+  private readonly inflight: InflightRequests;
   private protocol = 0n;
   private status = 0;
   private closed = false;
@@ -80,6 +82,7 @@ export class Session {
     this.memory = new MemoryRequests(this.port, this.table);
     this.rings = new RingRequests(this.port);
     this.log = new LogRequests(this.port, this.table, memory);
+    this.inflight = new InflightRequests(this.port, memory);
   }
 
   /** Serve what the socket brings. @param most messages at most, so that others get their turn */
@@ -102,6 +105,7 @@ export class Session {
     this.closed = true;
     this.port.reset();
     this.port.dirty.clear();
+    this.inflight.clear();
     this.table.clear();
     this.reader.dispose();
     close(this.socket);
@@ -111,16 +115,19 @@ export class Session {
     const outcome = this.handle(message);
     for (const fd of message.fds.splice(0)) close(fd);
     if (outcome instanceof Uint8Array) this.send(message.id, outcome);
-    else if (message.needReply && hasProtocolFeature(this.protocol, PROTOCOL_F.REPLY_ACK)) {
+    else if (typeof outcome === 'object') {
+      this.send(message.id, outcome.payload, [outcome.fd]);
+      close(outcome.fd);
+    } else if (message.needReply && hasProtocolFeature(this.protocol, PROTOCOL_F.REPLY_ACK)) {
       if (outcome !== undefined) this.refusal = outcome;
       this.send(message.id, u64(outcome === undefined ? 0n : 1n));
     } else if (outcome !== undefined) this.problem = outcome;
   }
 
   /** An answer is small: a socket without room for it has a front-end that doesn't read. */
-  private send(id: number, payload: Uint8Array): void {
+  private send(id: number, payload: Uint8Array, fds: readonly number[] = []): void {
     const bytes = reply(id, payload);
-    if (send(this.socket, bytes) !== bytes.length) this.problem = 'an answer could not be sent';
+    if (send(this.socket, bytes, fds) !== bytes.length) this.problem = 'an answer could not be sent';
   }
 
   private handle(message: Message): Outcome {
@@ -175,6 +182,10 @@ export class Session {
         return getConfig(this.model, payload);
       case 'SET_CONFIG':
         return setConfig(this.model, payload);
+      case 'GET_INFLIGHT_FD':
+        return this.inflight.get(payload);
+      case 'SET_INFLIGHT_FD':
+        return this.inflight.set(payload, fds);
       case 'GET_STATUS':
         return u64(BigInt(this.status));
       case 'SET_STATUS':
@@ -217,6 +228,7 @@ export class Session {
     const { features } = this.port;
     this.port.reset();
     this.port.features = features;
+    this.inflight.forget();
     this.status = 0;
     return undefined;
   }

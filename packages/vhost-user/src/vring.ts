@@ -1,7 +1,16 @@
 import { type DirtyLog, LoggedQueue } from '@ringwire/iommu';
 import { close } from '@ringwire/linux';
 import { hasFeature, VIRTIO_F } from '@ringwire/virtio-spec';
-import { type DeviceQueue, isRefusal, openDeviceQueue, type QueueConfig, type QueueState } from '@ringwire/virtqueue';
+import {
+  type DeviceQueue,
+  isRefusal,
+  openDeviceQueue,
+  type QueueConfig,
+  type QueueRefusal,
+  type QueueState,
+} from '@ringwire/virtqueue';
+import { type InflightArea, regionOfRing } from './inflight-area.js';
+import { InflightQueue } from './inflight-queue.js';
 import type { MemoryTable } from './memory-table.js';
 
 const NONE = -1;
@@ -28,6 +37,8 @@ export class Vring {
   started = false;
   enabled = false;
   queue: DeviceQueue | undefined;
+  /** The same queue where its chains in flight are on record, from its opening on. */
+  private tracked: InflightQueue | undefined;
   /** Times in a row that the kick was still there after it had been taken. */
   kicksLeft = 0;
   /** Event descriptors, or -1. */
@@ -49,10 +60,16 @@ export class Vring {
 
   /**
    * Find the ring in memory and run its queue from {@link base} on.
-   * @param log of pages that it writes, where one is kept
+   * @param log      of pages that it writes, where one is kept
+   * @param inflight where its chains in flight are on record, if they are
    * @returns why it can't be; nothing was touched then
    */
-  open(table: MemoryTable, features: Uint32Array, log: DirtyLog | undefined): string | undefined {
+  open(
+    table: MemoryTable,
+    features: Uint32Array,
+    log: DirtyLog | undefined,
+    inflight: InflightArea | undefined,
+  ): string | undefined {
     const { size, addresses } = this;
     if (addresses === undefined) return `ring ${this.index} has no addresses`;
     const [desc, driver, device] = [addresses.desc, addresses.avail, addresses.used].map((at) => table.gpaOf(at));
@@ -60,8 +77,17 @@ export class Vring {
     const packed = hasFeature(features, VIRTIO_F.RING_PACKED);
     const { space } = table;
     const config = { space, size, desc: desc!, driver: driver!, device: device!, features };
-    const queue = openDeviceQueue(config, stateOf(this.base, packed));
+    const state = stateOf(this.base, packed);
+    let queue: DeviceQueue | QueueRefusal = openDeviceQueue(config, state);
     if (isRefusal(queue)) return `ring ${this.index}: ${queue.message}`;
+    const region = inflight && regionOfRing(inflight, space.memory, this, packed);
+    if (typeof region === 'string') return region;
+    if (region !== undefined) {
+      const tracked = InflightQueue.open(config, state, region);
+      if (typeof tracked === 'string') return `ring ${this.index}: ${tracked}`;
+      this.tracked = tracked;
+      queue = tracked;
+    }
     this.queue = log === undefined ? queue : this.logged(queue, config, log);
     return undefined;
   }
@@ -81,10 +107,17 @@ export class Vring {
     queue.stop();
   }
 
+  /** Its position was told: nothing that is on record of the queue that was closed counts any more. */
+  finish(): void {
+    this.tracked?.finish();
+    this.tracked = undefined;
+  }
+
   /** As before anything was set: descriptors are closed. */
   reset(): void {
     this.queue?.stop();
     this.queue = undefined;
+    this.tracked = undefined;
     for (const which of ['kick', 'call', 'err'] as const) this.setEvent(which, undefined);
     this.size = 0;
     this.addresses = undefined;
