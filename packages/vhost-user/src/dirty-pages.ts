@@ -51,6 +51,11 @@ export class DirtyPages {
     return log.beyond > 0 ? 'a page was written that is past the end of the log' : undefined;
   }
 
+  /** Whether the file of the log was cut short. */
+  wasCut(): boolean {
+    return this.area !== undefined && this.memory.wasCut(this.area.mapping);
+  }
+
   /** As before anything was set. No ring runs. */
   clear(): void {
     this.enabled = false;

@@ -55,6 +55,12 @@ export class InflightRequests {
     }
   }
 
+  /** Whether the file of the area was cut short. */
+  wasCut(): boolean {
+    const { inflight } = this.port;
+    return inflight !== undefined && this.memory.wasCut(inflight.mapping);
+  }
+
   /** Let go of the area; what is in it stays, for whoever comes after. No ring runs. */
   clear(): void {
     if (this.port.inflight !== undefined) this.memory.unmap(this.port.inflight.mapping);

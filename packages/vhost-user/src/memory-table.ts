@@ -91,6 +91,11 @@ export class MemoryTable {
     return true;
   }
 
+  /** Whether the file of a region was cut short. */
+  wasCut(): boolean {
+    return this.regions.some(({ mapping }) => this.peer.wasCut(mapping));
+  }
+
   clear(): void {
     const regions = this.regions.splice(0);
     this.renew();

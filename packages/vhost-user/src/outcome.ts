@@ -2,7 +2,7 @@
 export type Outcome = Uint8Array | AnswerWithFile | undefined | string;
 
 /** An answer that a descriptor goes with. It is closed here afterwards. */
-export interface AnswerWithFile {
+interface AnswerWithFile {
   readonly payload: Uint8Array;
   readonly fd: number;
 }

@@ -99,6 +99,11 @@ export class Session {
     }
   }
 
+  /** Whether a file that the front-end shares was cut short while it was mapped. */
+  wasCut(): boolean {
+    return this.table.wasCut() || this.port.dirty.wasCut() || this.inflight.wasCut();
+  }
+
   /** End: the device stops, every descriptor is closed and no memory of the front-end's is mapped any more. */
   close(): void {
     if (this.closed) return;
