@@ -4,6 +4,8 @@ import type { DeviceModel, DevicePort } from '@ringwire/virtio-device';
 import { FEATURE_WORDS } from '@ringwire/virtio-spec';
 import { type DeviceQueue, faultName, RING_FAULT } from '@ringwire/virtqueue';
 import type { BackendChannel } from './backend-channel.js';
+import type { DirtyPages } from './dirty-pages.js';
+import type { InflightArea } from './inflight-area.js';
 import type { MemoryTable } from './memory-table.js';
 import { POLLED, Vring } from './vring.js';
 
@@ -26,6 +28,9 @@ export class VhostDevicePort implements DevicePort {
   channel: BackendChannel | undefined;
   /** INBAND_NOTIFICATIONS: rings without events have their calls and errors sent over {@link channel}. */
   inBand = false;
+  readonly dirty: DirtyPages;
+  /** Where chains in flight of rings that are opened are on record, if the front-end keeps them. */
+  inflight: InflightArea | undefined;
   /** Why the device cannot go on: the connection has to end. */
   broken: string | undefined;
   private readonly model: DeviceModel;
@@ -36,10 +41,11 @@ export class VhostDevicePort implements DevicePort {
   private readonly calls: Uint8Array;
 
   /** @param clock µs that never go back */
-  constructor(model: DeviceModel, table: MemoryTable, clock: () => number) {
+  constructor(model: DeviceModel, table: MemoryTable, dirty: DirtyPages, clock: () => number) {
     this.memory = table.space.memory;
     this.model = model;
     this.table = table;
+    this.dirty = dirty;
     this.clock = clock;
     this.vrings = model.queueSizes.map((size, index) => new Vring(index, size));
     this.calls = new Uint8Array(this.vrings.length);
@@ -76,7 +82,7 @@ export class VhostDevicePort implements DevicePort {
     const wanted = vring.started && vring.enabled;
     if (wanted === (vring.queue !== undefined)) return undefined;
     if (wanted) {
-      const problem = vring.open(this.table, this.features);
+      const problem = vring.open(this.table, this.features, this.dirty.log, this.inflight);
       if (problem !== undefined || vring.queue === undefined) return problem;
     } else this.closeRing(vring);
     if (this.running) this.model.queueChanged(vring.index);
@@ -91,6 +97,7 @@ export class VhostDevicePort implements DevicePort {
   stopRing(vring: Vring): void {
     vring.started = false;
     this.settle(vring);
+    vring.finish();
     vring.setEvent('kick', undefined);
     vring.setEvent('call', undefined);
     // Nobody is left who waits for a translation.
@@ -105,6 +112,7 @@ export class VhostDevicePort implements DevicePort {
       if (this.running) this.model.queueChanged(vring.index);
     }
     let problem = change();
+    this.dirty.renew(this.table.space.regions);
     for (const vring of this.vrings) {
       const why = this.settle(vring);
       if (why === undefined) continue;
@@ -185,6 +193,8 @@ export class VhostDevicePort implements DevicePort {
       this.calls[vring.index] = 0;
       this.signal(vring, 'call');
     }
+    const unlogged = this.dirty.finishTurn();
+    if (unlogged !== undefined) this.needsReset(unlogged);
     this.channel?.flush();
   }
 

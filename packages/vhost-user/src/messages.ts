@@ -7,11 +7,13 @@ const FLAG = { VERSION_MASK: 3, VERSION: 1, REPLY: 4, NEED_REPLY: 8 } as const;
 /** Bit numbers of what GET_PROTOCOL_FEATURES offers: those that this back-end knows. */
 export const PROTOCOL_F = {
   MQ: 0,
+  LOG_SHMFD: 1,
   RARP: 2,
   REPLY_ACK: 3,
   NET_MTU: 4,
   BACKEND_REQ: 5,
   CONFIG: 9,
+  INFLIGHT_SHMFD: 12,
   RESET_DEVICE: 13,
   INBAND_NOTIFICATIONS: 14,
   CONFIGURE_MEM_SLOTS: 15,
@@ -21,11 +23,19 @@ export const PROTOCOL_F = {
 /** The feature bit that says that there are protocol features. It is the protocol's, not the device's. */
 export const F_PROTOCOL_FEATURES = 30;
 
+/** The feature bit that says that writes are logged. It is the protocol's as well. */
+export const F_LOG_ALL = 26;
+
 /** A ring's number and a value. */
 export const VRING_STATE = { index: 0, num: 4, SIZE: 8 } as const;
 
 /** Where a ring lies, in the front-end's own addresses. */
 export const VRING_ADDR = { index: 0, flags: 4, desc: 8, used: 16, avail: 24, log: 32, SIZE: 40 } as const;
+/** What the device writes of the ring is logged, from guest-physical address `log` on. */
+export const VRING_ADDR_F = { LOG: 1 } as const;
+
+/** Where in a file the log lies. */
+export const LOG = { size: 0, offset: 8, SIZE: 16 } as const;
 
 /** A ring's number in a 64-bit word beside a descriptor; NOFD says that there is none. */
 export const VRING_FD = { INDEX_MASK: 0xff, NOFD: 0x100, SIZE: 8 } as const;
@@ -46,6 +56,9 @@ export const CONFIG = { offset: 0, size: 4, flags: 8, bytes: 12, BYTES_MAX: 256 
 export const IOTLB = { iova: 0, size: 8, userspace: 16, access: 24, type: 25, SIZE: 26, PADDED: 32 } as const;
 export const IOTLB_TYPE = { MISS: 1, UPDATE: 2, INVALIDATE: 3, ACCESS_FAIL: 4 } as const;
 
+/** Where in a file the area of chains in flight lies, and how many rings of how many descriptors it is for. */
+export const INFLIGHT = { mmapSize: 0, mmapOffset: 8, numQueues: 16, queueSize: 18, SIZE: 20, PADDED: 24 } as const;
+
 /** Every request that the back-end serves, by its number; another one is unknown, as its feature is not offered. */
 const REQUEST = {
   GET_FEATURES: 1,
@@ -53,6 +66,8 @@ const REQUEST = {
   SET_OWNER: 3,
   RESET_OWNER: 4,
   SET_MEM_TABLE: 5,
+  SET_LOG_BASE: 6,
+  SET_LOG_FD: 7,
   SET_VRING_NUM: 8,
   SET_VRING_ADDR: 9,
   SET_VRING_BASE: 10,
@@ -70,6 +85,8 @@ const REQUEST = {
   IOTLB_MSG: 22,
   GET_CONFIG: 24,
   SET_CONFIG: 25,
+  GET_INFLIGHT_FD: 31,
+  SET_INFLIGHT_FD: 32,
   RESET_DEVICE: 34,
   VRING_KICK: 35,
   GET_MAX_MEM_SLOTS: 36,
@@ -95,6 +112,8 @@ interface Shape {
 }
 
 const U64 = 8;
+/** Compilers pad the structure to a multiple of 8. */
+const INFLIGHT_PAYLOAD = [INFLIGHT.SIZE, INFLIGHT.PADDED] as const;
 const CONFIG_PAYLOAD = [CONFIG.bytes, CONFIG.bytes + CONFIG.BYTES_MAX] as const;
 
 const SHAPES: Readonly<Record<RequestName, Shape>> = {
@@ -106,6 +125,8 @@ const SHAPES: Readonly<Record<RequestName, Shape>> = {
     payload: [MEM_TABLE.regions, MEM_TABLE.regions + MEM_TABLE.REGIONS_MAX * MEM_REGION.SIZE],
     fds: MEM_TABLE.REGIONS_MAX,
   },
+  SET_LOG_BASE: { payload: LOG.SIZE, fds: 1, needs: PROTOCOL_F.LOG_SHMFD },
+  SET_LOG_FD: { payload: 0, fds: 1, needs: PROTOCOL_F.LOG_SHMFD },
   SET_VRING_NUM: { payload: VRING_STATE.SIZE },
   SET_VRING_ADDR: { payload: VRING_ADDR.SIZE },
   SET_VRING_BASE: { payload: VRING_STATE.SIZE },
@@ -123,6 +144,8 @@ const SHAPES: Readonly<Record<RequestName, Shape>> = {
   IOTLB_MSG: { payload: [IOTLB.SIZE, IOTLB.PADDED] },
   GET_CONFIG: { payload: CONFIG_PAYLOAD, needs: PROTOCOL_F.CONFIG },
   SET_CONFIG: { payload: CONFIG_PAYLOAD, needs: PROTOCOL_F.CONFIG },
+  GET_INFLIGHT_FD: { payload: INFLIGHT_PAYLOAD, needs: PROTOCOL_F.INFLIGHT_SHMFD },
+  SET_INFLIGHT_FD: { payload: INFLIGHT_PAYLOAD, fds: 1, needs: PROTOCOL_F.INFLIGHT_SHMFD },
   RESET_DEVICE: { payload: 0, needs: PROTOCOL_F.RESET_DEVICE },
   VRING_KICK: { payload: VRING_STATE.SIZE, needs: PROTOCOL_F.INBAND_NOTIFICATIONS },
   GET_MAX_MEM_SLOTS: { payload: 0, needs: PROTOCOL_F.CONFIGURE_MEM_SLOTS },

@@ -24,14 +24,14 @@ const sent = (value: number): Uint8Array => joined(new Uint8Array(12), frame(val
 
 test('a front-end is told what the device, its rings and the protocol can do', () => {
   const features = long(stage.ask(1)!);
-  // MAC 5, MRG_RXBUF 15, INDIRECT_DESC 28, EVENT_IDX 29, the protocol's 30, VERSION_1 32,
+  // MAC 5, MRG_RXBUF 15, the protocol's LOG_ALL 26 and 30, INDIRECT_DESC 28, EVENT_IDX 29, VERSION_1 32,
   // ACCESS_PLATFORM 33, RING_PACKED 34, IN_ORDER 35.
-  expect(features).toBe([5, 15, 28, 29, 30, 32, 33, 34, 35].reduce((all, bit) => all | (1n << BigInt(bit)), 0n));
-  // MQ 0, RARP 2, REPLY_ACK 3, NET_MTU 4, BACKEND_REQ 5, CONFIG 9, RESET_DEVICE 13, INBAND_NOTIFICATIONS 14,
-  // CONFIGURE_MEM_SLOTS 15, STATUS 16.
-  expect(long(stage.ask(15)!)).toBe(0x1_e23dn);
+  expect(features).toBe([5, 15, 26, 28, 29, 30, 32, 33, 34, 35].reduce((all, bit) => all | (1n << BigInt(bit)), 0n));
+  // MQ 0, LOG_SHMFD 1, RARP 2, REPLY_ACK 3, NET_MTU 4, BACKEND_REQ 5, CONFIG 9, INFLIGHT_SHMFD 12, RESET_DEVICE 13,
+  // INBAND_NOTIFICATIONS 14, CONFIGURE_MEM_SLOTS 15, STATUS 16.
+  expect(long(stage.ask(15)!)).toBe(0x1_f23fn);
   expect(long(stage.ask(17)!)).toBe(1n);
-  stage.say(16, longs(0x1_e23dn));
+  stage.say(16, longs(0x1_f23fn));
   expect(long(stage.ask(36)!)).toBe(32n);
   // Bytes 0 to 5 of the configuration are the address.
   const config = stage.ask(24, joined(words(0, 6, 0), new Uint8Array(6)))!;

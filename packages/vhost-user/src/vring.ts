@@ -1,3 +1,4 @@
+import { type DirtyLog, LoggedQueue } from '@ringwire/iommu';
 import { close } from '@ringwire/linux';
 import {
   hasFeature,
@@ -8,7 +9,16 @@ import {
   virtqDescBytes,
   virtqUsedBytes,
 } from '@ringwire/virtio-spec';
-import { type DeviceQueue, isRefusal, openDeviceQueue, type QueueState } from '@ringwire/virtqueue';
+import {
+  type DeviceQueue,
+  isRefusal,
+  openDeviceQueue,
+  type QueueConfig,
+  type QueueRefusal,
+  type QueueState,
+} from '@ringwire/virtqueue';
+import { type InflightArea, regionOfRing } from './inflight-area.js';
+import { InflightQueue } from './inflight-queue.js';
 import type { MemoryTable } from './memory-table.js';
 import { WaitingQueue } from './waiting-queue.js';
 
@@ -21,6 +31,8 @@ export interface VringAddresses {
   readonly desc: number;
   readonly avail: number;
   readonly used: number;
+  /** Guest-physical address at which what the device writes of the ring is logged; undefined: it is not. */
+  readonly log: number | undefined;
 }
 
 /** One ring as the front-end sets it up, and its queue while it runs. */
@@ -36,6 +48,8 @@ export class Vring {
   started = false;
   enabled = false;
   queue: DeviceQueue | undefined;
+  /** The same queue where its chains in flight are on record, from its opening on. */
+  private tracked: InflightQueue | undefined;
   /** Times in a row that the kick was still there after it had been taken. */
   kicksLeft = 0;
   /** Event descriptors, or -1, or {@link POLLED}. */
@@ -58,9 +72,16 @@ export class Vring {
   /**
    * Find the ring in memory and run its queue from {@link base} on. With ACCESS_PLATFORM it may have to wait for
    * translations: then there is no queue, and opening it is to be tried again.
+   * @param log      of pages that it writes, where one is kept
+   * @param inflight where its chains in flight are on record, if they are
    * @returns why it can't be; nothing was touched then
    */
-  open(table: MemoryTable, features: Uint32Array): string | undefined {
+  open(
+    table: MemoryTable,
+    features: Uint32Array,
+    log: DirtyLog | undefined,
+    inflight: InflightArea | undefined,
+  ): string | undefined {
     const { size, addresses } = this;
     if (addresses === undefined) return `ring ${this.index} has no addresses`;
     const isTranslated = hasFeature(features, VIRTIO_F.ACCESS_PLATFORM);
@@ -73,12 +94,22 @@ export class Vring {
     const space = isTranslated ? table.translated : table.space;
     const missesBefore = misses.count;
     const config = { space, size, desc: desc!, driver: driver!, device: device!, features };
-    const queue = openDeviceQueue(config, stateOf(this.base, packed));
+    const state = stateOf(this.base, packed);
+    let queue: DeviceQueue | QueueRefusal = openDeviceQueue(config, state);
     if (isRefusal(queue)) {
       misses.forgetGivenUp();
       return misses.count === missesBefore ? `ring ${this.index}: ${queue.message}` : undefined;
     }
-    this.queue = isTranslated ? new WaitingQueue(queue, misses) : queue;
+    const region = inflight && regionOfRing(inflight, space.memory, this, packed);
+    if (typeof region === 'string') return region;
+    if (region !== undefined) {
+      const tracked = InflightQueue.open(config, state, region);
+      if (typeof tracked === 'string') return `ring ${this.index}: ${tracked}`;
+      this.tracked = tracked;
+      queue = tracked;
+    }
+    if (isTranslated) queue = new WaitingQueue(queue, misses);
+    this.queue = log === undefined ? queue : this.logged(queue, config, log);
     return undefined;
   }
 
@@ -102,6 +133,11 @@ export class Vring {
     return parts.some(([at, bytes]) => at! < to && at! + bytes! > from);
   }
 
+  private logged(queue: DeviceQueue, config: QueueConfig, log: DirtyLog): DeviceQueue {
+    const deviceAt = this.addresses?.log;
+    return new LoggedQueue(queue, config, log, deviceAt === undefined ? { ring: false } : { ring: true, deviceAt });
+  }
+
   /** End the queue and keep its position. What it had in hand has been put or given back. */
   close(): void {
     const { queue } = this;
@@ -112,10 +148,17 @@ export class Vring {
     queue.stop();
   }
 
+  /** Its position was told: nothing that is on record of the queue that was closed counts any more. */
+  finish(): void {
+    this.tracked?.finish();
+    this.tracked = undefined;
+  }
+
   /** As before anything was set: descriptors are closed. */
   reset(): void {
     this.queue?.stop();
     this.queue = undefined;
+    this.tracked = undefined;
     for (const which of ['kick', 'call', 'err'] as const) this.setEvent(which, undefined);
     this.size = 0;
     this.addresses = undefined;
