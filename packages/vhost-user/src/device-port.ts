@@ -24,13 +24,13 @@ export class VhostDevicePort implements DevicePort {
   /** Negotiated feature words 0–3, without the protocol's own bit. */
   features: Uint32Array = new Uint32Array(FEATURE_WORDS);
   readonly vrings: readonly Vring[];
+  readonly dirty: DirtyPages;
+  /** Where chains in flight of rings that are opened are on record, if the front-end keeps them. */
+  inflight: InflightArea | undefined;
   /** The back-end's own way to the front-end, once there is one. */
   channel: BackendChannel | undefined;
   /** INBAND_NOTIFICATIONS: rings without events have their calls and errors sent over {@link channel}. */
   inBand = false;
-  readonly dirty: DirtyPages;
-  /** Where chains in flight of rings that are opened are on record, if the front-end keeps them. */
-  inflight: InflightArea | undefined;
   /** Why the device cannot go on: the connection has to end. */
   broken: string | undefined;
   private readonly model: DeviceModel;

@@ -52,12 +52,11 @@ export const SINGLE_REGION = { region: 8, SIZE: 40 } as const;
 /** Device configuration: bytes from `offset` on follow. */
 export const CONFIG = { offset: 0, size: 4, flags: 8, bytes: 12, BYTES_MAX: 256 } as const;
 
+/** Where in a file the area of chains in flight lies, and how many rings of how many descriptors it is for. */
+export const INFLIGHT = { mmapSize: 0, mmapOffset: 8, numQueues: 16, queueSize: 18, SIZE: 20, PADDED: 24 } as const;
 /** A translation of I/O virtual addresses; `access` has bits of reading (1) and writing (2). Some pad it to 32 bytes. */
 export const IOTLB = { iova: 0, size: 8, userspace: 16, access: 24, type: 25, SIZE: 26, PADDED: 32 } as const;
 export const IOTLB_TYPE = { MISS: 1, UPDATE: 2, INVALIDATE: 3, ACCESS_FAIL: 4 } as const;
-
-/** Where in a file the area of chains in flight lies, and how many rings of how many descriptors it is for. */
-export const INFLIGHT = { mmapSize: 0, mmapOffset: 8, numQueues: 16, queueSize: 18, SIZE: 20, PADDED: 24 } as const;
 
 /** Every request that the back-end serves, by its number; another one is unknown, as its feature is not offered. */
 const REQUEST = {

@@ -31,7 +31,7 @@ test('a front-end is told what the device, its rings and the protocol can do', (
   // INBAND_NOTIFICATIONS 14, CONFIGURE_MEM_SLOTS 15, STATUS 16.
   expect(long(stage.ask(15)!)).toBe(0x1_f23fn);
   expect(long(stage.ask(17)!)).toBe(1n);
-  stage.say(16, longs(0x1_f23fn));
+  stage.say(16, longs(0x1_e23dn));
   expect(long(stage.ask(36)!)).toBe(32n);
   // Bytes 0 to 5 of the configuration are the address.
   const config = stage.ask(24, joined(words(0, 6, 0), new Uint8Array(6)))!;

@@ -80,9 +80,9 @@ export class Session {
   private readonly now: () => number;
   private readonly memory: MemoryRequests;
   private readonly rings: RingRequests;
-  private readonly translations: IotlbRequests;
   private readonly log: LogRequests;
   private readonly inflight: InflightRequests;
+  private readonly translations: IotlbRequests;
   private protocol = 0n;
   private readonly protocolOffered: bigint;
   private status = 0;
@@ -102,8 +102,8 @@ export class Session {
     this.memory = new MemoryRequests(this.port, this.table);
     this.rings = new RingRequests(this.port);
     this.log = new LogRequests(this.port, this.table, memory);
-    this.inflight = new InflightRequests(this.port, memory);
     this.translations = new IotlbRequests(this.port, this.table);
+    this.inflight = new InflightRequests(this.port, memory);
   }
 
   /** Serve what the socket brings. @param most messages at most, so that others get their turn */
@@ -120,6 +120,11 @@ export class Session {
     }
   }
 
+  /** Whether a file that the front-end shares was cut short while it was mapped. */
+  wasCut(): boolean {
+    return this.table.wasCut() || this.port.dirty.wasCut() || this.inflight.wasCut();
+  }
+
   /** Serve what the socket of the back-end's own channel brings. */
   serveChannel(): void {
     const { channel } = this.port;
@@ -128,11 +133,6 @@ export class Session {
     this.problem ??= channel.problem;
     if (channel.ended) this.closeChannel();
     this.port.openWaiting();
-  }
-
-  /** Whether a file that the front-end shares was cut short while it was mapped. */
-  wasCut(): boolean {
-    return this.table.wasCut() || this.port.dirty.wasCut() || this.inflight.wasCut();
   }
 
   /** End: the device stops, every descriptor is closed and no memory of the front-end's is mapped any more. */

@@ -108,9 +108,15 @@ export class Vring {
       this.tracked = tracked;
       queue = tracked;
     }
+    // What waits was not taken, so there is nothing to be logged of it.
     if (isTranslated) queue = new WaitingQueue(queue, misses);
     this.queue = log === undefined ? queue : this.logged(queue, config, log);
     return undefined;
+  }
+
+  private logged(queue: DeviceQueue, config: QueueConfig, log: DirtyLog): DeviceQueue {
+    const deviceAt = this.addresses?.log;
+    return new LoggedQueue(queue, config, log, deviceAt === undefined ? { ring: false } : { ring: true, deviceAt });
   }
 
   /** Whether a part of the ring lies between these addresses, which are as {@link addresses} are. */
@@ -131,11 +137,6 @@ export class Vring {
           [used, virtqUsedBytes(size)],
         ];
     return parts.some(([at, bytes]) => at! < to && at! + bytes! > from);
-  }
-
-  private logged(queue: DeviceQueue, config: QueueConfig, log: DirtyLog): DeviceQueue {
-    const deviceAt = this.addresses?.log;
-    return new LoggedQueue(queue, config, log, deviceAt === undefined ? { ring: false } : { ring: true, deviceAt });
   }
 
   /** End the queue and keep its position. What it had in hand has been put or given back. */
