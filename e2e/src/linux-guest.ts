@@ -1,10 +1,14 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { DONE, type GuestImage, guestPartsProblem, READY } from './guest-image.js';
 import { findProgram, Program } from './program.js';
+import { Qmp } from './qmp.js';
 
 const QEMU = 'qemu-system-x86_64';
 const MEMORY_MIB = 256;
+/** Between two looks at what QEMU does. */
+const POLL_MS = 50;
 /** How long a test with guests may take where two of them share a processor with others. */
 export const PATIENCE_MS = 180_000;
 
@@ -37,12 +41,15 @@ export interface GuestOptions {
 export class LinuxGuest {
   /** Path of QEMU's own control socket. */
   readonly qmp: string;
+  /** Where another QEMU may move its guest to; undefined for one that booted here. */
+  readonly incoming: string | undefined;
   private readonly qemu: Program;
   private readonly log: string;
   /** What was read of its first serial port. */
   private read = 0;
 
   constructor({ name, directory, image, nics, incoming }: GuestOptions) {
+    this.incoming = incoming;
     this.log = join(directory, `${name}.log`);
     this.qmp = join(directory, `${name}.qmp`);
     const machine = ['-accel', 'tcg', '-cpu', 'qemu64', '-smp', '2', '-m', `${MEMORY_MIB}`];
@@ -61,10 +68,6 @@ export class LinuxGuest {
       ...nics.flatMap(nicArgs),
       ...from,
     ]);
-  }
-
-  get running(): boolean {
-    return this.qemu.running;
   }
 
   /** Wait for the end of its first boot, or of another one since the last command. */
@@ -87,6 +90,24 @@ export class LinuxGuest {
   /** Run a line of shell that does not come to its end, such as one that boots anew. */
   send(line: string): void {
     this.qemu.write(`${line}\n`);
+  }
+
+  /**
+   * Move what runs here into another QEMU, which waits for it; this one holds still afterwards.
+   * @throws Error with what QEMU says when it can't
+   */
+  async migrateTo(target: LinuxGuest): Promise<void> {
+    const { incoming } = target;
+    if (incoming === undefined) throw new Error('the target waits for nothing');
+    for (; !existsSync(incoming); await sleep(POLL_MS)) target.qemu.checkRunning();
+    const qmp = await Qmp.connect(this.qmp);
+    await qmp.command('migrate', { uri: `unix:${incoming}` });
+    for (;;) {
+      const { status, 'error-desc': why } = (await qmp.command('query-migrate')) as Record<string, string>;
+      if (status === 'completed') return;
+      if (status === 'failed') throw new Error(`the migration failed: ${why}`);
+      await sleep(POLL_MS);
+    }
   }
 
   async kill(): Promise<void> {

@@ -3,6 +3,8 @@ import { LinuxPair } from './linux-pair.js';
 
 /** Pings in {@link pings}. */
 export const PINGS = 10;
+/** Bytes of a file that {@link beginTransfer} is busy with for a quarter of a minute at least. */
+export const LONG_FILE: number = 24 * 2 ** 20;
 
 /** @param size bytes of data. @returns how many pings were answered */
 export async function pings(guest: LinuxGuest, address: string, size: number): Promise<number> {
@@ -30,6 +32,25 @@ async function fetchFile(guest: LinuxGuest, address: string): Promise<string> {
 
 function digestOf(said: string): string {
   return said.slice(0, 64);
+}
+
+/**
+ * Begin to fetch a file from another guest: slowly, so that whatever happens until {@link endTransfer} happens in the
+ * middle of it. There when some of the file has come.
+ */
+export async function beginTransfer(guest: LinuxGuest, address: string): Promise<void> {
+  const slowly = 'until [ -e /tmp/go ]; do dd bs=64k count=1 2>/dev/null; usleep 50000; done';
+  await guest.run('rm -f /tmp/go /tmp/got /tmp/digest');
+  await guest.run(
+    `wget -q -O - http://${address}/file | { ${slowly}; cat; } | tee /tmp/got | sha256sum > /tmp/digest &`,
+  );
+  await guest.run('until [ -s /tmp/got ]; do usleep 10000; done');
+}
+
+/** The rest at full speed. @returns the digest of what came */
+export async function endTransfer(guest: LinuxGuest): Promise<string> {
+  await guest.run('touch /tmp/go');
+  return digestOf(await guest.run('until [ -s /tmp/digest ]; do usleep 10000; done; cat /tmp/digest'));
 }
 
 /** Each guest fetches a file of the other at the same time. @throws Error when what came is not what was sent */
