@@ -3,6 +3,7 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
+import { namespaceProblem, TestNamespace } from '@ringwire/linux/testing';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { run } from './run.js';
 import { ringwire } from './testing/command.js';
@@ -74,6 +75,25 @@ test('counters as JSON', async () => {
   expect(JSON.parse(out)).toEqual([{ socket: ports[0], forwarded: 0, flooded: 0, filtered: 0, lost: 0 }]);
 });
 
+test('a tap device is the uplink while it is served: another port of the switch, with the MTU that was asked for', async ({
+  skip,
+}) => {
+  const problem = namespaceProblem('tap');
+  if (problem !== undefined) return skip(`skipped, because ${problem}`);
+  const namespace = new TestNamespace();
+  let code: Promise<number> | undefined;
+  await namespace.during(() => {
+    code = serve('--port', ports[0]!, '--uplink', 'tap:rw0', '--uplink', 'none', '--mtu', '1300', '--memory', '64');
+    return until(() => err !== '');
+  });
+  expect(err).toBe('1 port is served\n');
+  expect(namespace.ip('link show rw0')).toMatch(/rw0: <[A-Z,_]*\bUP\b.* mtu 1300 /);
+  process.emit('SIGTERM');
+  expect(await code).toBe(0);
+  expect(namespace.ip('link')).not.toContain('rw0');
+  namespace.close();
+});
+
 test('what cannot be served is refused with exit code 2', async () => {
   const refused = async (...args: string[]): Promise<string> => {
     const { code, err } = await ringwire('serve', ...args);
@@ -89,6 +109,16 @@ test('what cannot be served is refused with exit code 2', async () => {
     'rxQueueSize is 100, want a power of two',
   );
   expect(await refused('--port', ports[0]!, '--memory', '4096')).toContain('Want 16 to 4095 MiB.');
-  expect(await refused()).toContain("required option '--port <socket>' not specified");
+  expect(await refused()).toContain('ringwire: no port: want --port SOCKET');
+  expect(await refused('--port', ports[0]!, '--split', '--packed')).toContain('not both');
+  expect(await refused('--port', ports[0]!, '--mtu', '67')).toContain('mtu is 67, want 68 to 65535');
+  expect(await refused('--port', ports[0]!, '--uplink', 'tape:a')).toContain('Want tap:NAME');
+  const name = 'x'.repeat(16);
+  expect(await refused('--port', ports[0]!, '--uplink', `tap:${name}`)).toBe(
+    `ringwire: the uplink tap:${name} cannot be had: an interface's name has 1 to 15 bytes, no slash and no space: ${name}\n`,
+  );
+  expect(await refused('--port', ports[0]!, '--uplink', 'tap:lo')).toMatch(
+    /^ringwire: the uplink tap:lo cannot be had: .+\n$/,
+  );
   expect(existsSync(ports[0]!)).toBe(false);
 });

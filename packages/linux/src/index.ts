@@ -1,4 +1,5 @@
 export { FDS_MAX, receive, send } from './channel.js';
+export { IoVector, PARTS_MAX } from './io-vector.js';
 export {
   accept,
   addressOf,
@@ -18,3 +19,14 @@ export {
   signalEvent,
   takeEvent,
 } from './libc.js';
+export {
+  bringInterfaceUp,
+  interfaceMtu,
+  openTap,
+  readTo,
+  setInterfaceMtu,
+  setTapOffloads,
+  type Tap,
+  TUN_F,
+  writeParts,
+} from './tap.js';

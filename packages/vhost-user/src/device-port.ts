@@ -41,6 +41,11 @@ export class VhostDevicePort implements DevicePort {
     return this.clock();
   }
 
+  /** Whether at least one ring runs. */
+  get isRunning(): boolean {
+    return this.running;
+  }
+
   queue(index: number): DeviceQueue | undefined {
     return this.vrings[index]?.queue;
   }

@@ -3,7 +3,7 @@ import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import { accept, close, listenUnix, newEvent, PollSet, signalEvent, takeEvent } from '@ringwire/linux';
 import type { DeviceModel } from '@ringwire/virtio-device';
 import type { PeerMemory } from './peer-memory.js';
-import { Session } from './session.js';
+import { type RingLayouts, Session } from './session.js';
 import type { Vring } from './vring.js';
 
 /** Messages of one front-end, and chains of one ring, in a turn. */
@@ -22,6 +22,24 @@ const MESSAGE_USECS = 5_000_000;
 export interface ServedDevice {
   readonly path: string;
   readonly model: DeviceModel;
+  /** Rings that are offered; of `packed`, front-ends that want split ones are refused. Both unless given. */
+  readonly rings?: RingLayouts;
+}
+
+/** `connected`: a front-end is there. `running`: it has started a ring, so features are negotiated. */
+export type PortState = 'listening' | 'connected' | 'running';
+
+/** What else the loop serves, such as an uplink: frames that come and go by other ways than rings. */
+export interface LoopTask {
+  /** To be waited for; -1 while there is nothing to wait for. */
+  readonly fd: number;
+  /** The descriptor was found ready. */
+  ready(): void;
+  /**
+   * Do a bounded amount of work.
+   * @returns 0: nothing to do until the descriptor is ready, or a device has room
+   */
+  pump(budget: number): number;
 }
 
 /** How a {@link VhostUserServer} is made. */
@@ -29,19 +47,24 @@ export interface VhostUserServerOptions {
   readonly devices: readonly ServedDevice[];
   /** Where front-ends' memory goes. */
   readonly memory: PeerMemory;
+  /** None unless given. Their descriptors stay open while the server runs. */
+  readonly tasks?: readonly LoopTask[];
   /** A clock in µs that never goes back; the platform's unless given. */
   readonly now?: () => number;
   /** A connection ended, for people: the socket's path and why. */
   readonly onEnd?: (path: string, reason: string) => void;
+  /** A port is in another state now. @param features negotiated words 0–3; what {@link onEnd} tells is not told here */
+  readonly onState?: (path: string, state: PortState, features: Uint32Array) => void;
 }
 
 interface Port extends ServedDevice {
   readonly listener: number;
   session: Session | undefined;
+  state: PortState;
 }
 
 /** What a descriptor in the poll set stands for. */
-type Watched = { readonly port: Port; readonly vring?: Vring } | undefined;
+type Watched = { readonly port?: Port; readonly vring?: Vring; readonly task?: LoopTask } | undefined;
 
 /**
  * Serves devices to vhost-user front-ends, one front-end per socket at a time, all in the thread that calls {@link run}.
@@ -51,9 +74,11 @@ type Watched = { readonly port: Port; readonly vring?: Vring } | undefined;
  */
 export class VhostUserServer {
   private readonly ports: readonly Port[];
+  private readonly tasks: readonly LoopTask[];
   private readonly memory: PeerMemory;
   private readonly now: () => number;
-  private readonly onEnd: (path: string, reason: string) => void;
+  private readonly onEnd: NonNullable<VhostUserServerOptions['onEnd']>;
+  private readonly onState: NonNullable<VhostUserServerOptions['onState']>;
   private readonly wake: number;
   private readonly set: PollSet;
   private watched: Watched[] = [];
@@ -62,14 +87,17 @@ export class VhostUserServer {
 
   /** @throws SystemError for a path where no socket can be; the sockets made so far are closed again */
   constructor(options: VhostUserServerOptions) {
-    const { devices, memory, now = () => performance.now() * 1000, onEnd = () => {} } = options;
+    const { devices, memory, tasks = [], now = () => performance.now() * 1000 } = options;
+    const { onEnd = () => {}, onState = () => {} } = options;
     this.memory = memory;
+    this.tasks = tasks;
     this.now = now;
     this.onEnd = onEnd;
+    this.onState = onState;
     const ports: Port[] = [];
     try {
-      for (const { path, model } of devices)
-        ports.push({ path, model, listener: listenUnix(path), session: undefined });
+      for (const device of devices)
+        ports.push({ ...device, listener: listenUnix(device.path), session: undefined, state: 'listening' });
       this.wake = newEvent();
     } catch (error) {
       for (const { path, listener } of ports) endListener(path, listener);
@@ -77,12 +105,17 @@ export class VhostUserServer {
     }
     this.ports = ports;
     const rings = devices.reduce((sum, { model }) => sum + model.queueSizes.length, 0);
-    this.set = new PollSet(1 + 2 * devices.length + rings);
+    this.set = new PollSet(1 + 2 * devices.length + rings + tasks.length);
   }
 
   /** Whether a front-end is connected to a device's socket. */
   isConnected(path: string): boolean {
     return this.ports.some((port) => port.path === path && port.session !== undefined);
+  }
+
+  /** In the order of the devices. */
+  get states(): PortState[] {
+    return this.ports.map(({ state }) => state);
   }
 
   /** Serve until {@link close} is called; then every connection is ended and every socket's path is gone. */
@@ -118,10 +151,11 @@ export class VhostUserServer {
     else void this.run();
   }
 
-  /** A turn of all devices. @returns whether there was work */
+  /** A turn of all devices and tasks. @returns whether there was work */
   private work(): boolean {
     let done = 0;
     for (const { session } of this.ports) if (session !== undefined) done += session.port.step(CHAINS_PER_TURN);
+    for (const task of this.tasks) done += task.pump(CHAINS_PER_TURN);
     for (const port of this.ports) {
       const { session } = port;
       if (session === undefined) continue;
@@ -140,6 +174,7 @@ export class VhostUserServer {
       this.watched.push(watched);
     };
     add(this.wake, undefined);
+    for (const task of this.tasks) if (task.fd >= 0) add(task.fd, { task });
     for (const port of this.ports) {
       add(port.listener, { port });
       const { session } = port;
@@ -151,8 +186,12 @@ export class VhostUserServer {
 
   /** Kicks before messages, which may close the descriptors that were found ready. */
   private serveReady(): void {
-    for (const [index, watched] of this.watched.entries())
-      if (watched?.vring !== undefined && this.set.isReady(index)) watched.port.session?.port.kicked(watched.vring);
+    for (const [index, watched] of this.watched.entries()) {
+      if (watched === undefined || !this.set.isReady(index)) continue;
+      const { port, vring, task } = watched;
+      task?.ready();
+      if (vring !== undefined) port?.session?.port.kicked(vring);
+    }
     for (const port of this.ports) {
       const { session } = port;
       if (session !== undefined) {
@@ -162,7 +201,17 @@ export class VhostUserServer {
         if (session.problem !== undefined) this.end(port, session.problem);
       }
       this.admit(port);
+      this.tellState(port);
     }
+  }
+
+  private tellState(port: Port): void {
+    const { session } = port;
+    if (session === undefined) return;
+    const state = session.port.isRunning ? 'running' : 'connected';
+    if (state === port.state) return;
+    port.state = state;
+    this.onState(port.path, state, session.port.features);
   }
 
   /** One front-end at a time: another one finds its connection closed. */
@@ -170,13 +219,17 @@ export class VhostUserServer {
     const socket = accept(port.listener);
     if (socket < 0) return;
     if (port.session !== undefined) close(socket);
-    else port.session = new Session({ socket, model: port.model, memory: this.memory, now: this.now });
+    else {
+      const { model, rings = 'both' } = port;
+      port.session = new Session({ socket, model, memory: this.memory, rings, now: this.now });
+    }
   }
 
   private end(port: Port, reason: string): void {
     if (port.session === undefined) return;
     port.session.close();
     port.session = undefined;
+    port.state = 'listening';
     this.onEnd(port.path, reason);
   }
 

@@ -1,6 +1,6 @@
 import { close, send } from '@ringwire/linux';
 import type { DeviceModel } from '@ringwire/virtio-device';
-import { featuresFromBigInt, featuresToBigInt, featureWords, VIRTIO_F } from '@ringwire/virtio-spec';
+import { featuresFromBigInt, featuresToBigInt, featureWords, hasFeature, VIRTIO_F } from '@ringwire/virtio-spec';
 import { getConfig, setConfig } from './config-requests.js';
 import { VhostDevicePort } from './device-port.js';
 import { MemoryRequests, SLOTS_MAX } from './memory-requests.js';
@@ -27,6 +27,8 @@ const OFFERED = [
   VIRTIO_F.RING_PACKED,
   VIRTIO_F.IN_ORDER,
 ] as const;
+/** Which layouts of rings a device takes. */
+export type RingLayouts = 'both' | 'split' | 'packed';
 const PROTOCOL_FEATURES: bigint = Object.values(PROTOCOL_F).reduce((all, bit) => all | (1n << BigInt(bit)), 0n);
 const PROTOCOL_BIT: bigint = 1n << BigInt(F_PROTOCOL_FEATURES);
 const DEVICE_BITS = 0xffff_ffff_ffff_ffffn & ~PROTOCOL_BIT;
@@ -37,6 +39,8 @@ export interface SessionParts {
   readonly socket: number;
   readonly model: DeviceModel;
   readonly memory: PeerMemory;
+  /** Both unless given. */
+  readonly rings?: RingLayouts;
   /** µs that never go back. */
   readonly now: () => number;
 }
@@ -59,15 +63,17 @@ export class Session {
   private readonly table: MemoryTable;
   private readonly model: DeviceModel;
   private readonly now: () => number;
+  private readonly layouts: RingLayouts;
   private readonly memory: MemoryRequests;
   private readonly rings: RingRequests;
   private protocol = 0n;
   private status = 0;
   private closed = false;
 
-  constructor({ socket, model, memory, now }: SessionParts) {
+  constructor({ socket, model, memory, rings = 'both', now }: SessionParts) {
     this.socket = socket;
     this.model = model;
+    this.layouts = rings;
     this.now = now;
     this.reader = new MessageReader(socket);
     this.table = new MemoryTable(memory);
@@ -174,7 +180,8 @@ export class Session {
   }
 
   private offered(): bigint {
-    return (featuresToBigInt(featureWords(OFFERED)) | featuresToBigInt(this.model.features)) & DEVICE_BITS;
+    const rings = this.layouts === 'split' ? OFFERED.filter((bit) => bit !== VIRTIO_F.RING_PACKED) : OFFERED;
+    return (featuresToBigInt(featureWords(rings)) | featuresToBigInt(this.model.features)) & DEVICE_BITS;
   }
 
   private setFeatures(bits: bigint): Outcome {
@@ -182,6 +189,8 @@ export class Session {
     const strange = device & ~this.offered();
     if (strange !== 0n) return `features 0x${strange.toString(16)} were not offered`;
     const features = featuresFromBigInt(device);
+    if (this.layouts === 'packed' && !hasFeature(features, VIRTIO_F.RING_PACKED))
+      return 'split rings are not served here';
     const why = this.model.featureProblem(features);
     if (why !== undefined) return why;
     if (this.port.vrings.some(({ started }) => started)) {

@@ -9,7 +9,7 @@ import { NET_SCRATCH_BYTES, NetDevice } from '@ringwire/virtio-device';
 import { featuresFromBigInt } from '@ringwire/virtio-spec';
 import { type DriverQueue, openDriverQueue, UsedBurst } from '@ringwire/virtqueue';
 import { PeerMemory } from '../peer-memory.js';
-import { Session } from '../session.js';
+import { type RingLayouts, Session } from '../session.js';
 import { joined, longs, RawPeer, words } from './raw-peer.js';
 
 export const RAM = { gpa: 0x1_4000_0000, userspace: 0x7f12_3456_0000, size: 0x10_0000, offset: 0x1000 } as const;
@@ -37,7 +37,8 @@ export class SessionStage {
   readonly calls: readonly number[] = [newEvent(), newEvent()];
   time = 0;
 
-  constructor() {
+  /** @param rings that are offered */
+  constructor(rings: RingLayouts = 'both') {
     const host = HostMemory.create(0x200_0000);
     this.device = new NetDevice({
       memory: host,
@@ -52,7 +53,7 @@ export class SessionStage {
     this.memory = new PeerMemory(host, start, host.size - start);
     const [client, socket] = connection();
     this.peer = new RawPeer(client);
-    this.session = new Session({ socket, model: this.device, memory: this.memory, now: () => this.time });
+    this.session = new Session({ socket, model: this.device, memory: this.memory, rings, now: () => this.time });
     const driverSide = HostMemory.create(FILE_BYTES);
     mapFileAt(addressOf(driverSide.u8), FILE_BYTES, this.file, 0);
     this.guest = new GuestMemory(driverSide, [{ gpa: RAM.gpa, size: RAM.size, host: RAM.offset }]);

@@ -1,0 +1,74 @@
+import type { RingLayouts } from '@ringwire/vhost-user';
+import { UnusableInput } from './terminal.js';
+import type { UplinkConfig } from './uplink-option.js';
+
+/** What a port may have of its own, and otherwise has as all ports do. */
+interface PortSettings {
+  /** Pairs of a receive and a transmit queue. */
+  readonly queues?: number | undefined;
+  readonly queueSize?: number | undefined;
+  readonly mtu?: number | undefined;
+  readonly rings?: RingLayouts | undefined;
+  readonly hold?: boolean | undefined;
+}
+
+/** What `ringwire serve` may be told, by options and by a file alike. */
+export interface ServeSettings extends PortSettings {
+  readonly ports?: readonly ({ readonly socket: string; readonly mac?: Uint8Array | undefined } & PortSettings)[];
+  readonly uplinks?: readonly UplinkConfig[] | undefined;
+  /** MiB. */
+  readonly memory?: number | undefined;
+  readonly json?: boolean | undefined;
+}
+
+/** One port, with nothing left open. */
+interface PortConfig {
+  readonly socket: string;
+  readonly mac: Uint8Array;
+  readonly queues: number;
+  readonly queueSize: number;
+  readonly mtu: number;
+  readonly rings: RingLayouts;
+  readonly hold: boolean;
+}
+
+export interface ServeConfig {
+  readonly ports: readonly PortConfig[];
+  readonly uplinks: readonly UplinkConfig[];
+  /** Of all ports, where it was asked for: for the interfaces that are made. */
+  readonly mtu: number | undefined;
+  readonly memoryMiB: number;
+  readonly json: boolean;
+}
+
+export const SERVE_DEFAULTS = {
+  queues: 1,
+  queueSize: 1024,
+  mtu: 1500,
+  rings: 'both',
+  hold: false,
+  memory: 2048,
+} as const;
+
+/** Fill in what was left open. @throws UnusableInput for what cannot be together */
+export function serveConfig(settings: ServeSettings): ServeConfig {
+  const { ports = [], uplinks = [], memory = SERVE_DEFAULTS.memory, json = false, mtu } = settings;
+  if (ports.length === 0) throw new UnusableInput('no port: want --port SOCKET, or ports in a file given by --config');
+  if (new Set(ports.map(({ socket }) => socket)).size < ports.length)
+    throw new UnusableInput('two ports have the same socket');
+  return {
+    ports: ports.map((port, index) => ({
+      socket: port.socket,
+      mac: port.mac ?? Uint8Array.of(2, 0, 0, 0, index >>> 8, index + 1),
+      queues: port.queues ?? settings.queues ?? SERVE_DEFAULTS.queues,
+      queueSize: port.queueSize ?? settings.queueSize ?? SERVE_DEFAULTS.queueSize,
+      mtu: port.mtu ?? mtu ?? SERVE_DEFAULTS.mtu,
+      rings: port.rings ?? settings.rings ?? SERVE_DEFAULTS.rings,
+      hold: port.hold ?? settings.hold ?? SERVE_DEFAULTS.hold,
+    })),
+    uplinks,
+    mtu,
+    memoryMiB: memory,
+    json,
+  };
+}
