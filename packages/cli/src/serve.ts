@@ -1,8 +1,9 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { integer } from './option-values.js';
-import { SERVE_DEFAULTS, type ServeSettings, serveConfig } from './serve-config.js';
-import { columns, type ExitCode, type Terminal, UnusableInput } from './terminal.js';
-import { type UplinkConfig, uplink } from './uplink-option.js';
+import { overriding, SERVE_DEFAULTS, type ServeSettings, serveConfig } from './serve-config.js';
+import { readServeFile } from './serve-file.js';
+import { type ExitCode, type Terminal, UnusableInput } from './terminal.js';
+import { UPLINKS, type UplinkConfig, uplink } from './uplink-option.js';
 
 interface ServeOptions {
   readonly port?: readonly string[];
@@ -13,10 +14,29 @@ interface ServeOptions {
   readonly split?: true;
   readonly packed?: true;
   readonly hold?: true;
+  readonly trace?: string;
+  readonly config?: string;
   readonly json?: true;
 }
 
 const EXAMPLES = `
+Uplinks:
+  tap:NAME                                    an interface of this machine, made if there is none
+  vxlan:REMOTE[:PORT],VNI[,local=ADDRESS[:PORT]][,tagged]
+                                              a VXLAN tunnel to another machine (RFC 7348), UDP port 4789 at both ends;
+                                              frames with a VLAN tag pass with the word "tagged" only
+  pcap:FILE[,play=FILE], pcap:play=FILE       frames go to one capture; another is played once all ports run
+  none                                        no uplink
+
+The file of --config has the same words, YAML or (*.json) JSON; a port may have its own mac, queueSize, mtu, rings and hold:
+  ports:
+    - socket: /tmp/a.sock
+      mac: 02:00:00:00:00:0a
+    - { socket: /tmp/b.sock, rings: packed }
+  uplinks: [tap:tap0]
+  memory: 1024
+An option overrides what the file says of the same matter, --port and --uplink their whole lists.
+
 Examples:
   Two network devices on a switch, and a DPDK that is plugged into both:
     ringwire serve --port /tmp/a.sock --port /tmp/b.sock
@@ -35,6 +55,8 @@ Exit code: 0 ended by a signal, 2 a socket or an uplink cannot be made or the op
 
 /** The signals that end `ringwire serve`. */
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+/** Between two rates. */
+const STATUS_MS = 1000;
 
 /** `ringwire serve`: network devices behind vhost-user sockets, on one switch. */
 export function addServe(program: Command, terminal: Terminal, done: (code: ExitCode) => void): void {
@@ -44,14 +66,16 @@ export function addServe(program: Command, terminal: Terminal, done: (code: Exit
     .summary('serve network devices to vhost-user front-ends, such as DPDK and QEMU, on one switch (Linux)')
     .description('Serve one network device per socket to vhost-user front-ends. A learning switch joins them.')
     .option('--port <socket>', 'path of a UNIX socket to make; once per device', another)
-    .option('--uplink <where>', 'tap:NAME is an interface of this machine; once per uplink', anotherUplink)
+    .option('--uplink <where>', `one more port of the switch: ${UPLINKS}`, anotherUplink)
     .option('--memory <MiB>', `room for the memory of all front-ends; ${memory}`, memorySize)
     .option('--queue-size <n>', `most descriptors of a ring, a power of two; ${queueSize}`, integer)
-    .option('--mtu <bytes>', `of devices, and of the interfaces of uplinks; devices have ${mtu} without it`, integer)
+    .option('--mtu <bytes>', `of devices, and of tap devices; without it devices have ${mtu}`, integer)
     .option('--split', 'offer split rings only')
-    .option('--packed', 'serve packed rings only; both are offered without these two')
+    .option('--packed', 'serve packed rings only; without these two a front-end has the choice')
     .option('--hold', 'hold a sender up while the receiver has no buffer, rather than drop its frames')
-    .option('--json', 'print the counters as JSON')
+    .option('--trace <file>', 'write every frame to a pcapng file, and why it was dropped')
+    .option('--config <file>', 'read settings from a file')
+    .option('--json', 'print what happens as JSON, one object a line')
     .addHelpText('after', EXAMPLES)
     .action(async (options: ServeOptions) => {
       await serve(options, terminal);
@@ -60,44 +84,39 @@ export function addServe(program: Command, terminal: Terminal, done: (code: Exit
 }
 
 async function serve(options: ServeOptions, terminal: Terminal): Promise<void> {
-  const config = serveConfig(settingsOf(options));
-  // Only here: what it needs of the system exists on Linux alone.
-  const { servePorts } = await import('./serve-ports.js');
-  const served = servePorts(config, {
-    state: () => {},
-    end: (socket, reason) => terminal.err(`${socket}: ${reason}\n`),
-  });
+  const settings = settingsOf(options);
+  const { config: path } = options;
+  const config = serveConfig(path === undefined ? settings : overriding(settings, readServeFile(path)));
+  // Only here: what they need of the system exists on Linux alone.
+  const { ServedPorts } = await import('./serve-ports.js');
+  const { ServeReport } = await import('./serve-report.js');
+  const report = new ServeReport(terminal, config.json);
+  const served = new ServedPorts(config, report);
   const end = (): void => served.close();
   for (const signal of SIGNALS) process.once(signal, end);
-  const { length } = config.ports;
-  terminal.err(`${length === 1 ? '1 port is' : `${length} ports are`} served\n`);
+  report.begin(served);
+  const timer = setInterval(() => report.rates(served), STATUS_MS);
   try {
     await served.run();
   } finally {
+    clearInterval(timer);
     for (const signal of SIGNALS) process.off(signal, end);
   }
-  const counters = served.counters();
-  if (config.json) {
-    terminal.out(`${JSON.stringify(counters, null, 2)}\n`);
-    return;
-  }
-  const names = ['forwarded', 'flooded', 'filtered', 'lost'] as const;
-  const rows = counters.map((port) => [...names.map((name) => String(port[name])), port.socket]);
-  terminal.out(`${columns([[...names, 'frames from'], ...rows], '').join('\n')}\n`);
+  report.finish(served);
 }
 
 function settingsOf(options: ServeOptions): ServeSettings {
-  const { port, uplink, split, packed, memory, queueSize, mtu, hold, json } = options;
+  const { port, uplink, split, packed, memory, queueSize, mtu, hold, trace, json } = options;
   if (split === true && packed === true) throw new UnusableInput('want --split or --packed, not both');
-  const rings = split === true ? 'split' : packed === true ? 'packed' : undefined;
   return {
-    ports: port?.map((socket) => ({ socket })) ?? [],
+    ports: port?.map((socket) => ({ socket })),
     uplinks: uplink?.filter((found) => found !== undefined),
     memory,
     queueSize,
     mtu,
-    rings,
+    rings: split === true ? 'split' : packed === true ? 'packed' : undefined,
     hold,
+    trace,
     json,
   };
 }

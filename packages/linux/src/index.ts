@@ -30,3 +30,4 @@ export {
   TUN_F,
   writeParts,
 } from './tap.js';
+export { bindUdp, DatagramBurst, DatagramSender, lostDatagrams, pathMtu, TOO_LONG, UdpAddress } from './udp.js';

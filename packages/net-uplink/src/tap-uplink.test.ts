@@ -1,17 +1,28 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { readdirSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
-import { HostMemory, RangeList } from '@ringwire/guest-memory';
+import { HostMemory } from '@ringwire/guest-memory';
 import { interfaceMtu, PollSet, SystemError } from '@ringwire/linux';
 import { namespaceProblem, TestNamespace } from '@ringwire/linux/testing';
-import { DELIVERED, Frame, frameBytes } from '@ringwire/net-backend';
+import { DELIVERED, type Frame, frameBytes } from '@ringwire/net-backend';
 import { type FrameFields, ScriptedBackend, type ScriptedFrame } from '@ringwire/net-backend/testing';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { TAP_BYTES, TapUplink } from './tap-uplink.js';
+import {
+  ARP_REPLY,
+  ARP_REQUEST,
+  bytesOf,
+  frameAt,
+  GUEST,
+  HOST,
+  isArpReply,
+  isIcmp,
+  isUdp,
+  PING,
+  PONG,
+} from './testing/frames.js';
 
 const problem = namespaceProblem('tap');
-const GUEST = '02 00 00 00 00 02';
-const HOST = '02 00 00 00 00 01';
 const FRAME_AT = TAP_BYTES;
 
 let memory: HostMemory;
@@ -36,19 +47,8 @@ afterEach(() => {
   namespace.close();
 });
 
-const bytesOf = (hex: string): Uint8Array =>
-  Uint8Array.from(hex.match(/[0-9a-f]{2}/g)!, (two) => Number.parseInt(two, 16));
-
-/** A frame that lies in pieces of so many bytes. */
-function frameOf(bytes: Uint8Array, fields: Partial<FrameFields> = {}, piece = bytes.length): Frame {
-  memory.u8.set(bytes, FRAME_AT);
-  const frame = new Frame(memory);
-  frame.ranges = new RangeList();
-  for (let at = 0; at < bytes.length; at += piece) frame.ranges.push(FRAME_AT + at, Math.min(piece, bytes.length - at));
-  frame.end = frame.ranges.count;
-  frame.length = bytes.length;
-  return Object.assign(frame, fields);
-}
+const frameOf = (bytes: Uint8Array, fields: Partial<FrameFields> = {}, piece?: number): Frame =>
+  frameAt(memory, FRAME_AT, bytes, fields, piece);
 
 /** Wait until the guest was brought a frame that is one. */
 async function arrived(isOne: (frame: ScriptedFrame) => boolean): Promise<ScriptedFrame> {
@@ -61,10 +61,6 @@ async function arrived(isOne: (frame: ScriptedFrame) => boolean): Promise<Script
   }
 }
 
-type Bytes = Pick<ScriptedFrame, 'bytes'>;
-const typeOf = ({ bytes }: Bytes): number => bytes[12]! * 256 + bytes[13]!;
-const isUdp = (frame: Bytes): boolean => typeOf(frame) === 0x800 && frame.bytes[23] === 17;
-
 async function socketInside(): Promise<Socket> {
   // Its names are addresses, found at once: the socket is made before the namespace is left.
   const socket = createSocket({ type: 'udp4', lookup: (name, _options, found) => found(null, name, 4) });
@@ -73,18 +69,12 @@ async function socketInside(): Promise<Socket> {
 }
 
 test('the kernel answers ARP and a ping that a guest sends by hand', async () => {
-  const arp = `ffffffffffff ${GUEST} 0806 0001 0800 06 04 0001 ${GUEST} c0000202 000000000000 c0000201`;
-  expect(tap.receive(frameOf(bytesOf(arp)))).toBe(DELIVERED.ACCEPTED);
-  const answer = await arrived((frame) => typeOf(frame) === 0x806 && frame.bytes[21] === 2);
-  expect([...answer.bytes.subarray(0, 42)]).toEqual([
-    ...bytesOf(`${GUEST} ${HOST} 0806 0001 0800 06 04 0002 ${HOST} c0000201 ${GUEST} c0000202`),
-  ]);
-  // Checksums by hand: 0xffff minus the sum of the halfwords.
-  const ip = '4500 0020 0000 4000 4001 b6d9 c0000202 c0000201';
-  const ping = `${HOST} ${GUEST} 0800 ${ip} 0800 b62d 1234 0001 2a2a0573`;
-  expect(tap.receive(frameOf(bytesOf(ping), {}, 5))).toBe(DELIVERED.ACCEPTED);
-  const pong = await arrived((frame) => typeOf(frame) === 0x800 && frame.bytes[23] === 1);
-  expect([...pong.bytes.subarray(34, 46)]).toEqual([...bytesOf('0000 be2d 1234 0001 2a2a0573')]);
+  expect(tap.receive(frameOf(ARP_REQUEST))).toBe(DELIVERED.ACCEPTED);
+  const answer = await arrived(isArpReply);
+  expect(answer.bytes.subarray(0, 42)).toEqual(ARP_REPLY);
+  expect(tap.receive(frameOf(PING, {}, 5))).toBe(DELIVERED.ACCEPTED);
+  const pong = await arrived(isIcmp);
+  expect(pong.bytes.subarray(34, 46)).toEqual(PONG);
   expect(tap.counters.sent).toBe(2);
 });
 
