@@ -1,4 +1,5 @@
 import type { RingLayouts } from '@ringwire/vhost-user';
+import type { ListenAddress } from './option-values.js';
 import { UnusableInput } from './terminal.js';
 import type { UplinkConfig } from './uplink-option.js';
 
@@ -20,6 +21,7 @@ export interface ServeSettings extends PortSettings {
   readonly memory?: number | undefined;
   /** Path of the pcapng file of all frames. */
   readonly trace?: string | undefined;
+  readonly metrics?: ListenAddress | undefined;
   readonly json?: boolean | undefined;
 }
 
@@ -40,6 +42,7 @@ export interface ServeConfig {
   readonly mtu: number | undefined;
   readonly memoryMiB: number;
   readonly trace: string | undefined;
+  readonly metrics: ListenAddress | undefined;
   readonly json: boolean;
 }
 
@@ -54,7 +57,7 @@ export function overriding(first: ServeSettings, second: ServeSettings): ServeSe
 /** Fill in what was left open. @throws UnusableInput for what cannot be together */
 export function serveConfig(settings: ServeSettings): ServeConfig {
   const { ports = [], uplinks = [], memory = SERVE_DEFAULTS.memory, json = false } = settings;
-  const { mtu, trace } = settings;
+  const { mtu, trace, metrics } = settings;
   if (ports.length === 0) throw new UnusableInput('no port: want --port SOCKET, or ports in the file of --config');
   if (new Set(ports.map(({ socket }) => socket)).size < ports.length)
     throw new UnusableInput('two ports have the same socket');
@@ -71,6 +74,7 @@ export function serveConfig(settings: ServeSettings): ServeConfig {
     mtu,
     memoryMiB: memory,
     trace,
+    metrics,
     json,
   };
 }

@@ -3,6 +3,7 @@ import { InvalidArgumentError } from 'commander';
 import { parseDocument } from 'yaml';
 import { z } from 'zod';
 import { checkedInput, readBytes } from './input-file.js';
+import { listenAddress } from './option-values.js';
 import type { ServeSettings } from './serve-config.js';
 import { UnusableInput } from './terminal.js';
 import { uplink } from './uplink-option.js';
@@ -43,6 +44,7 @@ const ServeFile = z.strictObject({
   uplinks: z.array(parsed(uplink)).optional(),
   memory: z.number().int().min(16).max(4095).optional(),
   trace: z.string().min(1).optional(),
+  metrics: parsed(listenAddress).optional(),
   json: z.boolean().optional(),
   ...ofPort,
 });

@@ -3,8 +3,9 @@ import { SystemError } from '@ringwire/linux';
 import { LearningSwitch, type SwitchPortCounters } from '@ringwire/net-backend';
 import { PcapUplink, type Uplink } from '@ringwire/net-uplink';
 import { PeerMemory, type PortState, VhostUserServer } from '@ringwire/vhost-user';
-import { NET_SCRATCH_BYTES, NetDevice } from '@ringwire/virtio-device';
+import { type DeviceSnapshot, NET_SCRATCH_BYTES, NetDevice } from '@ringwire/virtio-device';
 import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
+import type { LiveReport } from './live-report.js';
 import type { ServeConfig } from './serve-config.js';
 import { ServeTrace } from './serve-trace.js';
 import { planUplink, type UplinkPlan } from './serve-uplinks.js';
@@ -37,6 +38,8 @@ export class ServedPorts {
   private readonly trace: ServeTrace | undefined;
   private readonly listener: ServeListener;
   private readonly lost = new Set<string>();
+  private isRunning = false;
+  private isClosed = false;
 
   /** @throws UnusableInput, VirtioError for what cannot be made; nothing of it is left then */
   constructor(config: ServeConfig, listener: ServeListener) {
@@ -90,8 +93,25 @@ export class ServedPorts {
     return this.server.states;
   }
 
+  /** A port's device and rings as data. */
+  snapshot(socket: string): DeviceSnapshot {
+    return this.server.snapshot(socket);
+  }
+
+  /** Why no frames flow, port by port. */
+  explain(): LiveReport {
+    const ports = this.ports.map(({ socket }, index) => ({
+      socket,
+      state: this.states[index]!,
+      reasons: this.server.explain(socket),
+    }));
+    return { schema: 'ringwire.live/1', ports };
+  }
+
   /** Serve until {@link close}. */
   async run(): Promise<void> {
+    if (this.isClosed) return;
+    this.isRunning = true;
     const timer = setInterval(() => this.look(), LOOK_MS);
     try {
       await this.server.run();
@@ -101,8 +121,12 @@ export class ServedPorts {
     }
   }
 
+  /** End {@link run}; without it, let go at once. */
   close(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
     this.server.close();
+    if (!this.isRunning) this.letGo();
   }
 
   private openUplinks(

@@ -31,12 +31,13 @@ export class ServeReport implements ServeListener {
   }
 
   /** Everything is there to be connected to. */
-  begin({ ports, uplinks }: ServedPorts): void {
+  begin({ ports, uplinks }: ServedPorts, metrics: string | undefined): void {
     for (const { socket, model } of ports) {
       const mac = Array.from(model.config.subarray(0, 6), (byte) => byte.toString(16).padStart(2, '0')).join(':');
       this.tell({ event: 'listening', socket, mac });
     }
     for (const { name } of uplinks) this.tell({ event: 'uplink', uplink: name });
+    if (metrics !== undefined) this.tell({ event: 'metrics', url: metrics });
     const { length } = ports;
     if (!this.json) this.line.say(`${length === 1 ? '1 port is' : `${length} ports are`} served`);
   }

@@ -1,7 +1,8 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { integer } from './option-values.js';
+import { integer, type ListenAddress, listenAddress } from './option-values.js';
 import { overriding, SERVE_DEFAULTS, type ServeSettings, serveConfig } from './serve-config.js';
 import { readServeFile } from './serve-file.js';
+import { ServeHttp } from './serve-http.js';
 import { type ExitCode, type Terminal, UnusableInput } from './terminal.js';
 import { UPLINKS, type UplinkConfig, uplink } from './uplink-option.js';
 
@@ -15,6 +16,7 @@ interface ServeOptions {
   readonly packed?: true;
   readonly hold?: true;
   readonly trace?: string;
+  readonly metrics?: ListenAddress;
   readonly config?: string;
   readonly json?: true;
 }
@@ -74,6 +76,11 @@ export function addServe(program: Command, terminal: Terminal, done: (code: Exit
     .option('--packed', 'serve packed rings only; without these two a front-end has the choice')
     .option('--hold', 'hold a sender up while the receiver has no buffer, rather than drop its frames')
     .option('--trace <file>', 'write every frame to a pcapng file, and why it was dropped')
+    .option(
+      '--metrics <host:port>',
+      'serve /metrics for Prometheus, and /explain; the loopback address for a port alone',
+      listenAddress,
+    )
     .option('--config <file>', 'read settings from a file')
     .option('--json', 'print what happens as JSON, one object a line')
     .addHelpText('after', EXAMPLES)
@@ -90,23 +97,31 @@ async function serve(options: ServeOptions, terminal: Terminal): Promise<void> {
   // Only here: what they need of the system exists on Linux alone.
   const { ServedPorts } = await import('./serve-ports.js');
   const { ServeReport } = await import('./serve-report.js');
+  const { pagesOf } = await import('./serve-pages.js');
   const report = new ServeReport(terminal, config.json);
   const served = new ServedPorts(config, report);
   const end = (): void => served.close();
   for (const signal of SIGNALS) process.once(signal, end);
-  report.begin(served);
-  const timer = setInterval(() => report.rates(served), STATUS_MS);
+  const http = config.metrics === undefined ? undefined : new ServeHttp(pagesOf(served));
+  let timer: NodeJS.Timeout | undefined;
   try {
+    const url = config.metrics === undefined ? undefined : await http?.listen(config.metrics);
+    report.begin(served, url);
+    timer = setInterval(() => report.rates(served), STATUS_MS);
     await served.run();
+  } catch (error) {
+    served.close();
+    throw error;
   } finally {
     clearInterval(timer);
+    http?.close();
     for (const signal of SIGNALS) process.off(signal, end);
   }
   report.finish(served);
 }
 
 function settingsOf(options: ServeOptions): ServeSettings {
-  const { port, uplink, split, packed, memory, queueSize, mtu, hold, trace, json } = options;
+  const { port, uplink, split, packed, memory, queueSize, mtu, hold, trace, metrics, json } = options;
   if (split === true && packed === true) throw new UnusableInput('want --split or --packed, not both');
   return {
     ports: port?.map((socket) => ({ socket })),
@@ -117,6 +132,7 @@ function settingsOf(options: ServeOptions): ServeSettings {
     rings: split === true ? 'split' : packed === true ? 'packed' : undefined,
     hold,
     trace,
+    metrics,
     json,
   };
 }

@@ -20,6 +20,9 @@ export class VhostDevicePort implements DevicePort {
   readonly vrings: readonly Vring[];
   /** Why the device cannot go on: the connection has to end. */
   broken: string | undefined;
+  /** Notifications of the front-end, and to it. */
+  kicks = 0;
+  callsSent = 0;
   private readonly model: DeviceModel;
   private readonly table: MemoryTable;
   private readonly clock: () => number;
@@ -119,6 +122,7 @@ export class VhostDevicePort implements DevicePort {
 
   /** The front-end says that buffers are available. */
   kicked(vring: Vring): void {
+    this.kicks++;
     takeEvent(vring.kick);
     // A driver that kicks again between two calls is quick; one that does so each time has an event without an end.
     vring.kicksLeft = takeEvent(vring.kick) ? vring.kicksLeft + 1 : 0;
@@ -145,6 +149,7 @@ export class VhostDevicePort implements DevicePort {
       }
       if (this.calls[vring.index] === 0) continue;
       this.calls[vring.index] = 0;
+      this.callsSent++;
       if (vring.call >= 0) signalEvent(vring.call);
     }
   }

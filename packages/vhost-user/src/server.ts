@@ -1,7 +1,9 @@
 import { unlinkSync } from 'node:fs';
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import { accept, close, listenUnix, newEvent, PollSet, signalEvent, takeEvent } from '@ringwire/linux';
-import type { DeviceModel } from '@ringwire/virtio-device';
+import type { DeviceModel, DeviceSnapshot, Reason } from '@ringwire/virtio-device';
+import { VirtioError } from '@ringwire/virtio-spec';
+import { explainPort, snapshotPort } from './inspect-port.js';
 import type { PeerMemory } from './peer-memory.js';
 import { type RingLayouts, Session } from './session.js';
 import type { Vring } from './vring.js';
@@ -116,6 +118,24 @@ export class VhostUserServer {
   /** In the order of the devices. */
   get states(): PortState[] {
     return this.ports.map(({ state }) => state);
+  }
+
+  /** Why nothing moves through a device, the most telling first. @throws VirtioError for a path that is not served */
+  explain(path: string): Reason[] {
+    const { model, session } = this.portAt(path);
+    return explainPort(model, session, this.memory.memory);
+  }
+
+  /** A device and its rings as data. @throws VirtioError for a path that is not served */
+  snapshot(path: string): DeviceSnapshot {
+    const { model, session } = this.portAt(path);
+    return snapshotPort(model, session);
+  }
+
+  private portAt(path: string): Port {
+    const found = this.ports.find((port) => port.path === path);
+    if (found === undefined) throw new VirtioError('path', path, 'a socket that is served', 'VhostUserServer');
+    return found;
   }
 
   /** Serve until {@link close} is called; then every connection is ended and every socket's path is gone. */

@@ -60,14 +60,15 @@ export class Session {
   /** When the message that is not whole yet began, in µs; Infinity when there is none. */
   waitingSince: number = Number.POSITIVE_INFINITY;
   private readonly reader: MessageReader;
-  private readonly table: MemoryTable;
+  readonly table: MemoryTable;
   private readonly model: DeviceModel;
   private readonly now: () => number;
   private readonly layouts: RingLayouts;
   private readonly memory: MemoryRequests;
   private readonly rings: RingRequests;
   private protocol = 0n;
-  private status = 0;
+  /** As the front-end wrote it, 0 where it keeps it to itself. */
+  status = 0;
   private closed = false;
 
   constructor({ socket, model, memory, rings = 'both', now }: SessionParts) {
@@ -80,6 +81,10 @@ export class Session {
     this.port = new VhostDevicePort(model, this.table, now);
     this.memory = new MemoryRequests(this.port, this.table);
     this.rings = new RingRequests(this.port);
+  }
+
+  get featuresOffered(): Uint32Array {
+    return featuresFromBigInt(this.offered());
   }
 
   /** Serve what the socket brings. @param most messages at most, so that others get their turn */
