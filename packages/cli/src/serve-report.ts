@@ -6,7 +6,7 @@ import type { ServedPorts, ServeListener } from './serve-ports.js';
 import { type Flow, ratesText, StatusLine } from './serve-status.js';
 import type { Terminal } from './terminal.js';
 
-/** Tells what happens: a JSON object a line to stdout, or lines for people to stderr with rates below them. */
+/** Tells what happens: lines for people to stderr, with rates below them, and if asked for a JSON object a line to stdout. */
 export class ServeReport implements ServeListener {
   private readonly terminal: Terminal;
   private readonly json: boolean;
@@ -22,10 +22,7 @@ export class ServeReport implements ServeListener {
   }
 
   tell(event: ServeEvent): void {
-    if (this.json) {
-      this.terminal.out(`${JSON.stringify(event)}\n`);
-      return;
-    }
+    if (this.json) this.terminal.out(`${JSON.stringify(event)}\n`);
     const text = eventText(event);
     if (text !== undefined) this.line.say(text);
   }
@@ -39,12 +36,12 @@ export class ServeReport implements ServeListener {
     for (const { name } of uplinks) this.tell({ event: 'uplink', uplink: name });
     if (metrics !== undefined) this.tell({ event: 'metrics', url: metrics });
     const { length } = ports;
-    if (!this.json) this.line.say(`${length === 1 ? '1 port is' : `${length} ports are`} served`);
+    this.line.say(`${length === 1 ? '1 port is' : `${length} ports are`} served`);
   }
 
   /** Once a second: how much flows. Nothing where no line can be written anew. */
   rates(served: ServedPorts): void {
-    if (this.json || this.terminal.liveColumns === undefined) return;
+    if (this.terminal.liveColumns === undefined) return;
     const flows = flowsOf(served);
     const now = performance.now();
     if (this.at > 0) this.line.show(ratesText(this.flows, flows, (now - this.at) / 1000));

@@ -93,7 +93,7 @@ test('what happens as JSON, an object a line', async () => {
     { event: 'disconnected', socket, reason: 'the connection ended' },
     { event: 'counters', ports: [{ socket, state: 'listening', ...nothing, drops: {} }], uplinks: [] },
   ]);
-  expect(err).toBe('');
+  expect(err).toBe(`1 port is served\n${socket}: a front-end connected\n${socket}: the connection ended\n`);
 });
 
 test.each([

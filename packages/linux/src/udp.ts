@@ -19,7 +19,7 @@ const SOCK_DGRAM_NONBLOCK_CLOEXEC = 0x8_0802;
 /** struct sockaddr_in and sockaddr_in6. */
 const SOCKADDR = { family: 0, port: 2, address4: 4, SIZE4: 16, address6: 8, SIZE6: 28 } as const;
 /** Options by level: SOL_SOCKET, IPPROTO_IP, IPPROTO_IPV6, IPPROTO_UDP. */
-const SO = { level: 1, RCVBUF: 8, NO_CHECK: 11, MEMINFO: 55 } as const;
+const SO = { level: 1, RCVBUF: 8, NO_CHECK: 11, RCVBUFFORCE: 33, MEMINFO: 55 } as const;
 const IP = { level: 0, MTU_DISCOVER: 10, MTU: 14 } as const;
 const IPV6 = { level: 41, MTU_DISCOVER: 23, MTU: 24, V6ONLY: 26 } as const;
 const UDP = { level: 17, NO_CHECK6_RX: 102 } as const;
@@ -64,13 +64,13 @@ export class UdpAddress {
 /**
  * A non-blocking UDP socket that is bound. What it sends is never fragmented; over IPv4 it has no checksum, and one
  * without is taken over both.
- * @param receiveBytes of its queue, as far as the system allows
+ * @param receiveBytes of its queue, as far as the system allows: all of it to root
  * @throws SystemError for an address that is not this machine's, or a port in use
  */
 export function bindUdp(local: UdpAddress, receiveBytes: number): number {
   const fd = done('socket', calls.socket(local.isV6 ? AF_INET6 : AF_INET, SOCK_DGRAM_NONBLOCK_CLOEXEC, 0) as number);
   try {
-    setOption(fd, SO.level, SO.RCVBUF, receiveBytes);
+    if (!isOptionSet(fd, SO.level, SO.RCVBUFFORCE, receiveBytes)) setOption(fd, SO.level, SO.RCVBUF, receiveBytes);
     if (local.isV6) {
       setOption(fd, IPV6.level, IPV6.V6ONLY, 1);
       setOption(fd, IPV6.level, IPV6.MTU_DISCOVER, PMTUDISC_DO);
@@ -107,8 +107,13 @@ export function lostDatagrams(fd: number): number {
 const scratch = new NativeBytes(64);
 
 function setOption(fd: number, level: number, option: number, value: number): void {
+  done('setsockopt', isOptionSet(fd, level, option, value) ? 0 : -1);
+}
+
+/** @returns false when the system does not allow it */
+function isOptionSet(fd: number, level: number, option: number, value: number): boolean {
   scratch.view.setInt32(0, value, true);
-  done('setsockopt', calls.setsockopt(fd, level, option, scratch.address, 4) as number);
+  return (calls.setsockopt(fd, level, option, scratch.address, 4) as number) >= 0;
 }
 
 /** @returns words of the option's value */
