@@ -6,7 +6,7 @@ import { columns } from './terminal.js';
 /** What happens while ports are served. With `--json` each is a line of its own on stdout. */
 export type ServeEvent =
   | { readonly event: 'listening'; readonly socket: string; readonly mac: string }
-  | { readonly event: 'uplink'; readonly uplink: string }
+  | { readonly event: 'uplink'; readonly uplink: string; readonly mtu: number | null; readonly fits: boolean }
   | { readonly event: 'metrics'; readonly url: string }
   | { readonly event: 'connected'; readonly socket: string }
   | {
@@ -36,9 +36,10 @@ export function stateEvent(socket: string, state: PortState, before: PortState, 
 export function eventText(event: ServeEvent): string | undefined {
   switch (event.event) {
     case 'listening':
-    case 'uplink':
     case 'counters':
       return undefined;
+    case 'uplink':
+      return event.fits ? undefined : `${event.uplink} carries packets of ${event.mtu} bytes: want --mtu ${event.mtu}`;
     case 'metrics':
       return `metrics at ${event.url}`;
     case 'connected':

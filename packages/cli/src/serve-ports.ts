@@ -26,6 +26,7 @@ export interface ServeListener {
 export interface ServedPort {
   readonly socket: string;
   readonly model: NetDevice;
+  readonly mtu: number;
   /** What came in at the port. */
   readonly counters: SwitchPortCounters;
 }
@@ -67,7 +68,7 @@ export class ServedPorts {
           holdWhenFull: hold,
           ...(this.trace === undefined ? {} : { trace: this.trace.port(socket) }),
         });
-        return { socket, model, counters: port!.counters };
+        return { socket, model, mtu, counters: port!.counters };
       });
       this.uplinks = this.openUplinks(plans, memory, uplinksAt, config.mtu);
       for (const [index, uplink] of this.uplinks.entries()) {

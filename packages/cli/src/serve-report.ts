@@ -33,7 +33,10 @@ export class ServeReport implements ServeListener {
       const mac = Array.from(model.config.subarray(0, 6), (byte) => byte.toString(16).padStart(2, '0')).join(':');
       this.tell({ event: 'listening', socket, mac });
     }
-    for (const { name } of uplinks) this.tell({ event: 'uplink', uplink: name });
+    for (const { name, mtu } of uplinks) {
+      const fits = mtu === undefined || ports.every((port) => port.mtu <= mtu);
+      this.tell({ event: 'uplink', uplink: name, mtu: mtu ?? null, fits });
+    }
     if (metrics !== undefined) this.tell({ event: 'metrics', url: metrics });
     const { length } = ports;
     this.line.say(`${length === 1 ? '1 port is' : `${length} ports are`} served`);

@@ -18,6 +18,8 @@ export interface Uplink extends NetBackend {
   /** For people, such as `tap:tap0`. */
   readonly name: string;
   readonly counters: UplinkCounters;
+  /** The largest MTU of devices whose frames it carries, as far as it is known; left out where there is no such limit. */
+  readonly mtu?: number | undefined;
   /** To be waited for; -1 while there is nothing to wait for. */
   readonly fd: number;
   /** Why it ended by itself: its interface is gone. */

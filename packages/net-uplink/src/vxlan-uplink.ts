@@ -174,13 +174,14 @@ export class VxlanUplink implements Uplink {
     return this.counts;
   }
 
-  /** The largest MTU of devices whose frames the path carries, as far as it is known; 0 without a way to the remote. */
-  get mtu(): number {
+  /** Of the path to the remote, less what surrounds a frame. */
+  get mtu(): number | undefined {
     try {
       const overhead = this.remote.isV6 ? VXLAN_OVERHEAD.ipv6 : VXLAN_OVERHEAD.ipv4;
       return pathMtu(this.remote) - overhead - ETHERNET.SIZE;
     } catch {
-      return 0;
+      // There is no way to the remote now.
+      return undefined;
     }
   }
 
