@@ -85,6 +85,7 @@ export class VhostUserServer {
   private readonly set: PollSet;
   private watched: Watched[] = [];
   private closing = false;
+  private cutsSeen: number;
   private running = false;
 
   /** @throws SystemError for a path where no socket can be; the sockets made so far are closed again */
@@ -93,6 +94,7 @@ export class VhostUserServer {
     const { onEnd = () => {}, onState = () => {} } = options;
     this.memory = memory;
     this.tasks = tasks;
+    this.cutsSeen = memory.cuts;
     this.now = now;
     this.onEnd = onEnd;
     this.onState = onState;
@@ -182,7 +184,15 @@ export class VhostUserServer {
       session.port.finishTurn();
       if (session.port.broken !== undefined) this.end(port, session.port.broken);
     }
+    if (this.memory.cuts !== this.cutsSeen) this.endCut();
     return done > 0;
+  }
+
+  /** A file that a front-end shares was cut short: it is the one to go. */
+  private endCut(): void {
+    this.cutsSeen = this.memory.cuts;
+    for (const port of this.ports)
+      if (port.session?.wasCut()) this.end(port, 'a file was cut short while it was mapped');
   }
 
   private watch(): void {

@@ -3,10 +3,14 @@ import type { DeviceModel } from '@ringwire/virtio-device';
 import { featuresFromBigInt, featuresToBigInt, featureWords, hasFeature, VIRTIO_F } from '@ringwire/virtio-spec';
 import { getConfig, setConfig } from './config-requests.js';
 import { VhostDevicePort } from './device-port.js';
+import { DirtyPages } from './dirty-pages.js';
+import { InflightRequests } from './inflight-requests.js';
+import { LogRequests } from './log-requests.js';
 import { MemoryRequests, SLOTS_MAX } from './memory-requests.js';
 import { MemoryTable } from './memory-table.js';
 import { MessageReader } from './message-reader.js';
 import {
+  F_LOG_ALL,
   F_PROTOCOL_FEATURES,
   hasProtocolFeature,
   type Message,
@@ -31,7 +35,8 @@ const OFFERED = [
 export type RingLayouts = 'both' | 'split' | 'packed';
 const PROTOCOL_FEATURES: bigint = Object.values(PROTOCOL_F).reduce((all, bit) => all | (1n << BigInt(bit)), 0n);
 const PROTOCOL_BIT: bigint = 1n << BigInt(F_PROTOCOL_FEATURES);
-const DEVICE_BITS = 0xffff_ffff_ffff_ffffn & ~PROTOCOL_BIT;
+const LOG_BIT: bigint = 1n << BigInt(F_LOG_ALL);
+const DEVICE_BITS = 0xffff_ffff_ffff_ffffn & ~(PROTOCOL_BIT | LOG_BIT);
 
 /** What a session is made of. */
 export interface SessionParts {
@@ -66,6 +71,8 @@ export class Session {
   private readonly layouts: RingLayouts;
   private readonly memory: MemoryRequests;
   private readonly rings: RingRequests;
+  private readonly log: LogRequests;
+  private readonly inflight: InflightRequests;
   private protocol = 0n;
   /** As the front-end wrote it, 0 where it keeps it to itself. */
   status = 0;
@@ -78,9 +85,11 @@ export class Session {
     this.now = now;
     this.reader = new MessageReader(socket);
     this.table = new MemoryTable(memory);
-    this.port = new VhostDevicePort(model, this.table, now);
+    this.port = new VhostDevicePort(model, this.table, new DirtyPages(memory), now);
     this.memory = new MemoryRequests(this.port, this.table);
     this.rings = new RingRequests(this.port);
+    this.log = new LogRequests(this.port, this.table, memory);
+    this.inflight = new InflightRequests(this.port, memory);
   }
 
   get featuresOffered(): Uint32Array {
@@ -101,11 +110,18 @@ export class Session {
     }
   }
 
+  /** Whether a file that the front-end shares was cut short while it was mapped. */
+  wasCut(): boolean {
+    return this.table.wasCut() || this.port.dirty.wasCut() || this.inflight.wasCut();
+  }
+
   /** End: the device stops, every descriptor is closed and no memory of the front-end's is mapped any more. */
   close(): void {
     if (this.closed) return;
     this.closed = true;
     this.port.reset();
+    this.port.dirty.clear();
+    this.inflight.clear();
     this.table.clear();
     this.reader.dispose();
     close(this.socket);
@@ -115,16 +131,19 @@ export class Session {
     const outcome = this.handle(message);
     for (const fd of message.fds.splice(0)) close(fd);
     if (outcome instanceof Uint8Array) this.send(message.id, outcome);
-    else if (message.needReply && hasProtocolFeature(this.protocol, PROTOCOL_F.REPLY_ACK)) {
+    else if (typeof outcome === 'object') {
+      this.send(message.id, outcome.payload, [outcome.fd]);
+      close(outcome.fd);
+    } else if (message.needReply && hasProtocolFeature(this.protocol, PROTOCOL_F.REPLY_ACK)) {
       if (outcome !== undefined) this.refusal = outcome;
       this.send(message.id, u64(outcome === undefined ? 0n : 1n));
     } else if (outcome !== undefined) this.problem = outcome;
   }
 
   /** An answer is small: a socket without room for it has a front-end that doesn't read. */
-  private send(id: number, payload: Uint8Array): void {
+  private send(id: number, payload: Uint8Array, fds: readonly number[] = []): void {
     const bytes = reply(id, payload);
-    if (send(this.socket, bytes) !== bytes.length) this.problem = 'an answer could not be sent';
+    if (send(this.socket, bytes, fds) !== bytes.length) this.problem = 'an answer could not be sent';
   }
 
   private handle(message: Message): Outcome {
@@ -133,7 +152,7 @@ export class Session {
     if (name === undefined || problem !== undefined) return problem;
     switch (name) {
       case 'GET_FEATURES':
-        return u64(this.offered() | PROTOCOL_BIT);
+        return u64(this.offered() | PROTOCOL_BIT | LOG_BIT);
       case 'SET_FEATURES':
         return this.setFeatures(payload.getBigUint64(0, true));
       case 'GET_PROTOCOL_FEATURES':
@@ -155,6 +174,10 @@ export class Session {
         return this.memory.addRegion(payload, fds);
       case 'REM_MEM_REG':
         return this.memory.removeRegion(payload);
+      case 'SET_LOG_BASE':
+        return this.log.setBase(payload, fds);
+      case 'SET_LOG_FD':
+        return this.log.setEvent(fds);
       case 'SET_VRING_NUM':
         return this.rings.setSize(payload);
       case 'SET_VRING_BASE':
@@ -175,6 +198,10 @@ export class Session {
         return getConfig(this.model, payload);
       case 'SET_CONFIG':
         return setConfig(this.model, payload);
+      case 'GET_INFLIGHT_FD':
+        return this.inflight.get(payload);
+      case 'SET_INFLIGHT_FD':
+        return this.inflight.set(payload, fds);
       case 'GET_STATUS':
         return u64(BigInt(this.status));
       case 'SET_STATUS':
@@ -200,11 +227,12 @@ export class Session {
     if (why !== undefined) return why;
     if (this.port.vrings.some(({ started }) => started)) {
       const same = features.every((word, at) => word === this.port.features[at]);
-      return same ? undefined : 'features changed while a ring runs';
+      if (!same) return 'features changed while a ring runs';
+    } else {
+      this.port.features = features;
+      this.rings.hasProtocol = (bits & PROTOCOL_BIT) !== 0n;
     }
-    this.port.features = features;
-    this.rings.hasProtocol = (bits & PROTOCOL_BIT) !== 0n;
-    return undefined;
+    return this.log.enable((bits & LOG_BIT) !== 0n);
   }
 
   private setProtocolFeatures(bits: bigint): Outcome {
@@ -219,6 +247,7 @@ export class Session {
     const { features } = this.port;
     this.port.reset();
     this.port.features = features;
+    this.inflight.forget();
     this.status = 0;
     return undefined;
   }

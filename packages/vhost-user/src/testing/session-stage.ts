@@ -28,17 +28,19 @@ export class SessionStage {
   readonly backend: ScriptedBackend = new ScriptedBackend();
   readonly device: NetDevice;
   readonly memory: PeerMemory;
-  readonly session: Session;
-  readonly peer: RawPeer;
+  session: Session;
+  peer: RawPeer;
   /** The front-end's RAM: the file, and a driver's view of it. */
   readonly file: number = newMemoryFile('guest-ram', FILE_BYTES);
   readonly guest: GuestMemory;
   readonly kicks: readonly number[] = [newEvent(), newEvent()];
   readonly calls: readonly number[] = [newEvent(), newEvent()];
   time = 0;
+  private readonly rings: RingLayouts;
 
   /** @param rings that are offered */
   constructor(rings: RingLayouts = 'both') {
+    this.rings = rings;
     const host = HostMemory.create(0x200_0000);
     this.device = new NetDevice({
       memory: host,
@@ -51,12 +53,16 @@ export class SessionStage {
     });
     const start = NET_SCRATCH_BYTES + FRAME_BYTES;
     this.memory = new PeerMemory(host, start, host.size - start);
-    const [client, socket] = connection();
-    this.peer = new RawPeer(client);
-    this.session = new Session({ socket, model: this.device, memory: this.memory, rings, now: () => this.time });
+    [this.peer, this.session] = this.connect();
     const driverSide = HostMemory.create(FILE_BYTES);
     mapFileAt(addressOf(driverSide.u8), FILE_BYTES, this.file, 0);
     this.guest = new GuestMemory(driverSide, [{ gpa: RAM.gpa, size: RAM.size, host: RAM.offset }]);
+  }
+
+  /** The front-end's next connection, after the session's end. */
+  reconnect(): void {
+    close(this.peer.socket);
+    [this.peer, this.session] = this.connect();
   }
 
   /** Send a request and have it served. */
@@ -95,9 +101,9 @@ export class SessionStage {
   }
 
   /** index, flags; desc, used, avail, log. */
-  ringAddress(ring: number): Uint8Array {
+  ringAddress(ring: number, flags = 0, log = 0): Uint8Array {
     const at = RAM.userspace + ring * RING.NEXT;
-    return joined(words(ring, 0), longs(at + RING.desc, at + RING.device, at + RING.driver, 0));
+    return joined(words(ring, flags), longs(at + RING.desc, at + RING.device, at + RING.driver, log));
   }
 
   openDriver(ring: number, features: bigint): DriverQueue {
@@ -130,6 +136,14 @@ export class SessionStage {
     const delivered = this.device.sink.receive(frame);
     if (flushed) this.device.sink.flush?.();
     return delivered;
+  }
+
+  private connect(): [RawPeer, Session] {
+    const [client, socket] = connection();
+    return [
+      new RawPeer(client),
+      new Session({ socket, model: this.device, memory: this.memory, rings: this.rings, now: () => this.time }),
+    ];
   }
 
   end(): void {
