@@ -16,5 +16,6 @@ export {
   SystemError,
   setNonBlocking,
   signalEvent,
+  socketPair,
   takeEvent,
 } from './libc.js';
