@@ -32,7 +32,7 @@ export const SINGLE_REGION = { region: 8, SIZE: 40 } as const;
 export const CONFIG = { offset: 0, size: 4, flags: 8, bytes: 12, BYTES_MAX: 256 } as const;
 
 /** Every request that the back-end serves, by its number; another one is unknown, as its feature is not offered. */
-const REQUEST = {
+export const REQUEST = {
   GET_FEATURES: 1,
   SET_FEATURES: 2,
   SET_OWNER: 3,
