@@ -38,7 +38,7 @@ describe.each(LAYOUTS)('%s: frames without offloads', (layout) => {
   test('with pollTurns a queue that always has frames is not notified of, from its first step on', () => {
     const bench = new NetBench(layout, [], { pollTurns: 2 });
     const { counters } = bench.queues[1]!;
-    const send = (): void => bench.transmit([join(plainHeader(), frameOf(60))]);
+    const send = (): number => bench.transmit([join(plainHeader(), frameOf(60))]);
     send();
     bench.step();
     const before = counters.notifications;
