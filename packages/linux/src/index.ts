@@ -13,6 +13,7 @@ export {
   newEvent,
   newMemoryFile,
   PollSet,
+  pinThread,
   SystemError,
   setNonBlocking,
   signalEvent,

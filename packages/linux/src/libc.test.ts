@@ -1,4 +1,14 @@
-import { closeSync, fstatSync, mkdtempSync, openSync, readdirSync, readSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HostMemory } from '@ringwire/guest-memory';
@@ -17,6 +27,7 @@ import {
   newEvent,
   newMemoryFile,
   PollSet,
+  pinThread,
   SystemError,
   signalEvent,
   socketPair,
@@ -193,4 +204,14 @@ test("a file of a size that there can't be leaves no descriptor behind", () => {
   const before = openFds();
   expect(() => newMemoryFile('none', -1)).toThrow('ftruncate: EINVAL');
   expect(openFds()).toBe(before);
+});
+
+test('a thread is had on one core, and not on one that is not there', () => {
+  const allowed = (): string =>
+    /^Cpus_allowed_list:\s+(\S+)/m.exec(readFileSync('/proc/thread-self/status', 'latin1'))![1]!;
+  const core = Number.parseInt(allowed(), 10);
+  pinThread(core);
+  expect(allowed()).toBe(`${core}`);
+
+  expect(() => pinThread(1000)).toThrow('sched_setaffinity: EINVAL');
 });

@@ -23,6 +23,7 @@ const calls = {
   eventfd: libc.func('int eventfd(unsigned int, int)'),
   memfd_create: libc.func('int memfd_create(const char*, unsigned int)'),
   ftruncate: libc.func('int ftruncate(int, int64_t)'),
+  sched_setaffinity: libc.func('int sched_setaffinity(int, uintptr_t, uintptr_t)'),
   mmap: libc.func('intptr_t mmap(uintptr_t, uintptr_t, int, int, int, int64_t)'),
 } as const;
 
@@ -264,4 +265,11 @@ export class PollSet {
   isReady(index: number): boolean {
     return this.entries.view.getUint16(index * POLLFD_BYTES + 6, true) !== 0;
   }
+}
+
+/** Have the calling thread run on one core only. @throws SystemError for a core that it may not run on */
+export function pinThread(core: number): void {
+  const mask = new NativeBytes(128);
+  mask.u8[core >>> 3] = 1 << (core & 7);
+  done('sched_setaffinity', calls.sched_setaffinity(0, mask.u8.length, mask.address));
 }
