@@ -19,11 +19,15 @@ const POOL_BUFFERS = 2048;
 /** Time for a back-end to answer, on a machine that does something else as well. */
 const REPLY_MS = 60_000;
 
+export type GuestKind = 'poll-mode' | 'interrupt-driven';
+
 /** A driver of this project's in front of a back-end of somebody else's. */
 export interface FrontEndGuest {
   readonly transport: VhostUserTransport;
   /** Frames that came in, in their order. */
   readonly heard: Uint8Array[];
+  /** Frames that were sent, for whoever counts them. */
+  sent: number;
   /** Send frames from number `from` on. @returns how many were taken */
   send(frames: readonly Uint8Array[], from: number): number;
   /** Take what came in, and what else there is to do. */
@@ -33,12 +37,7 @@ export interface FrontEndGuest {
 }
 
 /** @throws Error, with the reason, where there is no device */
-export function openGuest(
-  kind: 'poll-mode' | 'interrupt-driven',
-  path: string,
-  features: Uint32Array,
-  mac: Uint8Array,
-): FrontEndGuest {
+export function openGuest(kind: GuestKind, path: string, features: Uint32Array, mac: Uint8Array): FrontEndGuest {
   const host = HostMemory.create(HOST_BYTES);
   const ram = new SharedRam(new PeerMemory(host, 0, host.size), [RAM]);
   const transport = openVhostUserTransport({ path, ram, mac, replyMs: REPLY_MS });
@@ -52,6 +51,7 @@ const dmaOf = (ram: SharedRam): ReturnType<typeof guestDma> =>
 class PollGuest implements FrontEndGuest {
   readonly transport: VhostUserTransport;
   readonly heard: Uint8Array[] = [];
+  sent = 0;
   private readonly ram: SharedRam;
   private readonly pool: FramePool;
   private readonly driver: PollNetDriver;
@@ -103,6 +103,7 @@ class PollGuest implements FrontEndGuest {
 class KernelGuest implements FrontEndGuest {
   readonly transport: VhostUserTransport;
   readonly heard: Uint8Array[] = [];
+  sent = 0;
   private readonly ram: SharedRam;
   private readonly driver: NetDriver;
   private problem: string | undefined;
