@@ -51,6 +51,7 @@ async function startDpdk(): Promise<void> {
   testpmd = new Testpmd(
     directory,
     paths.map((path, index) => `net_vhost${index},iface=${path},queues=1`),
+    1,
   );
   for (const line of ['set fwd io retry', 'set burst tx delay 100 retry 100000', 'start']) testpmd.command(line);
   await testpmd.ask('show port stats 1', /TX-packets/);
@@ -61,7 +62,7 @@ async function startRingwire(): Promise<void> {
   ringwire = await Ringwire.serve(paths, '--hold', '--memory', '256');
 }
 
-const frames = readPcap(numberedCapture(FRAMES)).frames.map(({ bytes }) => bytes);
+const frames = readPcap(numberedCapture(Array(FRAMES).keys())).frames.map(({ bytes }) => bytes);
 
 function openBoth(kind: GuestKind, bits: readonly number[]): FrontEndGuest[] {
   return paths.map((path, n) => openGuest(kind, path, featureWords(bits), Uint8Array.of(2, 0, 0, 0, 0, n)));

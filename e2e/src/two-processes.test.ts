@@ -21,7 +21,7 @@ beforeEach(() => {
   testpmds = [];
   for (const side of SIDES) {
     mkdirSync(join(directory, side));
-    writeFileSync(join(directory, side, 'in.pcap'), numberedCapture(FRAMES));
+    writeFileSync(join(directory, side, 'in.pcap'), numberedCapture(Array(FRAMES).keys()));
   }
 });
 
@@ -35,10 +35,14 @@ afterEach(async () => {
 /** A process of its own: port 0 is a pair of captures, port 1 the socket, and it forwards between them. */
 function start(side: string, options: string): Testpmd {
   const place = join(directory, side);
-  const testpmd = new Testpmd(place, [
-    `net_pcap0,rx_pcap=${join(place, 'in.pcap')},tx_pcap=${join(place, 'out.pcap')}`,
-    `net_virtio_user0,path=${join(directory, `${side}.sock`)},queues=1,queue_size=256,${options}`,
-  ]);
+  const testpmd = new Testpmd(
+    place,
+    [
+      `net_pcap0,rx_pcap=${join(place, 'in.pcap')},tx_pcap=${join(place, 'out.pcap')}`,
+      `net_virtio_user0,path=${join(directory, `${side}.sock`)},queues=1,queue_size=256,${options}`,
+    ],
+    1,
+  );
   testpmds.push(testpmd);
   // A ring that is full is tried again for as long as it takes.
   for (const line of ['set fwd io retry', 'set burst tx delay 100 retry 100000']) testpmd.command(line);

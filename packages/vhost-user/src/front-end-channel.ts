@@ -1,6 +1,6 @@
 import { close, GONE, NOT_NOW, receive, send } from '@ringwire/linux';
-import { ackBytes, BACK_END_PAYLOAD_MAX, BACK_END_REQUEST, backEndProblem, needsReply } from './front-end-messages.js';
-import { HEADER } from './messages.js';
+import { ackBytes, BACK_END_PAYLOAD_MAX, backEndProblem, needsReply } from './front-end-messages.js';
+import { BACKEND_REQUEST, HEADER } from './messages.js';
 
 /** Requests taken at once: a back-end that sends more has to wait. */
 const MOST_AT_ONCE = 32;
@@ -29,7 +29,7 @@ export class BackEndChannel {
     const fds: number[] = [];
     for (let left = MOST_AT_ONCE; left > 0 && this.isWhole(fds); left--) {
       const id = this.header.getUint32(HEADER.request, true);
-      const isKnown = id === BACK_END_REQUEST.CONFIG_CHANGE;
+      const isKnown = id === BACKEND_REQUEST.CONFIG_CHANGE_MSG;
       if (isKnown) this.hasConfigChanged = true;
       this.have = 0;
       // There is room for an answer unless the back-end reads none: then it asks in vain.

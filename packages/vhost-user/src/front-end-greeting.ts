@@ -1,8 +1,8 @@
 import { featuresFromBigInt } from '@ringwire/virtio-spec';
 import type { BackEndLink } from './front-end-link.js';
-import { FRONT_END_F } from './front-end-messages.js';
+import { FRONT_END_FEATURES } from './front-end-messages.js';
 import { configBytes } from './front-end-offer.js';
-import { CONFIG, F_PROTOCOL_FEATURES, MEM_REGION, MEM_TABLE, SINGLE_REGION, u64 } from './messages.js';
+import { CONFIG, F_PROTOCOL_FEATURES, MEM_REGION, MEM_TABLE, PROTOCOL_F, SINGLE_REGION, u64 } from './messages.js';
 import type { SharedRam, SharedRegion } from './shared-ram.js';
 
 /** What is known of a back-end once it is connected. */
@@ -15,7 +15,7 @@ export interface BackEndFacts {
   readonly pairs: number;
 }
 
-const PROTOCOL_FEATURES: bigint = Object.values(FRONT_END_F).reduce((all, bit) => all | (1n << BigInt(bit)), 0n);
+const PROTOCOL_FEATURES: bigint = FRONT_END_FEATURES.reduce((all, name) => all | (1n << BigInt(PROTOCOL_F[name])), 0n);
 const PROTOCOL_BIT: bigint = 1n << BigInt(F_PROTOCOL_FEATURES);
 /** Messages name a ring by 8 bits. */
 const PAIRS_MAX = 128;

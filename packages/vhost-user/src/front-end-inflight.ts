@@ -1,6 +1,6 @@
 import { close } from '@ringwire/linux';
 import type { BackEndLink } from './front-end-link.js';
-import { INFLIGHT } from './front-end-messages.js';
+import { INFLIGHT } from './messages.js';
 
 /**
  * The area in which a back-end notes what it has in hand, kept here for the one after it. It is neither mapped nor looked
@@ -14,9 +14,9 @@ export class InflightArea {
   /** Have the back-end make one, and take it into use. @returns why there is none */
   make(link: BackEndLink, queues: number, queueSize: number): string | undefined {
     this.forget();
-    const wanted = new Uint8Array(INFLIGHT.SIZE);
+    const wanted = new Uint8Array(INFLIGHT.PADDED);
     const view = new DataView(wanted.buffer);
-    view.setUint16(INFLIGHT.queues, queues, true);
+    view.setUint16(INFLIGHT.numQueues, queues, true);
     view.setUint16(INFLIGHT.queueSize, queueSize, true);
     const fds: number[] = [];
     const answer = link.ask('GET_INFLIGHT_FD', wanted, fds);
@@ -24,7 +24,7 @@ export class InflightArea {
     const [fd] = fds;
     if (fd === undefined) return link.end('GET_INFLIGHT_FD was answered without a descriptor');
     this.fd = fd;
-    this.description = new Uint8Array(INFLIGHT.SIZE);
+    this.description = new Uint8Array(INFLIGHT.PADDED);
     this.description.set(new Uint8Array(answer.buffer));
     return this.give(link);
   }

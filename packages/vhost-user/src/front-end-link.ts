@@ -1,7 +1,7 @@
 import { close, GONE, NOT_NOW, PollSet, receive, send, socketPair } from '@ringwire/linux';
 import { BackEndChannel } from './front-end-channel.js';
-import { type Asked, FRONT_END_F, hasOwnReply, replyProblem, requestBytes } from './front-end-messages.js';
-import { HEADER, hasProtocolFeature } from './messages.js';
+import { type Asked, hasOwnReply, replyProblem, requestBytes } from './front-end-messages.js';
+import { HEADER, hasProtocolFeature, PROTOCOL_F } from './messages.js';
 
 /** How long a back-end may take, and how it is waited for. */
 export interface FrontEndPatience {
@@ -40,8 +40,8 @@ export class BackEndLink {
     this.patience = patience;
   }
 
-  has(feature: keyof typeof FRONT_END_F): boolean {
-    return hasProtocolFeature(this.protocol, FRONT_END_F[feature]);
+  has(feature: keyof typeof PROTOCOL_F): boolean {
+    return hasProtocolFeature(this.protocol, PROTOCOL_F[feature]);
   }
 
   /** Ask what has an answer of its own. @param fds descriptors of the answer are appended, and are the caller's */

@@ -1,32 +1,21 @@
-import { CONFIG, HEADER, REQUEST, VRING_STATE } from './messages.js';
+import { CONFIG, HEADER, INFLIGHT, type PROTOCOL_F, REQUEST, VRING_STATE } from './messages.js';
 
 /** Protocol features that the front-end uses where the back-end offers them. */
-export const FRONT_END_F = {
-  MQ: 0,
-  REPLY_ACK: 3,
-  NET_MTU: 4,
-  BACKEND_REQ: 5,
-  CONFIG: 9,
-  INFLIGHT_SHMFD: 12,
-  RESET_DEVICE: 13,
-  CONFIGURE_MEM_SLOTS: 15,
-  STATUS: 16,
-} as const;
+export const FRONT_END_FEATURES: readonly (keyof typeof PROTOCOL_F)[] = [
+  'MQ',
+  'REPLY_ACK',
+  'NET_MTU',
+  'BACKEND_REQ',
+  'CONFIG',
+  'INFLIGHT_SHMFD',
+  'RESET_DEVICE',
+  'CONFIGURE_MEM_SLOTS',
+  'STATUS',
+];
 
-/** Requests of the front-end's that the back-end does not serve. */
-const MORE = { NET_SET_MTU: 20, SET_BACKEND_REQ_FD: 21, GET_INFLIGHT_FD: 31, SET_INFLIGHT_FD: 32 } as const;
+export type Asked = keyof typeof REQUEST;
 
-export type Asked = keyof typeof REQUEST | keyof typeof MORE;
-
-const ASKED: Readonly<Record<Asked, number>> = { ...REQUEST, ...MORE };
-
-/** The area in which a back-end keeps what it has in hand. Padded to 24 bytes, as C compilers do; 20 have all of it. */
-export const INFLIGHT = { mmapSize: 0, mmapOffset: 8, queues: 16, queueSize: 18, END: 20, SIZE: 24 } as const;
-
-/** Requests of the back-end's, on a channel of its own. */
-export const BACK_END_REQUEST = { CONFIG_CHANGE: 2 } as const;
-
-/** Most bytes of payload of such a request. */
+/** Most bytes of payload of a request of the back-end's, on its own channel. */
 export const BACK_END_PAYLOAD_MAX = 64;
 
 const FLAG = { VERSION_MASK: 3, VERSION: 1, REPLY: 4, NEED_REPLY: 8 } as const;
@@ -43,7 +32,7 @@ const REPLIES: Partial<Record<Asked, readonly [number, number]>> = {
   GET_VRING_BASE: [VRING_STATE.SIZE, VRING_STATE.SIZE],
   // No bytes at all say that there is no such part of the configuration.
   GET_CONFIG: [0, CONFIG.bytes + CONFIG.BYTES_MAX],
-  GET_INFLIGHT_FD: [INFLIGHT.END, INFLIGHT.SIZE],
+  GET_INFLIGHT_FD: [INFLIGHT.SIZE, INFLIGHT.PADDED],
 };
 
 /** Bytes of the reply to a request; those of an acknowledgement where it has none of its own. */
@@ -53,7 +42,7 @@ export const hasOwnReply = (name: Asked): boolean => REPLIES[name] !== undefined
 
 /** A request as it goes over the socket. */
 export function requestBytes(name: Asked, payload: Uint8Array = NOTHING, needReply = false): Uint8Array {
-  return message(ASKED[name], FLAG.VERSION | (needReply ? FLAG.NEED_REPLY : 0), payload);
+  return message(REQUEST[name], FLAG.VERSION | (needReply ? FLAG.NEED_REPLY : 0), payload);
 }
 
 /** The answer to a request of the back-end's. @param value 0 for done */
@@ -68,7 +57,7 @@ export function replyProblem(name: Asked, header: DataView): string | undefined 
   const id = header.getUint32(HEADER.request, true);
   const flags = header.getUint32(HEADER.flags, true);
   const size = header.getUint32(HEADER.size, true);
-  if (id !== ASKED[name]) return `${name} was answered as request ${id}`;
+  if (id !== REQUEST[name]) return `${name} was answered as request ${id}`;
   if ((flags & (FLAG.VERSION_MASK | FLAG.REPLY)) !== (FLAG.VERSION | FLAG.REPLY))
     return `the reply to ${name} has flags 0x${flags.toString(16)}`;
   const [least, most] = replyBounds(name);
