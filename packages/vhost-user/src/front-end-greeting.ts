@@ -13,6 +13,8 @@ export interface BackEndFacts {
   readonly config: Uint8Array | undefined;
   /** Queue pairs that it has at most. */
   readonly pairs: number;
+  /** It can be told an MTU. */
+  readonly takesMtu: boolean;
 }
 
 const PROTOCOL_FEATURES: bigint = FRONT_END_FEATURES.reduce((all, name) => all | (1n << BigInt(PROTOCOL_F[name])), 0n);
@@ -32,7 +34,7 @@ export function greet(link: BackEndLink, ram: SharedRam): BackEndFacts | string 
   if (why !== undefined) return why;
   const features = featuresFromBigInt(offered & ~PROTOCOL_BIT);
   const config = link.has('CONFIG') ? readBackEndConfig(link, features) : undefined;
-  return typeof config === 'string' ? config : { features, config, pairs };
+  return typeof config === 'string' ? config : { features, config, pairs, takesMtu: link.has('NET_MTU') };
 }
 
 /** The back-end's configuration. @returns undefined where it has not as much of it as its features say */

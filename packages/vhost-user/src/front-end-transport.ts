@@ -7,22 +7,17 @@ import {
   type VectorPlan,
 } from '@ringwire/guest-drivers';
 import { PollSet } from '@ringwire/linux';
-import { DEVICE_STATUS, FEATURE_WORDS, featuresToBigInt, hasFeature, VIRTIO_F, VIRTIO_ID } from '@ringwire/virtio-spec';
-import { VIRTIO_NET_CONFIG_SIZE, VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
+import { DEVICE_STATUS, FEATURE_WORDS, hasFeature, VIRTIO_F, VIRTIO_ID } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_CONFIG_SIZE } from '@ringwire/virtio-spec/net';
 import { FrontEndControl } from './front-end-control.js';
 import { BackEndDoor } from './front-end-door.js';
-import { type BackEndFacts, greet, readBackEndConfig, tellMemory } from './front-end-greeting.js';
 import { FrontEndInterrupts } from './front-end-interrupts.js';
-import { BackEndLink } from './front-end-link.js';
-import { backEndFeatures, frontEndConfig, type OwnFacts, offeredFeatures } from './front-end-offer.js';
+import type { BackEndLink } from './front-end-link.js';
 import { type FrontEndOptions, type FrontEndSettings, frontEndSettings } from './front-end-options.js';
+import { FrontEndPeer } from './front-end-peer.js';
 import { FrontEndRings } from './front-end-rings.js';
-import { F_PROTOCOL_FEATURES, u64 } from './messages.js';
 
 const { ACKNOWLEDGE, FEATURES_OK, DRIVER_OK, DEVICE_NEEDS_RESET } = DEVICE_STATUS;
-const PROTOCOL_BIT: bigint = 1n << BigInt(F_PROTOCOL_FEATURES);
-/** Between two looks whether a back-end is there yet. */
-const DOOR_MS = 10;
 /**
  * Reach a network device behind a vhost-user socket.
  * @returns the transport, connected, or NOT_USABLE: no back-end came in time, or what is there is none
@@ -30,8 +25,11 @@ const DOOR_MS = 10;
  */
 export function openVhostUserTransport(options: FrontEndOptions): VhostUserTransport | Breakdown {
   const settings = frontEndSettings(options);
-  const transport = new VhostUserTransport(settings, new BackEndDoor(settings.path, settings.listens));
-  const why = transport.connectWithin(settings.replyMs);
+  const transport = new VhostUserTransport(
+    settings,
+    new FrontEndPeer(settings, new BackEndDoor(settings.path, settings.listens)),
+  );
+  const why = transport.connect();
   if (why === undefined) return transport;
   transport.close();
   return { code: BREAK.NOT_USABLE, message: why };
@@ -52,72 +50,62 @@ export class VhostUserTransport implements Transport {
   readonly configBytes: number = VIRTIO_NET_CONFIG_SIZE;
   /** All that is offered can be carried. */
   readonly unusable: readonly number[] = [];
-  /** Why the last connection ended, or could not be made use of. */
-  problem: string | undefined;
   private readonly settings: FrontEndSettings;
-  private readonly door: BackEndDoor;
+  private readonly peer: FrontEndPeer;
   private readonly rings: FrontEndRings;
   private readonly interrupts: FrontEndInterrupts = new FrontEndInterrupts();
   private control: FrontEndControl | undefined;
-  private link: BackEndLink | undefined;
-  private facts: BackEndFacts | undefined;
-  private pairs = 1;
-  private offered: Uint32Array = new Uint32Array(FEATURE_WORDS);
   private readonly accepted: Uint32Array<ArrayBuffer> = new Uint32Array(FEATURE_WORDS);
   private config: Uint8Array = new Uint8Array(VIRTIO_NET_CONFIG_SIZE);
   private generation = 0;
   /** Status bits that the driver has set. */
   private bits = 0;
   private isBroken = false;
-  private hasMemory = false;
   private retryAt = 0;
   private readonly lookSet: PollSet;
   private readonly waitSet: PollSet;
 
   /** @see openVhostUserTransport */
-  constructor(settings: FrontEndSettings, door: BackEndDoor) {
+  constructor(settings: FrontEndSettings, peer: FrontEndPeer) {
     this.settings = settings;
-    this.door = door;
+    this.peer = peer;
     this.rings = new FrontEndRings(settings.ram.space);
     const descriptors = 2 + 4 * settings.pairs;
     this.lookSet = new PollSet(descriptors);
     this.waitSet = new PollSet(descriptors);
   }
 
+  /** Why the last connection ended, or could not be made use of. */
+  get problem(): string | undefined {
+    return this.peer.problem;
+  }
+
   get isConnected(): boolean {
-    return this.link !== undefined;
+    return this.peer.link !== undefined;
   }
 
   get queueLimit(): number {
-    return this.pairs > 1 ? 2 * this.pairs + 1 : 2;
+    const { pairs } = this.peer;
+    return pairs > 1 ? 2 * pairs + 1 : 2;
   }
 
   get vectorLimit(): number {
     return this.queueLimit + 1;
   }
 
-  /** Connect, and wait for that at most so long. @returns why there is no connection */
-  connectWithin(milliseconds: number): string | undefined {
-    const { now, pause } = this.settings;
-    const deadline = now() + milliseconds;
-    const idle = new PollSet(1);
-    for (;;) {
-      const socket = this.door.open();
-      if (socket >= 0) return this.meet(socket);
-      if (now() >= deadline) return `no back-end at ${this.settings.path}`;
-      if (pause !== undefined) pause();
-      else idle.block(DOOR_MS);
-    }
+  /** Connect, for the first time. @returns why there is no connection */
+  connect(): string | undefined {
+    const why = this.peer.connectWithin(this.settings.replyMs);
+    if (why === undefined) this.welcome();
+    return why;
   }
 
   status(): number {
-    const { link } = this;
+    const { link } = this.peer;
     if (this.isBroken || link === undefined || !link.has('STATUS')) return this.ownStatus();
-    const answer = link.ask('GET_STATUS');
-    const status = typeof answer === 'string' ? 0n : answer.getBigUint64(0, true);
-    if (status > 0xffn) link.end(`the status is ${status}, want a byte`);
+    const status = this.peer.askStatus(link);
     this.settle();
-    return link.problem === undefined ? Number(status) : this.ownStatus();
+    return status ?? this.ownStatus();
   }
 
   setStatus(value: number): void {
@@ -125,25 +113,27 @@ export class VhostUserTransport implements Transport {
       this.reset();
       return;
     }
-    if (this.bits === 0 && this.link === undefined && (value & ACKNOWLEDGE) !== 0) {
-      const socket = this.door.open();
-      if (socket < 0 || this.meet(socket) !== undefined) this.isBroken = true;
+    if (this.bits === 0 && !this.isConnected && (value & ACKNOWLEDGE) !== 0) {
+      if (this.peer.connect() === undefined) this.welcome();
+      else this.isBroken = true;
     }
     const news = value & ~this.bits;
     this.bits = value;
-    const { link } = this;
-    if (link === undefined || this.isBroken) return;
-    if ((news & FEATURES_OK) !== 0 && this.tellFeatures(link) !== undefined) this.bits &= ~FEATURES_OK;
+    const { link } = this.peer;
+    const isThere = link !== undefined && !this.isBroken;
+    if ((news & FEATURES_OK) !== 0 && !(isThere && this.peer.agree(link, this.accepted) === undefined))
+      this.bits &= ~FEATURES_OK;
+    if (!isThere) return;
     if ((news & DRIVER_OK) !== 0) {
       const why = this.rings.start(link);
       if (why !== undefined) link.end(why);
     }
-    this.tellStatus(link);
+    this.peer.tellStatus(link, this.bits);
     this.settle();
   }
 
   deviceFeatures(word: number): number {
-    return this.offered[word] ?? 0;
+    return this.peer.offered[word] ?? 0;
   }
 
   setDriverFeatures(word: number, bits: number): void {
@@ -164,16 +154,16 @@ export class VhostUserTransport implements Transport {
   }
 
   enableQueue(index: number, setup: QueueSetup, features: Uint32Array): Breakdown | undefined {
-    if (index === 2 * this.pairs) return this.enableControl(setup, features);
-    const { link } = this;
+    if (index === this.controlIndex) return this.enableControl(setup, features);
+    const { link } = this.peer;
     const why = link === undefined ? 'there is no back-end' : this.rings.add(link, index, setup, this.isPacked);
     this.settle();
     if (why === undefined) return undefined;
-    return { code: this.link === undefined ? BREAK.QUEUE_TIMEOUT : BREAK.NO_QUEUE, message: `queue ${index}: ${why}` };
+    return { code: this.isConnected ? BREAK.NO_QUEUE : BREAK.QUEUE_TIMEOUT, message: `queue ${index}: ${why}` };
   }
 
   queueEnabled(index: number): boolean {
-    return index === 2 * this.pairs ? this.control !== undefined : this.rings.has(index);
+    return index === this.controlIndex ? this.control !== undefined : this.rings.has(index);
   }
 
   /** RING_RESET is not offered. */
@@ -186,7 +176,7 @@ export class VhostUserTransport implements Transport {
   stopQueue(_index: number): void {}
 
   notify(index: number, _data: number): void {
-    if (index !== 2 * this.pairs) this.rings.notify(index);
+    if (index !== this.controlIndex) this.rings.notify(index);
     else if (this.control?.serve() === true) this.interrupts.queues.add(index);
   }
 
@@ -212,10 +202,11 @@ export class VhostUserTransport implements Transport {
    * @param deliver called for each vector that is due, or once with 0 where none were mapped
    */
   takeInterrupts(deliver: (vector: number) => void = () => {}): void {
-    if (this.link === undefined) this.seek();
+    const { link } = this.peer;
+    if (link === undefined) this.seek();
     else {
       this.watch(this.lookSet);
-      if (this.lookSet.look() > 0) this.hear(this.link);
+      if (this.lookSet.look() > 0) this.hear(link);
     }
     this.interrupts.deliver(deliver);
   }
@@ -224,8 +215,8 @@ export class VhostUserTransport implements Transport {
   async wait(milliseconds: number): Promise<void> {
     if (this.interrupts.isDue) return;
     this.watch(this.waitSet);
-    const left = this.link === undefined ? Math.max(0, this.retryAt - this.settings.now()) : milliseconds;
-    await this.waitSet.wait(Math.min(milliseconds, Math.ceil(left)));
+    const left = this.seeks ? Math.max(0, Math.ceil(this.retryAt - this.settings.now())) : milliseconds;
+    await this.waitSet.wait(Math.min(milliseconds, left));
   }
 
   /**
@@ -233,7 +224,7 @@ export class VhostUserTransport implements Transport {
    * it was, with packed rings too.
    */
   disconnect(): void {
-    const { link } = this;
+    const { link } = this.peer;
     if (link === undefined) return;
     this.rings.stop(link, true);
     link.isGone = link.problem === undefined;
@@ -244,43 +235,30 @@ export class VhostUserTransport implements Transport {
   /** Take the rings back, end the connection, and let go of everything. */
   close(): void {
     this.reset();
-    this.link?.end('closed');
-    this.link = undefined;
-    this.door.close();
+    this.peer.close();
   }
 
-  private get own(): OwnFacts {
-    const { mac, mtu } = this.settings;
-    return { mac, mtu: this.link?.has('NET_MTU') === true ? mtu : undefined, pairs: this.pairs };
+  private get controlIndex(): number {
+    return 2 * this.peer.pairs;
   }
 
   private get isPacked(): boolean {
     return hasFeature(this.accepted, VIRTIO_F.RING_PACKED);
   }
 
+  /** A back-end is looked for: one that just went, from a driver that is still there. */
+  private get seeks(): boolean {
+    return !this.isConnected && !this.isBroken && this.bits !== 0;
+  }
+
   private ownStatus(): number {
     return this.isBroken && this.bits !== 0 ? this.bits | DEVICE_NEEDS_RESET : this.bits;
   }
 
-  /** Make a connection of a socket. @returns why it is none that can be used */
-  private meet(socket: number): string | undefined {
-    const link = new BackEndLink(socket, this.settings);
-    const facts = greet(link, this.settings.ram);
-    if (typeof facts === 'string') {
-      this.problem = link.end(facts);
-      if (!link.isGone && this.bits !== 0) this.isBroken = true;
-      return facts;
-    }
-    this.link = link;
-    this.facts = facts;
-    this.hasMemory = false;
-    if (this.bits === 0) {
-      const multi = hasFeature(facts.features, VIRTIO_NET_F.MQ) ? facts.pairs : 1;
-      this.pairs = Math.min(this.settings.pairs, multi);
-      this.offered = offeredFeatures(facts.features, facts.config, this.own);
-    }
+  /** A back-end is there, and nothing of a driver's: what it is offered begins anew. */
+  private welcome(): void {
+    this.peer.offer();
     this.configure();
-    return undefined;
   }
 
   private enableControl(setup: QueueSetup, features: Uint32Array): Breakdown | undefined {
@@ -291,40 +269,19 @@ export class VhostUserTransport implements Transport {
     return undefined;
   }
 
-  /** Features, the memory that they go with, and the MTU. @returns why they cannot be */
-  private tellFeatures(link: BackEndLink): string | undefined {
-    const { features } = this.facts!;
-    const bits = featuresToBigInt(backEndFeatures(this.accepted, features)) | (link.hasProtocol ? PROTOCOL_BIT : 0n);
-    let why = link.tell('SET_FEATURES', u64(bits));
-    if (why === undefined && !this.hasMemory) {
-      why = tellMemory(link, this.settings.ram);
-      this.hasMemory = why === undefined;
-    }
-    const { mtu } = this.settings;
-    if (why === undefined && mtu !== undefined && link.has('NET_MTU') && hasFeature(this.accepted, VIRTIO_NET_F.MTU))
-      why = link.tell('NET_SET_MTU', u64(BigInt(mtu)));
-    if (why !== undefined) this.problem = why;
-    return why;
-  }
-
-  private tellStatus(link: BackEndLink): void {
-    if (link.has('STATUS')) link.tell('SET_STATUS', u64(BigInt(this.bits)));
-  }
-
   /** The command of the control queue. @returns whether it could be done */
   private setPairs(pairs: number): boolean {
-    if (pairs < 1 || pairs > this.pairs) return false;
-    const why = this.rings.setPairs(this.link, pairs);
+    if (pairs < 1 || pairs > this.peer.pairs) return false;
+    const why = this.rings.setPairs(this.peer.link, pairs);
     this.settle();
     return why === undefined;
   }
 
   private reset(): void {
-    const { link } = this;
+    const { link } = this.peer;
     if (link !== undefined && this.bits !== 0) {
       this.rings.stop(link, false);
-      if (link.has('STATUS')) link.tell('SET_STATUS', u64(0n));
-      else if (link.has('RESET_DEVICE')) link.tell('RESET_DEVICE');
+      this.peer.tellStatus(link, 0);
     }
     this.bits = 0;
     this.isBroken = false;
@@ -337,43 +294,37 @@ export class VhostUserTransport implements Transport {
 
   /** After anything that may have ended the connection. */
   private settle(): void {
-    const { link } = this;
-    if (link?.problem === undefined) return;
-    this.problem = link.problem;
-    this.link = undefined;
-    if (this.bits !== 0 && !(link.isGone && (this.bits & DRIVER_OK) !== 0 && this.rings.canRestore(this.isPacked)))
-      this.isBroken = true;
+    const { peer, bits } = this;
+    if (!peer.settle()) return;
+    const canGoOn = peer.isGone && (bits & DRIVER_OK) !== 0 && this.rings.canRestore(this.isPacked);
+    if (bits !== 0 && !canGoOn) this.isBroken = true;
     this.retryAt = this.settings.now() + this.settings.retryMs;
     this.configure();
   }
 
   /** Look for the back-end that went, and give it back what it had. */
   private seek(): void {
+    const { peer, accepted } = this;
     const { now, retryMs } = this.settings;
-    if (this.isBroken || this.bits === 0 || now() < this.retryAt) return;
+    if (!this.seeks || now() < this.retryAt) return;
     this.retryAt = now() + retryMs;
-    const socket = this.door.open();
-    if (socket < 0 || this.meet(socket) !== undefined) return;
-    const link = this.link!;
-    const why = this.restore(link);
-    if (why !== undefined) link.end(why);
-    else for (const index of this.rings.indexes) this.interrupts.queues.add(index);
+    if (peer.connect() !== undefined) {
+      if (!peer.isGone) this.isBroken = true;
+      return;
+    }
+    const link = peer.link!;
+    const why = peer.shortage(accepted) ?? peer.agree(link, accepted) ?? this.rings.restore(link);
+    if (why === undefined) {
+      peer.tellStatus(link, this.bits);
+      this.configure();
+      for (const index of this.rings.indexes) this.interrupts.queues.add(index);
+    } else link.end(why);
     this.settle();
-  }
-
-  private restore(link: BackEndLink): string | undefined {
-    const offer = offeredFeatures(this.facts!.features, this.facts!.config, this.own);
-    if (this.accepted.some((bits, word) => (bits & ~offer[word]!) !== 0))
-      return 'the back-end offers less than the one before';
-    if (this.facts!.pairs < this.pairs) return `the back-end has ${this.facts!.pairs} queue pairs, want ${this.pairs}`;
-    const why = this.tellFeatures(link) ?? this.rings.restore(link);
-    this.tellStatus(link);
-    return why;
   }
 
   private watch(set: PollSet): void {
     set.clear();
-    const { link } = this;
+    const { link } = this.peer;
     if (link === undefined) return;
     set.add(link.socket);
     if (link.channel !== undefined) set.add(link.channel.socket);
@@ -384,27 +335,13 @@ export class VhostUserTransport implements Transport {
     link.look();
     const inError = this.rings.takeCalls(this.interrupts.queues);
     if (inError >= 0) link.end(`the back-end says that ring ${inError} is in error`);
-    if (link.problem === undefined && link.channel?.hasConfigChanged === true) {
-      link.channel.hasConfigChanged = false;
-      this.takeConfig(link);
-    }
+    if (this.peer.takeConfig(link)) this.configure();
     this.settle();
-  }
-
-  private takeConfig(link: BackEndLink): void {
-    if (!link.has('CONFIG')) return;
-    const facts = this.facts!;
-    const config = readBackEndConfig(link, facts.features);
-    if (typeof config === 'string') return;
-    this.facts = { ...facts, config };
-    this.configure();
   }
 
   /** Put the configuration together anew, and tell the driver. */
   private configure(): void {
-    const { facts } = this;
-    if (facts === undefined) return;
-    this.config = frontEndConfig(facts.config, facts.features, this.own, this.link !== undefined);
+    this.config = this.peer.configuration();
     this.generation = (this.generation + 1) & 0xff;
     this.interrupts.hasConfig = this.bits !== 0;
   }

@@ -1,4 +1,5 @@
 import { FrameBurst, FramePool, isBreakdown, openPollDriver } from '@ringwire/guest-drivers';
+import { signalEvent } from '@ringwire/linux';
 import { featureWords, hasFeature, VIRTIO_F } from '@ringwire/virtio-spec';
 import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -75,6 +76,48 @@ test('all that a back-end can do with frames is offered, and of the control queu
     ...['HOST_TSO4', 'HOST_TSO6', 'HOST_ECN', 'HOST_UFO', 'MRG_RXBUF', 'STATUS'],
     ...['GUEST_USO4', 'GUEST_USO6', 'HOST_USO', 'GUEST_HDRLEN', 'SPEED_DUPLEX'],
   ]);
+  driver.close();
+  transport.close();
+});
+
+test('with two queue pairs, frames go out and come back on both, and one can be switched off', () => {
+  stage.end();
+  stage = new FrontStage({ pairs: 2, externalControl: true });
+  const transport = stage.open({ pairs: 2 });
+  const { driver, heard } = stage.kernel(transport, undefined, 2);
+  stage.settle(transport, driver);
+  expect(driver.activePairs).toBe(2);
+  const frames = Array.from({ length: 20 }, (_, n) => ownFrame(100, n));
+  for (const [n, bytes] of frames.entries()) driver.sendBytes(bytes, undefined, n % 2);
+  stage.settle(transport, driver);
+  expect(heard).toHaveLength(20);
+  driver.commands!.setPairs(1);
+  stage.settle(transport, driver);
+  expect(driver.activePairs).toBe(1);
+  driver.sendBytes(frames[0]!);
+  stage.settle(transport, driver);
+  expect(heard).toHaveLength(21);
+  driver.close();
+  transport.close();
+});
+
+test('a wait ends with a call event, when the back-end goes, and after the time given', async () => {
+  const transport = stage.open();
+  const { driver } = stage.kernel(transport);
+  stage.settle(transport, driver);
+  const vring = stage.session!.port.vrings[0]!;
+  signalEvent(vring.call);
+  await transport.wait(600_000);
+  const before = driver.counters.interrupts;
+  transport.takeInterrupts((vector) => driver.interrupt(vector));
+  expect(driver.counters.interrupts).toBe(before + 1);
+  while (driver.needsPoll) driver.poll();
+  await transport.wait(1);
+  stage.cut();
+  await transport.wait(600_000);
+  transport.takeInterrupts((vector) => driver.interrupt(vector));
+  driver.poll();
+  expect([driver.isLinkUp, transport.isConnected]).toEqual([false, false]);
   driver.close();
   transport.close();
 });

@@ -81,6 +81,7 @@ export class FrontStage {
   kernel(
     transport: VhostUserTransport,
     features?: Uint32Array,
+    pairs = 1,
   ): { driver: NetDriver; heard: Uint8Array[]; links: boolean[] } {
     const heard: Uint8Array[] = [];
     const links: boolean[] = [];
@@ -88,6 +89,7 @@ export class FrontStage {
       transport,
       dma: this.dma,
       now: () => this.time,
+      pairs,
       queueSize: 64,
       receiveBytes: 0x10_0000,
       ...(features === undefined ? {} : { features }),
