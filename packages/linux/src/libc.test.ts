@@ -1,4 +1,15 @@
-import { closeSync, fstatSync, mkdtempSync, openSync, readdirSync, readSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HostMemory } from '@ringwire/guest-memory';
@@ -17,8 +28,10 @@ import {
   newEvent,
   newMemoryFile,
   PollSet,
+  pinThread,
   SystemError,
   signalEvent,
+  socketPair,
   takeEvent,
 } from './libc.js';
 
@@ -103,6 +116,21 @@ test('a failed call throws with the name of its errno', () => {
   expect(() => listenUnix('x'.repeat(108))).toThrow(RangeError);
 });
 
+test('a socket takes the place of one whose process was killed, and of nothing else', () => {
+  // A process that is killed leaves its socket's path behind.
+  close(listenUnix(path));
+  const listener = listenUnix(path);
+  const client = connectUnix(path);
+  expect(() => listenUnix(path)).toThrow(new SystemError('bind', 98));
+  const server = accept(listener);
+  expect(send(client, Uint8Array.of(1))).toBe(1);
+  const file = join(directory, 'file');
+  writeFileSync(file, 'kept');
+  expect(() => listenUnix(file)).toThrow('bind: EADDRINUSE');
+  expect(readFileSync(file, 'latin1')).toBe('kept');
+  for (const fd of [listener, client, server]) close(fd);
+});
+
 test('events are counted until they are taken, and a full counter does not block', () => {
   const event = newEvent();
   expect(takeEvent(event)).toBe(false);
@@ -161,4 +189,45 @@ test('VU-10: what cannot be mapped for writing is refused, and the memory stays 
     closeSync(fd);
   }
   expect(memory.u8[0]).toBe(9);
+});
+
+test("two sockets of a pair are each other's far end", () => {
+  const before = openFds();
+  const [one, other] = socketPair();
+  expect(receive(other, new Uint8Array(4), [])).toBe(NOT_NOW);
+  expect(send(one, Uint8Array.of(5, 6))).toBe(2);
+  const bytes = new Uint8Array(4);
+  expect(receive(other, bytes, [])).toBe(2);
+  expect([...bytes]).toEqual([5, 6, 0, 0]);
+  close(one);
+  expect(receive(other, bytes, [])).toBe(GONE);
+  close(other);
+  expect(openFds()).toBe(before);
+});
+
+test('a thread that blocks in a set goes on when a descriptor is ready, and after the time given', () => {
+  const event = newEvent();
+  const set = new PollSet(1);
+  set.add(event);
+  expect(set.block(1)).toBe(0);
+  signalEvent(event);
+  expect(set.block(60_000)).toBe(1);
+  expect(set.isReady(0)).toBe(true);
+  close(event);
+});
+
+test("a file of a size that there can't be leaves no descriptor behind", () => {
+  const before = openFds();
+  expect(() => newMemoryFile('none', -1)).toThrow('ftruncate: EINVAL');
+  expect(openFds()).toBe(before);
+});
+
+test('a thread is had on one core, and not on one that is not there', () => {
+  const allowed = (): string =>
+    /^Cpus_allowed_list:\s+(\S+)/m.exec(readFileSync('/proc/thread-self/status', 'latin1'))![1]!;
+  const core = Number.parseInt(allowed(), 10);
+  pinThread(core);
+  expect(allowed()).toBe(`${core}`);
+
+  expect(() => pinThread(1000)).toThrow('sched_setaffinity: EINVAL');
 });
