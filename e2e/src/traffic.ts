@@ -26,7 +26,7 @@ export async function makeFile(guest: LinuxGuest, bytes: number): Promise<string
 }
 
 /** @returns the digest of what came */
-async function fetchFile(guest: LinuxGuest, address: string): Promise<string> {
+export async function fetchFile(guest: LinuxGuest, address: string): Promise<string> {
   return digestOf(await guest.run(`wget -q -O - http://${address}/file | sha256sum`));
 }
 
