@@ -12,7 +12,7 @@ export async function pings(guest: LinuxGuest, address: string, size: number): P
 }
 
 /** How many answers a ping counted in what it said at its end. */
-function answered(said: string): number {
+export function answered(said: string): number {
   return Number(/(\d+) packets received/.exec(said)?.[1]);
 }
 
