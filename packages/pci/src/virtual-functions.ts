@@ -13,6 +13,8 @@ const NOWHERE = -1;
 export interface VirtualFunctionsOptions extends SriovOptions {
   /** VF Enable was set: make one of the functions. When it is cleared, the function is removed, and its device told so. */
   readonly make: (seat: VirtualSeat) => PciFunction;
+  /** One of the functions was removed: nothing leads to it any more. @param index from 0 on */
+  readonly gone?: (index: number) => void;
 }
 
 /**
@@ -28,10 +30,11 @@ export class VirtualFunctions {
   physicalId: () => number = () => 0;
 
   private readonly make: (seat: VirtualSeat) => PciFunction;
+  private readonly gone: (index: number) => void;
   private readonly bars: readonly (Bar | undefined)[];
   private readonly routing: VfRouting;
   private readonly plainRouting: VfRouting;
-  private live: PciFunction[] = [];
+  private readonly live: PciFunction[] = [];
   /** Routing ids of the functions are `first + n * stride`, as when VF Enable was set. */
   private first = 0;
   private stride = 1;
@@ -54,6 +57,7 @@ export class VirtualFunctions {
     this.places = bars.map(() => NOWHERE);
     this.totalVfs = options.totalVfs;
     this.make = options.make;
+    this.gone = options.gone ?? (() => {});
     this.routing = options.routing;
     this.plainRouting = options.plainRouting ?? options.routing;
   }
@@ -146,7 +150,10 @@ export class VirtualFunctions {
   /** The last one first: each is gone, and does no DMA any more, before the next one. */
   private vanish(): void {
     this.enabled = false;
-    while (this.live.length > 0) this.live.pop()!.remove();
+    while (this.live.length > 0) {
+      this.live.pop()!.remove();
+      this.gone(this.live.length);
+    }
   }
 
   private seat(index: number): VirtualSeat {

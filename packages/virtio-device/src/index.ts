@@ -17,6 +17,7 @@ export type { NetDeviceOptions } from './net/net-options.js';
 export { CVQ_STAT, RX_STAT, Statistics, TX_STAT } from './net/net-statistics.js';
 export { PcapngTrace } from './net/pcapng-trace.js';
 export type { VendorData } from './pci-capabilities.js';
+export { registersBarBytes } from './pci-layout.js';
 export { ChromeTrace, type ChromeTraceOptions } from './trace/chrome-trace.js';
 export type { DeviceTrace } from './trace/device-trace.js';
 export type { VirtioDevice, VirtioDeviceConfig } from './virtio-device.js';
