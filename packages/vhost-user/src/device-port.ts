@@ -1,8 +1,8 @@
 import type { HostMemory } from '@ringwire/guest-memory';
+import { signalEvent, takeEvent } from '@ringwire/linux';
 import type { DeviceModel, DevicePort } from '@ringwire/virtio-device';
 import { FEATURE_WORDS } from '@ringwire/virtio-spec';
 import { type DeviceQueue, faultName, RING_FAULT } from '@ringwire/virtqueue';
-import { signalEvent, takeEvent } from './libc.js';
 import type { MemoryTable } from './memory-table.js';
 import { Vring } from './vring.js';
 

@@ -1,7 +1,7 @@
 import { fstatSync, type Stats } from 'node:fs';
 import { type HostMemory, PageAllocator } from '@ringwire/guest-memory';
+import { addressOf, mapFileAt, mapZerosAt, SystemError } from '@ringwire/linux';
 import { VirtioError } from '@ringwire/virtio-spec';
-import { addressOf, mapFileAt, mapZerosAt, SystemError } from './libc.js';
 
 /** A part of a peer's file that is part of the host memory. */
 export interface Mapping {

@@ -1,7 +1,7 @@
 import { unlinkSync } from 'node:fs';
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
+import { accept, close, listenUnix, newEvent, PollSet, signalEvent, takeEvent } from '@ringwire/linux';
 import type { DeviceModel } from '@ringwire/virtio-device';
-import { accept, close, listenUnix, newEvent, PollSet, signalEvent, takeEvent } from './libc.js';
 import type { PeerMemory } from './peer-memory.js';
 import { Session } from './session.js';
 import type { Vring } from './vring.js';

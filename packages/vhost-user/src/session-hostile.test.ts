@@ -1,8 +1,7 @@
 import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { close, newEvent, newMemoryFile, send, signalEvent, takeEvent } from '@ringwire/linux';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { send } from './channel.js';
-import { close, newEvent, newMemoryFile, signalEvent, takeEvent } from './libc.js';
 import { joined, longs, words } from './testing/raw-peer.js';
 import { held, RAM, SessionStage, SPLIT } from './testing/session-stage.js';
 

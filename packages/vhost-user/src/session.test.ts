@@ -1,6 +1,6 @@
+import { takeEvent } from '@ringwire/linux';
 import { DELIVERED } from '@ringwire/net-backend';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { takeEvent } from './libc.js';
 import { joined, long, longs, words } from './testing/raw-peer.js';
 import { held, PACKED, QUEUE_SIZE, RAM, SessionStage, SPLIT, usedOf } from './testing/session-stage.js';
 

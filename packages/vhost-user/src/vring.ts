@@ -1,6 +1,6 @@
+import { close } from '@ringwire/linux';
 import { hasFeature, VIRTIO_F } from '@ringwire/virtio-spec';
 import { type DeviceQueue, isRefusal, openDeviceQueue, type QueueState } from '@ringwire/virtqueue';
-import { close } from './libc.js';
 import type { MemoryTable } from './memory-table.js';
 
 const NONE = -1;

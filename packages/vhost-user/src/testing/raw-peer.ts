@@ -1,5 +1,4 @@
-import { receive, send } from '../channel.js';
-import { NOT_NOW } from '../libc.js';
+import { NOT_NOW, receive, send } from '@ringwire/linux';
 
 /**
  * A front-end that says what it is told to, right or wrong. Numbers and offsets are the protocol's, written by hand: they

@@ -2,12 +2,12 @@ import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { GuestMemory, HostMemory, RangeList } from '@ringwire/guest-memory';
+import { accept, addressOf, close, connectUnix, listenUnix, mapFileAt, newEvent, newMemoryFile } from '@ringwire/linux';
 import { type Delivered, Frame } from '@ringwire/net-backend';
 import { ScriptedBackend } from '@ringwire/net-backend/testing';
 import { NET_SCRATCH_BYTES, NetDevice } from '@ringwire/virtio-device';
 import { featuresFromBigInt } from '@ringwire/virtio-spec';
 import { type DriverQueue, openDriverQueue, UsedBurst } from '@ringwire/virtqueue';
-import { accept, addressOf, close, connectUnix, listenUnix, mapFileAt, newEvent, newMemoryFile } from '../libc.js';
 import { PeerMemory } from '../peer-memory.js';
 import { Session } from '../session.js';
 import { joined, longs, RawPeer, words } from './raw-peer.js';
