@@ -15,6 +15,8 @@ export interface Personality {
    * @returns 0: nothing to do until a notification or a frame
    */
   step(budget: number): number;
+  /** When `step` is to be called at the latest, in µs of its clock; Infinity, also where it is left out, when nothing waits. */
+  deadline?(): number;
   /**
    * The function is gone, and not at work: give back what it was made with, such as its port of the switch. `pci` was
    * removed before; its address space is closed afterwards.

@@ -29,6 +29,8 @@ export interface SriovNicOptions extends SriovOptions {
   readonly setIntx?: (asserted: boolean) => void;
 }
 
+const NEVER = Number.POSITIVE_INFINITY;
+
 /** A virtual function that is there, or one that went and is not closed yet. */
 interface Live {
   readonly personality: Personality;
@@ -91,6 +93,13 @@ export class SriovNic implements Endpoint {
       this.closeRetired();
     }
     return done;
+  }
+
+  /** When {@link step} is to be called at the latest, in µs of the functions' clock; Infinity when nothing waits. */
+  deadline(): number {
+    let first = this.physical.deadline?.() ?? NEVER;
+    for (const live of this.live) first = Math.min(first, live?.personality.deadline?.() ?? NEVER);
+    return first;
   }
 
   private make(seat: VirtualSeat): PciFunction {

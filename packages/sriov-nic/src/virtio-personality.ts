@@ -51,6 +51,7 @@ function personality(options: VirtioFunctionOptions, config: Omit<VirtioPciConfi
   return {
     pci,
     step: (budget) => device.step(budget),
+    deadline: () => device.deadline(),
     close: () => backend.attach(undefined),
   };
 }

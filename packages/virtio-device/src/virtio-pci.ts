@@ -85,6 +85,7 @@ export class VirtioPci {
   readonly layout: PciLayout;
   /** Those of a physical function. */
   readonly virtualFunctions?: VirtualFunctions;
+  private readonly virtual: VirtualSeat | undefined;
   private readonly msixAt: number;
   private readonly trace: DeviceTrace | undefined;
   private isr = 0;
@@ -96,6 +97,7 @@ export class VirtioPci {
     checkIds(config);
     this.trace = config.trace;
     const { virtual, virtualFunctions } = config;
+    this.virtual = virtual;
     if (virtualFunctions !== undefined) this.virtualFunctions = virtualFunctions;
     this.device = new VirtioDevice(config, this.transport());
     checkMultiplier(multiplier, hasFeature(this.device.offered, VIRTIO_F.NOTIFICATION_DATA));
@@ -214,7 +216,7 @@ export class VirtioPci {
     const command = pci.config.get16(PCI_HEADER.COMMAND);
     return {
       kind: 'pci',
-      memoryEnabled: (command & PCI_COMMAND.MEMORY_SPACE_ENABLE) !== 0,
+      memoryEnabled: this.virtual?.memoryEnabled ?? (command & PCI_COMMAND.MEMORY_SPACE_ENABLE) !== 0,
       busMaster: (command & PCI_COMMAND.BUS_MASTER_ENABLE) !== 0,
       intxDisabled: (command & PCI_COMMAND.INTERRUPT_DISABLE) !== 0,
       isr: this.isr,
