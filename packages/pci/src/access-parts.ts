@@ -51,4 +51,5 @@ function partSize(at: number, left: number): number {
   return size >= 1 && size <= 4 && Number.isInteger(size) ? Math.min(size, left) : 1;
 }
 
-const isSize = (size: number): boolean => size === 4 || size === 2 || size === 1 || size === 3;
+/** Whether an access is of 1 to 4 bytes. */
+export const isSize = (size: number): boolean => size === 4 || size === 2 || size === 1 || size === 3;

@@ -111,10 +111,20 @@ export class PciBus {
     return undefined;
   }
 
-  /** The device that gets an access which nobody claims, at the end of the link that it was sent down; its function 0. */
+  /**
+   * Who gets an access that nobody claims: at the end of the link that it was sent down, the virtual function whose share it
+   * is for, or function 0.
+   */
   strayedTo(address: number, io: boolean): Located | undefined {
-    for (const [, occupant] of this.occupants)
-      if ('secondary' in occupant && occupant.forwards(address, io)) return occupant.secondary.strayedTo(address, io);
+    for (const [, occupant] of this.occupants) {
+      if ('secondary' in occupant) {
+        if (occupant.forwards(address, io)) return occupant.secondary.strayedTo(address, io);
+        continue;
+      }
+      const virtual = io ? undefined : occupant.virtualFunctions;
+      const index = virtual?.shareAt(address) ?? -1;
+      if (index >= 0) return { pci: virtual!.functions[index]!, routingId: virtual!.routingIdOf(index) };
+    }
     const first = this.bridge?.isLink === true ? this.plugged.get(0) : undefined;
     return first === undefined ? undefined : { pci: first.pci, routingId: this.number << 8 };
   }

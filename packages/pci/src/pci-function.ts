@@ -1,3 +1,4 @@
+import { isSize } from './access-parts.js';
 import { fits, readBar, writeBar } from './bar-access.js';
 import type { BarOptions } from './bars.js';
 import { defineBridgeHeader } from './bridge-header.js';
@@ -300,5 +301,3 @@ export class PciFunction {
 /** False for an offset that is no number. */
 const overlaps = (offset: number, size: number, at: number, length: number): boolean =>
   offset < at + length && offset + size > at;
-
-const isSize = (size: number): boolean => size === 4 || size === 2 || size === 1 || size === 3;

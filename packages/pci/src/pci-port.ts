@@ -71,7 +71,7 @@ export class PciPort implements Bridge {
         ],
       },
       { sendMessage: () => {}, setIntx: () => {} },
-      { reset: () => this.secondary.reset(), configWritten: () => this.settleReset() },
+      { reset: () => this.resetBehind(), configWritten: () => this.settleReset() },
     );
     this.expressAt = this.pci.capabilityAt(PCI_CAP_ID.PCI_EXPRESS);
   }
@@ -105,6 +105,11 @@ export class PciPort implements Bridge {
     const base = config.get32(PCI_TYPE1.PREFETCHABLE_BASE_UPPER) * WORD + memory(PCI_TYPE1.PREFETCHABLE_MEMORY_BASE);
     const limit = config.get32(PCI_TYPE1.PREFETCHABLE_LIMIT_UPPER) * WORD + memory(PCI_TYPE1.PREFETCHABLE_MEMORY_LIMIT);
     return address >= base && address < limit + MIB;
+  }
+
+  private resetBehind(): void {
+    this.isHeld = false;
+    this.secondary.reset();
   }
 
   /** Secondary Bus Reset: all behind it is reset when it is set, and out of reach until it is cleared. */

@@ -164,6 +164,11 @@ test('PCIe 5.0 §7.5.1.3.13: Secondary Bus Reset resets what is behind the port,
   expect([machine.configRead(PF, 0, 4), machine.memoryRead(0xfe00_0000, 4)]).toEqual([0xffff_ffff, 0xffff_ffff]);
   machine.configWrite(PORT, 0x3e, 2, 0);
   expect([machine.configRead(PF, 0, 4), machine.configRead(PF, 4, 2), log.length]).toEqual([0x10c9_8086, 0, 4]);
+  // A reset of the port itself ends it as well.
+  machine.configWrite(PORT, 0x3e, 2, 0x40);
+  stage.port.pci.reset('power-on');
+  stage.number();
+  expect(machine.configRead(PF, 0, 4)).toBe(0x10c9_8086);
 });
 
 test('a place on a bus is taken once, and one below 256', () => {

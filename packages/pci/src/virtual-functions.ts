@@ -81,15 +81,22 @@ export class VirtualFunctions {
 
   /** The function that decodes an address of memory, or undefined. */
   claims(address: number): PciFunction | undefined {
-    if (!this.memoryEnabled) return undefined;
-    for (let index = 0; index < this.bars.length; index++) {
-      const size = this.barSize(index);
-      const place = this.places[index]!;
+    const index = this.shareAt(address);
+    const found = index < 0 ? undefined : this.live[index];
+    return found !== undefined && found.barAt(address, false) >= 0 ? found : undefined;
+  }
+
+  /** Index of the function whose share of a VF BAR has an address, whatever state it is in; or -1. */
+  shareAt(address: number): number {
+    if (!this.memoryEnabled) return -1;
+    for (let bar = 0; bar < this.bars.length; bar++) {
+      const size = this.barSize(bar);
+      const place = this.places[bar]!;
       if (size === 0 || place < 0 || address < place) continue;
-      const found = this.live[Math.floor((address - place) / size)];
-      if (found !== undefined && found.barAt(address, false) >= 0) return found;
+      const index = Math.floor((address - place) / size);
+      if (index < this.live.length) return index;
     }
-    return undefined;
+    return -1;
   }
 
   /** Make true what the registers say. */

@@ -24,6 +24,7 @@ import { FIRST_VF, NicStage, PF } from './testing/nic-stage.js';
 const memory = HostMemory.create(0x1_0000);
 const IDS = { vendorId: 0x8086, subsystemVendorId: 0x8086, subsystemId: 1, revisionId: 1, classCode: 0x02_0000 };
 const DOORBELL = 0x100;
+const LSPCI = 'lspci';
 
 /** A card with registers of its own kind: a value written to the doorbell is put into memory at 0x40, and interrupts. */
 class VendorFunction implements Personality {
@@ -180,7 +181,7 @@ test('lspci reads a card of virtio functions as it was meant', (context) => {
     formatLspciDump(addressOf(routingId), pci.config.bytes),
   );
   writeFileSync(join(folder, 'dump'), dump.join(''));
-  const { error, stdout } = spawnSync('lspci', ['-F', join(folder, 'dump'), '-vvv', '-n'], { encoding: 'utf8' });
+  const { error, stdout } = spawnSync(LSPCI, ['-F', join(folder, 'dump'), '-vvv', '-n'], { encoding: 'utf8' });
   rmSync(folder, { recursive: true });
   if ((error as NodeJS.ErrnoException | undefined)?.code === 'ENOENT')
     return context.skip('skipped, because lspci (Debian: pciutils) is not installed');

@@ -129,7 +129,7 @@ export class AssignedFunction {
   /** Bits of a byte of the header that are not the function's own. */
   private emulates(at: number): number {
     if (at >= BARS && at < BARS_END) return 0xff;
-    if (!this.isVirtual) return 0;
+    if (!this.isVirtual || at < 0) return 0;
     return at < PCI_HEADER.COMMAND ? 0xff : at === PCI_HEADER.COMMAND ? MEMORY_SPACE_ENABLE : 0;
   }
 

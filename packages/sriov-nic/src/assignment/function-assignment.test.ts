@@ -141,6 +141,8 @@ test('groups that change while a guest has part of one: nothing more of it is gi
   stage.machine.configWrite(PORT, ACS_CONTROL, 2, 0);
   expect(codeOf(stage.assignment.assign(ids[1]!, guest))).toBe(REFUSED.GROUP_CHANGED);
   expect(codeOf(stage.assignment.assign(ids[1]!, stage.newGuest()))).toBe(REFUSED.GROUP_ELSEWHERE);
+  stage.assignment.unbind(ids[1]!);
+  expect(codeOf(stage.assignment.bind(ids[1]!, 'virtio-pci'))).toBe(REFUSED.GROUP_ELSEWHERE);
 });
 
 test('a physical function with virtual ones switched on is not given away', () => {

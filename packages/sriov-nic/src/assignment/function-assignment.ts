@@ -103,15 +103,15 @@ export class FunctionAssignment {
     if (found === undefined) return this.noFunction(routingId);
     if (found.isBridge && driver === PASS_THROUGH)
       return refused(REFUSED.BRIDGE, `${text(routingId)} is a port: what is behind it is given away, not itself`);
-    const present = this.driverOf(routingId);
-    if (present !== undefined) return refused(REFUSED.BOUND, `${text(routingId)} is bound to ${present}`);
+    const bound = this.driverOf(routingId);
+    if (bound !== undefined) return refused(REFUSED.BOUND, `${text(routingId)} is bound to ${bound}`);
     const held = this.given.get(routingId);
     if (held !== undefined) return this.assigned(routingId, held);
-    const guest = driver === PASS_THROUGH ? undefined : this.guestInGroup(routingId);
-    if (guest !== undefined)
+    const present = driver === PASS_THROUGH ? undefined : this.givenAmong(this.groupOf(routingId));
+    if (present !== undefined)
       return refused(
         REFUSED.GROUP_ELSEWHERE,
-        `${text(routingId)} cannot be kept apart from what ${guest} has: no driver of the host's may use it`,
+        `${text(routingId)} cannot be kept apart from what ${present.guest.name} has: no driver of the host's may use it`,
       );
     this.drivers.set(routingId, { driver, pci: this.config.machine.functionAt(routingId) });
     return undefined;
@@ -174,8 +174,8 @@ export class FunctionAssignment {
 
   /** The group to bring into the guest's container: the one that part of it is there by already, or a new one. */
   private groupFor(routingId: number, guest: FunctionGuest): VfioGroup | Refusal {
-    const members = this.groups().find((group) => group.includes(routingId)) ?? [routingId];
-    const present = [...this.given.values()].find(({ group }) => members.some((id) => group.requesters.includes(id)));
+    const members = this.groupOf(routingId);
+    const present = this.givenAmong(members);
     if (present !== undefined && present.guest !== guest)
       return refused(
         REFUSED.GROUP_ELSEWHERE,
@@ -197,8 +197,13 @@ export class FunctionAssignment {
     return present?.group ?? new VfioGroup(members[0]!, members);
   }
 
-  private guestInGroup(routingId: number): string | undefined {
-    for (const { guest, group } of this.given.values()) if (group.requesters.includes(routingId)) return guest.name;
+  private groupOf(routingId: number): readonly number[] {
+    return this.groups().find((group) => group.includes(routingId)) ?? [routingId];
+  }
+
+  /** What a guest has of some functions, or has to leave alone beside them. */
+  private givenAmong(members: readonly number[]): Assigned | undefined {
+    for (const held of this.given.values()) if (members.some((id) => held.group.requesters.includes(id))) return held;
     return undefined;
   }
 
