@@ -1,3 +1,4 @@
+export { BusGuard } from './bus-guard.js';
 export { FDS_MAX, receive, send } from './channel.js';
 export {
   accept,

@@ -1,12 +1,9 @@
-import { readlinkSync } from 'node:fs';
-import { setNonBlocking } from '@ringwire/linux';
 import { hasFeature, VIRTIO_F } from '@ringwire/virtio-spec';
 import type { VhostDevicePort } from './device-port.js';
-import { VRING_ADDR, VRING_FD, VRING_STATE } from './messages.js';
+import { takeEventFile } from './event-file.js';
+import { VRING_ADDR, VRING_ADDR_F, VRING_FD, VRING_STATE } from './messages.js';
 import type { Outcome } from './outcome.js';
-import type { Vring, VringAddresses } from './vring.js';
-
-const EVENT_FILE = 'anon_inode:[eventfd]';
+import { POLLED, type Vring, type VringAddresses } from './vring.js';
 
 /** What a front-end asks about its rings. */
 export class RingRequests {
@@ -31,7 +28,22 @@ export class RingRequests {
   }
 
   setAddresses(payload: DataView): Outcome {
-    return this.withRing(payload, VRING_ADDR.flags, (vring) => setAddresses(vring, payload));
+    return this.withRing(payload, VRING_ADDR.flags, (vring, flags) => {
+      const found = addressesOf(payload, flags);
+      if (typeof found === 'string') return found;
+      if (!vring.started) {
+        vring.addresses = found;
+        return undefined;
+      }
+      const { addresses } = vring;
+      if (addresses?.desc !== found.desc || addresses.avail !== found.avail || addresses.used !== found.used)
+        return `the addresses of ring ${vring.index} changed while it runs`;
+      if (addresses.log === found.log) return undefined;
+      return this.port.withoutRings(() => {
+        vring.addresses = found;
+        return undefined;
+      });
+    });
   }
 
   setEvent(which: 'kick' | 'call' | 'err', payload: DataView, fds: number[]): Outcome {
@@ -41,18 +53,20 @@ export class RingRequests {
     if (vring === undefined || (word & ~BigInt(flags)) !== 0n) return `there is no ring ${word}`;
     const noFd = (word & BigInt(VRING_FD.NOFD)) !== 0n;
     if (noFd !== (fds.length === 0)) return noFd ? 'a descriptor where there is to be none' : 'no descriptor';
-    const [fd] = fds;
-    if (fd !== undefined) {
-      if (!isEvent(fd)) return `${which} is no event descriptor`;
-      setNonBlocking(fd);
-      fds.length = 0;
-    }
-    vring.setEvent(which, fd);
-    if (which !== 'kick') return undefined;
-    vring.started = true;
-    // Without protocol features there is no other way to enable a ring.
-    if (!this.hasProtocol) vring.enabled = true;
-    return this.settle(vring);
+    const event = noFd ? POLLED : takeEventFile(which, fds);
+    if (typeof event === 'string') return event;
+    vring.setEvent(which, event);
+    return which === 'kick' ? this.start(vring) : undefined;
+  }
+
+  /** VRING_KICK: a kick without an event, which starts the ring as well. */
+  kick(payload: DataView): Outcome {
+    return this.withRing(payload, VRING_STATE.num, (vring, num) => {
+      if (num !== 0) return `num is ${num}, want 0`;
+      const problem = vring.started ? undefined : this.start(vring);
+      if (problem === undefined) this.port.available(vring);
+      return problem;
+    });
   }
 
   getBase(payload: DataView): Outcome {
@@ -73,6 +87,13 @@ export class RingRequests {
     return vring === undefined ? `there is no ring ${index}` : use(vring, payload.getUint32(field, true));
   }
 
+  private start(vring: Vring): Outcome {
+    vring.started = true;
+    // Without protocol features there is no other way to enable a ring.
+    if (!this.hasProtocol) vring.enabled = true;
+    return this.settle(vring);
+  }
+
   private enable(vring: Vring, value: number): Outcome {
     if (value > 1) return `enable is ${value}, want 0 or 1`;
     vring.enabled = value === 1;
@@ -90,10 +111,6 @@ export class RingRequests {
   }
 }
 
-function isEvent(fd: number): boolean {
-  return readlinkSync(`/proc/self/fd/${fd}`) === EVENT_FILE;
-}
-
 function setSize(vring: Vring, num: number): Outcome {
   if (vring.started) return `the size of ring ${vring.index} changed while it runs`;
   if (num < 1 || num > vring.sizeMax) return `size is ${num}, want 1 to ${vring.sizeMax}`;
@@ -107,24 +124,14 @@ function setBase(vring: Vring, num: number): Outcome {
   return undefined;
 }
 
-/** They may be set anew while the ring runs, to switch logging on, but then they are the same. */
-function setAddresses(vring: Vring, payload: DataView): Outcome {
+function addressesOf(payload: DataView, flags: number): VringAddresses | string {
+  if ((flags & ~VRING_ADDR_F.LOG) !== 0) return `ring flags are ${flags}, want 0 or ${VRING_ADDR_F.LOG}`;
   const read = (field: number): number => {
     const address = payload.getBigUint64(field, true);
     return address < 2n ** 53n ? Number(address) : Number.NaN;
   };
-  if (payload.getUint32(VRING_ADDR.flags, true) !== 0) return 'ring flags are for logging, which is not offered';
-  const found: VringAddresses = {
-    desc: read(VRING_ADDR.desc),
-    avail: read(VRING_ADDR.avail),
-    used: read(VRING_ADDR.used),
-  };
-  if (Object.values(found).some(Number.isNaN)) return 'a ring address beyond 2^53';
-  if (vring.started) {
-    const { addresses } = vring;
-    const same = addresses?.desc === found.desc && addresses.avail === found.avail && addresses.used === found.used;
-    return same ? undefined : `the addresses of ring ${vring.index} changed while it runs`;
-  }
-  vring.addresses = found;
-  return undefined;
+  const [desc, avail, used] = [read(VRING_ADDR.desc), read(VRING_ADDR.avail), read(VRING_ADDR.used)];
+  const log = flags === VRING_ADDR_F.LOG ? read(VRING_ADDR.log) : undefined;
+  if ([desc, avail, used, log].some(Number.isNaN)) return 'a ring address beyond 2^53';
+  return { desc, avail, used, log };
 }

@@ -1,12 +1,25 @@
 import { close, send } from '@ringwire/linux';
 import type { DeviceModel } from '@ringwire/virtio-device';
-import { featuresFromBigInt, featuresToBigInt, featureWords, VIRTIO_F } from '@ringwire/virtio-spec';
+import {
+  DEVICE_STATUS,
+  featuresFromBigInt,
+  featuresToBigInt,
+  featureWords,
+  VIRTIO_F,
+  VIRTIO_ID,
+} from '@ringwire/virtio-spec';
+import { BackendChannel, channelProblem } from './backend-channel.js';
 import { getConfig, setConfig } from './config-requests.js';
 import { VhostDevicePort } from './device-port.js';
+import { DirtyPages } from './dirty-pages.js';
+import { InflightRequests } from './inflight-requests.js';
+import { IotlbRequests } from './iotlb-requests.js';
+import { LogRequests } from './log-requests.js';
 import { MemoryRequests, SLOTS_MAX } from './memory-requests.js';
 import { MemoryTable } from './memory-table.js';
 import { MessageReader } from './message-reader.js';
 import {
+  F_LOG_ALL,
   F_PROTOCOL_FEATURES,
   hasProtocolFeature,
   type Message,
@@ -15,6 +28,7 @@ import {
   requestProblem,
   u64,
 } from './messages.js';
+import { sendRarp, setMtu } from './net-requests.js';
 import type { Outcome } from './outcome.js';
 import type { PeerMemory } from './peer-memory.js';
 import { RingRequests } from './ring-requests.js';
@@ -24,12 +38,17 @@ const OFFERED = [
   VIRTIO_F.INDIRECT_DESC,
   VIRTIO_F.EVENT_IDX,
   VIRTIO_F.VERSION_1,
+  VIRTIO_F.ACCESS_PLATFORM,
   VIRTIO_F.RING_PACKED,
   VIRTIO_F.IN_ORDER,
 ] as const;
-const PROTOCOL_FEATURES: bigint = Object.values(PROTOCOL_F).reduce((all, bit) => all | (1n << BigInt(bit)), 0n);
+const bitsOf = (bits: readonly number[]): bigint => bits.reduce((all, bit) => all | (1n << BigInt(bit)), 0n);
+const PROTOCOL_FEATURES: bigint = bitsOf(Object.values(PROTOCOL_F));
+/** What only a network device can do. */
+const NET_PROTOCOL_FEATURES: bigint = bitsOf([PROTOCOL_F.RARP, PROTOCOL_F.NET_MTU]);
 const PROTOCOL_BIT: bigint = 1n << BigInt(F_PROTOCOL_FEATURES);
-const DEVICE_BITS = 0xffff_ffff_ffff_ffffn & ~PROTOCOL_BIT;
+const LOG_BIT: bigint = 1n << BigInt(F_LOG_ALL);
+const DEVICE_BITS = 0xffff_ffff_ffff_ffffn & ~(PROTOCOL_BIT | LOG_BIT);
 
 /** What a session is made of. */
 export interface SessionParts {
@@ -61,8 +80,14 @@ export class Session {
   private readonly now: () => number;
   private readonly memory: MemoryRequests;
   private readonly rings: RingRequests;
+  private readonly log: LogRequests;
+  private readonly inflight: InflightRequests;
+  private readonly translations: IotlbRequests;
   private protocol = 0n;
+  private readonly protocolOffered: bigint;
   private status = 0;
+  /** The features that were set last can't be. */
+  private featuresRefused = false;
   private closed = false;
 
   constructor({ socket, model, memory, now }: SessionParts) {
@@ -71,9 +96,14 @@ export class Session {
     this.now = now;
     this.reader = new MessageReader(socket);
     this.table = new MemoryTable(memory);
-    this.port = new VhostDevicePort(model, this.table, now);
+    this.protocolOffered =
+      model.deviceId === VIRTIO_ID.NET ? PROTOCOL_FEATURES : PROTOCOL_FEATURES & ~NET_PROTOCOL_FEATURES;
+    this.port = new VhostDevicePort(model, this.table, new DirtyPages(memory), now);
     this.memory = new MemoryRequests(this.port, this.table);
     this.rings = new RingRequests(this.port);
+    this.log = new LogRequests(this.port, this.table, memory);
+    this.translations = new IotlbRequests(this.port, this.table);
+    this.inflight = new InflightRequests(this.port, memory);
   }
 
   /** Serve what the socket brings. @param most messages at most, so that others get their turn */
@@ -90,12 +120,30 @@ export class Session {
     }
   }
 
+  /** Whether a file that the front-end shares was cut short while it was mapped. */
+  wasCut(): boolean {
+    return this.table.wasCut() || this.port.dirty.wasCut() || this.inflight.wasCut();
+  }
+
+  /** Serve what the socket of the back-end's own channel brings. */
+  serveChannel(): void {
+    const { channel } = this.port;
+    if (channel === undefined) return;
+    channel.receive();
+    this.problem ??= channel.problem;
+    if (channel.ended) this.closeChannel();
+    this.port.openWaiting();
+  }
+
   /** End: the device stops, every descriptor is closed and no memory of the front-end's is mapped any more. */
   close(): void {
     if (this.closed) return;
     this.closed = true;
     this.port.reset();
+    this.port.dirty.clear();
+    this.inflight.clear();
     this.table.clear();
+    this.closeChannel();
     this.reader.dispose();
     close(this.socket);
   }
@@ -104,16 +152,19 @@ export class Session {
     const outcome = this.handle(message);
     for (const fd of message.fds.splice(0)) close(fd);
     if (outcome instanceof Uint8Array) this.send(message.id, outcome);
-    else if (message.needReply && hasProtocolFeature(this.protocol, PROTOCOL_F.REPLY_ACK)) {
+    else if (typeof outcome === 'object') {
+      this.send(message.id, outcome.payload, [outcome.fd]);
+      close(outcome.fd);
+    } else if (message.needReply && hasProtocolFeature(this.protocol, PROTOCOL_F.REPLY_ACK)) {
       if (outcome !== undefined) this.refusal = outcome;
       this.send(message.id, u64(outcome === undefined ? 0n : 1n));
     } else if (outcome !== undefined) this.problem = outcome;
   }
 
   /** An answer is small: a socket without room for it has a front-end that doesn't read. */
-  private send(id: number, payload: Uint8Array): void {
+  private send(id: number, payload: Uint8Array, fds: readonly number[] = []): void {
     const bytes = reply(id, payload);
-    if (send(this.socket, bytes) !== bytes.length) this.problem = 'an answer could not be sent';
+    if (send(this.socket, bytes, fds) !== bytes.length) this.problem = 'an answer could not be sent';
   }
 
   private handle(message: Message): Outcome {
@@ -122,11 +173,11 @@ export class Session {
     if (name === undefined || problem !== undefined) return problem;
     switch (name) {
       case 'GET_FEATURES':
-        return u64(this.offered() | PROTOCOL_BIT);
+        return u64(this.offered() | PROTOCOL_BIT | LOG_BIT);
       case 'SET_FEATURES':
         return this.setFeatures(payload.getBigUint64(0, true));
       case 'GET_PROTOCOL_FEATURES':
-        return u64(PROTOCOL_FEATURES);
+        return u64(this.protocolOffered);
       case 'SET_PROTOCOL_FEATURES':
         return this.setProtocolFeatures(payload.getBigUint64(0, true));
       case 'SET_OWNER':
@@ -135,7 +186,7 @@ export class Session {
       case 'RESET_DEVICE':
         return this.resetDevice();
       case 'GET_QUEUE_NUM':
-        return u64(BigInt(this.port.vrings.length));
+        return u64(BigInt(this.queueNumber()));
       case 'SET_MEM_TABLE':
         return this.memory.setTable(payload, fds);
       case 'GET_MAX_MEM_SLOTS':
@@ -144,6 +195,10 @@ export class Session {
         return this.memory.addRegion(payload, fds);
       case 'REM_MEM_REG':
         return this.memory.removeRegion(payload);
+      case 'SET_LOG_BASE':
+        return this.log.setBase(payload, fds);
+      case 'SET_LOG_FD':
+        return this.log.setEvent(fds);
       case 'SET_VRING_NUM':
         return this.rings.setSize(payload);
       case 'SET_VRING_BASE':
@@ -160,10 +215,24 @@ export class Session {
         return this.rings.setEvent('call', payload, fds);
       case 'SET_VRING_ERR':
         return this.rings.setEvent('err', payload, fds);
+      case 'VRING_KICK':
+        return this.rings.kick(payload);
+      case 'SEND_RARP':
+        return sendRarp(this.model, payload);
+      case 'NET_SET_MTU':
+        return setMtu(this.model, payload);
+      case 'SET_BACKEND_REQ_FD':
+        return this.setChannel(fds);
+      case 'IOTLB_MSG':
+        return this.translate(payload);
       case 'GET_CONFIG':
         return getConfig(this.model, payload);
       case 'SET_CONFIG':
         return setConfig(this.model, payload);
+      case 'GET_INFLIGHT_FD':
+        return this.inflight.get(payload);
+      case 'SET_INFLIGHT_FD':
+        return this.inflight.set(payload, fds);
       case 'GET_STATUS':
         return u64(BigInt(this.status));
       case 'SET_STATUS':
@@ -177,7 +246,19 @@ export class Session {
     return (featuresToBigInt(featureWords(OFFERED)) | featuresToBigInt(this.model.features)) & DEVICE_BITS;
   }
 
+  /** Front-ends count a network device's queues in pairs, and those of other types one by one. */
+  private queueNumber(): number {
+    const { length } = this.port.vrings;
+    return this.model.deviceId === VIRTIO_ID.NET ? length >>> 1 : length;
+  }
+
   private setFeatures(bits: bigint): Outcome {
+    const problem = this.takeFeatures(bits);
+    this.featuresRefused = problem !== undefined;
+    return problem;
+  }
+
+  private takeFeatures(bits: bigint): Outcome {
     const device = bits & DEVICE_BITS;
     const strange = device & ~this.offered();
     if (strange !== 0n) return `features 0x${strange.toString(16)} were not offered`;
@@ -186,18 +267,52 @@ export class Session {
     if (why !== undefined) return why;
     if (this.port.vrings.some(({ started }) => started)) {
       const same = features.every((word, at) => word === this.port.features[at]);
-      return same ? undefined : 'features changed while a ring runs';
+      if (!same) return 'features changed while a ring runs';
+    } else {
+      this.port.features = features;
+      this.rings.hasProtocol = (bits & PROTOCOL_BIT) !== 0n;
     }
-    this.port.features = features;
-    this.rings.hasProtocol = (bits & PROTOCOL_BIT) !== 0n;
-    return undefined;
+    return this.log.enable((bits & LOG_BIT) !== 0n);
   }
 
   private setProtocolFeatures(bits: bigint): Outcome {
-    const strange = bits & ~PROTOCOL_FEATURES;
+    const strange = bits & ~this.protocolOffered;
     if (strange !== 0n) return `protocol features 0x${strange.toString(16)} were not offered`;
+    const has = (bit: number): boolean => hasProtocolFeature(bits, bit);
+    const inBand = has(PROTOCOL_F.INBAND_NOTIFICATIONS);
+    if (inBand && !(has(PROTOCOL_F.BACKEND_REQ) && has(PROTOCOL_F.REPLY_ACK))) {
+      // Which is never answered by an error alone.
+      this.problem = 'INBAND_NOTIFICATIONS without BACKEND_REQ and REPLY_ACK';
+      return this.problem;
+    }
     this.protocol = bits;
+    this.port.inBand = inBand;
+    if (this.port.channel !== undefined) this.port.channel.acknowledges = has(PROTOCOL_F.REPLY_ACK);
     return undefined;
+  }
+
+  private setChannel(fds: number[]): Outcome {
+    const [fd] = fds;
+    if (fd === undefined) return 'no descriptor';
+    const problem = channelProblem(fd);
+    if (problem !== undefined) return problem;
+    fds.length = 0;
+    this.closeChannel();
+    this.port.channel = new BackendChannel(fd, this.port.vrings.length, this.table.translated.misses);
+    this.port.channel.acknowledges = hasProtocolFeature(this.protocol, PROTOCOL_F.REPLY_ACK);
+    return undefined;
+  }
+
+  /** Always answered, whatever was negotiated of acknowledgements. */
+  private translate(payload: DataView): Outcome {
+    const refusal = this.translations.take(payload);
+    if (refusal !== undefined) this.refusal = refusal;
+    return u64(refusal === undefined ? 0n : 1n);
+  }
+
+  private closeChannel(): void {
+    this.port.channel?.close();
+    this.port.channel = undefined;
   }
 
   /** Rings are as at first; features, memory and the owner stay. */
@@ -205,14 +320,26 @@ export class Session {
     const { features } = this.port;
     this.port.reset();
     this.port.features = features;
+    this.inflight.forget();
     this.status = 0;
     return undefined;
   }
 
+  /** A front-end may ask where the rings were only after it: QEMU 7.2 does, and goes on from there. */
+  private resetByStatus(): Outcome {
+    const { vrings } = this.port;
+    for (const vring of vrings) this.port.stopRing(vring);
+    const bases = vrings.map(({ base }) => base);
+    this.resetDevice();
+    for (const [at, vring] of vrings.entries()) vring.base = bases[at]!;
+    return undefined;
+  }
+
+  /** FEATURES_OK is not taken over where features were refused: a front-end reads the status to see that. */
   private setStatus(status: bigint): Outcome {
     if (status > 0xffn) return `status is ${status}, want a byte`;
-    if (status === 0n) return this.resetDevice();
-    this.status = Number(status);
+    if (status === 0n) return this.resetByStatus();
+    this.status = Number(status) & (this.featuresRefused ? ~DEVICE_STATUS.FEATURES_OK : 0xff);
     return undefined;
   }
 }
