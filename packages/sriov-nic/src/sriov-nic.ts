@@ -15,7 +15,10 @@ import type { Personality, PhysicalPlace, VirtualPlace } from './personality.js'
 export type OwnedSpace = AddressSpace & { close(): void };
 
 export interface SriovNicOptions extends SriovOptions {
-  /** Routing id that the physical function has once buses are numbered: bus << 8 | device << 3 | function. */
+  /**
+   * Routing id that the physical function has once buses are numbered: bus << 8 | device << 3 | function. Its DMA carries
+   * it, so that whoever numbers the buses has to keep to it.
+   */
   readonly physicalId: number;
   /** What the physical function is. */
   readonly physical: (place: PhysicalPlace) => Personality;
