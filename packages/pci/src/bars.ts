@@ -1,6 +1,6 @@
 import { VirtioError } from '@ringwire/virtio-spec';
 import type { BarRegion } from './bar-region.js';
-import { PCI_BAR, PCI_HEADER, PCI_TYPE0 } from './config-header.js';
+import { PCI_BAR, PCI_TYPE0 } from './config-header.js';
 import type { RegisterBlock } from './register-block.js';
 
 const SPEC = 'PCIe 5.0 §7.5.1.2.1';
@@ -26,25 +26,32 @@ export class Bar {
   readonly io: boolean;
   readonly size: number;
   readonly regions: readonly BarRegion[];
+  /** The read-only low bits of the register. */
+  readonly flags: number;
   /** Where it is decoded, or -1. */
   address = -1;
   private readonly wide: boolean;
 
-  constructor({ index, space, size, prefetchable = false, regions }: BarOptions, config: RegisterBlock) {
+  constructor({ index, space, size, prefetchable = false, regions }: BarOptions) {
     this.index = index;
     this.io = space === 'io';
     this.wide = space === 'memory64';
+    this.flags = this.io
+      ? PCI_BAR.IO_SPACE
+      : (this.wide ? PCI_BAR.MEMORY_TYPE_64 : 0) | (prefetchable ? PCI_BAR.PREFETCHABLE : 0);
     this.size = size;
     this.regions = [...regions].sort((a, b) => a.offset - b.offset);
     checkSize(`BAR ${index} size`, size, space);
     checkRegions(index, size, this.regions);
-    const at = PCI_HEADER.BASE_ADDRESS + index * 4;
-    const flags = this.io
-      ? PCI_BAR.IO_SPACE
-      : (this.wide ? PCI_BAR.MEMORY_TYPE_64 : 0) | (prefetchable ? PCI_BAR.PREFETCHABLE : 0);
+  }
+
+  /** Put the register, or the pair, into a configuration space or a capability. @param first where BAR 0's register is */
+  define(block: RegisterBlock, first: number): void {
+    const { size } = this;
+    const at = first + this.index * 4;
     // The address bits that can be written are what all-ones reads back as: sizing needs nothing else.
-    config.define(at, 4, flags, { rw: size >= WORD ? 0 : ~(size - 1) });
-    if (this.wide) config.define(at + 4, 4, 0, { rw: size > WORD ? ~(size / WORD - 1) : ~0 });
+    block.define(at, 4, this.flags, { rw: size >= WORD ? 0 : ~(size - 1) });
+    if (this.wide) block.define(at + 4, 4, 0, { rw: size > WORD ? ~(size / WORD - 1) : ~0 });
   }
 
   /** The region at an offset of the BAR, or undefined. */
@@ -59,12 +66,14 @@ export class Bar {
   /**
    * The address in the registers; -1 for 0, which means unassigned, and for one that reaches the end of its space or
    * is not exact as a number: so sizing, which writes all ones, decodes nothing.
+   * @param first where BAR 0's register is
+   * @param span bytes that are decoded from there
    */
-  programmed(config: RegisterBlock): number {
-    const at = PCI_HEADER.BASE_ADDRESS + this.index * 4;
+  programmed(config: RegisterBlock, first: number, span: number): number {
+    const at = first + this.index * 4;
     const low = (config.get32(at) & (this.io ? ~PCI_BAR.IO_FLAGS : ~PCI_BAR.MEMORY_FLAGS)) >>> 0;
     const address = this.wide ? config.get32(at + 4) * WORD + low : low;
-    const end = address + this.size;
+    const end = address + span;
     return address === 0 || end >= (this.wide ? LIMIT : WORD) ? -1 : address;
   }
 }
@@ -93,8 +102,8 @@ function checkRegions(index: number, size: number, regions: readonly BarRegion[]
   }
 }
 
-/** Put the BARs of a function into its configuration space. @returns them by index; holes and high halves undefined */
-export function placeBars(options: readonly BarOptions[], config: RegisterBlock): (Bar | undefined)[] {
+/** BARs by index; holes and high halves undefined. @throws VirtioError for indexes that cannot be */
+export function barsOf(options: readonly BarOptions[]): (Bar | undefined)[] {
   const bars: (Bar | undefined)[] = new Array(PCI_TYPE0.BARS).fill(undefined);
   const taken = new Set<number>();
   for (const option of options) {
@@ -104,7 +113,7 @@ export function placeBars(options: readonly BarOptions[], config: RegisterBlock)
         throw new VirtioError('BAR index', option.index, 'registers from 0 to 5 that no other BAR has', SPEC);
       taken.add(i);
     }
-    bars[option.index] = new Bar(option, config);
+    bars[option.index] = new Bar(option);
   }
   return bars;
 }

@@ -50,6 +50,7 @@ export const PCI_EXP = {
   LINK_CAPABILITIES: 0x0c, // 4
   LINK_CONTROL: 0x10, // 2
   LINK_STATUS: 0x12, // 2
+  ROOT_CONTROL: 0x1c, // 2
   DEVICE_CAPABILITIES_2: 0x24, // 4
   DEVICE_CONTROL_2: 0x28, // 2
   LINK_CAPABILITIES_2: 0x2c, // 4
@@ -83,8 +84,12 @@ export const PCI_EXP_DEVICE_CAPABILITIES = {
   ROLE_BASED_ERROR_REPORTING: 0x8000,
   FUNCTION_LEVEL_RESET: 0x1000_0000,
 } as const;
-/** PCIe 5.0 §7.5.3.4 Device Control Register. ERROR_REPORTING are the four enables. */
+/** PCIe 5.0 §7.5.3.4 Device Control Register. ERROR_REPORTING are the four enables before it. */
 export const PCI_EXP_DEVICE_CONTROL = {
+  CORRECTABLE_REPORTING: 0x0001,
+  NON_FATAL_REPORTING: 0x0002,
+  FATAL_REPORTING: 0x0004,
+  UNSUPPORTED_REQUEST_REPORTING: 0x0008,
   ERROR_REPORTING: 0x000f,
   RELAXED_ORDERING: 0x0010,
   MAX_PAYLOAD_SIZE: 0x00e0,
@@ -94,7 +99,14 @@ export const PCI_EXP_DEVICE_CONTROL = {
   INITIATE_FUNCTION_LEVEL_RESET: 0x8000,
 } as const;
 /** PCIe 5.0 §7.5.3.5 Device Status Register. ERRORS are the four that software clears by writing 1. */
-export const PCI_EXP_DEVICE_STATUS = { ERRORS: 0x000f, TRANSACTIONS_PENDING: 0x0020 } as const;
+export const PCI_EXP_DEVICE_STATUS = {
+  CORRECTABLE: 0x0001,
+  NON_FATAL: 0x0002,
+  FATAL: 0x0004,
+  UNSUPPORTED_REQUEST: 0x0008,
+  ERRORS: 0x000f,
+  TRANSACTIONS_PENDING: 0x0020,
+} as const;
 /** PCIe 5.0 §7.5.3.6 Link Capabilities Register, §7.5.3.8 Link Status Register: the same two fields in both. */
 export const PCI_EXP_LINK = { SPEED: 0x000f, WIDTH: 0x03f0, ASPM_OPTIONALITY_COMPLIANCE: 0x40_0000 } as const;
 /** PCIe 5.0 §7.5.3.7 Link Control Register: what an endpoint's software may change. */
@@ -104,10 +116,14 @@ export const PCI_EXP_LINK_CONTROL = {
   COMMON_CLOCK: 0x0040,
   EXTENDED_SYNCH: 0x0080,
 } as const;
+/** PCIe 5.0 §7.5.3.12 Root Control Register: error messages that raise a system error, and PME interrupts. */
+export const PCI_EXP_ROOT_CONTROL = 0x000f;
+/** PCIe 5.0 §7.5.3.15 and .16: the bit that says that a port can, and the bit with which it does, forward to any function number. */
+export const PCI_EXP_ARI_FORWARDING = 0x20;
 /** PCIe 5.0 §7.5.3.15 and .16: the bit that says that, and the bit with which, completion timeouts are turned off. */
 export const PCI_EXP_COMPLETION_TIMEOUT_DISABLE = 0x10;
 
-/** PCIe 5.0 §7.8.4 Advanced Error Reporting Extended Capability; SIZE is that of an endpoint. */
+/** PCIe 5.0 §7.8.4 Advanced Error Reporting Extended Capability. ROOT_COMMAND to ERROR_SOURCE are a root port's. */
 export const PCI_AER = {
   UNCORRECTABLE_STATUS: 0x04,
   UNCORRECTABLE_MASK: 0x08,
@@ -116,13 +132,50 @@ export const PCI_AER = {
   CORRECTABLE_MASK: 0x14,
   CAPABILITIES_AND_CONTROL: 0x18,
   HEADER_LOG: 0x1c,
+  ROOT_COMMAND: 0x2c,
+  ROOT_STATUS: 0x30,
+  ERROR_SOURCE: 0x34,
   TLP_PREFIX_LOG: 0x38,
   SIZE: 0x48,
+} as const;
+/** PCIe 5.0 §7.8.4.2: the uncorrectable errors, by bit of status, mask and severity. */
+export const PCI_AER_UNCORRECTABLE = {
+  POISONED: 12,
+  COMPLETION_TIMEOUT: 14,
+  COMPLETER_ABORT: 15,
+  UNEXPECTED_COMPLETION: 16,
+  MALFORMED: 18,
+  UNSUPPORTED_REQUEST: 20,
+  ACS_VIOLATION: 21,
+} as const;
+/** PCIe 5.0 §7.8.4.5: an uncorrectable error that its own status bits tell enough of. */
+export const PCI_AER_ADVISORY_NON_FATAL = 0x2000;
+/** PCIe 5.0 §7.8.4.7. */
+export const PCI_AER_FIRST_ERROR = 0x1f;
+/** PCIe 5.0 §7.8.4.10 Root Error Status: what messages came in. MULTIPLE: one more while the bit before was set. */
+export const PCI_AER_ROOT_STATUS = {
+  CORRECTABLE: 0x01,
+  CORRECTABLE_MULTIPLE: 0x02,
+  UNCORRECTABLE: 0x04,
+  UNCORRECTABLE_MULTIPLE: 0x08,
+  FIRST_FATAL: 0x10,
+  NON_FATAL: 0x20,
+  FATAL: 0x40,
+  RW1C: 0x7f,
 } as const;
 /** PCIe 5.0 §7.9.3 Device Serial Number Extended Capability. */
 export const PCI_DSN = { SERIAL_NUMBER_LOW: 4, SERIAL_NUMBER_HIGH: 8, SIZE: 12 } as const;
 /** PCIe 5.0 §7.7.8 Access Control Services Extended Capability, without egress control vector. */
 export const PCI_ACS = { CAPABILITY: 4, CONTROL: 6, SIZE: 8 } as const;
+/** PCIe 5.0 §7.7.8.2 and .3: the services, as capabilities and as what is switched on. */
+export const PCI_ACS_SERVICES = {
+  SOURCE_VALIDATION: 0x01,
+  TRANSLATION_BLOCKING: 0x02,
+  P2P_REQUEST_REDIRECT: 0x04,
+  P2P_COMPLETION_REDIRECT: 0x08,
+  UPSTREAM_FORWARDING: 0x10,
+  DIRECT_TRANSLATED_P2P: 0x40,
+} as const;
 /** PCIe 5.0 §7.8.7 ARI Extended Capability. NEXT_FUNCTION is the high byte of the capability register. */
 export const PCI_ARI = { CAPABILITY: 4, NEXT_FUNCTION: 5, CONTROL: 6, SIZE: 8 } as const;
 /** PCIe 5.0 §10.5.1 ATS Extended Capability. */

@@ -15,6 +15,8 @@ export interface CapabilityHooks {
   beforeRead?(pci: PciFunction, bytes: Uint8Array, at: number, size: number): void;
   /** After a write that touched it; rights of the bits have been applied. */
   afterWrite?(pci: PciFunction, bytes: Uint8Array, at: number, size: number): void;
+  /** After a reset put the registers back, before the device is told; and when the function was removed. */
+  afterReset?(pci: PciFunction, bytes: Uint8Array): void;
 }
 
 /** A capability to be placed into configuration space. Its header is written there and is read-only. */

@@ -39,6 +39,7 @@ export const PCI_TYPE1 = {
   SUBORDINATE_BUS: 0x1a, // 1
   IO_BASE: 0x1c, // 1
   IO_LIMIT: 0x1d, // 1
+  SECONDARY_STATUS: 0x1e, // 2
   MEMORY_BASE: 0x20, // 2
   MEMORY_LIMIT: 0x22, // 2
   PREFETCHABLE_MEMORY_BASE: 0x24, // 2
@@ -48,6 +49,7 @@ export const PCI_TYPE1 = {
   IO_BASE_UPPER: 0x30, // 2
   IO_LIMIT_UPPER: 0x32, // 2
   EXPANSION_ROM: 0x38, // 4
+  BRIDGE_CONTROL: 0x3e, // 2
 } as const;
 
 /** PCIe 5.0 §7.5.1.1.9: bits of Header Type. */
@@ -95,6 +97,13 @@ export const PCI_BAR = {
   MEMORY_TYPE_64: 0x4,
   PREFETCHABLE: 0x8,
   MEMORY_FLAGS: 0xf,
+} as const;
+
+/** PCIe 5.0 §7.5.1.3.13 Bridge Control Register: what software may change. */
+export const PCI_BRIDGE_CONTROL = {
+  PARITY_ERROR_RESPONSE: 0x01,
+  SERR_ENABLE: 0x02,
+  SECONDARY_BUS_RESET: 0x40,
 } as const;
 
 /** PCIe 5.0 §7.5.1.2.4 Expansion ROM Base Address Register. */

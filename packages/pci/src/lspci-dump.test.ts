@@ -1,7 +1,3 @@
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { pciExpress } from './express-capability.js';
 import {
@@ -12,27 +8,16 @@ import {
 } from './extended-capabilities.js';
 import { formatLspciDump } from './lspci-dump.js';
 import type { PciFunction } from './pci-function.js';
+import { lspci, WITHOUT_LSPCI } from './testing/lspci.js';
 import { started, testFunction } from './testing/test-function.js';
 import { vendorSpecific } from './vendor-capability.js';
 
 /** Of an endpoint that is not device 0 of its bus, lspci leaves out a part. */
 const AT = { bus: 1, device: 0, function: 0 };
 
-const LSPCI = 'lspci';
-
 /** What `lspci -vvv` makes of a function; undefined where it is not installed. */
-function lspci({ config }: PciFunction): string | undefined {
-  const folder = mkdtempSync(join(tmpdir(), 'ringwire-lspci-'));
-  const file = join(folder, 'dump');
-  writeFileSync(file, formatLspciDump(AT, config.bytes, 'Ethernet controller'));
-  const { error, status, stdout } = spawnSync(LSPCI, ['-F', file, '-vvv', '-n'], { encoding: 'utf8' });
-  rmSync(folder, { recursive: true });
-  if ((error as NodeJS.ErrnoException | undefined)?.code === 'ENOENT') return undefined;
-  expect(status).toBe(0);
-  return stdout;
-}
-
-const WITHOUT = 'skipped, because lspci (Debian: pciutils) is not installed';
+const lspciOf = ({ config }: PciFunction): string | undefined =>
+  lspci(formatLspciDump(AT, config.bytes, 'Ethernet controller'), '-vvv');
 
 test('a dump is lines of 16 bytes behind their offset', () => {
   const bytes = Uint8Array.from({ length: 272 }, (_, i) => i);
@@ -51,8 +36,8 @@ test('lspci reads ids, BARs, Command, MSI-X, power states and interrupts as they
   pci.configWrite(0x04, 2, 0x0507);
   pci.configWrite(0x3c, 1, 10);
   pci.config.set16(0x06, pci.config.get16(0x06) | 0x2000);
-  const text = lspci(pci);
-  if (text === undefined) return context.skip(WITHOUT);
+  const text = lspciOf(pci);
+  if (text === undefined) return context.skip(WITHOUT_LSPCI);
   expect(text.split('\n').slice(0, 16)).toEqual([
     '01:00.0 0200: 1af4:1041 (rev 01)',
     '\tSubsystem: 1af4:1100',
@@ -79,8 +64,8 @@ test('lspci reads the Express capability as it was meant', (context) => {
     capabilities: [pciExpress({ linkSpeed: 3, linkWidth: 8, maxPayload: 2 })],
   });
   pci.configWrite(0x48, 2, 0x584f);
-  const text = lspci(pci);
-  if (text === undefined) return context.skip(WITHOUT);
+  const text = lspciOf(pci);
+  if (text === undefined) return context.skip(WITHOUT_LSPCI);
   for (const line of [
     'DevCap:	MaxPayload 512 bytes, PhantFunc 0, Latency L0s <64ns, L1 <1us',
     'ExtTag+ AttnBtn- AttnInd- PwrInd- RBE+ FLReset+ SlotPowerLimit 0W',
@@ -108,8 +93,8 @@ test('lspci reads virtio and extended capabilities as they were meant', (context
       alternativeRoutingId(3),
     ],
   });
-  const text = lspci(pci);
-  if (text === undefined) return context.skip(WITHOUT);
+  const text = lspciOf(pci);
+  if (text === undefined) return context.skip(WITHOUT_LSPCI);
   const capabilities = text.slice(text.indexOf('\tCapabilities: [90]')).split('\n');
   expect(capabilities).toEqual([
     '\tCapabilities: [90] Vendor Specific Information: VirtIO: CommonCfg',

@@ -8,6 +8,13 @@ export interface PciAddress {
 
 const hex = (value: number, digits: number): string => value.toString(16).padStart(digits, '0');
 
+/** The address of a routing id, bus << 8 | device << 3 | function, of domain 0. */
+export const addressOf = (routingId: number): PciAddress => ({
+  bus: routingId >>> 8,
+  device: (routingId >>> 3) & 0x1f,
+  function: routingId & 7,
+});
+
 /** `0000:00:04.0` */
 export const pciAddressText = ({ domain = 0, bus, device, function: fn }: PciAddress): string =>
   `${hex(domain, 4)}:${hex(bus, 2)}:${hex(device, 2)}.${fn}`;

@@ -1,5 +1,7 @@
+import { isSize } from './access-parts.js';
 import { fits, readBar, writeBar } from './bar-access.js';
-import { type Bar, type BarOptions, placeBars } from './bars.js';
+import type { BarOptions } from './bars.js';
+import { defineBridgeHeader } from './bridge-header.js';
 import { type Capability, configSizeOf, type PlacedCapability, placeCapabilities } from './capability.js';
 import { PCI_CAP_ID } from './capability-ids.js';
 import {
@@ -11,11 +13,15 @@ import {
   PCI_PMCSR,
 } from './capability-layouts.js';
 import { PCI_COMMAND, PCI_HEADER, PCI_STATUS } from './config-header.js';
+import { type FunctionBars, ownBars, virtualBars } from './function-bars.js';
 import { tableOf, withTable } from './msix-placement.js';
 import type { MsixTable } from './msix-table.js';
+import type { PciDevice, PciHost, ResetKind } from './pci-host.js';
 import { POWER_STATE } from './power-capability.js';
 import { allOnes, RegisterBlock } from './register-block.js';
 import { defineHeader, type Type0Options } from './type0-header.js';
+import { defineVirtualHeader } from './virtual-header.js';
+import type { VirtualSeat } from './virtual-seat.js';
 
 export interface PciFunctionOptions extends Type0Options {
   readonly bars: readonly BarOptions[];
@@ -23,38 +29,16 @@ export interface PciFunctionOptions extends Type0Options {
   readonly capabilities: readonly Capability[];
   /** Memory for the MSI-X table, when threads share it: see {@link MsixTable}. */
   readonly msixWords?: Int32Array;
-}
-
-/** What the function does to the machine around it. */
-export interface PciHost {
-  /**
-   * Perform an MSI-X message: a DMA write of 4 bytes by this function, through its IOMMU, to wherever the guest said.
-   * @param vector whose message it is
-   */
-  sendMessage(addressLow: number, addressHigh: number, data: number, vector: number): void;
-  /** The level of the interrupt pin changed. */
-  setIntx(asserted: boolean): void;
-  /** A BAR is decoded at another address from now on; -1: at none. */
-  barMoved?(bar: number, address: number): void;
-}
-
-/** Why a function starts anew. */
-export type ResetKind = 'power-on' | 'function-level' | 'd3hot';
-
-/** What becomes of the device behind the function. None of them is called once the function was removed. */
-export interface PciDevice {
-  /** Everything is as after power-on. When this returns, no DMA of before follows any more (PCIe 5.0 §6.6.2). */
-  reset(kind: ResetKind): void;
-  /** {@link PciFunction.mayMaster} changed: without it no DMA, and nothing completes. */
-  masterChanged?(allowed: boolean): void;
-  /** The function is gone: the last call. */
-  removed?(): void;
+  /** A virtual function: its ids are not readable, and its BARs are the shares that its seat says. */
+  readonly virtual?: VirtualSeat;
+  /** A port with a bus behind it: a type 1 header, see `PciPort`. */
+  readonly isBridge?: boolean;
 }
 
 const { IO_SPACE_ENABLE, MEMORY_SPACE_ENABLE, BUS_MASTER_ENABLE, INTERRUPT_DISABLE } = PCI_COMMAND;
 
 /**
- * A PCI function with a type 0 header, as software sees it. Accesses take any offset and any value and never throw:
+ * A PCI function as software sees it. Accesses take any offset and any value and never throw:
  * what is not there reads as all ones, and writes to it vanish.
  */
 export class PciFunction {
@@ -69,7 +53,8 @@ export class PciFunction {
 
   private readonly host: PciHost;
   private readonly device: PciDevice;
-  private readonly bars: readonly (Bar | undefined)[];
+  private readonly bars: FunctionBars;
+  private readonly virtual: VirtualSeat | undefined;
   private readonly placed: readonly PlacedCapability[];
   private readonly hooked: readonly PlacedCapability[];
   private readonly pmAt: number;
@@ -89,18 +74,19 @@ export class PciFunction {
     this.pmAt = this.capabilityAt(PCI_CAP_ID.POWER_MANAGEMENT);
     this.expressAt = this.capabilityAt(PCI_CAP_ID.PCI_EXPRESS);
     this.msixAt = this.capabilityAt(PCI_CAP_ID.MSI_X);
-    const has = (io: boolean): boolean => options.bars.some(({ space }) => (space === 'io') === io);
-    defineHeader(this.config, options, { io: has(true), memory: has(false), express: this.expressAt >= 0 });
-    if (this.msixAt < 0) this.bars = placeBars(options.bars, this.config);
-    else {
+    this.virtual = options.virtual;
+    this.defineHeader(options);
+    let { bars } = options;
+    if (this.msixAt >= 0) {
       this.msix = tableOf(
         this.config,
         this.msixAt,
         (low, high, data, vector) => host.sendMessage(low, high, data, vector),
         options.msixWords,
       );
-      this.bars = placeBars(withTable(options.bars, this.config, this.msixAt, this.msix), this.config);
+      bars = withTable(bars, this.config, this.msixAt, this.msix);
     }
+    this.bars = options.virtual === undefined ? ownBars(bars, this.config) : virtualBars(bars, options.virtual);
   }
 
   /** Read configuration space. @param size 1 to 4 bytes */
@@ -124,6 +110,7 @@ export class PciFunction {
       capability.hooks!.afterWrite?.(this, this.config.bytes.subarray(at, at + length), offset - at, size);
     }
     this.settle();
+    if (!this.removed) this.device.configWritten?.();
   }
 
   /**
@@ -131,14 +118,14 @@ export class PciFunction {
    * @param size 1 to 4 bytes
    */
   barRead(bar: number, offset: number, size: number): number {
-    const found = this.decodes(bar) ? this.bars[bar] : undefined;
+    const found = this.decodes(bar) ? this.bars.get(bar) : undefined;
     if (!isSize(size)) return allOnes(4);
     return found !== undefined && fits(found, offset, size) ? readBar(found, offset, size, this) : allOnes(size);
   }
 
   /** Write a BAR; without effect where {@link barRead} gives all ones. @param size 1 to 4 bytes */
   barWrite(bar: number, offset: number, size: number, value: number): void {
-    const found = this.decodes(bar) ? this.bars[bar] : undefined;
+    const found = this.decodes(bar) ? this.bars.get(bar) : undefined;
     if (found !== undefined && isSize(size) && fits(found, offset, size)) writeBar(found, offset, size, value, this);
   }
 
@@ -147,28 +134,24 @@ export class PciFunction {
    * BARs are assigned. 0 where there is nothing, and in D3hot.
    */
   windowRead(bar: number, offset: number, size: number): number {
-    const found = this.answers() ? this.bars[bar] : undefined;
+    const found = this.answers() ? this.bars.get(bar) : undefined;
     return found !== undefined && isSize(size) && fits(found, offset, size) ? readBar(found, offset, size, this) : 0;
   }
 
   /** Write what lies behind a BAR, under the same conditions. */
   windowWrite(bar: number, offset: number, size: number, value: number): void {
-    const found = this.answers() ? this.bars[bar] : undefined;
+    const found = this.answers() ? this.bars.get(bar) : undefined;
     if (found !== undefined && isSize(size) && fits(found, offset, size)) writeBar(found, offset, size, value, this);
   }
 
   /** Where a BAR is decoded, or -1. */
   barAddress(bar: number): number {
-    return this.bars[bar]?.address ?? -1;
+    return this.bars.get(bar)?.address ?? -1;
   }
 
   /** The BAR that is decoded at an address of memory, or of I/O, or -1. */
   barAt(address: number, io: boolean): number {
-    for (const bar of this.bars) {
-      if (bar === undefined || bar.io !== io || bar.address < 0) continue;
-      if (address >= bar.address && address < bar.address + bar.size) return bar.index;
-    }
-    return -1;
+    return this.bars.at(address, io);
   }
 
   /** Offset of the first capability with an id below 0x100 (`extended`: from 0x100 on), or -1. */
@@ -186,11 +169,18 @@ export class PciFunction {
     this.settleIntx();
   }
 
+  /** Of a virtual function: VF MSE or a VF BAR changed. */
+  followPhysical(): void {
+    if (!this.removed) this.settleBars();
+  }
+
   /** The host resets the function: power-on, or what a function-level reset through the capability does too. */
   reset(kind: ResetKind): void {
     if (this.removed) return;
     this.config.reset(kind !== 'power-on');
     this.powerState = POWER_STATE.D0;
+    // Virtual functions end before their physical one.
+    this.tellHooks();
     // Messages and DMA end before the rest: what the device's thread still raises is not to be found pending later.
     this.msix?.setGate(false, true);
     const mastered = this.mayMaster;
@@ -211,8 +201,16 @@ export class PciFunction {
     this.msix?.setGate(false, true);
     if (this.intxDriven) this.host.setIntx(false);
     this.intxDriven = false;
-    for (const bar of this.bars) if (bar !== undefined) this.moveBar(bar, -1);
+    this.tellHooks();
+    this.settleBars();
     this.device.removed?.();
+  }
+
+  private defineHeader(options: PciFunctionOptions): void {
+    const has = (io: boolean): boolean => options.bars.some(({ space }) => (space === 'io') === io);
+    if (options.virtual !== undefined) defineVirtualHeader(this.config, options);
+    else if (options.isBridge === true) defineBridgeHeader(this.config, options);
+    else defineHeader(this.config, options, { io: has(true), memory: has(false), express: this.expressAt >= 0 });
   }
 
   private answers(): boolean {
@@ -220,10 +218,28 @@ export class PciFunction {
   }
 
   private decodes(bar: number): boolean {
-    const found = this.bars[bar];
-    if (found === undefined || !this.answers()) return false;
-    const enable = found.io ? IO_SPACE_ENABLE : MEMORY_SPACE_ENABLE;
+    const found = this.bars.get(bar);
+    return found !== undefined && this.opens(found.io);
+  }
+
+  /** Whether BARs of I/O, or of memory, are decoded. */
+  private opens(io: boolean): boolean {
+    if (!this.answers()) return false;
+    if (this.virtual !== undefined) return !io && this.virtual.memoryEnabled;
+    const enable = io ? IO_SPACE_ENABLE : MEMORY_SPACE_ENABLE;
     return (this.config.get16(PCI_HEADER.COMMAND) & enable) !== 0;
+  }
+
+  private settleBars(): void {
+    this.bars.settle(
+      (io) => this.opens(io),
+      (bar, address) => this.host.barMoved?.(bar, address),
+    );
+  }
+
+  private tellHooks(): void {
+    for (const { capability, at, size } of this.hooked)
+      capability.hooks!.afterReset?.(this, this.config.bytes.subarray(at, at + size));
   }
 
   /** Make true what the registers say, whichever of them changed. */
@@ -243,10 +259,9 @@ export class PciFunction {
       this.mayMaster = mayMaster;
       this.device.masterChanged?.(mayMaster);
     }
-    for (const bar of this.bars) {
-      if (this.removed) return;
-      if (bar !== undefined) this.moveBar(bar, this.decodes(bar.index) ? bar.programmed(config) : -1);
-    }
+    if (this.removed) return;
+    this.settleBars();
+    if (this.removed) return;
     this.settleIntx();
     if (this.msix === undefined || this.removed) return;
     const message = config.get16(this.msixAt + PCI_MSIX.MESSAGE_CONTROL);
@@ -281,16 +296,8 @@ export class PciFunction {
     this.intxDriven = driven;
     this.host.setIntx(driven);
   }
-
-  private moveBar(bar: Bar, address: number): void {
-    if (bar.address === address) return;
-    bar.address = address;
-    this.host.barMoved?.(bar.index, address);
-  }
 }
 
 /** False for an offset that is no number. */
 const overlaps = (offset: number, size: number, at: number, length: number): boolean =>
   offset < at + length && offset + size > at;
-
-const isSize = (size: number): boolean => size === 4 || size === 2 || size === 1 || size === 3;

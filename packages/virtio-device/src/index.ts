@@ -24,6 +24,7 @@ export type { NetDeviceOptions } from './net/net-options.js';
 export { CVQ_STAT, RX_STAT, Statistics, TX_STAT } from './net/net-statistics.js';
 export { PcapngTrace } from './net/pcapng-trace.js';
 export type { VendorData } from './pci-capabilities.js';
+export { registersBarBytes } from './pci-layout.js';
 export { SpaceReader } from './space-reader.js';
 export { ChromeTrace, type ChromeTraceOptions } from './trace/chrome-trace.js';
 export type { DeviceTrace } from './trace/device-trace.js';

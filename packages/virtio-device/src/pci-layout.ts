@@ -34,7 +34,11 @@ const VECTOR_BYTES = 16;
  * @param vectors of MSI-X, 0 for none
  * @param multiplier bytes from one queue's notification address to the next; 0: all queues share one
  */
-export function layOutPci(model: DeviceModel, vectors: number, multiplier: number): PciLayout {
+export function layOutPci(
+  model: Pick<DeviceModel, 'config' | 'queueSizes' | 'sharedMemory'>,
+  vectors: number,
+  multiplier: number,
+): PciLayout {
   let end = 0;
   const put = (length: number): Place => {
     const place = { bar: REGISTERS_BAR, offset: end, length };
@@ -61,6 +65,16 @@ export function layOutPci(model: DeviceModel, vectors: number, multiplier: numbe
   });
   const sharedSize = sharedEnd === 0 ? 0 : powerOfTwo(sharedEnd);
   return { common, notify, isr, config, msixTable, msixPba, shared, registersSize, sharedSize };
+}
+
+/**
+ * Bytes of the BAR with the registers, for those who have to give it room before there is a device: SR-IOV's VF BARs.
+ * @param queues   virtqueues, the control queue included
+ * @param vectors, multiplier as of `VirtioPciConfig`
+ */
+export function registersBarBytes(queues: number, vectors: number = queues + 1, multiplier = 4): number {
+  const model = { config: new Uint8Array(PAGE), queueSizes: new Array<number>(queues).fill(1) };
+  return layOutPci(model, vectors, multiplier).registersSize;
 }
 
 const pages = (bytes: number): number => Math.ceil(bytes / PAGE) * PAGE;

@@ -1,6 +1,7 @@
 import {
   type BarOptions,
   type BarRegion,
+  type Capability,
   msix,
   PCI_CAP_ID,
   PCI_COMMAND,
@@ -11,6 +12,8 @@ import {
   type PciHost,
   pciExpress,
   powerManagement,
+  type VirtualFunctions,
+  type VirtualSeat,
 } from '@ringwire/pci';
 import {
   COMMON_CFG,
@@ -54,6 +57,12 @@ export interface VirtioPciConfig extends VirtioDeviceConfig {
   readonly vendorData?: readonly VendorData[];
   /** The function 0 of a device that has others. */
   readonly multiFunction?: boolean;
+  /** Extended capabilities, such as AER and ARI; that of {@link virtualFunctions} comes behind them. */
+  readonly extended?: readonly Capability[];
+  /** What makes it a physical function: its virtual ones. The device then offers SR_IOV. */
+  readonly virtualFunctions?: VirtualFunctions;
+  /** What makes it a virtual function: its place. It has no interrupt pin, so that it needs vectors. */
+  readonly virtual?: VirtualSeat;
 }
 
 const SUBSYSTEM_ID = 0x1100;
@@ -74,6 +83,9 @@ export class VirtioPci {
   readonly notify: PciNotify;
   /** Where everything is in its BARs. */
   readonly layout: PciLayout;
+  /** Those of a physical function. */
+  readonly virtualFunctions?: VirtualFunctions;
+  private readonly virtual: VirtualSeat | undefined;
   private readonly msixAt: number;
   private readonly trace: DeviceTrace | undefined;
   private isr = 0;
@@ -84,6 +96,9 @@ export class VirtioPci {
     const vectors = config.vectors ?? Math.min(model.queueSizes.length + 1, VECTORS_MAX);
     checkIds(config);
     this.trace = config.trace;
+    const { virtual, virtualFunctions } = config;
+    this.virtual = virtual;
+    if (virtualFunctions !== undefined) this.virtualFunctions = virtualFunctions;
     this.device = new VirtioDevice(config, this.transport());
     checkMultiplier(multiplier, hasFeature(this.device.offered, VIRTIO_F.NOTIFICATION_DATA));
     const layout = layOutPci(model, vectors, multiplier);
@@ -100,15 +115,18 @@ export class VirtioPci {
         subsystemId: config.subsystemId ?? SUBSYSTEM_ID,
         revisionId: VIRTIO_PCI_NON_TRANSITIONAL.REVISION_ID_MIN,
         classCode: config.classCode ?? CLASS[model.deviceId] ?? NO_CLASS,
-        interruptPin: INTA,
+        interruptPin: virtual === undefined ? INTA : 0,
+        ...(virtual === undefined ? {} : { virtual }),
         multiFunction: config.multiFunction === true,
         ...(config.msixWords === undefined ? {} : { msixWords: config.msixWords }),
         bars: this.bars(layout, model),
         capabilities: [
           powerManagement(true),
           ...(vectors === 0 ? [] : [msix({ vectors, table: layout.msixTable, pba: layout.msixPba })]),
-          pciExpress(),
+          pciExpress({ isVirtual: virtual !== undefined }),
           ...virtioCapabilities(layout, multiplier, model.config.length > 0, config.vendorData ?? []),
+          ...(config.extended ?? []),
+          ...(virtualFunctions === undefined ? [] : [virtualFunctions.capability]),
         ],
       },
       config.host,
@@ -168,7 +186,7 @@ export class VirtioPci {
 
   private transport(): Transport {
     return {
-      features: [VIRTIO_F.NOTIF_CONFIG_DATA],
+      features: [VIRTIO_F.NOTIF_CONFIG_DATA, ...(this.virtualFunctions === undefined ? [] : [VIRTIO_F.SR_IOV])],
       usedBuffer: (queue) => {
         if (this.hasMessages()) this.raise(this.common.queueVector(queue));
         else this.setIsr(this.isr | ISR_STATUS.QUEUE_INTERRUPT);
@@ -198,7 +216,7 @@ export class VirtioPci {
     const command = pci.config.get16(PCI_HEADER.COMMAND);
     return {
       kind: 'pci',
-      memoryEnabled: (command & PCI_COMMAND.MEMORY_SPACE_ENABLE) !== 0,
+      memoryEnabled: this.virtual?.memoryEnabled ?? (command & PCI_COMMAND.MEMORY_SPACE_ENABLE) !== 0,
       busMaster: (command & PCI_COMMAND.BUS_MASTER_ENABLE) !== 0,
       intxDisabled: (command & PCI_COMMAND.INTERRUPT_DISABLE) !== 0,
       isr: this.isr,

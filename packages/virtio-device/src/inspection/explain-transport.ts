@@ -16,7 +16,9 @@ export function explainTransport(snapshot: DeviceSnapshot): Reason[] {
 function explainPci(snapshot: DeviceSnapshot, pci: PciSnapshot): Reason[] {
   const why: Reason[] = [];
   if (!pci.memoryEnabled)
-    why.push(problem('Memory space is off in the Command register: accesses do not reach the registers.'));
+    why.push(
+      problem('Memory space is off in the Command register, or in VF MSE: accesses do not reach the registers.'),
+    );
   if (pci.msix?.enabled === true) why.push(...whyNoMessage(snapshot, pci, pci.msix));
   else if (pci.intxDisabled) why.push(problem('MSI-X is off, and the Command register disables the interrupt pin.'));
   else if (pci.isr !== 0) why.push(note(`ISR status is ${pci.isr} and was not read: the pin is still asserted.`));

@@ -83,7 +83,7 @@ export type TransportSnapshot = PciSnapshot | MmioSnapshot | VhostUserSnapshot;
 
 export interface PciSnapshot {
   readonly kind: 'pci';
-  /** Of the Command register. */
+  /** Of the Command register; of a virtual function, VF MSE of its physical one. */
   readonly memoryEnabled: boolean;
   readonly busMaster: boolean;
   readonly intxDisabled: boolean;
