@@ -35,13 +35,16 @@ export class Testpmd {
   private readonly child: ChildProcessWithoutNullStreams;
   private running = true;
 
-  /** @param vdevs one port each, in pairs that forward to each other */
-  constructor(directory: string, vdevs: readonly string[]) {
+  /**
+   * @param vdevs one port each, in pairs that forward to each other
+   * @param queues pairs of queues of every port
+   */
+  constructor(directory: string, vdevs: readonly string[], queues: number) {
     const eal = ['--no-pci', '--in-memory', '--no-telemetry', '--single-file-segments', '-m', `${MEMORY_MIB}`];
     const place = ['--lcores', '0,1', '--file-prefix', `ringwire-${process.pid}`];
     const ports = vdevs.flatMap((vdev) => ['--vdev', vdev]);
     // What a capture holds is not to be thrown away before forwarding starts.
-    const application = ['--', '-i', '--no-flush-rx', '--total-num-mbufs=16384'];
+    const application = ['--', '-i', '--no-flush-rx', '--total-num-mbufs=16384', `--rxq=${queues}`, `--txq=${queues}`];
     this.child = spawn(STDBUF, ['-oL', TESTPMD, ...eal, ...place, ...ports, ...application], {
       env: { ...process.env, RUNTIME_DIRECTORY: directory },
     });

@@ -66,13 +66,14 @@ test.for([
     }
     const [here, there] = served as [NamespacedServe, NamespacedServe];
     await until(() => served.every(({ text }) => text.includes(' served\n')));
-    writeFileSync(fileOf('in'), numberedCapture(FRAMES));
-    writeFileSync(fileOf('none'), numberedCapture(0));
-    testpmd = new Testpmd(directory, [
+    writeFileSync(fileOf('in'), numberedCapture(Array(FRAMES).keys()));
+    writeFileSync(fileOf('none'), numberedCapture([]));
+    const vdevs = [
       `net_pcap0,rx_pcap=${fileOf('in')},tx_pcap=${fileOf('back')}`,
       ...sockets.map((path, index) => `net_virtio_user${index},path=${path},queues=1,queue_size=256,${options}`),
       `net_pcap1,rx_pcap=${fileOf('none')},tx_pcap=${fileOf('out')}`,
-    ]);
+    ];
+    testpmd = new Testpmd(directory, vdevs, 1);
     for (const line of ['set fwd io retry', 'set burst tx delay 100 retry 100000', 'start']) testpmd.command(line);
     await testpmd.ask('show port stats 3', new RegExp(`TX-packets: ${FRAMES}\\b`));
     await testpmd.quit();

@@ -3,7 +3,7 @@ import { InvalidArgumentError } from 'commander';
 import { parseDocument } from 'yaml';
 import { z } from 'zod';
 import { checkedInput, readBytes } from './input-file.js';
-import { listenAddress } from './option-values.js';
+import { listenAddress, QUEUES_MAX } from './option-values.js';
 import type { ServeSettings } from './serve-config.js';
 import { UnusableInput } from './terminal.js';
 import { uplink } from './uplink-option.js';
@@ -30,6 +30,7 @@ function macAddress(text: string): Uint8Array {
 }
 
 const ofPort = {
+  queues: Positive.max(QUEUES_MAX).optional(),
   queueSize: Positive.optional(),
   mtu: Positive.optional(),
   rings: z.enum(['both', 'split', 'packed']).optional(),

@@ -4,6 +4,7 @@ import { accept, close, listenUnix, newEvent, PollSet, signalEvent, takeEvent } 
 import type { DeviceModel, DeviceSnapshot, Reason } from '@ringwire/virtio-device';
 import { VirtioError } from '@ringwire/virtio-spec';
 import { explainPort, snapshotPort } from './inspect-port.js';
+import { VRING_FD } from './messages.js';
 import type { PeerMemory } from './peer-memory.js';
 import { type RingLayouts, Session } from './session.js';
 import type { Vring } from './vring.js';
@@ -17,6 +18,8 @@ const TURNS_PER_LOOK = 16;
 const IDLE_TURNS = 64;
 /** Longest wait, so that the time limit on messages is looked at. */
 const WAIT_MS_MAX = 1000;
+/** A ring's number is a byte beside its event descriptors. */
+const VRINGS_MAX: number = VRING_FD.INDEX_MASK + 1;
 /** A message that began has to be whole by then. */
 const MESSAGE_USECS = 5_000_000;
 
@@ -66,7 +69,10 @@ interface Port extends ServedDevice {
 }
 
 /** What a descriptor in the poll set stands for. */
-type Watched = { readonly port?: Port; readonly vring?: Vring; readonly task?: LoopTask } | undefined;
+type Watched =
+  | { readonly port: Port; readonly vring?: Vring; readonly isChannel?: true }
+  | { readonly task: LoopTask }
+  | undefined;
 
 /**
  * Serves devices to vhost-user front-ends, one front-end per socket at a time, all in the thread that calls {@link run}.
@@ -88,7 +94,10 @@ export class VhostUserServer {
   private cutsSeen: number;
   private running = false;
 
-  /** @throws SystemError for a path where no socket can be; the sockets made so far are closed again */
+  /**
+   * @throws SystemError for a path where no socket can be; the sockets made so far are closed again
+   * @throws VirtioError for a device with more queues than the protocol has numbers for
+   */
   constructor(options: VhostUserServerOptions) {
     const { devices, memory, tasks = [], now = () => performance.now() * 1000 } = options;
     const { onEnd = () => {}, onState = () => {} } = options;
@@ -98,6 +107,9 @@ export class VhostUserServer {
     this.now = now;
     this.onEnd = onEnd;
     this.onState = onState;
+    for (const { model } of devices)
+      if (model.queueSizes.length > VRINGS_MAX)
+        throw new VirtioError('queues', model.queueSizes.length, `at most ${VRINGS_MAX}`, 'VhostUserServer');
     const ports: Port[] = [];
     try {
       for (const device of devices)
@@ -109,7 +121,7 @@ export class VhostUserServer {
     }
     this.ports = ports;
     const rings = devices.reduce((sum, { model }) => sum + model.queueSizes.length, 0);
-    this.set = new PollSet(1 + 2 * devices.length + rings + tasks.length);
+    this.set = new PollSet(1 + 3 * devices.length + rings + tasks.length);
   }
 
   /** Whether a front-end is connected to a device's socket. */
@@ -210,6 +222,8 @@ export class VhostUserServer {
       const { session } = port;
       if (session === undefined) continue;
       add(session.socket, { port });
+      const { channel } = session.port;
+      if (channel !== undefined) add(channel.socket, { port, isChannel: true });
       for (const vring of session.port.vrings) if (vring.kick >= 0) add(vring.kick, { port, vring });
     }
   }
@@ -218,9 +232,13 @@ export class VhostUserServer {
   private serveReady(): void {
     for (const [index, watched] of this.watched.entries()) {
       if (watched === undefined || !this.set.isReady(index)) continue;
-      const { port, vring, task } = watched;
-      task?.ready();
-      if (vring !== undefined) port?.session?.port.kicked(vring);
+      if ('task' in watched) {
+        watched.task.ready();
+        continue;
+      }
+      const { port, vring, isChannel } = watched;
+      if (vring !== undefined) port.session?.port.kicked(vring);
+      if (isChannel) port.session?.serveChannel();
     }
     for (const port of this.ports) {
       const { session } = port;
