@@ -340,10 +340,20 @@ export class Session {
     return undefined;
   }
 
+  /** A front-end may ask where the rings were only after it: QEMU 7.2 does, and goes on from there. */
+  private resetByStatus(): Outcome {
+    const { vrings } = this.port;
+    for (const vring of vrings) this.port.stopRing(vring);
+    const bases = vrings.map(({ base }) => base);
+    this.resetDevice();
+    for (const [at, vring] of vrings.entries()) vring.base = bases[at]!;
+    return undefined;
+  }
+
   /** FEATURES_OK is not taken over where features were refused: a front-end reads the status to see that. */
   private setStatus(status: bigint): Outcome {
     if (status > 0xffn) return `status is ${status}, want a byte`;
-    if (status === 0n) return this.resetDevice();
+    if (status === 0n) return this.resetByStatus();
     this.status = Number(status) & (this.featuresRefused ? ~DEVICE_STATUS.FEATURES_OK : 0xff);
     return undefined;
   }
