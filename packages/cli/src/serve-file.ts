@@ -12,9 +12,10 @@ const Positive = z.number().int().min(1);
 
 /** Text that an option's parser takes. */
 function parsed<T>(parse: (text: string) => T): z.ZodType<T> {
-  return z.string().transform((text, context) => {
+  // YAML has a port alone as a number.
+  return z.union([z.string(), z.number()]).transform((value, context) => {
     try {
-      return parse(text);
+      return parse(String(value));
     } catch (error) {
       if (!(error instanceof InvalidArgumentError)) throw error;
       context.addIssue({ code: 'custom', message: error.message });
