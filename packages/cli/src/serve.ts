@@ -38,7 +38,8 @@ The file of --config has the same words, YAML or (*.json) JSON; a port may have 
     - { socket: /tmp/b.sock, rings: packed }
   uplinks: [tap:tap0]
   memory: 1024
-An option overrides what the file says of the same matter, --port and --uplink their whole lists.
+An option overrides what the file says of the same matter for all ports; what a port has of its own stays. --port and --uplink
+replace the file's whole list.
 
 Examples:
   Two network devices on a switch, and a DPDK that is plugged into both:
