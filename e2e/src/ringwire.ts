@@ -19,6 +19,12 @@ export class Ringwire {
     return served;
   }
 
+  /** What it told with `--json` so far, of one kind of event. */
+  events(kind: string): Record<string, unknown>[] {
+    const lines = this.program.out.split('\n').slice(0, -1);
+    return lines.map((line) => JSON.parse(line)).filter(({ event }) => event === kind);
+  }
+
   /** What it said of its connections so far. */
   get said(): string {
     return this.program.err;

@@ -6,7 +6,7 @@ import { namespaceProblem, TestNamespace } from '@ringwire/linux/testing';
 import { readPcap } from '@ringwire/net-backend';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { numberedCapture } from './capture.js';
-import { NamespacedServe } from './namespaced-serve.js';
+import { Ringwire } from './ringwire.js';
 import { Testpmd, testpmdProblem } from './testpmd.js';
 
 /** As many as a socket of the kernel queues while its reader is not scheduled. */
@@ -15,7 +15,7 @@ const problem = testpmdProblem() ?? namespaceProblem('veth');
 
 let directory: string;
 let namespaces: TestNamespace[];
-let served: NamespacedServe[];
+let served: Ringwire[];
 let testpmd: Testpmd | undefined;
 
 beforeEach(() => {
@@ -27,7 +27,7 @@ beforeEach(() => {
 afterEach(async () => {
   await testpmd?.kill();
   testpmd = undefined;
-  for (const one of served) await one.end('SIGKILL');
+  for (const one of served) await one.kill('SIGKILL');
   for (const namespace of namespaces) namespace.close();
   rmSync(directory, { recursive: true, force: true });
 });
@@ -60,23 +60,19 @@ test.for([
     const sockets = ['a', 'b'].map((name) => fileOf(`${name}.sock`));
     const trace = fileOf('b.pcapng');
     for (const [index, namespace] of machines().entries()) {
-      const uplink = `vxlan:198.51.100.${2 - index},7`;
-      const traced = index === 1 ? ['--trace', trace] : [];
-      served.push(new NamespacedServe(namespace, ['--port', sockets[index]!, '--uplink', uplink, '--hold', ...traced]));
+      const options = ['--uplink', `vxlan:198.51.100.${2 - index},7`, '--hold', '--json'];
+      if (index === 1) options.push('--trace', trace);
+      served.push(await namespace.inside(() => Ringwire.serve([sockets[index]!], ...options)));
     }
-    const [here, there] = served as [NamespacedServe, NamespacedServe];
-    await until(() => served.every(({ text }) => text.includes(' served\n')));
+    const [here, there] = served as [Ringwire, Ringwire];
     writeFileSync(fileOf('in'), numberedCapture(Array(FRAMES).keys()));
     writeFileSync(fileOf('none'), numberedCapture([]));
-    testpmd = new Testpmd(
-      directory,
-      [
-        `net_pcap0,rx_pcap=${fileOf('in')},tx_pcap=${fileOf('back')}`,
-        ...sockets.map((path, index) => `net_virtio_user${index},path=${path},queues=1,queue_size=256,${options}`),
-        `net_pcap1,rx_pcap=${fileOf('none')},tx_pcap=${fileOf('out')}`,
-      ],
-      1,
-    );
+    const vdevs = [
+      `net_pcap0,rx_pcap=${fileOf('in')},tx_pcap=${fileOf('back')}`,
+      ...sockets.map((path, index) => `net_virtio_user${index},path=${path},queues=1,queue_size=256,${options}`),
+      `net_pcap1,rx_pcap=${fileOf('none')},tx_pcap=${fileOf('out')}`,
+    ];
+    testpmd = new Testpmd(directory, vdevs, 1);
     for (const line of ['set fwd io retry', 'set burst tx delay 100 retry 100000', 'start']) testpmd.command(line);
     await testpmd.ask('show port stats 3', new RegExp(`TX-packets: ${FRAMES}\\b`));
     await testpmd.quit();
@@ -85,7 +81,7 @@ test.for([
     expect(got.length).toBe(FRAMES);
     expect(sent.filter((bytes, at) => Buffer.compare(bytes, got[at]!) !== 0)).toEqual([]);
     await until(() => served.every((one) => one.events('disconnected').length === 1));
-    expect(await Promise.all(served.map((one) => one.end()))).toEqual([0, 0]);
+    for (const one of served) await one.kill('SIGTERM');
     expect(there.events('running')).toMatchObject([{ socket: sockets[1], rings }]);
     const sender = { uplink: 'vxlan:198.51.100.2,7', sent: FRAMES, received: 0 };
     expect(here.events('counters')).toMatchObject([{ uplinks: [sender] }]);

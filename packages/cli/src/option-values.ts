@@ -94,6 +94,15 @@ export function ram(text: string, before: readonly (RamRange | 'dump')[] = []): 
   return [...before, { address: address(start), size: address(size) }];
 }
 
+/** A vhost-user ring has a number of a byte, and there are two of each pair. */
+export const QUEUES_MAX = 128;
+
+export function queuePairs(text: string): number {
+  const pairs = integer(text);
+  if (pairs < 1 || pairs > QUEUES_MAX) throw new InvalidArgumentError(`Want 1 to ${QUEUES_MAX} pairs of queues.`);
+  return pairs;
+}
+
 export interface ListenAddress {
   readonly host: string;
   readonly port: number;

@@ -5,6 +5,8 @@ import type { UplinkConfig } from './uplink-option.js';
 
 /** What a port may have of its own, and otherwise has as all ports do. */
 interface PortSettings {
+  /** Pairs of a receive and a transmit queue. */
+  readonly queues?: number | undefined;
   readonly queueSize?: number | undefined;
   readonly mtu?: number | undefined;
   readonly rings?: RingLayouts | undefined;
@@ -29,6 +31,7 @@ export interface ServeSettings extends PortSettings {
 interface PortConfig {
   readonly socket: string;
   readonly mac: Uint8Array;
+  readonly queues: number;
   readonly queueSize: number;
   readonly mtu: number;
   readonly rings: RingLayouts;
@@ -46,7 +49,14 @@ export interface ServeConfig {
   readonly json: boolean;
 }
 
-export const SERVE_DEFAULTS = { queueSize: 1024, mtu: 1500, rings: 'both', hold: false, memory: 2048 } as const;
+export const SERVE_DEFAULTS = {
+  queues: 1,
+  queueSize: 1024,
+  mtu: 1500,
+  rings: 'both',
+  hold: false,
+  memory: 2048,
+} as const;
 
 /** Of two answers to one question the first one holds. */
 export function overriding(first: ServeSettings, second: ServeSettings): ServeSettings {
@@ -65,6 +75,7 @@ export function serveConfig(settings: ServeSettings): ServeConfig {
     ports: ports.map((port, index) => ({
       socket: port.socket,
       mac: port.mac ?? Uint8Array.of(2, 0, 0, 0, index >>> 8, index + 1),
+      queues: port.queues ?? settings.queues ?? SERVE_DEFAULTS.queues,
       queueSize: port.queueSize ?? settings.queueSize ?? SERVE_DEFAULTS.queueSize,
       mtu: port.mtu ?? mtu ?? SERVE_DEFAULTS.mtu,
       rings: port.rings ?? settings.rings ?? SERVE_DEFAULTS.rings,

@@ -3,7 +3,7 @@ import { InvalidArgumentError } from 'commander';
 import { parseDocument } from 'yaml';
 import { z } from 'zod';
 import { checkedInput, readBytes } from './input-file.js';
-import { listenAddress } from './option-values.js';
+import { listenAddress, QUEUES_MAX } from './option-values.js';
 import type { ServeSettings } from './serve-config.js';
 import { UnusableInput } from './terminal.js';
 import { uplink } from './uplink-option.js';
@@ -12,9 +12,10 @@ const Positive = z.number().int().min(1);
 
 /** Text that an option's parser takes. */
 function parsed<T>(parse: (text: string) => T): z.ZodType<T> {
-  return z.string().transform((text, context) => {
+  // YAML has a port alone as a number.
+  return z.union([z.string(), z.number()]).transform((value, context) => {
     try {
-      return parse(text);
+      return parse(String(value));
     } catch (error) {
       if (!(error instanceof InvalidArgumentError)) throw error;
       context.addIssue({ code: 'custom', message: error.message });
@@ -30,6 +31,7 @@ function macAddress(text: string): Uint8Array {
 }
 
 const ofPort = {
+  queues: Positive.max(QUEUES_MAX).optional(),
   queueSize: Positive.optional(),
   mtu: Positive.optional(),
   rings: z.enum(['both', 'split', 'packed']).optional(),

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { run } from './run.js';
+import { ServeHttp } from './serve-http.js';
 import { ringwire } from './testing/command.js';
 
 let directory: string;
@@ -116,6 +117,21 @@ test('a port in use, and an address that is none, end with exit code 2 and leave
   expect(existsSync(other)).toBe(false);
   const { err } = await ringwire('serve', '--port', other, '--metrics', 'x:y');
   expect(err).toContain('Want HOST:PORT, such as 127.0.0.1:9100.');
+});
+
+test('a page that fails is an answer, and the next one is served', async () => {
+  let fails = true;
+  const page = (): { type: string; text: string } => {
+    if (fails) throw new Error('no answer');
+    return { type: 'text/plain', text: 'answer' };
+  };
+  const http = new ServeHttp(new Map([['/page', page]]));
+  const at = `${await http.listen({ host: '127.0.0.1', port: 0 })}/page`;
+  const first = await fetch(at);
+  expect([first.status, await first.text()]).toEqual([500, 'no answer\n']);
+  fails = false;
+  expect(await (await fetch(at)).text()).toBe('answer');
+  http.close();
 });
 
 async function answering(text: string): Promise<Server> {

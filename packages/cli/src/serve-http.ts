@@ -73,7 +73,12 @@ function pageFor(pages: Pages, { method, url = '', headers }: IncomingMessage): 
     return { status: 405, page: words('GET or HEAD'), headers: { Allow: 'GET, HEAD' } };
   const page = pages.get(url.split('?', 1)[0]!);
   if (page === undefined) return { status: 404, page: words([...pages.keys()].join(', ')) };
-  return { status: 200, page: page(headers.accept ?? '') };
+  try {
+    return { status: 200, page: page(headers.accept ?? '') };
+  } catch (error) {
+    // Whoever looks at a device must not be its end.
+    return { status: 500, page: words(error instanceof Error ? error.message : String(error)) };
+  }
 }
 
 const words = (text: string): Page => ({ type: 'text/plain; charset=utf-8', text: `${text}\n` });

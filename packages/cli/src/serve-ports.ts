@@ -4,7 +4,6 @@ import { LearningSwitch, type SwitchPortCounters } from '@ringwire/net-backend';
 import { PcapUplink, type Uplink } from '@ringwire/net-uplink';
 import { PeerMemory, type PortState, VhostUserServer } from '@ringwire/vhost-user';
 import { type DeviceSnapshot, NET_SCRATCH_BYTES, NetDevice } from '@ringwire/virtio-device';
-import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
 import type { LiveReport } from './live-report.js';
 import type { ServeConfig } from './serve-config.js';
 import { ServeTrace } from './serve-trace.js';
@@ -53,7 +52,7 @@ export class ServedPorts {
     const lan = new LearningSwitch(ports.length + plans.length);
     this.trace = trace === undefined ? undefined : new ServeTrace(trace);
     try {
-      this.ports = ports.map(({ socket, mac, mtu, queueSize, hold }, index) => {
+      this.ports = ports.map(({ socket, mac, mtu, queues, queueSize, hold }, index) => {
         const { [index]: port } = lan.ports;
         const model = new NetDevice({
           memory,
@@ -61,8 +60,9 @@ export class ServedPorts {
           backend: port!,
           mac,
           mtu,
+          pairs: queues,
           // The control queue stays with a vhost-user front-end.
-          without: [VIRTIO_NET_F.CTRL_VQ],
+          externalControl: true,
           rxQueueSize: queueSize,
           txQueueSize: queueSize,
           holdWhenFull: hold,

@@ -49,17 +49,17 @@ test.each(['SIGINT', 'SIGTERM'] as const)(
   'two sockets are there and answer until %s; then they are gone, and counters are printed',
   async (signal) => {
     const handlers = process.listenerCount(signal);
-    const code = serve('--port', ports[0]!, '--port', ports[1]!, '--memory', '64');
+    const code = serve('--port', ports[0]!, '--port', ports[1]!, '--memory', '64', '--queues', '3');
     await until(() => err !== '');
     expect(err).toBe('2 ports are served\n');
     const socket = await connected(ports[1]!);
     const answers: Buffer[] = [];
     socket.on('data', (bytes) => answers.push(bytes));
     socket.on('error', () => undefined);
-    // GET_QUEUE_NUM, version 1.
+    // GET_QUEUE_NUM, version 1: it counts pairs.
     socket.write(Uint8Array.of(17, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0));
     await until(() => answers.length > 0);
-    expect([...Buffer.concat(answers)]).toEqual([17, 0, 0, 0, 5, 0, 0, 0, 8, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]);
+    expect([...Buffer.concat(answers)]).toEqual([17, 0, 0, 0, 5, 0, 0, 0, 8, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0]);
     process.emit(signal);
     expect(await code).toBe(0);
     expect(ports.map((path) => existsSync(path))).toEqual([false, false]);
@@ -197,6 +197,7 @@ test('what cannot be served is refused with exit code 2', async () => {
   expect(await refused('--port', ports[0]!, '--memory', '4096')).toContain('Want 16 to 4095 MiB.');
   expect(await refused()).toContain('ringwire: no port: want --port SOCKET');
   expect(await refused('--port', ports[0]!, '--split', '--packed')).toContain('not both');
+  expect(await refused('--port', ports[0]!, '--queues', '129')).toContain('Want 1 to 128 pairs of queues.');
   expect(await refused('--port', ports[0]!, '--mtu', '67')).toContain('mtu is 67, want 68 to 65535');
   expect(await refused('--port', ports[0]!, '--uplink', 'tape:a')).toContain('Want tap:NAME');
   const name = 'x'.repeat(16);

@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { integer, type ListenAddress, listenAddress } from './option-values.js';
+import { integer, type ListenAddress, listenAddress, queuePairs } from './option-values.js';
 import { overriding, SERVE_DEFAULTS, type ServeSettings, serveConfig } from './serve-config.js';
 import { readServeFile } from './serve-file.js';
 import { ServeHttp } from './serve-http.js';
@@ -10,6 +10,7 @@ interface ServeOptions {
   readonly port?: readonly string[];
   readonly uplink?: readonly (UplinkConfig | undefined)[];
   readonly memory?: number;
+  readonly queues?: number;
   readonly queueSize?: number;
   readonly mtu?: number;
   readonly split?: true;
@@ -30,14 +31,15 @@ Uplinks:
   pcap:FILE[,play=FILE], pcap:play=FILE       frames go to one capture; another is played once all ports run
   none                                        no uplink
 
-The file of --config has the same words, YAML or (*.json) JSON; a port may have its own mac, queueSize, mtu, rings and hold:
+The file of --config has the same words, YAML or (*.json) JSON; a port may have its own mac, queues, queueSize, mtu, rings and hold:
   ports:
     - socket: /tmp/a.sock
       mac: 02:00:00:00:00:0a
     - { socket: /tmp/b.sock, rings: packed }
   uplinks: [tap:tap0]
   memory: 1024
-An option overrides what the file says of the same matter, --port and --uplink their whole lists.
+An option overrides what the file says of the same matter for all ports; what a port has of its own stays. --port and --uplink
+replace the file's whole list.
 
 Examples:
   Two network devices on a switch, and a DPDK that is plugged into both:
@@ -62,7 +64,7 @@ const STATUS_MS = 1000;
 
 /** `ringwire serve`: network devices behind vhost-user sockets, on one switch. */
 export function addServe(program: Command, terminal: Terminal, done: (code: ExitCode) => void): void {
-  const { memory, queueSize, mtu } = SERVE_DEFAULTS;
+  const { memory, queues, queueSize, mtu } = SERVE_DEFAULTS;
   program
     .command('serve')
     .summary('serve network devices to vhost-user front-ends, such as DPDK and QEMU, on one switch (Linux)')
@@ -70,6 +72,7 @@ export function addServe(program: Command, terminal: Terminal, done: (code: Exit
     .option('--port <socket>', 'path of a UNIX socket to make; once per device', another)
     .option('--uplink <where>', `one more port of the switch: ${UPLINKS}`, anotherUplink)
     .option('--memory <MiB>', `room for the memory of all front-ends; ${memory}`, memorySize)
+    .option('--queues <n>', `pairs of queues of a device; ${queues}`, queuePairs)
     .option('--queue-size <n>', `most descriptors of a ring, a power of two; ${queueSize}`, integer)
     .option('--mtu <bytes>', `of devices, and of tap devices; without it devices have ${mtu}`, integer)
     .option('--split', 'offer split rings only')
@@ -121,12 +124,13 @@ async function serve(options: ServeOptions, terminal: Terminal): Promise<void> {
 }
 
 function settingsOf(options: ServeOptions): ServeSettings {
-  const { port, uplink, split, packed, memory, queueSize, mtu, hold, trace, metrics, json } = options;
+  const { port, uplink, split, packed, memory, queues, queueSize, mtu, hold, trace, metrics, json } = options;
   if (split === true && packed === true) throw new UnusableInput('want --split or --packed, not both');
   return {
     ports: port?.map((socket) => ({ socket })),
     uplinks: uplink?.filter((found) => found !== undefined),
     memory,
+    queues,
     queueSize,
     mtu,
     rings: split === true ? 'split' : packed === true ? 'packed' : undefined,

@@ -1,4 +1,5 @@
 import { sentence } from '@ringwire/virtio-device';
+import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { explainPort, snapshotPort } from './inspect-port.js';
 import { longs, words } from './testing/raw-peer.js';
@@ -73,6 +74,19 @@ describe.each([
     }
     expect(problems().join('\n')).toMatch(/^Queue 1: .* \(virtio 1\.4 §2\.[78]/m);
   });
+});
+
+test.each([SPLIT, PACKED])('whatever stands in the rings, there are sentences and no exception', (features) => {
+  stage.setUp(features);
+  stage.start();
+  const { u8 } = stage.guest.memory;
+  fc.assert(
+    fc.property(fc.uint8Array({ minLength: 1, maxLength: 64 }), fc.integer({ min: 0, max: 0x7fff }), (bytes, at) => {
+      u8.set(bytes, RAM.offset + at);
+      expect(problems().every((text) => text.length > 0)).toBe(true);
+    }),
+    { seed: 1, numRuns: 200 },
+  );
 });
 
 test('what was notified in both directions is counted', () => {

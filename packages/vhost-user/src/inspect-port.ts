@@ -1,4 +1,5 @@
 import { GuestMemory, type HostMemory } from '@ringwire/guest-memory';
+import type { MemoryReader } from '@ringwire/ring-oracle';
 import {
   type DeviceModel,
   type DeviceSnapshot,
@@ -13,13 +14,13 @@ import {
   SNAPSHOT_SCHEMA,
   SpaceReader,
 } from '@ringwire/virtio-device';
-import type { MemoryTable } from './memory-table.js';
+import { hasFeature, VIRTIO_F } from '@ringwire/virtio-spec';
 import type { Session } from './session.js';
 import type { Vring } from './vring.js';
 
 /** A device behind a socket as data, with or without a front-end. Nothing is changed by it. */
 export function snapshotPort(model: DeviceModel, session: Session | undefined): DeviceSnapshot {
-  const { port, table } = session ?? {};
+  const { port } = session ?? {};
   return {
     schema: SNAPSHOT_SCHEMA,
     deviceId: model.deviceId,
@@ -35,11 +36,11 @@ export function snapshotPort(model: DeviceModel, session: Session | undefined): 
     resetReason: port?.broken ?? null,
     config: { generation: 0, bytes: hexBytes(model.config) },
     counters: { ...newDeviceCounters(), kicks: port?.kicks ?? 0, usedNotifications: port?.callsSent ?? 0 },
-    queues: port === undefined || table === undefined ? [] : port.vrings.map((vring) => snapshotVring(vring, table)),
+    queues: session === undefined ? [] : queuesOf(session),
     transport: {
       kind: 'vhost-user',
       connected: session !== undefined,
-      regions: table?.count ?? 0,
+      regions: session?.table.count ?? 0,
       refusal: session?.refusal ?? null,
       vrings: (port?.vrings ?? []).map(({ started, enabled, kick, call }) => ({
         started,
@@ -53,9 +54,16 @@ export function snapshotPort(model: DeviceModel, session: Session | undefined): 
   };
 }
 
-function snapshotVring({ index, sizeMax, size, addresses, queue }: Vring, table: MemoryTable): QueueSnapshot {
-  const hex = (userspace: number | undefined): string =>
-    `0x${Math.max(0, userspace === undefined ? 0 : table.gpaOf(userspace)).toString(16)}`;
+function queuesOf(session: Session): QueueSnapshot[] {
+  const { port, table } = session;
+  const addressOf = isTranslated(session) ? (at: number): number => at : (at: number): number => table.gpaOf(at);
+  return port.vrings.map((vring) => snapshotVring(vring, addressOf));
+}
+
+/** @param addressOf what the device reaches at an address of the front-end's, or -1 */
+function snapshotVring(vring: Vring, addressOf: (at: number) => number): QueueSnapshot {
+  const { index, sizeMax, size, addresses, queue } = vring;
+  const hex = (at: number | undefined): string => `0x${Math.max(0, at === undefined ? 0 : addressOf(at)).toString(16)}`;
   const registers = {
     index,
     sizeMax,
@@ -70,10 +78,20 @@ function snapshotVring({ index, sizeMax, size, addresses, queue }: Vring, table:
 }
 
 /**
- * Why nothing moves through a device behind a socket, the most telling first. Reads the front-end's memory.
+ * Why nothing moves through a device behind a socket, the most telling first. Reads the front-end's memory; rings behind
+ * an IOMMU of the guest's are left alone, because looking would ask the front-end for translations.
  * @param host that memory of front-ends is laid over
  */
 export function explainPort(model: DeviceModel, session: Session | undefined, host: HostMemory): Reason[] {
-  const space = session?.table.space ?? new GuestMemory(host, []);
-  return explainSnapshot(snapshotPort(model, session), new SpaceReader(space));
+  const snapshot = snapshotPort(model, session);
+  if (session === undefined) return explainSnapshot(snapshot, new SpaceReader(new GuestMemory(host, [])));
+  return explainSnapshot(snapshot, isTranslated(session) ? UNKNOWN : new SpaceReader(session.table.space));
 }
+
+const isTranslated = ({ port }: Session): boolean => hasFeature(port.features, VIRTIO_F.ACCESS_PLATFORM);
+
+/** Memory of which nothing is known. */
+const UNKNOWN: MemoryReader = {
+  read: () => null,
+  probe: (address) => ({ state: 'unsaved', at: address }),
+};

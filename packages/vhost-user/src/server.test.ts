@@ -147,23 +147,6 @@ test('a server that never ran is let go of', () => {
   expect(held().fds).toBe(before);
 });
 
-test('a device with more queues than rings can be numbered is refused, and no socket is made', () => {
-  const memory = HostMemory.create(0x200_0000);
-  const mac = Uint8Array.of(2, 0, 0, 0, 0, 1);
-  const model = new NetDevice({
-    memory,
-    scratch: 0,
-    backend: new NullBackend(),
-    mac,
-    pairs: 129,
-    externalControl: true,
-  });
-  const peers = new PeerMemory(memory, NET_SCRATCH_BYTES, memory.size - NET_SCRATCH_BYTES);
-  const make = (): unknown => new VhostUserServer({ devices: [{ path: paths[0]!, model }], memory: peers });
-  expect(make).toThrow('queues is 258, want at most 256 (VhostUserServer)');
-  expect(existsSync(paths[0]!)).toBe(false);
-});
-
 test('a task is pumped when its descriptor is ready, however long the loop had waited', async () => {
   const event = newEvent();
   const heard: string[] = [];
@@ -198,4 +181,21 @@ test('a port tells of a front-end that connects, and its end is told with the re
   expect([told, served.states]).toEqual([['1 connected'], ['listening', 'listening']]);
   served.close();
   await running;
+});
+
+test('a device with more queues than rings can be numbered is refused, and no socket is made', () => {
+  const memory = HostMemory.create(0x200_0000);
+  const mac = Uint8Array.of(2, 0, 0, 0, 0, 1);
+  const model = new NetDevice({
+    memory,
+    scratch: 0,
+    backend: new NullBackend(),
+    mac,
+    pairs: 129,
+    externalControl: true,
+  });
+  const peers = new PeerMemory(memory, NET_SCRATCH_BYTES, memory.size - NET_SCRATCH_BYTES);
+  const make = (): unknown => new VhostUserServer({ devices: [{ path: paths[0]!, model }], memory: peers });
+  expect(make).toThrow('queues is 258, want at most 256 (VhostUserServer)');
+  expect(existsSync(paths[0]!)).toBe(false);
 });

@@ -70,7 +70,8 @@ interface Port extends ServedDevice {
 
 /** What a descriptor in the poll set stands for. */
 type Watched =
-  | { readonly port?: Port; readonly vring?: Vring; readonly isChannel?: true; readonly task?: LoopTask }
+  | { readonly port: Port; readonly vring?: Vring; readonly isChannel?: true }
+  | { readonly task: LoopTask }
   | undefined;
 
 /**
@@ -231,10 +232,13 @@ export class VhostUserServer {
   private serveReady(): void {
     for (const [index, watched] of this.watched.entries()) {
       if (watched === undefined || !this.set.isReady(index)) continue;
-      const { port, vring, isChannel, task } = watched;
-      task?.ready();
-      if (vring !== undefined) port?.session?.port.kicked(vring);
-      if (isChannel) port?.session?.serveChannel();
+      if ('task' in watched) {
+        watched.task.ready();
+        continue;
+      }
+      const { port, vring, isChannel } = watched;
+      if (vring !== undefined) port.session?.port.kicked(vring);
+      if (isChannel) port.session?.serveChannel();
     }
     for (const port of this.ports) {
       const { session } = port;

@@ -43,12 +43,12 @@ const OFFERED = [
   VIRTIO_F.RING_PACKED,
   VIRTIO_F.IN_ORDER,
 ] as const;
+/** Which layouts of rings a device takes. */
+export type RingLayouts = 'both' | 'split' | 'packed';
 const bitsOf = (bits: readonly number[]): bigint => bits.reduce((all, bit) => all | (1n << BigInt(bit)), 0n);
 const PROTOCOL_FEATURES: bigint = bitsOf(Object.values(PROTOCOL_F));
 /** What only a network device can do. */
 const NET_PROTOCOL_FEATURES: bigint = bitsOf([PROTOCOL_F.RARP, PROTOCOL_F.NET_MTU]);
-/** Which layouts of rings a device takes. */
-export type RingLayouts = 'both' | 'split' | 'packed';
 const PROTOCOL_BIT: bigint = 1n << BigInt(F_PROTOCOL_FEATURES);
 const LOG_BIT: bigint = 1n << BigInt(F_LOG_ALL);
 const DEVICE_BITS = 0xffff_ffff_ffff_ffffn & ~(PROTOCOL_BIT | LOG_BIT);
@@ -90,9 +90,9 @@ export class Session {
   private readonly inflight: InflightRequests;
   private readonly translations: IotlbRequests;
   private protocol = 0n;
-  private readonly protocolOffered: bigint;
   /** As the front-end wrote it, 0 where it keeps it to itself. */
   status = 0;
+  private readonly protocolOffered: bigint;
   /** The features that were set last can't be. */
   private featuresRefused = false;
   private closed = false;
