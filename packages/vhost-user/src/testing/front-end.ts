@@ -135,7 +135,7 @@ export class FrontEnd {
         if (received.length > 0) this.area = { payload: answer.payload, file: received[0]! };
         return answer.payload;
       }
-      if (!peer.isOpen) throw new Error(`the connection ended before request ${id} was answered`);
+      if (peer.hasEnded) throw new Error(`the connection ended before request ${id} was answered`);
       await sleep(0);
     }
   }
