@@ -9,6 +9,9 @@ import { sourceAliases } from '../../../../tools/source-aliases.mjs';
 /** From where the system calls' library is found. */
 const linux = fileURLToPath(new URL('../../../linux/', import.meta.url));
 
+/** Little room for what is collected later, so that what grows shows. */
+const NODE_OPTIONS = ['--max-semi-space-size=1'];
+
 const bundled = new Map<string, string>();
 
 /** A process of its own that runs a program's sources. */
@@ -25,7 +28,10 @@ export class Child {
   static async start(program: URL, args: readonly string[]): Promise<Child> {
     const code = bundled.get(program.href) ?? (await bundle(program));
     bundled.set(program.href, code);
-    const child = spawn(process.execPath, ['-', ...args], { cwd: linux, stdio: ['pipe', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, [...NODE_OPTIONS, '-', ...args], {
+      cwd: linux,
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
     child.stdin.end(code);
     const started = new Child(child);
     await started.line();
