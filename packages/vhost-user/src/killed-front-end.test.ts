@@ -23,7 +23,7 @@ let base: ReturnType<Child['held']>;
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'ringwire-killed-'));
   paths = [join(directory, 'a'), join(directory, 'b')];
-  backEnd = await Child.start(BACK_END, paths);
+  backEnd = await Child.start(BACK_END, ['0', ...paths]);
   other = new FrontEnd(SPLIT);
   await other.run(paths[1]!);
   await turnUntil([other], () => other.used[1] > 100);

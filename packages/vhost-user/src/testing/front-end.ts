@@ -1,3 +1,4 @@
+import { readSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GuestMemory, HostMemory } from '@ringwire/guest-memory';
 import { addressOf, close, connectUnix, mapFileAt, newEvent, newMemoryFile, signalEvent } from '@ringwire/linux';
@@ -116,6 +117,17 @@ export class FrontEnd {
       if (!this.out[index].delete(this.burst.id[i]!)) throw new Error(`buffer ${this.burst.id[i]} came back twice`);
       this.used[index]++;
     }
+  }
+
+  /** Chains that the shared area says are in flight, of both rings. */
+  get inFlight(): number {
+    // A region's states and the bytes of all of it, for 64 descriptors.
+    const [first, each, bytes] = this.features === PACKED ? [32, 32, 2112] : [16, 16, 1088];
+    const area = new Uint8Array(2 * bytes);
+    readSync(this.area!.file, area, 0, area.length, 0);
+    return [0, bytes]
+      .flatMap((at) => Array.from({ length: SIZE }, (_, n) => area[at + first + n * each]!))
+      .filter((flag) => flag === 1).length;
   }
 
   end(): void {
