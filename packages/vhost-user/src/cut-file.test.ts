@@ -13,7 +13,7 @@ let frontEnds: FrontEnd[];
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'ringwire-cut-'));
   paths = [join(directory, 'a'), join(directory, 'b'), join(directory, 'c')];
-  backEnd = await Child.start(new URL('./testing/back-end-program.ts', import.meta.url), paths);
+  backEnd = await Child.start(new URL('./testing/back-end-program.ts', import.meta.url), ['0', ...paths]);
   frontEnds = [];
 });
 

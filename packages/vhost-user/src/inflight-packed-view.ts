@@ -2,8 +2,11 @@ import { PACKED_REGION, PACKED_STATE } from './inflight-layout.js';
 import type { InflightRegion } from './inflight-record.js';
 
 const TWO_32 = 0x1_0000_0000;
+const ADDR32 = PACKED_STATE.addr >> 2;
+const LEN32 = PACKED_STATE.len >> 2;
+const ID_AND_FLAGS32 = PACKED_STATE.id >> 2;
 
-/** The fields of one packed ring's region, and of its entries. What is written here, and what is read, is a copy's. */
+/** The fields of one packed ring's region, and of its entries: what is read is foreign, and may change at any time. */
 export class PackedView {
   readonly size: number;
   private readonly region: InflightRegion;
@@ -98,7 +101,3 @@ export class PackedView {
     return this.at + PACKED_REGION.desc + entry * PACKED_STATE.SIZE;
   }
 }
-
-const ADDR32 = PACKED_STATE.addr >> 2;
-const LEN32 = PACKED_STATE.len >> 2;
-const ID_AND_FLAGS32 = PACKED_STATE.id >> 2;

@@ -1,4 +1,5 @@
-import { close } from '@ringwire/linux';
+import { readSync } from 'node:fs';
+import { close, newMemoryFile } from '@ringwire/linux';
 import { featuresFromBigInt } from '@ringwire/virtio-spec';
 import { type DriverQueue, openDriverQueue } from '@ringwire/virtqueue';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -8,6 +9,8 @@ import { connection, held, PACKED, QUEUE_SIZE, RAM, SessionStage, SPLIT, usedOf 
 const REPLY_ACK = 1n << 3n;
 const BACKEND_REQ = 1n << 5n;
 const ACCESS_PLATFORM = 1n << 33n;
+const LOG_SHMFD = 1n << 1n;
+const LOG_ALL = 1n << 26n;
 const PAGE = 0x1000;
 const PAGES = RAM.size / PAGE;
 /** Where translated addresses begin. */
@@ -151,6 +154,57 @@ describe.each([
       [FRAMES, READ],
       [FRAMES + PAGE, WRITE],
     ]);
+  });
+
+  test('LOG_ALL: what is written is marked by guest-physical addresses, the ring where it lies', () => {
+    start(BACKEND_REQ | LOG_SHMFD);
+    const log = newMemoryFile('guest-log', 0x4_0000);
+    stage.say(6, longs(0x4_0000, 0), [log]);
+    stage.peer.answer();
+    stage.say(2, longs(features | LOG_ALL));
+    // Its log address is one that would have to be translated.
+    const at = IOVA + RING.device;
+    stage.say(9, joined(words(0, 1), longs(IOVA + RING.desc, at, IOVA + RING.driver, at)));
+    const rx = driver(0);
+    serveMisses();
+    rx.addWritable(IOVA + FRAMES, 1526);
+    rx.publish();
+    for (const value of [8, 9]) {
+      stage.bring(frame(value));
+      serveMisses();
+    }
+    expect(usedOf(rx)).toHaveLength(1);
+    const bytes = new Uint8Array(0x4_0000);
+    readSync(log, bytes, 0, bytes.length, 0);
+    close(log);
+    const written = [FRAMES, RING.device, ...(layout === 'packed' ? [RING.desc] : [])].map((at) => gpaOf(at) / PAGE);
+    const marked = [...bytes].flatMap((byte, n) =>
+      [0, 1, 2, 3, 4, 5, 6, 7].filter((bit) => byte & (1 << bit)).map((bit) => 8 * n + bit),
+    );
+    expect(marked).toEqual(written.sort((a, b) => a - b));
+  });
+
+  test('INFLIGHT_SHMFD: chains that wait for translations and go back are not in flight, and are used once', () => {
+    start(BACKEND_REQ | (1n << 12n));
+    for (const ring of stage.rings) stage.say(11, words(ring, 0));
+    while (stage.peer.answer() !== undefined);
+    stage.say(31, joined(longs(0, 0), words(4 | (QUEUE_SIZE << 16), 0)));
+    const fds: number[] = [];
+    stage.say(32, stage.peer.answer(fds)!.payload, fds);
+    stage.start();
+    const tx = driver(1);
+    serveMisses();
+    for (const value of [1, 2, 3]) send(tx, FRAMES + value * PAGE, value);
+    serveMisses();
+    expect(sent()).toEqual([1, 2, 3]);
+    expect(usedOf(tx)).toHaveLength(3);
+    // inflight of each: 320 or 576 bytes are ring 0's.
+    const bytes = new Uint8Array(layout === 'packed' ? 576 : 320);
+    readSync(fds[0]!, bytes, 0, bytes.length, bytes.length);
+    close(fds[0]!);
+    const [first, each] = layout === 'packed' ? [32, 32] : [16, 16];
+    expect(bytes[8]).toBe(1);
+    expect(Array.from({ length: QUEUE_SIZE }, (_, n) => bytes[first + n * each])).toEqual(Array(QUEUE_SIZE).fill(0));
   });
 
   test('VU-23: a transfer that is never answered waits with those behind it, once asked for; other rings go on', () => {

@@ -3,10 +3,21 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { HostMemory } from '@ringwire/guest-memory';
-import { close, connectUnix, newEvent, SystemError, send, signalEvent, takeEvent } from '@ringwire/linux';
+import {
+  accept,
+  close,
+  connectUnix,
+  listenUnix,
+  NOT_NOW,
+  newEvent,
+  SystemError,
+  send,
+  signalEvent,
+  takeEvent,
+} from '@ringwire/linux';
 import { NullBackend } from '@ringwire/net-backend';
 import { NET_SCRATCH_BYTES, NetDevice } from '@ringwire/virtio-device';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { PeerMemory } from './peer-memory.js';
 import { type LoopTask, VhostUserServer, type VhostUserServerOptions } from './server.js';
 import { longs, RawPeer, words } from './testing/raw-peer.js';
@@ -26,12 +37,13 @@ beforeEach(() => {
 
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
-function server(options: Partial<VhostUserServerOptions> = {}): VhostUserServer {
+function server(options: Partial<VhostUserServerOptions> = {}, connect = false): VhostUserServer {
   const memory = HostMemory.create(0x200_0000);
   const devices = paths.map((path, index) => {
     const mac = Uint8Array.of(2, 0, 0, 0, 0, index);
     const scratch = index * NET_SCRATCH_BYTES;
-    return { path, model: new NetDevice({ memory, scratch, backend: new NullBackend(), mac, features: [5] }) };
+    const model = new NetDevice({ memory, scratch, backend: new NullBackend(), mac, features: [5] });
+    return { path, model, connect };
   });
   const start = 2 * NET_SCRATCH_BYTES;
   return new VhostUserServer({
@@ -145,6 +157,79 @@ test('a server that never ran is let go of', () => {
   server().close();
   expect(existsSync(paths[0]!)).toBe(false);
   expect(held().fds).toBe(before);
+});
+
+describe('where front-ends listen', () => {
+  async function accepted(listener: number): Promise<RawPeer> {
+    let socket = accept(listener);
+    while (socket < 0) {
+      await turn();
+      socket = accept(listener);
+    }
+    return new RawPeer(socket);
+  }
+
+  /** Long enough for a server that would come to have come. */
+  async function nobody(listener: number): Promise<void> {
+    for (let n = 0; n < 100; n++) await turn();
+    expect(accept(listener)).toBe(NOT_NOW);
+  }
+
+  test('they are reached, and reached again when they were gone, by however many connections', async () => {
+    const before = held().fds;
+    const listeners = paths.map((path) => listenUnix(path));
+    const served = server({}, true);
+    const running = served.run();
+    const other = await accepted(listeners[1]!);
+    for (let round = 0; round < 5; round++) {
+      const peer = await accepted(listeners[0]!);
+      send(peer.socket, GET_FEATURES);
+      expect(await answered(peer)).toBe(1);
+      close(peer.socket);
+      await until(() => !served.isConnected(paths[0]!));
+      now += 100_000;
+    }
+    send(other.socket, GET_FEATURES);
+    expect(await answered(other)).toBe(1);
+    served.close();
+    await running;
+    // The sockets are the front-ends' own.
+    expect(paths.map((path) => existsSync(path))).toEqual([true, true]);
+    for (const fd of [...listeners, other.socket]) close(fd);
+    expect(held().fds).toBe(before);
+  });
+
+  test('a front-end that is not there, or says nothing, is tried less and less often', async () => {
+    const served = server({}, true);
+    const running = served.run();
+    // Tried at 0, and due at 0.1 s; then 0.2 s later.
+    now = 100_000;
+    for (let n = 0; n < 100; n++) await turn();
+    const listener = listenUnix(paths[0]!);
+    now = 299_999;
+    await nobody(listener);
+    now = 300_000;
+    const silent = await accepted(listener);
+    close(silent.socket);
+    await until(() => ends.length > 0);
+    // 0.4 s were next, and a connection without a word does not make it less: 0.8 s from its end on.
+    now = 1_099_999;
+    await nobody(listener);
+    now = 1_100_000;
+    const peer = await accepted(listener);
+    send(peer.socket, GET_FEATURES);
+    expect(await answered(peer)).toBe(1);
+    served.close();
+    await running;
+    for (const fd of [listener, peer.socket]) close(fd);
+  });
+
+  test('a path that is too long is the caller’s mistake', () => {
+    const before = held().fds;
+    paths[1] = join(directory, 'x'.repeat(108));
+    expect(() => server({}, true)).toThrow(RangeError);
+    expect(held().fds).toBe(before);
+  });
 });
 
 test('a task is pumped when its descriptor is ready, however long the loop had waited', async () => {

@@ -1,6 +1,16 @@
 import { unlinkSync } from 'node:fs';
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
-import { accept, close, listenUnix, newEvent, PollSet, signalEvent, takeEvent } from '@ringwire/linux';
+import {
+  accept,
+  close,
+  connectUnix,
+  listenUnix,
+  newEvent,
+  PollSet,
+  SystemError,
+  signalEvent,
+  takeEvent,
+} from '@ringwire/linux';
 import type { DeviceModel, DeviceSnapshot, Reason } from '@ringwire/virtio-device';
 import { VirtioError } from '@ringwire/virtio-spec';
 import { explainPort, snapshotPort } from './inspect-port.js';
@@ -22,16 +32,24 @@ const WAIT_MS_MAX = 1000;
 const VRINGS_MAX: number = VRING_FD.INDEX_MASK + 1;
 /** A message that began has to be whole by then. */
 const MESSAGE_USECS = 5_000_000;
+/** Between two tries to reach a front-end: doubled from try to try, as long as none says anything. */
+const RETRY_USECS = 100_000;
+const RETRY_USECS_MAX = 5_000_000;
 
-/** One device and the path of the socket at which a front-end finds it. */
+/** One device and the path of the socket at which a front-end finds it, or is found. */
 export interface ServedDevice {
   readonly path: string;
   readonly model: DeviceModel;
+  /**
+   * The front-end listens at the path (QEMU's `server=on`): connect to it, now and again as long as it is not there, and
+   * whenever it is gone. Unless set, the socket is made here and front-ends connect.
+   */
+  readonly connect?: boolean;
   /** Rings that are offered; of `packed`, front-ends that want split ones are refused. Both unless given. */
   readonly rings?: RingLayouts;
 }
 
-/** `connected`: a front-end is there. `running`: it has started a ring, so features are negotiated. */
+/** `listening`: none is, or is reached yet. `connected`: a front-end is there. `running`: it has started a ring, so features are negotiated. */
 export type PortState = 'listening' | 'connected' | 'running';
 
 /** What else the loop serves, such as an uplink: frames that come and go by other ways than rings. */
@@ -63,8 +81,12 @@ export interface VhostUserServerOptions {
 }
 
 interface Port extends ServedDevice {
+  /** -1 where it is the front-end that listens. */
   readonly listener: number;
   session: Session | undefined;
+  /** When to connect next, in µs, and how long to wait after that. */
+  retryAt: number;
+  retryAfter: number;
   state: PortState;
 }
 
@@ -95,7 +117,8 @@ export class VhostUserServer {
   private running = false;
 
   /**
-   * @throws SystemError for a path where no socket can be; the sockets made so far are closed again
+   * @throws SystemError for a path where no socket can be, RangeError for one that is too long; the sockets made so far
+   *         are closed again
    * @throws VirtioError for a device with more queues than the protocol has numbers for
    */
   constructor(options: VhostUserServerOptions) {
@@ -112,11 +135,24 @@ export class VhostUserServer {
         throw new VirtioError('queues', model.queueSizes.length, `at most ${VRINGS_MAX}`, 'VhostUserServer');
     const ports: Port[] = [];
     try {
-      for (const device of devices)
-        ports.push({ ...device, listener: listenUnix(device.path), session: undefined, state: 'listening' });
+      for (const device of devices) {
+        const listener = device.connect ? -1 : listenUnix(device.path);
+        ports.push({
+          ...device,
+          listener,
+          session: undefined,
+          state: 'listening',
+          retryAt: 0,
+          retryAfter: RETRY_USECS,
+        });
+        if (device.connect) this.reach(ports.at(-1)!);
+      }
       this.wake = newEvent();
     } catch (error) {
-      for (const { path, listener } of ports) endListener(path, listener);
+      for (const port of ports) {
+        port.session?.close();
+        endListener(port);
+      }
       throw error;
     }
     this.ports = ports;
@@ -159,6 +195,7 @@ export class VhostUserServer {
       let idle = 0;
       for (let turn = 0; !this.closing; turn++) {
         if (turn % TURNS_PER_LOOK === 0) {
+          for (const port of this.ports) if (this.isDue(port)) this.reach(port);
           this.watch();
           if (this.set.look() > 0) this.serveReady();
           await yieldToEventLoop();
@@ -171,7 +208,7 @@ export class VhostUserServer {
     } finally {
       for (const port of this.ports) {
         this.end(port, 'the server was closed');
-        endListener(port.path, port.listener);
+        endListener(port);
       }
       close(this.wake);
     }
@@ -218,7 +255,7 @@ export class VhostUserServer {
     add(this.wake, undefined);
     for (const task of this.tasks) if (task.fd >= 0) add(task.fd, { task });
     for (const port of this.ports) {
-      add(port.listener, { port });
+      if (port.listener >= 0) add(port.listener, { port });
       const { session } = port;
       if (session === undefined) continue;
       add(session.socket, { port });
@@ -248,7 +285,7 @@ export class VhostUserServer {
           session.problem = 'a message that began was never whole';
         if (session.problem !== undefined) this.end(port, session.problem);
       }
-      this.admit(port);
+      if (port.listener >= 0) this.admit(port);
       this.tellState(port);
     }
   }
@@ -267,15 +304,35 @@ export class VhostUserServer {
     const socket = accept(port.listener);
     if (socket < 0) return;
     if (port.session !== undefined) close(socket);
-    else {
-      const { model, rings = 'both' } = port;
-      port.session = new Session({ socket, model, memory: this.memory, rings, now: this.now });
+    else this.begin(port, socket);
+  }
+
+  private isDue(port: Port): boolean {
+    return port.listener < 0 && port.session === undefined && this.now() >= port.retryAt;
+  }
+
+  /** Try to reach a front-end that listens. */
+  private reach(port: Port): void {
+    port.retryAt = this.now() + port.retryAfter;
+    port.retryAfter = Math.min(2 * port.retryAfter, RETRY_USECS_MAX);
+    try {
+      this.begin(port, connectUnix(port.path));
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
     }
+  }
+
+  private begin(port: Port, socket: number): void {
+    const { model, rings = 'both' } = port;
+    port.session = new Session({ socket, model, memory: this.memory, rings, now: this.now });
   }
 
   private end(port: Port, reason: string): void {
     if (port.session === undefined) return;
     port.session.close();
+    // One that says nothing is reached for less and less often.
+    if (port.session.wasHeard) port.retryAfter = RETRY_USECS;
+    port.retryAt = Math.max(port.retryAt, this.now() + port.retryAfter);
     port.session = undefined;
     port.state = 'listening';
     this.onEnd(port.path, reason);
@@ -283,7 +340,8 @@ export class VhostUserServer {
 
   private async wait(): Promise<void> {
     let until = Number.POSITIVE_INFINITY;
-    for (const { session } of this.ports) until = Math.min(until, session?.port.deadline() ?? until);
+    for (const { session, listener, retryAt } of this.ports)
+      until = Math.min(until, session?.port.deadline() ?? (listener < 0 ? retryAt : until));
     const milliseconds = Math.min(WAIT_MS_MAX, Math.floor((until - this.now()) / 1000));
     if (milliseconds < 1) return;
     this.watch();
@@ -293,7 +351,8 @@ export class VhostUserServer {
   }
 }
 
-function endListener(path: string, listener: number): void {
+function endListener({ path, listener }: Port): void {
+  if (listener < 0) return;
   close(listener);
   try {
     unlinkSync(path);

@@ -1,8 +1,9 @@
-import { newEvent, send } from '@ringwire/linux';
+import { close, newEvent, send } from '@ringwire/linux';
 import { featuresFromBigInt } from '@ringwire/virtio-spec';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { InflightRequests } from './inflight-requests.js';
 import { RingRequests } from './ring-requests.js';
-import { joined, words } from './testing/raw-peer.js';
+import { joined, longs, words } from './testing/raw-peer.js';
 import { held, PACKED, QUEUE_SIZE, SessionStage, SPLIT } from './testing/session-stage.js';
 
 /** Each takes seconds; another program may have the machine meanwhile. */
@@ -59,6 +60,30 @@ test(
     expect(kept).toBe(100_000);
     // Two calls were there, two kicks are new.
     expect(held().fds).toBe(open + 2);
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  'VU-20: in-flight areas asked for 100 000 times, and every tenth one used, leave one behind',
+  () => {
+    stage.setUp(SPLIT);
+    const requests = new InflightRequests(stage.session.port, stage.memory);
+    const open = held().fds;
+    const { inUse } = stage.memory;
+    let used = 0;
+    for (let round = 0; round < 100_000; round++) {
+      const answer = requests.get(VIEW(joined(longs(0, 0), words(2 | (QUEUE_SIZE << 16), 0))));
+      if (typeof answer !== 'object' || answer instanceof Uint8Array) throw new Error(`round ${round}: ${answer}`);
+      if (round % 10 === 0 && requests.set(VIEW(answer.payload), [answer.fd]) === undefined) used++;
+      close(answer.fd);
+    }
+    expect(used).toBe(10_000);
+    expect(held().fds).toBe(open);
+    // In whole pages.
+    expect(stage.memory.inUse).toBe(inUse + 0x1000);
+    requests.clear();
+    expect(stage.memory.inUse).toBe(inUse);
   },
   TIMEOUT_MS,
 );

@@ -166,20 +166,6 @@ describe('VU-20', () => {
     expect(stage.session.port.queue(1)).toBeUndefined();
     close(file);
   });
-
-  test('areas that are asked for many times leave nothing behind', () => {
-    setUp(SPLIT);
-    const open = held().fds;
-    const { inUse } = stage.memory;
-    for (let round = 0; round < 3000; round++) {
-      const { payload, file } = newArea();
-      stage.say(32, payload, [file]);
-      close(file);
-    }
-    expect(held().fds).toBe(open);
-    // One area, in whole pages.
-    expect(stage.memory.inUse).toBe(inUse + 0x1000);
-  });
 });
 
 test('a ring beyond those that the area is for is not on record', () => {

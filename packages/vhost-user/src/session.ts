@@ -79,6 +79,8 @@ export class Session {
   refusal: string | undefined;
   /** When the message that is not whole yet began, in µs; Infinity when there is none. */
   waitingSince: number = Number.POSITIVE_INFINITY;
+  /** The front-end said something. */
+  wasHeard = false;
   private readonly reader: MessageReader;
   readonly table: MemoryTable;
   private readonly model: DeviceModel;
@@ -128,6 +130,7 @@ export class Session {
         return;
       }
       this.waitingSince = Number.POSITIVE_INFINITY;
+      this.wasHeard = true;
       this.answer(message);
     }
   }

@@ -1,4 +1,4 @@
-import { type DirtyLog, LoggedQueue } from '@ringwire/iommu';
+import { type DirtyLog, LoggedQueue, type RingLogging } from '@ringwire/iommu';
 import { close } from '@ringwire/linux';
 import {
   hasFeature,
@@ -9,14 +9,7 @@ import {
   virtqDescBytes,
   virtqUsedBytes,
 } from '@ringwire/virtio-spec';
-import {
-  type DeviceQueue,
-  isRefusal,
-  openDeviceQueue,
-  type QueueConfig,
-  type QueueRefusal,
-  type QueueState,
-} from '@ringwire/virtqueue';
+import { type DeviceQueue, isRefusal, openDeviceQueue, type QueueRefusal, type QueueState } from '@ringwire/virtqueue';
 import { type InflightArea, regionOfRing } from './inflight-area.js';
 import { InflightQueue } from './inflight-queue.js';
 import type { MemoryTable } from './memory-table.js';
@@ -115,13 +108,15 @@ export class Vring {
       this.waiting = new WaitingQueue(queue, misses);
       queue = this.waiting;
     }
-    this.queue = log === undefined ? queue : this.logged(queue, config, log);
+    this.queue = log === undefined ? queue : new LoggedQueue(queue, config, log, this.logging(isTranslated));
     return undefined;
   }
 
-  private logged(queue: DeviceQueue, config: QueueConfig, log: DirtyLog): DeviceQueue {
+  /** A log address that would itself have to be translated is left alone: the ring is logged where it lies. */
+  private logging(isTranslated: boolean): RingLogging {
     const deviceAt = this.addresses?.log;
-    return new LoggedQueue(queue, config, log, deviceAt === undefined ? { ring: false } : { ring: true, deviceAt });
+    if (deviceAt === undefined) return { ring: false };
+    return isTranslated ? { ring: true } : { ring: true, deviceAt };
   }
 
   /** Between two turns of the device: translations that are needed soon are asked for. */

@@ -9,6 +9,11 @@ import { sourceAliases } from '../../../../tools/source-aliases.mjs';
 /** From where the system calls' library is found. */
 const linux = fileURLToPath(new URL('../../../linux/', import.meta.url));
 
+/** Little room for what is collected later, so that what grows shows. */
+const NODE_OPTIONS = ['--max-semi-space-size=1'];
+
+const bundled = new Map<string, string>();
+
 /** A process of its own that runs a program's sources. */
 export class Child {
   readonly process: ChildProcess;
@@ -21,18 +26,13 @@ export class Child {
 
   /** Start a program, and wait for its first line. */
   static async start(program: URL, args: readonly string[]): Promise<Child> {
-    const { outputFiles } = await build({
-      entryPoints: [fileURLToPath(program)],
-      bundle: true,
-      write: false,
-      platform: 'node',
-      format: 'cjs',
-      external: ['koffi'],
-      alias: sourceAliases(),
-      tsconfigRaw: { compilerOptions: { useDefineForClassFields: false } },
+    const code = bundled.get(program.href) ?? (await bundle(program));
+    bundled.set(program.href, code);
+    const child = spawn(process.execPath, [...NODE_OPTIONS, '-', ...args], {
+      cwd: linux,
+      stdio: ['pipe', 'pipe', 'inherit'],
     });
-    const child = spawn(process.execPath, ['-', ...args], { cwd: linux, stdio: ['pipe', 'pipe', 'inherit'] });
-    child.stdin.end(outputFiles[0]!.text);
+    child.stdin.end(code);
     const started = new Child(child);
     await started.line();
     return started;
@@ -73,4 +73,18 @@ export class Child {
   get residentKiB(): number {
     return Number(/RssAnon:\s+(\d+)/.exec(readFileSync(`/proc/${this.pid}/status`, 'utf8'))![1]);
   }
+}
+
+async function bundle(program: URL): Promise<string> {
+  const { outputFiles } = await build({
+    entryPoints: [fileURLToPath(program)],
+    bundle: true,
+    write: false,
+    platform: 'node',
+    format: 'cjs',
+    external: ['koffi'],
+    alias: sourceAliases(),
+    tsconfigRaw: { compilerOptions: { useDefineForClassFields: false } },
+  });
+  return outputFiles[0]!.text;
 }

@@ -1,3 +1,4 @@
+import { readSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GuestMemory, HostMemory } from '@ringwire/guest-memory';
 import { addressOf, close, connectUnix, mapFileAt, newEvent, newMemoryFile, signalEvent } from '@ringwire/linux';
@@ -118,6 +119,17 @@ export class FrontEnd {
     }
   }
 
+  /** Chains that the shared area says are in flight, of both rings. */
+  get inFlight(): number {
+    // A region's states and the bytes of all of it, for 64 descriptors.
+    const [first, each, bytes] = this.features === PACKED ? [32, 32, 2112] : [16, 16, 1088];
+    const area = new Uint8Array(2 * bytes);
+    readSync(this.area!.file, area, 0, area.length, 0);
+    return [0, bytes]
+      .flatMap((at) => Array.from({ length: SIZE }, (_, n) => area[at + first + n * each]!))
+      .filter((flag) => flag === 1).length;
+  }
+
   end(): void {
     this.disconnect();
     for (const fd of [this.file, ...this.kicks]) close(fd);
@@ -135,7 +147,7 @@ export class FrontEnd {
         if (received.length > 0) this.area = { payload: answer.payload, file: received[0]! };
         return answer.payload;
       }
-      if (!peer.isOpen) throw new Error(`the connection ended before request ${id} was answered`);
+      if (peer.hasEnded) throw new Error(`the connection ended before request ${id} was answered`);
       await sleep(0);
     }
   }

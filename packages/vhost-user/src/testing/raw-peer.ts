@@ -1,4 +1,4 @@
-import { NOT_NOW, receive, send } from '@ringwire/linux';
+import { GONE, NOT_NOW, receive, send } from '@ringwire/linux';
 
 /**
  * A front-end that says what it is told to, right or wrong. Numbers and offsets are the protocol's, written by hand: they
@@ -6,6 +6,8 @@ import { NOT_NOW, receive, send } from '@ringwire/linux';
  */
 export class RawPeer {
   readonly socket: number;
+  /** Whether the connection was at its end when an answer was looked for. */
+  hasEnded = false;
 
   constructor(socket: number) {
     this.socket = socket;
@@ -22,14 +24,16 @@ export class RawPeer {
   /** The next answer, or undefined: none is there, or the connection is at its end. @param fds gets its descriptors */
   answer(fds: number[] = []): { id: number; flags: number; payload: Uint8Array } | undefined {
     const header = new Uint8Array(12);
-    if (receive(this.socket, header, fds) !== 12) return undefined;
+    const bytes = receive(this.socket, header, fds);
+    this.hasEnded = bytes === GONE;
+    if (bytes !== 12) return undefined;
     const [id, flags, size] = new Uint32Array(header.buffer);
     const payload = new Uint8Array(size!);
     if (size! > 0) receive(this.socket, payload, []);
     return { id: id!, flags: flags!, payload };
   }
 
-  /** Whether the connection is still there; takes no answer away that is due. */
+  /** Whether the connection is still there, if no answer is due. */
   get isOpen(): boolean {
     return receive(this.socket, new Uint8Array(1), []) === NOT_NOW;
   }
