@@ -16,6 +16,7 @@ export {
   PollSet,
   pinThread,
   SystemError,
+  sealSize,
   setNonBlocking,
   signalEvent,
   socketPair,
