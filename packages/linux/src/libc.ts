@@ -1,10 +1,12 @@
+import { lstatSync, unlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import koffi from 'koffi';
 
-const libc = koffi.load('libc.so.6');
+/** For the files beside this one, which declare the calls that only they make. */
+export const libc: ReturnType<typeof koffi.load> = koffi.load('libc.so.6');
 
 /** Addresses of a process are below 2^47, so they are exact numbers here. */
-type Address = number;
+export type Address = number;
 
 const calls = {
   socket: libc.func('int socket(int, int, int)'),
@@ -52,7 +54,7 @@ export class SystemError extends Error {
 }
 
 /** @returns what the call did, unless it failed. @throws SystemError */
-function done(call: string, result: number): number {
+export function done(call: string, result: number): number {
   if (result < 0) throw new SystemError(call, koffi.errno());
   return result;
 }
@@ -64,7 +66,7 @@ export const GONE = -2;
 const { EAGAIN, EINTR } = constants.errno;
 
 /** @returns the result, {@link NOT_NOW} or {@link GONE}; nothing that a peer does makes it throw */
-function outcome(result: number): number {
+export function outcome(result: number): number {
   if (result >= 0) return result;
   const errno = koffi.errno();
   if (errno === EAGAIN || errno === EINTR) return NOT_NOW;
@@ -99,13 +101,40 @@ export function addressOf(view: Uint8Array): Address {
 
 const eight = new NativeBytes(8);
 
-/** A non-blocking UNIX stream socket that listens. @throws SystemError, RangeError for a path that is too long */
+/**
+ * A non-blocking UNIX stream socket that listens. A path that a process left behind, which was killed, is taken over.
+ * @throws SystemError, RangeError for a path that is too long
+ */
 export function listenUnix(path: string): number {
+  try {
+    return boundUnix(path);
+  } catch (error) {
+    if (!isCode(error, 'EADDRINUSE') || !removeLeftBehind(path)) throw error;
+    return boundUnix(path);
+  }
+}
+
+function boundUnix(path: string): number {
   return unixSocket(path, (fd, address, bytes) => {
     done('bind', calls.bind(fd, address, bytes));
     done('listen', calls.listen(fd, BACKLOG));
   });
 }
+
+/** @returns whether a path was a socket that nobody listens at, and is gone now */
+function removeLeftBehind(path: string): boolean {
+  try {
+    close(connectUnix(path));
+  } catch (error) {
+    // A file that is no socket refuses too.
+    if (!isCode(error, 'ECONNREFUSED') || !lstatSync(path).isSocket()) return false;
+    unlinkSync(path);
+    return true;
+  }
+  return false;
+}
+
+const isCode = (error: unknown, code: string): boolean => error instanceof SystemError && error.code === code;
 
 /** A non-blocking UNIX stream socket that is connected. @throws SystemError, RangeError for a path that is too long */
 export function connectUnix(path: string): number {

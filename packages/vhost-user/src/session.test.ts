@@ -162,6 +162,28 @@ describe.each([
     expect(bases).toEqual(layout === 'packed' ? packed : [5, 10, 15, 20, 25]);
   });
 
+  test('after a reset by SET_STATUS a ring is still to be asked where it was: QEMU 7.2 asks only then, and goes on from there', () => {
+    stage.setUp(features);
+    stage.say(16, longs(0x1_0008));
+    const tx = stage.openDriver(1, features);
+    stage.start();
+    stage.guest.write(FRAME_AT, sent(1));
+    const send = (): void => {
+      for (let count = 0; count < 5; count++) tx.addReadable(FRAME_AT, 72);
+      tx.publish();
+      stage.turn();
+      expect(usedOf(tx)).toHaveLength(5);
+    };
+    send();
+    stage.say(39, longs(0));
+    const base = layout === 'packed' ? 0x8005_8005 : 5;
+    expect(stage.ask(11, words(1, 0))).toEqual(words(1, base));
+    stage.setUp(features, [layout === 'packed' ? 0x8000 : 0, base & 0xffff]);
+    stage.start();
+    send();
+    expect(stage.backend.bytes).toHaveLength(10);
+  });
+
   test('a ring that is stopped in the middle of a burst has what it was given, and was told of it', () => {
     stage.setUp(features);
     const rx = stage.openDriver(0, features);
@@ -262,4 +284,21 @@ test('the end of a connection lets go of descriptors and memory, and the device 
   expect(stage.peer.isOpen).toBe(false);
   expect(stage.memory.inUse).toBe(0);
   expect(stage.session.port.enter()).toBe(false);
+});
+
+test('a device of split rings offers no packed ones', () => {
+  stage.end();
+  stage = new SessionStage({}, 'split');
+  expect((long(stage.ask(1)!) >> 34n) & 1n).toBe(0n);
+  stage.setUp(SPLIT);
+  expect(stage.session.problem).toBeUndefined();
+});
+
+test('a device of packed rings refuses a front-end that wants split ones', () => {
+  stage.end();
+  stage = new SessionStage({}, 'packed');
+  stage.setUp(PACKED);
+  expect(stage.session.problem).toBeUndefined();
+  stage.say(2, longs(SPLIT));
+  expect(stage.session.problem).toBe('split rings are not served here');
 });
