@@ -60,11 +60,11 @@ class Served {
   }
 }
 
-/** Memory of this process that is not a front-end's. */
+/** Memory of this process's own making: neither a front-end's, nor pages of Node's own file, which come as its code is used. */
 function ownBytes(): number {
   const status = procFile('self/status');
   const field = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1] ?? 0) * 1024;
-  return field('RssAnon') + field('RssFile');
+  return field('RssAnon');
 }
 
 let served: Served | undefined;

@@ -1,7 +1,7 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setImmediate as turn } from 'node:timers/promises';
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import { readPcap } from '@ringwire/net-backend';
 import { featureWords, VIRTIO_F } from '@ringwire/virtio-spec';
 import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
@@ -13,6 +13,8 @@ import { Testpmd, testpmdProblem } from './testpmd.js';
 
 /** Many times round a ring of 256. */
 const FRAMES = 6000;
+/** Between two looks for sockets. */
+const LOOK_MS = 50;
 /** Nothing more comes after so long without a frame. */
 const QUIET_MS = 3000;
 const problem = testpmdProblem();
@@ -54,7 +56,8 @@ async function startDpdk(): Promise<void> {
     1,
   );
   for (const line of ['set fwd io retry', 'set burst tx delay 100 retry 100000', 'start']) testpmd.command(line);
-  await testpmd.ask('show port stats 1', /TX-packets/);
+  // It is not asked: what it would print meanwhile nobody reads while this thread waits for its answers, and then it waits too.
+  while (!paths.every((path) => existsSync(path))) await sleep(LOOK_MS);
 }
 
 async function startRingwire(): Promise<void> {

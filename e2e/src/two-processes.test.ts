@@ -7,7 +7,8 @@ import { numberedCapture } from './capture.js';
 import { Ringwire } from './ringwire.js';
 import { Testpmd, testpmdProblem } from './testpmd.js';
 
-const FRAMES = 20_000;
+const FRAMES = 10_000;
+const CAPTURE = numberedCapture(Array(FRAMES).keys());
 const problem = testpmdProblem(2);
 const SKIPPED = `skipped, because ${problem}`;
 const SIDES = ['a', 'b'] as const;
@@ -21,7 +22,7 @@ beforeEach(() => {
   testpmds = [];
   for (const side of SIDES) {
     mkdirSync(join(directory, side));
-    writeFileSync(join(directory, side, 'in.pcap'), numberedCapture(Array(FRAMES).keys()));
+    writeFileSync(join(directory, side, 'in.pcap'), CAPTURE);
   }
 });
 

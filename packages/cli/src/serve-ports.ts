@@ -10,6 +10,8 @@ import { ServeTrace } from './serve-trace.js';
 import { planUplink, type UplinkPlan } from './serve-uplinks.js';
 import { UnusableInput } from './terminal.js';
 
+/** Turns in vain before a driver is asked to notify: as long as frames come now and then, it need not. */
+const POLL_TURNS = 1000;
 /** Between two looks at what grows and what may have ended by itself. */
 const LOOK_MS = 200;
 
@@ -66,6 +68,7 @@ export class ServedPorts {
           rxQueueSize: queueSize,
           txQueueSize: queueSize,
           holdWhenFull: hold,
+          pollTurns: POLL_TURNS,
           ...(this.trace === undefined ? {} : { trace: this.trace.port(socket) }),
         });
         return { socket, model, mtu, counters: port!.counters };

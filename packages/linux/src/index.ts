@@ -17,6 +17,7 @@ export {
   PollSet,
   pinThread,
   SystemError,
+  sealSize,
   setNonBlocking,
   signalEvent,
   socketPair,

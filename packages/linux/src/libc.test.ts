@@ -1,6 +1,7 @@
 import {
   closeSync,
   fstatSync,
+  ftruncateSync,
   mkdtempSync,
   openSync,
   readdirSync,
@@ -30,6 +31,7 @@ import {
   PollSet,
   pinThread,
   SystemError,
+  sealSize,
   signalEvent,
   socketPair,
   takeEvent,
@@ -230,4 +232,15 @@ test('a thread is had on one core, and not on one that is not there', () => {
   expect(allowed()).toBe(`${core}`);
 
   expect(() => pinThread(1000)).toThrow('sched_setaffinity: EINVAL');
+});
+
+test('a file whose size is sealed keeps it, for those that have its descriptor too', () => {
+  const file = newMemoryFile('sealed', 4096);
+  ftruncateSync(file, 8192);
+  sealSize(file);
+  expect(() => ftruncateSync(file, 4096)).toThrow('EPERM');
+  expect(() => ftruncateSync(file, 16_384)).toThrow('EPERM');
+  expect(fstatSync(file).size).toBe(8192);
+  writeSync(file, 'still', 0);
+  close(file);
 });

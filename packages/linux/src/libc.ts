@@ -217,12 +217,19 @@ export function takeEvent(fd: number): boolean {
  * @throws SystemError for a size that there can't be
  */
 export function newMemoryFile(name: string, bytes: number, huge = false): number {
-  const [MFD_CLOEXEC, MFD_HUGETLB] = [1, 4];
-  const fd = done('memfd_create', calls.memfd_create(name, MFD_CLOEXEC | (huge ? MFD_HUGETLB : 0)));
+  const [MFD_CLOEXEC, MFD_ALLOW_SEALING, MFD_HUGETLB] = [1, 2, 4];
+  const flags = MFD_CLOEXEC | MFD_ALLOW_SEALING | (huge ? MFD_HUGETLB : 0);
+  const fd = done('memfd_create', calls.memfd_create(name, flags));
   if (calls.ftruncate(fd, bytes) === 0) return fd;
   const why = new SystemError('ftruncate', koffi.errno());
   close(fd);
   throw why;
+}
+
+/** From now on nobody makes a file in memory shorter or longer, whoever has it: what is mapped of it stays there. */
+export function sealSize(fd: number): void {
+  const [F_ADD_SEALS, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW] = [1033, 1, 2, 4];
+  done('fcntl', calls.fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW));
 }
 
 const PROT_READ_WRITE = 3;

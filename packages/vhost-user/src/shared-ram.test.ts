@@ -1,4 +1,4 @@
-import { fstatSync, readFileSync, readSync } from 'node:fs';
+import { fstatSync, ftruncateSync, readFileSync, readSync } from 'node:fs';
 import { ACCESS, HostMemory } from '@ringwire/guest-memory';
 import { expect, test } from 'vitest';
 import { PeerMemory } from './peer-memory.js';
@@ -28,6 +28,13 @@ test('what is written at a guest-physical address is in the file of its region',
   expect(ram.space.resolve(0x1000, 1, ACCESS.READ)).toBeLessThan(0);
   ram.close();
   expect(held()).toEqual(before);
+});
+
+test('VU-28: a back-end cannot cut short what it was given', () => {
+  const ram = new SharedRam(peer(), [{ gpa: 0, size: 0x20_0000 }]);
+  expect(() => ftruncateSync(ram.regions[0]!.fd, 0)).toThrow('EPERM');
+  ram.space.memory.u8[ram.space.resolve(0x1f_ffff, 1, ACCESS.WRITE)] = 1;
+  ram.close();
 });
 
 test('regions that there is no room for are refused, and those made before are let go of', () => {

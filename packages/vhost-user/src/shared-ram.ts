@@ -1,5 +1,5 @@
 import { GuestMemory } from '@ringwire/guest-memory';
-import { close, newMemoryFile, SystemError } from '@ringwire/linux';
+import { close, newMemoryFile, SystemError, sealSize } from '@ringwire/linux';
 import { VirtioError } from '@ringwire/virtio-spec';
 import type { Mapping, PeerMemory } from './peer-memory.js';
 
@@ -62,6 +62,8 @@ function share(peer: PeerMemory, size: number, huge: boolean): { fd: number; map
   let fd: number;
   try {
     fd = newMemoryFile('ringwire-ram', size, huge);
+    // Whoever gets it could else cut it short, and every access behind its end would end this process.
+    sealSize(fd);
   } catch (error) {
     if (error instanceof SystemError) throw refuse(error.message);
     throw error;
