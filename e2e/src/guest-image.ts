@@ -8,7 +8,7 @@ const PARTS = fileURLToPath(new URL('../../node_modules/.cache/ringwire-guest/',
 /** Its busybox runs on this machine too. */
 export const BUSYBOX: string = join(PARTS, 'busybox');
 /** What a guest loads, with all that these depend on. */
-const MODULES = ['virtio_pci', 'virtio_net', 'bridge'] as const;
+const MODULES = ['virtio_pci', 'virtio_net'] as const;
 
 const DIRECTORY = 0o040755;
 const PROGRAM = 0o100755;

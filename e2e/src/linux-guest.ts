@@ -1,14 +1,10 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { DONE, type GuestImage, guestPartsProblem, READY } from './guest-image.js';
 import { findProgram, Program } from './program.js';
-import { Qmp } from './qmp.js';
 
 const QEMU = 'qemu-system-x86_64';
 const MEMORY_MIB = 256;
-/** Between two looks at what QEMU does. */
-const POLL_MS = 50;
 /** How long a test with guests may take where two of them share a processor with others. */
 export const PATIENCE_MS = 180_000;
 
@@ -35,23 +31,18 @@ export interface GuestOptions {
   readonly nics: readonly GuestNic[];
   /** 1 unless given. */
   readonly processors?: number;
-  /** A socket's path: the guest is not booted, it comes from there. */
-  readonly incoming?: string;
 }
 
 /** A Linux in a QEMU that emulates the processor too, so that it runs where there is no KVM. */
 export class LinuxGuest {
   /** Path of QEMU's own control socket. */
   readonly qmp: string;
-  /** Where another QEMU may move its guest to; undefined for one that booted here. */
-  readonly incoming: string | undefined;
   private readonly qemu: Program;
   private readonly log: string;
   /** What was read of its first serial port. */
   private read = 0;
 
-  constructor({ name, directory, image, nics, processors = 1, incoming }: GuestOptions) {
-    this.incoming = incoming;
+  constructor({ name, directory, image, nics, processors = 1 }: GuestOptions) {
     this.log = join(directory, `${name}.log`);
     this.qmp = join(directory, `${name}.qmp`);
     const machine = ['-accel', 'tcg', '-cpu', 'qemu64', '-smp', `${processors}`, '-m', `${MEMORY_MIB}`];
@@ -60,16 +51,7 @@ export class LinuxGuest {
     const memory = ['-object', `memory-backend-memfd,id=ram,size=${MEMORY_MIB}M,share=on`, '-numa', 'node,memdev=ram'];
     const boot = ['-kernel', image.kernel, '-initrd', image.initrd, '-append', 'console=ttyS1 quiet panic=-1'];
     const ports = ['-serial', 'stdio', '-serial', `file:${this.log}`, '-qmp', `unix:${this.qmp},server=on,wait=off`];
-    const from = incoming === undefined ? [] : ['-incoming', `unix:${incoming}`];
-    this.qemu = new Program(QEMU, [
-      ...machine,
-      ...bare,
-      ...memory,
-      ...boot,
-      ...ports,
-      ...nics.flatMap(nicArgs),
-      ...from,
-    ]);
+    this.qemu = new Program(QEMU, [...machine, ...bare, ...memory, ...boot, ...ports, ...nics.flatMap(nicArgs)]);
   }
 
   /** Wait for the end of its first boot, or of another one since the last command. */
@@ -92,24 +74,6 @@ export class LinuxGuest {
   /** Run a line of shell that does not come to its end, such as one that boots anew. */
   send(line: string): void {
     this.qemu.write(`${line}\n`);
-  }
-
-  /**
-   * Move what runs here into another QEMU, which waits for it; this one holds still afterwards.
-   * @throws Error with what QEMU says when it can't
-   */
-  async migrateTo(target: LinuxGuest): Promise<void> {
-    const { incoming } = target;
-    if (incoming === undefined) throw new Error('the target waits for nothing');
-    for (; !existsSync(incoming); await sleep(POLL_MS)) target.qemu.checkRunning();
-    const qmp = await Qmp.connect(this.qmp);
-    await qmp.command('migrate', { uri: `unix:${incoming}` });
-    for (;;) {
-      const { status, 'error-desc': why } = (await qmp.command('query-migrate')) as Record<string, string>;
-      if (status === 'completed') return;
-      if (status === 'failed') throw new Error(`the migration failed: ${why}`);
-      await sleep(POLL_MS);
-    }
   }
 
   async kill(): Promise<void> {
