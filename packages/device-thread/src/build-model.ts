@@ -1,7 +1,9 @@
 import type { HostMemory } from '@ringwire/guest-memory';
-import { FrameQueue, LoopbackBackend, type NetBackend, NullBackend } from '@ringwire/net-backend';
+import { FrameQueue, LoopbackBackend, type NetBackend, NullBackend, SharedCable } from '@ringwire/net-backend';
 import { type DeviceModel, EntropyModel, NetDevice } from '@ringwire/virtio-device';
 import { VirtioError } from '@ringwire/virtio-spec';
+import { ParkingSpot } from './parking-spot.js';
+import { cableOf, cablePlaceOf } from './sleeping-places.js';
 import type { BackendConfig, ModelConfig } from './thread-config.js';
 
 /** What a module of a user's own exports: makes its device type in the device's thread. */
@@ -27,6 +29,18 @@ export async function buildModel(config: ModelConfig, memory: HostMemory): Promi
 }
 
 function backendOf(config: BackendConfig, memory: HostMemory): NetBackend {
-  if (config.type === 'null') return new NullBackend();
-  return new LoopbackBackend(new FrameQueue(memory, config.at, config.bytes, config.frames ?? 1024));
+  switch (config.type) {
+    case 'null':
+      return new NullBackend();
+    case 'loopback':
+      return new LoopbackBackend(new FrameQueue(memory, config.at, config.bytes, config.frames ?? 1024));
+    case 'cable': {
+      const cable = cableOf(config);
+      const { words, at } = cablePlaceOf(memory.wasm!, cable, 1 - config.end);
+      const other = new ParkingSpot(words, at);
+      return new SharedCable(memory, cable, config.end, () => other.wake());
+    }
+    default:
+      return config satisfies never;
+  }
 }

@@ -15,11 +15,14 @@ import { type InterruptHandlers, InterruptTaker } from './interrupt-words.js';
 import { ACCESS_KIND, MailboxCaller } from './mailbox.js';
 import { ParkingSpot } from './parking-spot.js';
 import { milliseconds, sleepWhile, waitAsync } from './platform.js';
+import { deviceSpotOf, type SleepingPlace } from './sleeping-places.js';
 
 /** What another thread needs to reach a device: to be posted as it is. */
 export interface LinkPlace extends ControlSize {
   readonly transport: 'mmio' | 'pci';
   readonly words: Int32Array;
+  /** Where the device's thread sleeps, unless in the control block. */
+  readonly spot?: SleepingPlace;
 }
 
 export interface LinkOptions {
@@ -66,7 +69,7 @@ export class DeviceLink {
     this.patienceMs = options.patienceMs ?? 5000;
     this.mailbox = new MailboxCaller(words, layout.mailbox);
     this.dead = new DeadDevice(words, layout);
-    this.deviceSpot = new ParkingSpot(words, layout.deviceSpot);
+    this.deviceSpot = deviceSpotOf(words, layout, place.spot);
     this.driverSpot = new ParkingSpot(words, layout.driverSpot);
     this.taker = new InterruptTaker(words, layout, options.interrupts ?? {});
     this.wakeDevice = () => this.deviceSpot.wake();

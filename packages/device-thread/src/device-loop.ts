@@ -1,7 +1,7 @@
 import { type ControlLayout, LIFE, SHOWN } from './control-layout.js';
 import { takeDoorbells } from './doorbells.js';
 import { serveMailbox } from './mailbox.js';
-import { ParkingSpot } from './parking-spot.js';
+import type { ParkingSpot } from './parking-spot.js';
 import { milliseconds } from './platform.js';
 import type { ServedDevice } from './served-device.js';
 
@@ -24,12 +24,13 @@ export class DeviceLoop {
   private readonly serve: (kind: number, offset: number, size: number, value: number) => number;
   private readonly notify: (queue: number) => void;
 
-  constructor(words: Int32Array, layout: ControlLayout, served: ServedDevice, options: LoopOptions) {
+  /** @param spot where the thread sleeps */
+  constructor(words: Int32Array, layout: ControlLayout, spot: ParkingSpot, served: ServedDevice, options: LoopOptions) {
     this.words = words;
     this.layout = layout;
     this.served = served;
     this.options = options;
-    this.spot = new ParkingSpot(words, layout.deviceSpot);
+    this.spot = spot;
     this.serve = (kind, offset, size, value) => served.serve(kind, offset, size, value);
     this.notify = (queue) => served.device.notify(queue);
   }

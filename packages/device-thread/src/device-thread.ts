@@ -4,6 +4,8 @@ import { DeviceLink, type LinkOptions } from './device-link.js';
 import { abandonMailbox } from './mailbox.js';
 import { ParkingSpot } from './parking-spot.js';
 import { waitAsync } from './platform.js';
+import { linkPlaceOf } from './serve-device.js';
+import { deviceSpotOf, unplugCables } from './sleeping-places.js';
 import type { CompleteThreadConfig, ThreadConfig, ThreadOrder } from './thread-config.js';
 import { FromWorkerSchema, parseAs, ThreadConfigSchema } from './thread-schema.js';
 import { type SpawnWorker, spawnWorker, type ThreadWorker } from './thread-worker.js';
@@ -47,14 +49,15 @@ export class DeviceThread {
   /** @throws VirtioError for what no device can be; what only its thread can find out rejects {@link ready} */
   constructor(config: ThreadConfig, options: ThreadOptions = {}) {
     const complete = parseAs(ThreadConfigSchema, config, 'DeviceThread');
-    const { transport, doorbells, vectors, space } = complete;
+    const { transport, space } = complete;
     const layout = controlLayout(complete);
     const words = new Int32Array(new SharedArrayBuffer(layout.words * 4));
     this.config = complete;
     this.options = options;
-    this.threadPlace = { words, layout, transport, bus: space.type === 'vtd' ? space.bus : undefined };
+    const bus = space.type === 'vtd' ? space.bus : undefined;
+    this.threadPlace = { words, layout, transport, bus, unplug: () => unplugCables(complete) };
     this.ownerSpot = new ParkingSpot(words, layout.ownerSpot);
-    const place = { words, transport, doorbells, vectors };
+    const place = linkPlaceOf(complete, words);
     this.link = new DeviceLink(place, { ...options, restart: () => this.restart() });
     this.ready = new Promise((resolve, reject) => {
       this.onReady = (problem) => (problem === undefined ? resolve() : reject(problem));
@@ -79,6 +82,7 @@ export class DeviceThread {
         Atomics.notify(words, layout.state);
         abandonMailbox(words, layout.mailbox);
         leaveBus(this.threadPlace);
+        unplugCables(this.config);
         this.ownerSpot.wake();
         resolve();
       };
@@ -86,7 +90,7 @@ export class DeviceThread {
         this.onClosed();
         return;
       }
-      new ParkingSpot(words, layout.deviceSpot).wake();
+      deviceSpotOf(words, layout, this.link.place.spot).wake();
     });
     return this.closing;
   }

@@ -4,7 +4,8 @@ import { buildModel } from './build-model.js';
 import { buildSpace } from './build-space.js';
 import { controlLayout, SHOWN } from './control-layout.js';
 import { declareDead, type ThreadPlace } from './dead-device.js';
-import { serveDevice } from './serve-device.js';
+import { linkPlaceOf, serveDevice } from './serve-device.js';
+import { unplugCables } from './sleeping-places.js';
 import type { FromWorker, ThreadOrder } from './thread-config.js';
 import { parseAs, ThreadOrderSchema } from './thread-schema.js';
 import { workerPort } from './thread-worker.js';
@@ -19,9 +20,9 @@ async function run(order: ThreadOrder): Promise<void> {
   const model = await buildModel(config.model, memory);
   const { space, translated, busPlace, close } = buildSpace(config.space, memory);
   Atomics.store(words, layout.shown + SHOWN.BUS_PLACE, busPlace + 1);
-  const { transport, doorbells, offer, vectors, budget, spinTurns } = config;
+  const { offer, vectors, budget, spinTurns } = config;
   const served = { model, space, translated, vectors, budget, spinTurns, ...(offer === undefined ? {} : { offer }) };
-  serveDevice({ words, transport, doorbells, vectors }, { ...served, running: () => post({ type: 'ready' }) }, again);
+  serveDevice(linkPlaceOf(config, words), { ...served, running: () => post({ type: 'ready' }) }, again);
   // The place is free for others from here on.
   Atomics.store(words, layout.shown + SHOWN.BUS_PLACE, 0);
   close();
@@ -31,7 +32,8 @@ function start(message: unknown): void {
   const order = parseAs(ThreadOrderSchema, message, 'device worker');
   const { config, words } = order;
   const bus = config.space.type === 'vtd' ? config.space.bus : undefined;
-  const place: ThreadPlace = { words, layout: controlLayout(config), transport: config.transport, bus };
+  const unplug = (): void => unplugCables(config);
+  const place: ThreadPlace = { words, layout: controlLayout(config), transport: config.transport, bus, unplug };
   // An exit from within: the owner hears of it later, the driver now.
   port.onExit(() => declareDead(place));
   run(order).then(

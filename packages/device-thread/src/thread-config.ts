@@ -1,6 +1,9 @@
 import type { GuestRegion, WasmMemory } from '@ringwire/guest-memory';
 
-/** Where the frames of a network device go: nowhere, or back, with copies waiting in `bytes` of host memory from `at` on. */
+/**
+ * Where the frames of a network device go: nowhere, back, with copies waiting in `bytes` of host memory from `at` on, or
+ * through a cable to the device of another thread, which is given the same with the other `end`.
+ */
 export type BackendConfig =
   | { readonly type: 'null' }
   | {
@@ -8,6 +11,15 @@ export type BackendConfig =
       readonly at: number;
       readonly bytes: number;
       /** Most frames that wait; 1024 unless given. */
+      readonly frames?: number;
+    }
+  | {
+      readonly type: 'cable';
+      /** A multiple of 64; zeros before the first thread uses it. */
+      readonly at: number;
+      readonly bytes: number;
+      readonly end: 0 | 1;
+      /** Most frames that wait in each direction, a power of two; 512 unless given. */
       readonly frames?: number;
     };
 

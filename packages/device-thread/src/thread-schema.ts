@@ -39,6 +39,13 @@ const Backend = z.discriminatedUnion('type', [
     bytes: whole(1, 0xffff_ffff),
     frames: whole(1, 0x1_0000).exactOptional(),
   }),
+  z.strictObject({
+    type: z.literal('cable'),
+    at: Host,
+    bytes: whole(1, 0xffff_ffff),
+    end: z.literal([0, 1]),
+    frames: whole(1, 0x1_0000).exactOptional(),
+  }),
 ]);
 
 const Model: z.ZodType<ModelConfig> = z.discriminatedUnion('type', [

@@ -130,9 +130,11 @@ export class NetDevice implements DeviceModel {
     for (const queue of this.dataQueues) queue.statistics.clear();
     this.control.statistics.clear();
     this.isStale = true;
+    this.backend.running?.(true);
   }
 
   stop(): void {
+    this.backend.running?.(false);
     this.state.stop();
     for (const queue of this.dataQueues) queue.close();
     this.control.close();
