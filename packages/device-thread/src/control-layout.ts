@@ -76,6 +76,8 @@ export interface ControlLayout {
   readonly ownerSpot: number;
   /** 1 when any doorbell was rung; one line for each doorbell. */
   readonly rung: number;
+  /** 1 when the device is to be saved for whoever looks after the thread. */
+  readonly inspect: number;
   readonly doorbells: number;
   readonly doorbellCount: number;
   /** 1 when any interrupt was raised; the line's level and its rises; slots of vectors. */
@@ -110,6 +112,7 @@ export function controlLayout({ doorbells, vectors }: ControlSize): ControlLayou
     driverSpot: put(SPOT_WORDS),
     ownerSpot: put(SPOT_WORDS),
     rung: put(1),
+    inspect: put(1),
     doorbells: put(doorbells * LINE),
     interrupts: put(2 * LINE),
     slots: put(vectors * SLOT.WORDS),

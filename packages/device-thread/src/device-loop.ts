@@ -1,3 +1,4 @@
+import type { VirtioDevice } from '@ringwire/virtio-device';
 import { type ControlLayout, LIFE, SHOWN } from './control-layout.js';
 import { takeDoorbells } from './doorbells.js';
 import { serveMailbox } from './mailbox.js';
@@ -11,6 +12,8 @@ export interface LoopOptions {
   readonly budget: number;
   /** Turns without work before the thread sleeps. */
   readonly spinTurns: number;
+  /** Called between two steps when somebody asks for the device to be saved. */
+  readonly inspect?: (device: VirtioDevice) => void;
 }
 
 /** What a device's thread does all its life: register accesses, notifications, steps, and sleep when there is nothing. */
@@ -54,6 +57,10 @@ export class DeviceLoop {
     const rung = takeDoorbells(words, layout, served.device.queues.length, this.notify);
     const done = served.device.step(this.options.budget);
     served.showStatus();
+    if (Atomics.load(words, layout.inspect) !== 0) {
+      Atomics.store(words, layout.inspect, 0);
+      this.options.inspect?.(served.device);
+    }
     return asked || rung || done > 0;
   }
 

@@ -1,3 +1,4 @@
+import type { SavedDevice } from '@ringwire/virtio-device';
 import { controlLayout, LIFE, SHOWN } from './control-layout.js';
 import { declareDead, leaveBus, type ThreadPlace } from './dead-device.js';
 import { DeviceLink, type LinkOptions } from './device-link.js';
@@ -45,6 +46,8 @@ export class DeviceThread {
   private onReady: (problem?: Error) => void = () => {};
   private onClosed: () => void = () => {};
   private closing: Promise<void> | undefined;
+  /** Who waits for the device to be saved. */
+  private readonly savings: ((device: SavedDevice | undefined) => void)[] = [];
 
   /** @throws VirtioError for what no device can be; what only its thread can find out rejects {@link ready} */
   constructor(config: ThreadConfig, options: ThreadOptions = {}) {
@@ -68,6 +71,37 @@ export class DeviceThread {
     if (waitAsync !== undefined) void this.watchForRestarts();
   }
 
+  /**
+   * Keep the device for inspection, as `saveDevice` does in its thread: one moment between two steps.
+   * @throws Error when its thread is dead, or dies or hangs meanwhile
+   */
+  save(): Promise<SavedDevice> {
+    const { words, layout } = this.threadPlace;
+    const { life } = this.link;
+    if (this.closing !== undefined || (life !== LIFE.RUNNING && life !== LIFE.STARTING))
+      return Promise.reject(new Error(this.whyGone()));
+    return new Promise((resolve, reject) => {
+      const limit = this.options.patienceMs ?? 5000;
+      const late = setTimeout(() => reject(new Error(`the device's thread did not answer in ${limit} ms`)), limit);
+      this.savings.push((device) => {
+        clearTimeout(late);
+        if (device === undefined) reject(new Error(this.whyGone()));
+        else resolve(device);
+      });
+      Atomics.store(words, layout.inspect, 1);
+      deviceSpotOf(words, layout, this.link.place.spot).wake();
+    });
+  }
+
+  /** Why nothing moves, as `explainDevice` says it in the device's thread; of a dead thread, why it is. */
+  async explain(): Promise<readonly string[]> {
+    try {
+      return (await this.save()).reasons;
+    } catch (problem) {
+      return [`${(problem as Error).message}.`];
+    }
+  }
+
   /** Reset the device, end its thread, and leave its registers dead. Resolves when no DMA can follow. */
   close(): Promise<void> {
     this.closing ??= new Promise((resolve) => {
@@ -84,6 +118,7 @@ export class DeviceThread {
         leaveBus(this.threadPlace);
         unplugCables(this.config);
         this.ownerSpot.wake();
+        for (const tell of this.savings.splice(0)) tell(undefined);
         resolve();
       };
       if (life === LIFE.DEAD || life === LIFE.WANTED) {
@@ -112,6 +147,9 @@ export class DeviceThread {
       case 'ready':
         this.onReady();
         return;
+      case 'saved':
+        for (const tell of this.savings.splice(0)) tell(message.device);
+        return;
       case 'failed':
         this.bury(message.reason, worker);
         return;
@@ -138,8 +176,14 @@ export class DeviceThread {
   private noteDeath(reason: string): void {
     this.deathReason = reason;
     this.deaths++;
-    this.onReady(new Error(`the device's thread ended: ${reason}`));
+    this.onReady(new Error(this.whyGone()));
+    for (const tell of this.savings.splice(0)) tell(undefined);
     this.options.died?.(reason);
+  }
+
+  private whyGone(): string {
+    if (this.closing !== undefined) return "the device's thread is closed";
+    return `the device's thread ended: ${this.deathReason ?? 'it said so itself'}`;
   }
 
   /** A driver resets a dead device: start over. */

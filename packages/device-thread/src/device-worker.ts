@@ -1,5 +1,6 @@
 /** What a device's worker runs: it waits for its one message, builds the device, and serves it until it is closed. */
 import { HostMemory } from '@ringwire/guest-memory';
+import { saveDevice, type VirtioDevice } from '@ringwire/virtio-device';
 import { buildModel } from './build-model.js';
 import { buildSpace } from './build-space.js';
 import { controlLayout, SHOWN } from './control-layout.js';
@@ -22,7 +23,9 @@ async function run(order: ThreadOrder): Promise<void> {
   Atomics.store(words, layout.shown + SHOWN.BUS_PLACE, busPlace + 1);
   const { offer, vectors, budget, spinTurns } = config;
   const served = { model, space, translated, vectors, budget, spinTurns, ...(offer === undefined ? {} : { offer }) };
-  serveDevice(linkPlaceOf(config, words), { ...served, running: () => post({ type: 'ready' }) }, again);
+  const inspect = (device: VirtioDevice): void => post({ type: 'saved', device: saveDevice(device) });
+  const running = (): void => post({ type: 'ready' });
+  serveDevice(linkPlaceOf(config, words), { ...served, running, inspect }, again);
   // The place is free for others from here on.
   Atomics.store(words, layout.shown + SHOWN.BUS_PLACE, 0);
   close();

@@ -1,4 +1,5 @@
 import type { GuestRegion, WasmMemory } from '@ringwire/guest-memory';
+import type { SavedDevice } from '@ringwire/virtio-device';
 
 /**
  * Where the frames of a network device go: nowhere, back, with copies waiting in `bytes` of host memory from `at` on, or
@@ -101,8 +102,9 @@ export interface ThreadOrder {
   readonly again: boolean;
 }
 
-/** What a worker says: its device can be used, it cannot go on, or it was closed. */
+/** What a worker says: its device can be used, is saved as was asked for, it cannot go on, or it was closed. */
 export type FromWorker =
   | { readonly type: 'ready' }
+  | { readonly type: 'saved'; readonly device: SavedDevice }
   | { readonly type: 'failed'; readonly reason: string }
   | { readonly type: 'closed' };

@@ -1,4 +1,5 @@
 import type { WasmMemory } from '@ringwire/guest-memory';
+import type { SavedDevice } from '@ringwire/virtio-device';
 import { VirtioError } from '@ringwire/virtio-spec';
 import * as z from 'zod';
 import type { CompleteThreadConfig, FromWorker, ModelConfig, SpaceConfig, ThreadOrder } from './thread-config.js';
@@ -91,6 +92,7 @@ export const ThreadOrderSchema: z.ZodType<ThreadOrder> = z.strictObject({
 
 export const FromWorkerSchema: z.ZodType<FromWorker> = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('ready') }),
+  z.strictObject({ type: z.literal('saved'), device: z.custom<SavedDevice>(isSavedDevice, 'want a saved device') }),
   z.strictObject({ type: z.literal('failed'), reason: z.string() }),
   z.strictObject({ type: z.literal('closed') }),
 ]);
@@ -111,6 +113,11 @@ function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
     at = (at as Record<PropertyKey, unknown>)[key];
   }
   return at;
+}
+
+/** Its own worker made it: that it is one is enough. */
+function isSavedDevice(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'snapshot' in value && 'pages' in value && 'reasons' in value;
 }
 
 function isSharedMemory(value: unknown): boolean {

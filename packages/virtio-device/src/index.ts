@@ -5,7 +5,7 @@ export { explainDevice } from './explain-device.js';
 export { explainSnapshot, inspectQueue } from './inspection/explain-snapshot.js';
 export { type Clause, type Reason, sentence } from './inspection/reason.js';
 export { RecordedMemory, type SavedPage } from './inspection/recording-reader.js';
-export { type SavedDevice, type SnapshotFiles, saveDevice, snapshotFiles } from './inspection/save-device.js';
+export { filesOf, type SavedDevice, type SnapshotFiles, saveDevice, snapshotFiles } from './inspection/save-device.js';
 export { snapshotDevice } from './inspection/snapshot-device.js';
 export type * from './inspection/snapshot-types.js';
 export { SNAPSHOT_SCHEMA } from './inspection/snapshot-types.js';
