@@ -14,6 +14,8 @@ export interface LoopOptions {
   readonly spinTurns: number;
   /** Called between two steps when somebody asks for the device to be saved. */
   readonly inspect?: (device: VirtioDevice) => void;
+  /** Called behind each register access, before it is answered. */
+  readonly accessed?: (device: VirtioDevice) => void;
 }
 
 /** What a device's thread does all its life: register accesses, notifications, steps, and sleep when there is nothing. */
@@ -34,7 +36,15 @@ export class DeviceLoop {
     this.served = served;
     this.options = options;
     this.spot = spot;
-    this.serve = (kind, offset, size, value) => served.serve(kind, offset, size, value);
+    const { accessed } = options;
+    this.serve =
+      accessed === undefined
+        ? (kind, offset, size, value) => served.serve(kind, offset, size, value)
+        : (kind, offset, size, value) => {
+            const answer = served.serve(kind, offset, size, value);
+            accessed(served.device);
+            return answer;
+          };
     this.notify = (queue) => served.device.notify(queue);
   }
 

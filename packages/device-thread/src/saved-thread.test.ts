@@ -13,7 +13,7 @@ test.each(TRANSPORTS)(
   async (transport) => {
     const memory = netMemory();
     const thread = new DeviceThread(loopbackThread(transport, memory));
-    expect(await thread.explain()).toEqual(['DRIVER_OK is not set: the status is 0x0 (none).']);
+    expect((await thread.explain())[0]).toBe('DRIVER_OK is not set: the status is 0x0 (none).');
     let received = 0;
     const side = new NetSide(thread.link, memory, { frame: () => received++ });
     side.driver.sendBytes(numberedFrame(1));

@@ -4,7 +4,7 @@ import { DeviceLoop, type LoopOptions } from './device-loop.js';
 import { InterruptRaiser } from './interrupt-words.js';
 import { saveFunction } from './saved-function.js';
 import { type ServedConfig, serveMmio, servePci } from './served-device.js';
-import { deviceSpotOf, sleepingPlaceOf } from './sleeping-places.js';
+import { deviceSpotOf, laneBackends, lanePlacesOf, sleepingPlaceOf } from './sleeping-places.js';
 import type { CompleteThreadConfig } from './thread-config.js';
 
 /** A device to be served, and how its thread shares its time. */
@@ -32,7 +32,10 @@ export function newLinkPlace({ transport, doorbells = 64, vectors = 64 }: PlaceO
 export function linkPlaceOf(config: CompleteThreadConfig, words: Int32Array): LinkPlace {
   const { transport, doorbells, vectors } = config;
   const spot = sleepingPlaceOf(config);
-  return { transport, doorbells, vectors, words, ...(spot === undefined ? {} : { spot }) };
+  const lanes = laneBackends(config).length;
+  const laneSpots = lanePlacesOf(config, words, controlLayout({ doorbells, vectors, lanes }));
+  const place = { transport, doorbells, vectors, words, ...(spot === undefined ? {} : { spot }) };
+  return lanes === 0 ? place : { ...place, lanes, laneSpots };
 }
 
 /**
@@ -49,6 +52,7 @@ export function serveDevice(place: LinkPlace, config: ServeConfig, again = false
   const saved = again ? saveFunction(words, layout) : undefined;
   const served =
     transport === 'mmio' ? serveMmio(words, layout, raiser, config) : servePci(words, layout, raiser, config, saved);
+  config.accessed?.(served.device);
   // Unless it was closed meanwhile.
   Atomics.compareExchange(words, layout.state, LIFE.STARTING, LIFE.RUNNING);
   Atomics.notify(words, layout.state);

@@ -1,7 +1,7 @@
 import { HostMemory, type WasmMemory } from '@ringwire/guest-memory';
 import { type CablePlace, cableSpotAt, unplugCable } from '@ringwire/net-backend';
 import type { ControlLayout } from './control-layout.js';
-import { ParkingSpot } from './parking-spot.js';
+import { ParkingSpot, SPOT_WORDS } from './parking-spot.js';
 import type { BackendConfig, CompleteThreadConfig } from './thread-config.js';
 
 /** Where a thread sleeps that is also woken by others than the drivers of its device: `SPOT_WORDS` words from `at` on. */
@@ -20,16 +20,34 @@ export function cablePlaceOf({ buffer }: WasmMemory, cable: CablePlace, end: num
   return { words: new Int32Array(buffer), at: cableSpotAt(cable, end) >> 2 };
 }
 
+/** Backends of queue threads, one for each; none of a device that one thread serves. */
+export function laneBackends({ model }: CompleteThreadConfig): readonly BackendConfig[] {
+  return model.type === 'net' && isList(model.backend) ? model.backend : [];
+}
+
+const isList = (backend: BackendConfig | readonly BackendConfig[]): backend is readonly BackendConfig[] =>
+  Array.isArray(backend);
+
 /** Where the thread of a device sleeps, unless in the control block. */
 export function sleepingPlaceOf({ memory, model }: CompleteThreadConfig): SleepingPlace | undefined {
-  if (model.type !== 'net' || model.backend.type !== 'cable') return undefined;
+  if (model.type !== 'net' || isList(model.backend) || model.backend.type !== 'cable') return undefined;
   return cablePlaceOf(memory, cableOf(model.backend), model.backend.end);
 }
 
-/** Nobody is at this device's end of a cable any more: what is sent to it is lost, rather than waited with. */
+/** Where the queue threads of a device sleep. @param words the control block */
+export function lanePlacesOf(config: CompleteThreadConfig, words: Int32Array, layout: ControlLayout): SleepingPlace[] {
+  return laneBackends(config).map((backend, lane) =>
+    backend.type === 'cable'
+      ? cablePlaceOf(config.memory, cableOf(backend), backend.end)
+      : { words, at: layout.laneSpots + lane * SPOT_WORDS },
+  );
+}
+
+/** Nobody is at this device's ends of cables any more: what is sent to it is lost, rather than waited with. */
 export function unplugCables({ memory, model }: CompleteThreadConfig): void {
-  if (model.type !== 'net' || model.backend.type !== 'cable') return;
-  unplugCable(HostMemory.adopt(memory), cableOf(model.backend), model.backend.end);
+  if (model.type !== 'net') return;
+  for (const backend of isList(model.backend) ? model.backend : [model.backend])
+    if (backend.type === 'cable') unplugCable(HostMemory.adopt(memory), cableOf(backend), backend.end);
 }
 
 /** Most frames that wait in each direction unless told. */

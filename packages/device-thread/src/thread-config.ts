@@ -27,8 +27,15 @@ export type BackendConfig =
 /** A network device: the options of `NetDevice` that can be posted, with its backend. */
 export interface NetModelConfig {
   readonly type: 'net';
-  readonly backend: BackendConfig;
-  /** Host memory of the device's own: `NET_SCRATCH_BYTES` from here on. */
+  /**
+   * One for all pairs; or one for each of 2 to 64 queue threads, which serve the pairs besides the thread with the registers
+   * and the control queue: pair p is served by thread p modulo their number.
+   */
+  readonly backend: BackendConfig | readonly BackendConfig[];
+  /**
+   * Host memory of the device's own: `threadScratchBytes` from here on. With queue threads a multiple of 64, and zeros
+   * at first.
+   */
   readonly scratch: number;
   /** 6 bytes. */
   readonly mac: readonly number[];
@@ -100,6 +107,9 @@ export interface ThreadOrder {
   readonly words: Int32Array;
   /** A worker before this one died: a PCI function goes on where it was. */
   readonly again: boolean;
+  /** With queue threads: where they and the control thread meet, and which of them this is; none for the control thread. */
+  readonly board?: Int32Array;
+  readonly lane?: number;
 }
 
 /** What a worker says: its device can be used, is saved as was asked for, it cannot go on, or it was closed. */

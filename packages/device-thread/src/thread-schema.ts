@@ -53,7 +53,7 @@ const Model: z.ZodType<ModelConfig> = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('entropy'), queueSize: QueueSize }),
   z.strictObject({
     type: z.literal('net'),
-    backend: Backend,
+    backend: z.union([Backend, z.array(Backend).min(2).max(64).readonly()]),
     scratch: Host,
     mac: z.array(whole(0, 0xff)).length(6).readonly(),
     pairs: whole(1, 0x8000).exactOptional(),
@@ -88,6 +88,8 @@ export const ThreadOrderSchema: z.ZodType<ThreadOrder> = z.strictObject({
   config: ThreadConfigSchema,
   words: Words,
   again: z.boolean(),
+  board: Words.exactOptional(),
+  lane: whole(0, 63).exactOptional(),
 });
 
 export const FromWorkerSchema: z.ZodType<FromWorker> = z.discriminatedUnion('type', [

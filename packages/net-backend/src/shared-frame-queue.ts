@@ -27,6 +27,7 @@ const LENGTH = 1;
 const FIELDS = 2;
 const NOTE = FIELDS + Math.ceil(FIELDS16 / 2);
 const VALUE = NOTE + 1;
+const STAMP = NOTE + 2;
 /** Indexes are published after so many frames at the latest, so that the other thread can go on. */
 const PUBLISH_FRAMES = 32;
 const HERE = 'SharedFrameQueue';
@@ -105,10 +106,10 @@ export class FrameQueueWriter {
 
   /**
    * Append a copy of a frame.
-   * @param note, value 32 bits each, for the reader
+   * @param note, value, stamp 32 bits each, for the reader
    * @returns FULL without room for it now, DROPPED when it is longer than the whole area
    */
-  push(frame: Frame, note = 0, value = 0): Delivered {
+  push(frame: Frame, note = 0, value = 0, stamp = 0): Delivered {
     const { sides } = this;
     const { words, memory } = sides;
     const { length } = frame;
@@ -128,6 +129,7 @@ export class FrameQueueWriter {
     words[slot + LENGTH] = length;
     words[slot + NOTE] = note;
     words[slot + VALUE] = value;
+    words[slot + STAMP] = stamp;
     saveFields(frame, sides.fields, (slot + FIELDS) << 1);
     this.end = offset + length;
     this.put = (this.put + 1) | 0;
@@ -161,6 +163,7 @@ export class FrameQueueReader {
   /** What the writer said with the frame that was last seen. */
   note = 0;
   value = 0;
+  stamp = 0;
   private readonly sides: Sides;
   private taken: number;
   private released: number;
@@ -197,6 +200,7 @@ export class FrameQueueReader {
     restoreFields(frame, sides.fields, (slot + FIELDS) << 1);
     this.note = words[slot + NOTE]!;
     this.value = words[slot + VALUE]!;
+    this.stamp = words[slot + STAMP]!;
     return frame;
   }
 

@@ -15,10 +15,10 @@ export type TransportName = ThreadConfig['transport'];
 export const TRANSPORTS = [['mmio'] as const, ['pci'] as const];
 
 /** 02:00:00:00:00:01. */
-const MAC: readonly number[] = [2, 0, 0, 0, 0, 1];
+export const MAC: readonly number[] = [2, 0, 0, 0, 0, 1];
 
 /** The guest's RAM, and behind it what belongs to the host. */
-const RAM = { gpa: 0x1_0000_0000, size: 0x180_0000, host: 0 } as const;
+export const RAM = { gpa: 0x1_0000_0000, size: 0x180_0000, host: 0 } as const;
 const SCRATCH = 0x180_0000;
 const WAITING = { at: 0x190_0000, bytes: 0x40_0000 } as const;
 
