@@ -1,17 +1,14 @@
 import { readFileSync } from 'node:fs';
+import { readStrictJson } from '@ringwire/virtio-spec/json';
 import type { z } from 'zod';
 import { UnusableInput } from './terminal.js';
 
 /** The content of a JSON file, checked. The message says which field of which file is wrong. */
 export function readJson<T>(path: string, schema: z.ZodType<T>): T {
   const text = new TextDecoder().decode(readBytes(path, path));
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch (error) {
-    throw new UnusableInput(`${path} is no valid JSON: ${error instanceof Error ? error.message : error}`);
-  }
-  const result = schema.safeParse(json);
+  const outcome = readStrictJson(text);
+  if ('problem' in outcome) throw new UnusableInput(`${path} is no valid JSON: ${outcome.problem}`);
+  const result = schema.safeParse(outcome.value);
   if (result.success) return result.data;
   const { path: keys, message } = result.error.issues[0]!;
   const field = keys
