@@ -9,7 +9,7 @@ import { declareLaneDead, LANE, LANE_WORD, type LanePlace, laneAt } from './queu
 import { boardLayoutOf, checkLanes, controlLayoutOf } from './queue-threads.js';
 import { linkPlaceOf } from './serve-device.js';
 import { deviceSpotOf, laneBackends, unplugCables } from './sleeping-places.js';
-import type { CompleteThreadConfig, ThreadConfig, ThreadOrder } from './thread-config.js';
+import type { CompleteThreadConfig, FromWorker, ThreadConfig, ThreadOrder } from './thread-config.js';
 import { FromWorkerSchema, parseAs, ThreadConfigSchema } from './thread-schema.js';
 import { type SpawnWorker, spawnWorker, type ThreadWorker } from './thread-worker.js';
 
@@ -169,7 +169,7 @@ export class DeviceThread {
     };
     const worker = spawn(workerUrl, {
       message: (value) => {
-        const message = parseAs(FromWorkerSchema, value, 'queue worker');
+        const message = messageOf(value);
         if (message.type === 'failed') bury(message.reason);
       },
       ended: bury,
@@ -203,7 +203,7 @@ export class DeviceThread {
   }
 
   private hear(value: unknown, worker: ThreadWorker): void {
-    const message = parseAs(FromWorkerSchema, value, 'device worker');
+    const message = messageOf(value);
     switch (message.type) {
       case 'ready':
         this.onReady();
@@ -277,4 +277,10 @@ export class DeviceThread {
       await this.ownerSpot.sleepAsync();
     }
   }
+}
+
+/** What a worker said. One that says what no worker of ours does cannot go on: nothing is thrown into the event loop. */
+function messageOf(value: unknown): FromWorker {
+  const parsed = FromWorkerSchema.safeParse(value);
+  return parsed.success ? parsed.data : { type: 'failed', reason: 'the worker said something that is no message' };
 }
