@@ -1,13 +1,19 @@
 import type { HostMemory } from '@ringwire/guest-memory';
+import { signalEvent, takeEvent } from '@ringwire/linux';
 import type { DeviceModel, DevicePort } from '@ringwire/virtio-device';
 import { FEATURE_WORDS } from '@ringwire/virtio-spec';
 import { type DeviceQueue, faultName, RING_FAULT } from '@ringwire/virtqueue';
-import { signalEvent, takeEvent } from './libc.js';
+import type { BackendChannel } from './backend-channel.js';
+import type { DirtyPages } from './dirty-pages.js';
+import type { InflightArea } from './inflight-area.js';
 import type { MemoryTable } from './memory-table.js';
-import { Vring } from './vring.js';
+import { POLLED, Vring } from './vring.js';
 
 /** How often a kick may be there again at once before it counts as one that is always there. */
 const KICKS_LEFT_MAX = 1000;
+
+/** A ring without a kick is looked at so often at least while nothing flows. */
+const POLL_USECS = 2000;
 
 /**
  * A device type behind vhost-user: it runs while at least one ring does, and its notifications are call events. This is
@@ -18,6 +24,13 @@ export class VhostDevicePort implements DevicePort {
   /** Negotiated feature words 0–3, without the protocol's own bit. */
   features: Uint32Array = new Uint32Array(FEATURE_WORDS);
   readonly vrings: readonly Vring[];
+  readonly dirty: DirtyPages;
+  /** Where chains in flight of rings that are opened are on record, if the front-end keeps them. */
+  inflight: InflightArea | undefined;
+  /** The back-end's own way to the front-end, once there is one. */
+  channel: BackendChannel | undefined;
+  /** INBAND_NOTIFICATIONS: rings without events have their calls and errors sent over {@link channel}. */
+  inBand = false;
   /** Why the device cannot go on: the connection has to end. */
   broken: string | undefined;
   private readonly model: DeviceModel;
@@ -28,10 +41,11 @@ export class VhostDevicePort implements DevicePort {
   private readonly calls: Uint8Array;
 
   /** @param clock µs that never go back */
-  constructor(model: DeviceModel, table: MemoryTable, clock: () => number) {
+  constructor(model: DeviceModel, table: MemoryTable, dirty: DirtyPages, clock: () => number) {
     this.memory = table.space.memory;
     this.model = model;
     this.table = table;
+    this.dirty = dirty;
     this.clock = clock;
     this.vrings = model.queueSizes.map((size, index) => new Vring(index, size));
     this.calls = new Uint8Array(this.vrings.length);
@@ -49,8 +63,9 @@ export class VhostDevicePort implements DevicePort {
     this.calls[index] = 1;
   }
 
-  /** There is no way to tell a front-end: the back-end's own channel is not offered. */
-  configChanged(): void {}
+  configChanged(): void {
+    this.channel?.configChanged();
+  }
 
   needsReset(reason: string): void {
     this.broken ??= reason;
@@ -67,8 +82,8 @@ export class VhostDevicePort implements DevicePort {
     const wanted = vring.started && vring.enabled;
     if (wanted === (vring.queue !== undefined)) return undefined;
     if (wanted) {
-      const problem = vring.open(this.table, this.features);
-      if (problem !== undefined) return problem;
+      const problem = vring.open(this.table, this.features, this.dirty.log, this.inflight);
+      if (problem !== undefined || vring.queue === undefined) return problem;
     } else this.closeRing(vring);
     if (this.running) this.model.queueChanged(vring.index);
     else {
@@ -82,8 +97,11 @@ export class VhostDevicePort implements DevicePort {
   stopRing(vring: Vring): void {
     vring.started = false;
     this.settle(vring);
+    vring.finish();
     vring.setEvent('kick', undefined);
     vring.setEvent('call', undefined);
+    // Nobody is left who waits for a translation.
+    if (this.vrings.every(({ started }) => !started)) this.table.translated.misses.clear();
     this.sleep();
   }
 
@@ -94,6 +112,7 @@ export class VhostDevicePort implements DevicePort {
       if (this.running) this.model.queueChanged(vring.index);
     }
     let problem = change();
+    this.dirty.renew(this.table.space.regions);
     for (const vring of this.vrings) {
       const why = this.settle(vring);
       if (why === undefined) continue;
@@ -104,10 +123,35 @@ export class VhostDevicePort implements DevicePort {
     return problem;
   }
 
+  /**
+   * Change translations: rings that lie between these addresses do not run meanwhile, and rings that waited run now if
+   * they can.
+   * @returns what `change` found
+   */
+  retranslate(from: number, to: number, change: () => string | undefined): string | undefined {
+    for (const vring of this.vrings) {
+      if (vring.queue === undefined || !vring.overlaps(from, to, this.features)) continue;
+      this.closeRing(vring);
+      if (this.running) this.model.queueChanged(vring.index);
+    }
+    const problem = change();
+    this.openWaiting();
+    return problem;
+  }
+
+  /** Run rings that waited for translations, if they can. */
+  openWaiting(): void {
+    for (const vring of this.vrings) {
+      const problem = this.settle(vring);
+      if (problem !== undefined) this.needsReset(problem);
+    }
+  }
+
   /** Everything as before the front-end set anything up. */
   reset(): void {
     for (const vring of this.vrings) vring.reset();
     this.sleep();
+    this.table.translated.clear();
     this.model.reset?.();
     this.features = new Uint32Array(FEATURE_WORDS);
   }
@@ -118,6 +162,11 @@ export class VhostDevicePort implements DevicePort {
     // A driver that kicks again between two calls is quick; one that does so each time has an event without an end.
     vring.kicksLeft = takeEvent(vring.kick) ? vring.kicksLeft + 1 : 0;
     if (vring.kicksLeft > KICKS_LEFT_MAX) this.needsReset(`the kick of ring ${vring.index} has no end`);
+    this.available(vring);
+  }
+
+  /** Buffers are available, however the front-end said so. */
+  available(vring: Vring): void {
     if (vring.queue !== undefined) this.model.notified(vring.index);
   }
 
@@ -127,7 +176,9 @@ export class VhostDevicePort implements DevicePort {
   }
 
   deadline(): number {
-    return this.running ? this.model.deadline() : Number.POSITIVE_INFINITY;
+    if (!this.running) return Number.POSITIVE_INFINITY;
+    const isPolled = this.vrings.some(({ queue, kick }) => queue !== undefined && kick === POLLED);
+    return isPolled ? Math.min(this.now() + POLL_USECS, this.model.deadline()) : this.model.deadline();
   }
 
   /** After steps of this device and of those that it exchanges frames with: send calls, and look whether rings hold. */
@@ -135,13 +186,22 @@ export class VhostDevicePort implements DevicePort {
     for (const vring of this.vrings) {
       const fault = vring.queue?.ringFault ?? RING_FAULT.NONE;
       if (fault !== RING_FAULT.NONE) {
-        if (vring.err >= 0) signalEvent(vring.err);
+        this.signal(vring, 'err');
         this.needsReset(`ring ${vring.index} cannot be trusted: ${faultName(RING_FAULT, fault)}`);
       }
       if (this.calls[vring.index] === 0) continue;
       this.calls[vring.index] = 0;
-      if (vring.call >= 0) signalEvent(vring.call);
+      this.signal(vring, 'call');
     }
+    const unlogged = this.dirty.finishTurn();
+    if (unlogged !== undefined) this.needsReset(unlogged);
+    this.channel?.flush();
+  }
+
+  private signal(vring: Vring, which: 'call' | 'err'): void {
+    const event = vring[which];
+    if (event >= 0) signalEvent(event);
+    else if (this.inBand && event !== POLLED) this.channel?.notify(which, vring.index);
   }
 
   private closeRing(vring: Vring): void {
