@@ -26,12 +26,14 @@ beforeEach(() => {
 
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
-function server(): VhostUserServer {
+/** @param change what one of the devices is to be */
+function server(change: (model: NetDevice, index: number) => NetDevice = (model) => model): VhostUserServer {
   const memory = HostMemory.create(0x200_0000);
   const devices = paths.map((path, index) => {
     const mac = Uint8Array.of(2, 0, 0, 0, 0, index);
     const scratch = index * NET_SCRATCH_BYTES;
-    return { path, model: new NetDevice({ memory, scratch, backend: new NullBackend(), mac, features: [5] }) };
+    const model = new NetDevice({ memory, scratch, backend: new NullBackend(), mac, features: [5] });
+    return { path, model: change(model, index) };
   });
   const start = 2 * NET_SCRATCH_BYTES;
   return new VhostUserServer({
@@ -108,6 +110,38 @@ test('what comes over the back-end’s own channel is served as well', async () 
   served.close();
   await running;
   for (const fd of [client, channel, peer.socket]) close(fd);
+});
+
+test('NX-09: a message at which a device type throws ends its connection, and no other', async () => {
+  const before = held().fds;
+  let isBad = true;
+  const served = server((model, index) =>
+    index === 1
+      ? model
+      : Object.create(model, {
+          features: {
+            get: () => {
+              if (isBad) throw new Error('the device type has a defect');
+              return model.features;
+            },
+          },
+        }),
+  );
+  const running = served.run();
+  const peers = paths.map((path) => new RawPeer(connectUnix(path)));
+  for (const peer of peers) send(peer.socket, GET_FEATURES);
+  expect(await answered(peers[1]!)).toBe(1);
+  await until(() => !peers[0]!.isOpen);
+  expect(ends).toEqual(['the device cannot go on: the device type has a defect']);
+  // The others go on, and so does its socket.
+  isBad = false;
+  const next = new RawPeer(connectUnix(paths[0]!));
+  for (const peer of [next, peers[1]!]) send(peer.socket, GET_FEATURES);
+  for (const peer of [next, peers[1]!]) expect(await answered(peer)).toBe(1);
+  served.close();
+  await running;
+  for (const { socket } of [...peers, next]) close(socket);
+  expect(held().fds).toBe(before);
 });
 
 test('VU-26: a second front-end on a socket is turned away, and the next one after the first is served', async () => {

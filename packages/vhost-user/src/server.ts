@@ -133,13 +133,16 @@ export class VhostUserServer {
   /** A turn of all devices. @returns whether there was work */
   private work(): boolean {
     let done = 0;
-    for (const { session } of this.ports) if (session !== undefined) done += session.port.step(CHAINS_PER_TURN);
     for (const port of this.ports) {
-      const { session } = port;
-      if (session === undefined) continue;
-      session.port.finishTurn();
-      if (session.port.broken !== undefined) this.end(port, session.port.broken);
+      try {
+        done += port.session?.port.step(CHAINS_PER_TURN) ?? 0;
+      } catch (error) {
+        this.giveUp(port, error);
+      }
     }
+    for (const port of this.ports) this.attempt(port, finishTurn);
+    for (const port of this.ports)
+      if (port.session?.port.broken !== undefined) this.end(port, port.session.port.broken);
     if (this.memory.cuts !== this.cutsSeen) this.endCut();
     return done > 0;
   }
@@ -175,13 +178,14 @@ export class VhostUserServer {
   private serveReady(): void {
     for (const [index, watched] of this.watched.entries()) {
       if (watched === undefined || !this.set.isReady(index)) continue;
-      if (watched.vring !== undefined) watched.port.session?.port.kicked(watched.vring);
-      if (watched.isChannel) watched.port.session?.serveChannel();
+      const { port, vring, isChannel } = watched;
+      if (vring !== undefined) this.attempt(port, (session) => session.port.kicked(vring));
+      if (isChannel) this.attempt(port, (session) => session.serveChannel());
     }
     for (const port of this.ports) {
+      this.attempt(port, (session) => session.serve(MESSAGES_PER_TURN));
       const { session } = port;
       if (session !== undefined) {
-        session.serve(MESSAGES_PER_TURN);
         if (session.problem === undefined && this.now() - session.waitingSince > MESSAGE_USECS)
           session.problem = 'a message that began was never whole';
         if (session.problem !== undefined) this.end(port, session.problem);
@@ -199,10 +203,30 @@ export class VhostUserServer {
   }
 
   private end(port: Port, reason: string): void {
-    if (port.session === undefined) return;
-    port.session.close();
+    const { session } = port;
+    if (session === undefined) return;
     port.session = undefined;
+    try {
+      session.close();
+    } catch {
+      // The connection is closed all the same, and this is its last word.
+    }
     this.onEnd(port.path, reason);
+  }
+
+  /** Whatever a front-end brings a device type to, it ends at its connection. */
+  private attempt(port: Port, call: (session: Session) => void): void {
+    const { session } = port;
+    if (session === undefined) return;
+    try {
+      call(session);
+    } catch (error) {
+      this.giveUp(port, error);
+    }
+  }
+
+  private giveUp(port: Port, error: unknown): void {
+    this.end(port, `the device cannot go on: ${error instanceof Error ? error.message : String(error)}`);
   }
 
   private async wait(): Promise<void> {
@@ -216,6 +240,8 @@ export class VhostUserServer {
     this.serveReady();
   }
 }
+
+const finishTurn = ({ port }: Session): void => port.finishTurn();
 
 function endListener(path: string, listener: number): void {
   close(listener);
