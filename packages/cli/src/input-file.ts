@@ -5,10 +5,19 @@ import { UnusableInput } from './terminal.js';
 
 /** The content of a JSON file, checked. The message says which field of which file is wrong. */
 export function readJson<T>(path: string, schema: z.ZodType<T>): T {
-  const text = new TextDecoder().decode(readBytes(path, path));
+  return checkedInput(path, jsonOf(path, new TextDecoder().decode(readBytes(path, path))), schema);
+}
+
+/** What a text says that is JSON. @throws UnusableInput where it is none, or says what nothing of ours does */
+export function jsonOf(path: string, text: string): unknown {
   const outcome = readStrictJson(text);
   if ('problem' in outcome) throw new UnusableInput(`${path} is no valid JSON: ${outcome.problem}`);
-  const result = schema.safeParse(outcome.value);
+  return outcome.value;
+}
+
+/** What a file has, checked by a schema. @throws UnusableInput naming the field */
+export function checkedInput<T>(path: string, content: unknown, schema: z.ZodType<T>): T {
+  const result = schema.safeParse(content);
   if (result.success) return result.data;
   const { path: keys, message } = result.error.issues[0]!;
   const field = keys

@@ -1,5 +1,5 @@
 import type { AddressSpace } from '@ringwire/guest-memory';
-import { DeviceReplica, type NetDevice, type QueueRegisters } from '@ringwire/virtio-device';
+import { DeviceReplica, type NetDevice, type ReplicaQueue } from '@ringwire/virtio-device';
 import { FEATURE_WORDS } from '@ringwire/virtio-spec';
 import { type ControlLayout, doorbellAt, LIFE, rungAt } from './control-layout.js';
 import type { LoopOptions } from './device-loop.js';
@@ -185,7 +185,7 @@ export class QueueLane {
   }
 }
 
-function readQueue(board: Int32Array, at: number): QueueRegisters {
+function readQueue(board: Int32Array, at: number): ReplicaQueue {
   const word = (index: number): number => board[at + index]! >>> 0;
   return {
     enabled: word(0) !== 0,
@@ -195,6 +195,6 @@ function readQueue(board: Int32Array, at: number): QueueRegisters {
 }
 
 /** Put a queue's registers into an order. */
-export function writeQueue(board: Int32Array, at: number, { enabled, size, addresses }: QueueRegisters): void {
+export function writeQueue(board: Int32Array, at: number, { enabled, size, addresses }: ReplicaQueue): void {
   board.set([enabled ? 1 : 0, size, ...addresses], at);
 }

@@ -10,7 +10,7 @@ import type { QueueSnapshot } from './inspection/snapshot-types.js';
 import { QUEUE_AREA, QueueSlot } from './queue-slot.js';
 
 /** Of one queue, as the driver wrote it. */
-export interface QueueRegisters {
+export interface ReplicaQueue {
   readonly enabled: boolean;
   readonly size: number;
   /** Low and high words of `queue_desc`, `queue_driver` and `queue_device`. */
@@ -77,7 +77,7 @@ export class DeviceReplica {
   }
 
   /** DRIVER_OK, with the queues that are enabled by then. */
-  start(features: Uint32Array, queues: readonly QueueRegisters[]): void {
+  start(features: Uint32Array, queues: readonly ReplicaQueue[]): void {
     this.features.set(features);
     for (const [index, registers] of queues.entries()) this.writeQueue(index, registers);
     this.runner.start(this.port);
@@ -92,7 +92,7 @@ export class DeviceReplica {
   }
 
   /** A queue was enabled, disabled or reset. */
-  setQueue(index: number, registers: QueueRegisters): void {
+  setQueue(index: number, registers: ReplicaQueue): void {
     this.writeQueue(index, registers);
     this.runner.queueChanged(this.slots[index]!);
     this.runner.deliver();
@@ -135,7 +135,7 @@ export class DeviceReplica {
     return this.slots.map(snapshotQueue);
   }
 
-  private writeQueue(index: number, { enabled, size, addresses }: QueueRegisters): void {
+  private writeQueue(index: number, { enabled, size, addresses }: ReplicaQueue): void {
     const slot = this.slots[index]!;
     slot.reset();
     if (!enabled) return;

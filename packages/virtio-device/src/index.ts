@@ -1,6 +1,6 @@
-export type { DeviceCounters } from './device-counters.js';
+export { type DeviceCounters, newDeviceCounters } from './device-counters.js';
 export type { DeviceModel, DevicePort, SharedMemoryRegion } from './device-model.js';
-export { DeviceReplica, type QueueRegisters, type ReplicaConfig } from './device-replica.js';
+export { DeviceReplica, type ReplicaConfig, type ReplicaQueue } from './device-replica.js';
 export { EntropyModel } from './entropy-model.js';
 export { explainDevice } from './explain-device.js';
 export { explainSnapshot, inspectQueue } from './inspection/explain-snapshot.js';
@@ -8,6 +8,13 @@ export { type Clause, type Reason, sentence } from './inspection/reason.js';
 export { RecordedMemory, type SavedPage } from './inspection/recording-reader.js';
 export { filesOf, type SavedDevice, type SnapshotFiles, saveDevice, snapshotFiles } from './inspection/save-device.js';
 export { snapshotDevice } from './inspection/snapshot-device.js';
+export {
+  deviceTypeName,
+  featureSet,
+  hexBytes,
+  type QueueRegisters,
+  queueSnapshot,
+} from './inspection/snapshot-parts.js';
 export type * from './inspection/snapshot-types.js';
 export { SNAPSHOT_SCHEMA } from './inspection/snapshot-types.js';
 export { IommuModel } from './iommu-model.js';
@@ -20,6 +27,7 @@ export type { HandedFrames, NetParts, NetShare } from './net/net-share.js';
 export { CVQ_STAT, RX_STAT, Statistics, TX_STAT } from './net/net-statistics.js';
 export { PcapngTrace } from './net/pcapng-trace.js';
 export type { VendorData } from './pci-capabilities.js';
+export { SpaceReader } from './space-reader.js';
 export { ChromeTrace, type ChromeTraceOptions } from './trace/chrome-trace.js';
 export type { DeviceTrace } from './trace/device-trace.js';
 export type { VirtioDevice, VirtioDeviceConfig } from './virtio-device.js';
