@@ -101,11 +101,8 @@ export class ControlModel implements DeviceModel, NetParts {
   }
 
   queueChanged(index: number): void {
-    if (index >= this.dataQueues()) {
-      this.net.queueChanged(index);
-      return;
-    }
     this.net.queueChanged(index);
+    if (index >= this.dataQueues()) return;
     const { board, boardLayout } = this.parts;
     board[boardLayout.order] = index;
     this.putQueue(index, boardLayout.order + 1);

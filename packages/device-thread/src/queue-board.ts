@@ -1,7 +1,7 @@
 import { evictThread } from '@ringwire/iommu';
-import { CVQ_STAT, NET_DROP, RX_STAT, SHARED_COMMAND_BYTES_MAX, TX_STAT } from '@ringwire/virtio-device';
+import { NET_DROP, RX_STAT, SHARED_COMMAND_BYTES_MAX, TX_STAT } from '@ringwire/virtio-device';
 import { FEATURE_WORDS } from '@ringwire/virtio-spec';
-import { sleepWhile } from './platform.js';
+import { milliseconds, sleepWhile } from './platform.js';
 
 /**
  * Where the control thread of a network device and its queue threads meet: 32-bit words of a SharedArrayBuffer, next to
@@ -42,7 +42,6 @@ export const LANE = {
 export const QUEUE_WORDS = 8;
 /** Counters of a pair. */
 const PAIR_COUNTERS = Object.keys(RX_STAT).length + Object.keys(TX_STAT).length;
-const MOST_COUNTERS = Math.max(Object.keys(RX_STAT).length, Object.keys(TX_STAT).length, Object.keys(CVQ_STAT).length);
 /** JSON of a queue's snapshot, and of the rest. */
 const QUEUE_TEXT_BYTES = 2048;
 const TEXT_BYTES = 8192 + 64 * Object.keys(NET_DROP).length;
@@ -72,7 +71,7 @@ export interface BoardLayout extends BoardSize {
 
 /** Words from a queue thread's first one. */
 export const LANE_WORD = {
-  /** A `LANE`; place on the invalidation bus, plus 1; bytes of the reason for which it broke down, in its report. */
+  /** A `LANE`; place on the invalidation bus, plus 1; whether it broke down, for the reason in its report. */
   STATE: 0,
   BUS_PLACE: 1,
   BROKE: 2,
@@ -90,7 +89,7 @@ export function boardLayout({ lanes, pairs }: BoardSize): BoardLayout {
   const flows = order + upTo(orderWords);
   const lane = flows + FLOW_WORDS;
   const raised = upTo(LANE_WORD.RAISED_BITS + Math.ceil((2 * pairs) / 32)) - LANE_WORD.RAISED;
-  const report = 1 + 2 * pairs * MOST_COUNTERS * 2 + (TEXT_BYTES + 2 * pairs * QUEUE_TEXT_BYTES) / 4;
+  const report = 1 + pairs * PAIR_COUNTERS * 2 + (TEXT_BYTES + 2 * pairs * QUEUE_TEXT_BYTES) / 4;
   const laneWords = LANE_WORD.RAISED + upTo(raised) + upTo(report);
   const words = lane + lanes * laneWords;
   return { lanes, pairs, sequence: 0, kind: LINE, order, flows, flowWords: FLOW_WORDS, lane, laneWords, words };
@@ -155,11 +154,11 @@ export function declareLaneDead({ board, layout, lane, bus }: LanePlace, wake: (
 /** Wait until a queue thread has carried out an order, or is dead. @returns false when it did neither in time */
 export function waitForLane(board: Int32Array, layout: BoardLayout, lane: number, order: number, ms: number): boolean {
   const at = laneAt(layout, lane);
-  const end = performance.now() + ms;
+  const end = milliseconds() + ms;
   for (;;) {
     const done = Atomics.load(board, at + LANE_WORD.DONE);
     if (done === order || Atomics.load(board, at + LANE_WORD.STATE) !== LANE.RUNNING) return true;
-    const left = end - performance.now();
+    const left = end - milliseconds();
     if (left <= 0) return false;
     // Whoever declares it dead changes another word, and notifies this one: a notification that came too early is found
     // within a moment.

@@ -161,7 +161,7 @@ test('more threads than pairs, and scratch that is not aligned, are mistakes', (
 });
 
 describe.each(TRANSPORTS)('four pairs in two threads, %s', (transport) => {
-  test('dev.net.rss: every flow arrives in order, in the queue that one thread would choose', async () => {
+  test('RSS: every flow arrives in order, in the queue that one thread would choose', async () => {
     const chosen: Map<number, number>[] = [];
     for (const queueThreads of [1, 2]) {
       const memory = netMemory();
@@ -180,7 +180,7 @@ describe.each(TRANSPORTS)('four pairs in two threads, %s', (transport) => {
     expect(chosen[1]).toEqual(chosen[0]);
   });
 
-  test('dev.net.mq: once a command is answered, no thread works by what held before', async () => {
+  test('once a command is answered, no thread works by what held before', async () => {
     const memory = netMemory();
     const thread = device(transport, memory, 2);
     const receiver = new Receiver(thread, memory);
@@ -201,7 +201,7 @@ describe.each(TRANSPORTS)('four pairs in two threads, %s', (transport) => {
     await thread.close();
   });
 
-  test('dev.net.stats: what all threads counted is one answer, and what one of them saved is in one snapshot', async () => {
+  test('what all threads counted is one answer, and what one of them saved is in one snapshot', async () => {
     const memory = netMemory();
     const thread = device(transport, memory, 2);
     const receiver = new Receiver(thread, memory);
@@ -235,7 +235,7 @@ describe.each(TRANSPORTS)('four pairs in two threads, %s', (transport) => {
     await thread.close();
   });
 
-  test('dev.basic.suspend, dev.basic.reset-queue: threads stop where the driver says, and go on', async () => {
+  test('suspended, or with a queue reset, threads stop where the driver says, and go on', async () => {
     const memory = netMemory();
     const thread = device(transport, memory, 2);
     const receiver = new Receiver(thread, memory);
