@@ -123,9 +123,11 @@ class Receiver {
   }
 
   /** The device was reset: what was under way is lost, and comes where it may. */
-  startOver(): void {
+  async startOver(): Promise<void> {
     this.settle();
     this.pairOf.clear();
+    // Behind the command by which the driver itself takes all pairs into use again.
+    await this.ask((done) => this.commands.rss.configure(RSS, done));
   }
 
   /** Wait for the answer to a control command. */
@@ -287,7 +289,7 @@ describe.each(TRANSPORTS)('four pairs in two threads, %s', (transport) => {
       }
       expect(died).toHaveLength(round);
       expect(died[round - 1]).toMatch(/^queue thread 1: /);
-      receiver.startOver();
+      await receiver.startOver();
     }
     await receiver.exchange(10 * FLOWS);
     expect([thread.link.life, thread.deaths, workers.length]).toEqual([LIFE.RUNNING, 0, 5]);
@@ -304,7 +306,7 @@ describe.each(TRANSPORTS)('four pairs in two threads, %s', (transport) => {
       driver.watch();
       await new Promise((resolve) => setImmediate(resolve));
     }
-    receiver.startOver();
+    await receiver.startOver();
     await receiver.exchange(10 * FLOWS);
     expect([thread.deaths, workers.length, driver.state]).toEqual([1, 8, 'running']);
     driver.close();
