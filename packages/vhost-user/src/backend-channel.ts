@@ -6,15 +6,23 @@ import { BACKEND_REQUEST, backendRequest, HEADER, IOTLB, isAnswerTo, VRING_STATE
 /** A header and a 64-bit word. */
 const ANSWER_BYTES = HEADER.SIZE + 8;
 const NOTHING = new Uint8Array(0);
+/** Most requests without an answer: what is beyond waits. */
+const UNDER_WAY_MAX = 1024;
 /** Places of {@link BackendChannel.due}: the configuration, translations, then a call and an error for each ring. */
 const CONFIG_PLACE = 0;
 const TRANSLATION_PLACE = 1;
 const RING_PLACES = 2;
 
+interface UnderWay {
+  readonly id: number;
+  readonly place: number;
+  readonly miss: Miss | undefined;
+}
+
 /**
  * The back-end's own channel: what it has to tell the front-end. Nothing is queued: what is to be told again before it was
- * told is told once, and with acknowledgements one request is under way at a time. So a front-end that doesn't read costs
- * what one that does costs.
+ * told is told once, and with acknowledgements it is told again only when that was answered. So a front-end that doesn't
+ * read costs what one that does costs.
  */
 export class BackendChannel {
   /** The socket, which is the channel's. */
@@ -32,9 +40,10 @@ export class BackendChannel {
   /** Where to look for what is due: everything gets its turn. */
   private cursor = 0;
   private readonly misses: IotlbMisses;
-  /** The request whose answer has not come, or 0; and the one about a translation that was made last. */
-  private awaited = 0;
-  private lastMiss: Miss | undefined;
+  /** Requests whose answers have not come, in their order. */
+  private underWay: UnderWay[] = [];
+  /** What of `due` waits for an answer: a byte each. Translations don't: each miss is one request. */
+  private readonly busy: Uint8Array;
   private readonly answer = new DataView(new ArrayBuffer(ANSWER_BYTES));
   private have = 0;
 
@@ -42,6 +51,7 @@ export class BackendChannel {
     this.socket = socket;
     this.misses = misses;
     this.due = new Uint8Array(RING_PLACES + 2 * rings);
+    this.busy = new Uint8Array(this.due.length);
   }
 
   /** The device's configuration is another one than the front-end may have read. */
@@ -59,20 +69,17 @@ export class BackendChannel {
   /** Send what is due and can be sent. */
   flush(): void {
     if (this.misses.next() !== undefined) this.set(TRANSLATION_PLACE);
-    while (this.dueCount > 0 && this.awaited === 0 && !this.ended) {
-      const ahead = this.due.indexOf(1, this.cursor);
-      const place = ahead >= 0 ? ahead : this.due.indexOf(1);
+    while (this.dueCount > 0 && !this.ended && this.underWay.length < UNDER_WAY_MAX) {
+      const place = this.nextPlace();
+      if (place < 0) return;
       const miss = place === TRANSLATION_PLACE ? this.misses.next() : undefined;
-      const id = requestOf(place);
       // What was to be asked may be there meanwhile, or wanted no more.
-      const isWanted = place !== TRANSLATION_PLACE || miss !== undefined;
-      if (isWanted && !this.sendRequest(id, miss === undefined ? payloadOf(place) : missPayload(miss))) return;
+      if ((place !== TRANSLATION_PLACE || miss !== undefined) && !this.sendRequest(place, miss)) return;
       this.due[place] = 0;
       this.dueCount--;
       this.cursor = place + 1;
       if (miss === undefined) continue;
       this.misses.told(miss);
-      this.lastMiss = miss;
       if (this.misses.next() !== undefined) this.set(TRANSLATION_PLACE);
     }
   }
@@ -97,15 +104,29 @@ export class BackendChannel {
     close(this.socket);
   }
 
+  /** What is due and waits for no answer, or -1. */
+  private nextPlace(): number {
+    const { due, busy, cursor } = this;
+    for (let tries = 0; tries < due.length; tries++) {
+      const place = (cursor + tries) % due.length;
+      if (due[place] === 1 && busy[place] === 0) return place;
+    }
+    return -1;
+  }
+
   /** @returns whether it was sent */
-  private sendRequest(id: number, payload: Uint8Array): boolean {
+  private sendRequest(place: number, miss: Miss | undefined): boolean {
+    const id = requestOf(place);
+    const payload = miss === undefined ? payloadOf(place) : missPayload(miss);
     const bytes = backendRequest(id, payload, this.acknowledges);
     const sent = send(this.socket, bytes);
     if (sent !== bytes.length) {
       this.ended = sent !== NOT_NOW;
       return false;
     }
-    if (this.acknowledges) this.awaited = id;
+    if (!this.acknowledges) return true;
+    this.underWay.push({ id, place, miss });
+    if (miss === undefined) this.busy[place] = 1;
     return true;
   }
 
@@ -117,14 +138,15 @@ export class BackendChannel {
 
   private takeAnswer(): void {
     this.have = 0;
-    if (this.awaited === 0 || !isAnswerTo(this.awaited, this.answer)) {
+    const first = this.underWay.shift();
+    if (first === undefined || !isAnswerTo(first.id, this.answer)) {
       this.problem = 'what came over the back-end’s channel answers nothing';
       this.ended = true;
       return;
     }
+    this.busy[first.place] = 0;
     const isRefused = this.answer.getBigUint64(HEADER.SIZE, true) !== 0n;
-    if (isRefused && this.awaited === BACKEND_REQUEST.IOTLB_MSG) this.misses.refuse(this.lastMiss!);
-    this.awaited = 0;
+    if (isRefused && first.miss !== undefined) this.misses.refuse(first.miss);
     this.flush();
   }
 }

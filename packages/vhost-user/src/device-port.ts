@@ -193,6 +193,7 @@ export class VhostDevicePort implements DevicePort {
   /** After steps of this device and of those that it exchanges frames with: send calls, and look whether rings hold. */
   finishTurn(): void {
     for (const vring of this.vrings) {
+      vring.lookAhead();
       const fault = vring.queue?.ringFault ?? RING_FAULT.NONE;
       if (fault !== RING_FAULT.NONE) {
         this.signal(vring, 'err');

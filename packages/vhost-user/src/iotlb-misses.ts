@@ -14,15 +14,15 @@ export interface Miss {
   /** Bits of `ACCESS`. */
   readonly access: number;
   isSent: boolean;
-  /** The front-end said that there will be no translation, … */
+  /** The front-end said that there will be no translation. */
   isRefused: boolean;
-  /** … and a transfer came across that. */
-  isGivenUp: boolean;
 }
 
 /** What the front-end is asked about translations: each thing once, a bounded number of things at a time. */
 export class IotlbMisses {
   private misses: Miss[] = [];
+  /** Nothing is being transferred: only what is missing is asked for. */
+  isAhead = false;
   /** How many accesses had to wait for the front-end so far. */
   count = 0;
 
@@ -30,16 +30,14 @@ export class IotlbMisses {
   note(address: number, access: number): void {
     const iova = address - (address % PAGE);
     const miss = this.find(IOTLB_TYPE.MISS, iova, access);
-    if (miss?.isRefused) {
-      miss.isGivenUp = true;
-      return;
-    }
+    if (miss?.isRefused) return;
     this.count++;
     if (miss === undefined) this.add(IOTLB_TYPE.MISS, iova, access);
   }
 
   /** An address was met whose translation doesn't allow the access. */
   noteFailure(address: number, access: number): void {
+    if (this.isAhead) return;
     const iova = address - (address % PAGE);
     if (this.find(IOTLB_TYPE.ACCESS_FAIL, iova, access) === undefined) this.add(IOTLB_TYPE.ACCESS_FAIL, iova, access);
   }
@@ -60,9 +58,9 @@ export class IotlbMisses {
     miss.isRefused = true;
   }
 
-  /** Transfers to addresses that were refused are over: the next one asks again. */
-  forgetGivenUp(): void {
-    if (this.misses.length > 0) this.drop(({ isGivenUp }) => isGivenUp);
+  /** A transfer to addresses that were refused is over: the next one asks again. */
+  forgetRefused(): void {
+    if (this.misses.length > 0) this.drop(({ isRefused }) => isRefused);
   }
 
   /** A translation came or went. @returns bits of `ACCESS` that were asked for there */
@@ -86,7 +84,6 @@ export class IotlbMisses {
       access: access === 0 ? ACCESS.READ : access,
       isSent: false,
       isRefused: false,
-      isGivenUp: false,
     });
   }
 

@@ -270,7 +270,7 @@ export class Session {
 
   private setFeatures(bits: bigint): Outcome {
     const problem = this.takeFeatures(bits);
-    this.featuresRefused = problem !== undefined;
+    this.featuresRefused = typeof problem === 'string';
     return problem;
   }
 

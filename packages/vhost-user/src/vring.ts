@@ -48,7 +48,9 @@ export class Vring {
   started = false;
   enabled = false;
   queue: DeviceQueue | undefined;
-  /** The same queue where its chains in flight are on record, from its opening on. */
+  /** The same queue where its addresses are translated, … */
+  private waiting: WaitingQueue | undefined;
+  /** … and where its chains in flight are on record, from its opening on. */
   private tracked: InflightQueue | undefined;
   /** Times in a row that the kick was still there after it had been taken. */
   kicksLeft = 0;
@@ -97,7 +99,7 @@ export class Vring {
     const state = stateOf(this.base, packed);
     let queue: DeviceQueue | QueueRefusal = openDeviceQueue(config, state);
     if (isRefusal(queue)) {
-      misses.forgetGivenUp();
+      misses.forgetRefused();
       return misses.count === missesBefore ? `ring ${this.index}: ${queue.message}` : undefined;
     }
     const region = inflight && regionOfRing(inflight, space.memory, this, packed);
@@ -108,14 +110,23 @@ export class Vring {
       this.tracked = tracked;
       queue = tracked;
     }
-    if (log !== undefined) queue = this.logged(queue, config, log);
-    this.queue = isTranslated ? new WaitingQueue(queue, misses) : queue;
+    // What waits was not taken, so there is nothing to be logged of it.
+    if (isTranslated) {
+      this.waiting = new WaitingQueue(queue, misses);
+      queue = this.waiting;
+    }
+    this.queue = log === undefined ? queue : this.logged(queue, config, log);
     return undefined;
   }
 
   private logged(queue: DeviceQueue, config: QueueConfig, log: DirtyLog): DeviceQueue {
     const deviceAt = this.addresses?.log;
     return new LoggedQueue(queue, config, log, deviceAt === undefined ? { ring: false } : { ring: true, deviceAt });
+  }
+
+  /** Between two turns of the device: translations that are needed soon are asked for. */
+  lookAhead(): void {
+    this.waiting?.lookAhead();
   }
 
   /** Whether a part of the ring lies between these addresses, which are as {@link addresses} are. */
@@ -143,6 +154,7 @@ export class Vring {
     const { queue } = this;
     if (queue === undefined) return;
     this.queue = undefined;
+    this.waiting = undefined;
     // A ring that broke has no position that is worth anything: it stays where it began.
     if (queue.ringFault === 0) this.base = baseOf(queue.save());
     queue.stop();
@@ -158,6 +170,7 @@ export class Vring {
   reset(): void {
     this.queue?.stop();
     this.queue = undefined;
+    this.waiting = undefined;
     this.tracked = undefined;
     for (const which of ['kick', 'call', 'err'] as const) this.setEvent(which, undefined);
     this.size = 0;

@@ -1,5 +1,5 @@
 import {
-  type ChainBurst,
+  ChainBurst,
   type DeviceQueue,
   type QueueCounters,
   type QueueState,
@@ -7,6 +7,10 @@ import {
   type Take,
 } from '@ringwire/virtqueue';
 import type { IotlbMisses } from './iotlb-misses.js';
+
+/** Chains to know translations of in advance, and how few of them are left when it looks for more. */
+const AHEAD = 64;
+const AHEAD_LEAST = 32;
 
 /**
  * A queue whose chains wait for translations: one that has an address without, and those behind it, stay in the ring, and
@@ -18,6 +22,9 @@ export class WaitingQueue implements DeviceQueue {
   private readonly misses: IotlbMisses;
   /** The next chain waits: there is no use in looking for it before a translation comes. */
   private waits = false;
+  /** Leading chains that were translated when it looked ahead. */
+  private known = 0;
+  private readonly ahead: ChainBurst = new ChainBurst(AHEAD);
 
   constructor(queue: DeviceQueue, misses: IotlbMisses) {
     this.queue = queue;
@@ -49,12 +56,28 @@ export class WaitingQueue implements DeviceQueue {
     this.waits = false;
     const before = misses.count;
     const taken = this.queue.takeBurst(burst, max);
-    if (misses.count === before) return this.settled(taken);
+    if (misses.count === before) return this.settled(burst, taken);
     // Some chain of these waits: all go back, and come again one by one up to it.
     for (let left = taken; left > 0; left--) this.giveBack(burst);
     let done = 0;
     while (done < taken && this.takeOne(burst)) done++;
-    return this.settled(done);
+    return this.settled(burst, done);
+  }
+
+  /**
+   * Ask for translations of the chains that come next: a received frame does not wait for those of its buffer. What
+   * changes in between is met again when a chain is taken.
+   */
+  lookAhead(): void {
+    if (this.known >= AHEAD_LEAST || this.queue.inFlight > 0) return;
+    const { ahead, misses } = this;
+    const before = misses.count;
+    ahead.clear();
+    misses.isAhead = true;
+    const taken = this.queue.takeBurst(ahead, AHEAD);
+    misses.isAhead = false;
+    for (let left = taken; left > 0; left--) this.giveBack(ahead);
+    this.known = misses.count === before ? taken : 0;
   }
 
   takeAvailable(burst: ChainBurst): Take {
@@ -117,9 +140,10 @@ export class WaitingQueue implements DeviceQueue {
     burst.dropLast();
   }
 
-  /** Chains of which the front-end said that they can't be translated were taken, as faulty ones. */
-  private settled(taken: number): number {
-    if (taken > 0) this.misses.forgetGivenUp();
+  /** Chains were taken for good, among them those that can't be translated, as faulty ones: the next one asks again. */
+  private settled(burst: ChainBurst, taken: number): number {
+    this.known = Math.max(0, this.known - taken);
+    if (burst.faults > 0) this.misses.forgetRefused();
     return taken;
   }
 }

@@ -34,6 +34,8 @@ export class TxQueue extends NetQueue {
   /** When to ask the backend again after it had no room. */
   retryAt: number = NEVER;
 
+  /** What {@link plainsEnd} saw of frames, kept so that it does look. */
+  protected beginnings = 0;
   private readonly pollTurns: number;
   /** Turns in vain since the last frame, up to `pollTurns`. */
   private idleTurns = 0;
@@ -127,26 +129,20 @@ export class TxQueue extends NetQueue {
    */
   private sendPlains(from: number, taken: number): number {
     const { frame, burst, backend, queue, state, steering } = this;
-    const { headerBytes, memory } = state;
     if (!state.linkUp || steering.learns) return from;
-    const { first, firstWritable, segments } = burst;
-    const { offset, length } = segments;
-    const { u32 } = memory;
-    const shortest = headerBytes + ETHERNET_HEADER_BYTES;
-    const longest = shortest + state.mtu;
+    const { headerBytes } = state;
+    const { first, segments } = burst;
+    const { length } = segments;
+    const end = this.plainsEnd(from, taken);
     frame.skip = headerBytes;
     let packets = 0;
     let bytes = 0;
     let i = from;
-    for (; i < taken; i++) {
+    for (; i < end; i++) {
       const range = first[i]!;
-      const at = offset[range]!;
-      const readable = length[range]!;
-      if (firstWritable[i] !== range + 1 || (at & 3) !== 0 || readable < shortest || readable > longest) break;
-      if ((u32[at >>> 2]! & ASKS) !== 0) break;
       frame.first = range;
       frame.end = range + 1;
-      frame.length = readable - headerBytes;
+      frame.length = length[range]! - headerBytes;
       const delivered = backend.receive(frame);
       if (delivered === ACCEPTED) {
         packets++;
@@ -158,6 +154,33 @@ export class TxQueue extends NetQueue {
       }
     }
     if (packets > 0) this.count(packets, bytes);
+    return i;
+  }
+
+  /**
+   * Look at the headers of a burst, and at where its frames begin. A driver on another core has just written both: looked
+   * at all at once, they are waited for side by side, rather than one after the other as each frame is sent.
+   * @returns the first chain that is none for {@link sendPlains}
+   */
+  private plainsEnd(from: number, taken: number): number {
+    const { burst, state } = this;
+    const { headerBytes, memory } = state;
+    const { first, firstWritable, segments } = burst;
+    const { offset, length } = segments;
+    const { u32 } = memory;
+    const shortest = headerBytes + ETHERNET_HEADER_BYTES;
+    const longest = shortest + state.mtu;
+    let beginnings = 0;
+    let i = from;
+    for (; i < taken; i++) {
+      const range = first[i]!;
+      const at = offset[range]!;
+      const readable = length[range]!;
+      if (firstWritable[i] !== range + 1 || (at & 3) !== 0 || readable < shortest || readable > longest) break;
+      if ((u32[at >>> 2]! & ASKS) !== 0) break;
+      beginnings |= u32[(at + headerBytes) >>> 2]!;
+    }
+    this.beginnings = beginnings;
     return i;
   }
 
