@@ -8,7 +8,8 @@ export default defineConfig({
     include: ['{packages/*,bench,conformance,e2e,golden,examples/*}/src/**/*.test.ts', 'tools/*.test.ts'],
     // The worker that devices run in, likewise of the sources.
     globalSetup: ['packages/device-thread/scripts/bundle-worker.mjs'],
-    testTimeout: 60_000,
+    // Tests are bounded by what they do; this is against those that hang. A busy machine may pause one for a minute.
+    testTimeout: 240_000,
     reporters: ['default', './tools/closing-line.ts'],
   },
 });

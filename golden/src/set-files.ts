@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hex, type MemoryPiece } from '@ringwire/ring-oracle';
+import { readStrictJson } from '@ringwire/virtio-spec/json';
 import type { z } from 'zod';
 import { PagesIndex } from './set-schema.js';
 
@@ -56,11 +57,9 @@ export function readBytes(folder: string, file: string): Uint8Array {
 /** @throws DamagedSet */
 export function parseJson(folder: string, file: string): unknown {
   const text = new TextDecoder().decode(readBytes(folder, file));
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new DamagedSet(`${file}: no valid JSON: ${error instanceof Error ? error.message : error}`);
-  }
+  const outcome = readStrictJson(text);
+  if ('problem' in outcome) throw new DamagedSet(`${file}: no valid JSON: ${outcome.problem}`);
+  return outcome.value;
 }
 
 /** @throws DamagedSet */

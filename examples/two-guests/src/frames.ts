@@ -41,8 +41,13 @@ export function answerTo(frame: Uint8Array, macs: readonly Uint8Array[]): Uint8A
   return answer;
 }
 
-export const isEchoReply = (frame: Uint8Array): boolean =>
-  frame[IP_AT + 9] === ICMP && frame[PAYLOAD_AT] === ECHO_REPLY;
+/** The number of an echo request or of its reply; -1 for any other frame. */
+export const pingNumber = (frame: Uint8Array): number =>
+  frame[IP_AT + 9] === ICMP ? (frame[PAYLOAD_AT + 6]! << 8) | frame[PAYLOAD_AT + 7]! : -1;
+
+/** Numbers of the echo requests that come before and after everything else: is somebody there, has all arrived. */
+export const FIRST_PING = 0xfffe;
+export const LAST_PING = 0xffff;
 
 /** A UDP datagram to port 9, without checksum, with a number in it that {@link numberFrame} changes. */
 export function streamFrame(macs: readonly Uint8Array[], length: number): Uint8Array {

@@ -1,3 +1,4 @@
+import { DeviceLink, type LinkPlace } from '@ringwire/device-thread';
 import {
   guestDma,
   isBreakdown,
@@ -6,90 +7,66 @@ import {
   openMmioTransport,
   openNetDriver,
   openPciTransport,
-  type Transport,
 } from '@ringwire/guest-drivers';
-import { GuestMemory, type HostMemory, PageAllocator } from '@ringwire/guest-memory';
-import type { NetBackend } from '@ringwire/net-backend';
-import { NetDevice, type VirtioDevice, VirtioMmio, VirtioPci } from '@ringwire/virtio-device';
-import type { FeatureSet } from './feature-sets.js';
+import { GuestMemory, HostMemory, PageAllocator, type WasmMemory } from '@ringwire/guest-memory';
 
 /** Where RAM is for the guest. */
-const RAM = 0x1_0000_0000;
-const RAM_BYTES = 0x80_0000;
-const SCRATCH_BYTES = 0x1_0000;
-/** Host memory of one guest: its RAM, and what its device works in. */
-export const GUEST_BYTES: number = RAM_BYTES + SCRATCH_BYTES;
+export const RAM = 0x1_0000_0000;
+export const RAM_BYTES = 0x80_0000;
 /** One vector per queue and one for configuration. */
 const MESSAGES = [0, 1, 2, 3].map((data) => ({ addressLo: 0xfee0_0000, addressHi: 0, data }));
+/** Nothing is lost between the guests: who waits so long for the other one waits in vain. */
+const PATIENCE_MS = 120_000;
 
-/** A machine with a network card: the device on one side of the registers, the driver on the other. */
+/** What a guest is given: shared memory, and where in it its RAM and its card's registers are. */
+export interface GuestJob {
+  readonly memory: WasmMemory;
+  /** Where RAM is for the host. */
+  readonly host: number;
+  readonly card: LinkPlace;
+  /** Feature words to choose from. */
+  readonly features: Uint32Array;
+}
+
+/** A guest in a thread of its own: a driver, which reaches its card through memory alone. */
 export class Guest {
   readonly driver: NetDriver;
-  readonly mac: Uint8Array;
-  private readonly device: VirtioDevice;
-  /** Interrupts that came while the device worked: messages, and the line. */
-  private readonly messages: number[] = [];
-  private line = false;
+  readonly memory: HostMemory;
+  private readonly link: DeviceLink;
 
-  /** @param host first of {@link GUEST_BYTES} bytes */
-  constructor(
-    memory: HostMemory,
-    host: number,
-    mac: Uint8Array,
-    wanted: FeatureSet,
-    backend: NetBackend,
-    events: NetEvents,
-  ) {
-    this.mac = mac;
-    const space = new GuestMemory(memory, [{ gpa: RAM, size: RAM_BYTES, host }]);
-    const model = new NetDevice({ memory, scratch: host + RAM_BYTES, backend, mac, holdWhenFull: true });
-    const [device, transport] = wanted.transport === 'pci' ? this.onPci(model, space) : this.onMmio(model, space);
-    this.device = device;
+  constructor({ memory: shared, host, card, features }: GuestJob, frame: NetEvents['frame']) {
+    const memory = HostMemory.adopt(shared);
+    const link = new DeviceLink(card);
+    const ram = new GuestMemory(memory, [{ gpa: RAM, size: RAM_BYTES, host }]);
+    const transport = card.transport === 'pci' ? openPciTransport(link) : openMmioTransport(link);
+    if (isBreakdown(transport)) throw new Error(transport.message);
     const driver = openNetDriver({
       transport,
-      dma: guestDma(space, new PageAllocator(RAM, RAM_BYTES)),
-      features: wanted.features,
+      dma: guestDma(ram, new PageAllocator(RAM, RAM_BYTES)),
+      features,
       messages: MESSAGES,
       now: () => performance.now(),
-      events,
+      events: { frame },
     });
     if (isBreakdown(driver)) throw new Error(driver.message);
+    link.interrupts = {
+      message: (_low, _high, data) => driver.interrupt(data),
+      level: (asserted) => asserted && driver.interrupt(),
+    };
+    this.memory = memory;
+    this.link = link;
     this.driver = driver;
   }
 
-  /** One turn: the device works, then interrupts reach the driver. @returns whether anything happened */
-  turn(): boolean {
-    let moved = this.device.step(64) > 0;
-    for (const vector of this.messages.splice(0)) this.driver.interrupt(vector);
-    if (this.line) this.driver.interrupt();
-    while (this.driver.needsPoll) {
-      this.driver.poll();
-      moved = true;
-    }
-    return moved;
+  /** Do what interrupts asked for; without any, sleep until there is one. */
+  attend(): void {
+    if (!this.attendFor(PATIENCE_MS)) throw new Error(`no interrupt came in ${PATIENCE_MS} ms`);
   }
 
-  private onPci(model: NetDevice, space: GuestMemory): [VirtioDevice, Transport] {
-    const host = {
-      sendMessage: (_low: number, _high: number, data: number): void => void this.messages.push(data),
-      setIntx: (level: boolean): void => {
-        this.line = level;
-      },
-    };
-    const { device, pci } = new VirtioPci({ model, space, host });
-    return [device, usable(openPciTransport(pci))];
+  /** The same. @returns false when nothing came in time */
+  attendFor(limitMs: number): boolean {
+    if (!this.driver.needsPoll && this.link.waitForInterrupt(limitMs) === 0) return false;
+    while (this.driver.needsPoll) this.driver.poll();
+    return true;
   }
-
-  private onMmio(model: NetDevice, space: GuestMemory): [VirtioDevice, Transport] {
-    const interrupt = (level: boolean): void => {
-      this.line = level;
-    };
-    const mmio = new VirtioMmio({ model, space, interrupt });
-    return [mmio.device, usable(openMmioTransport(mmio))];
-  }
-}
-
-function usable<T extends Transport>(transport: T | { code: number; message: string }): T {
-  if (isBreakdown(transport)) throw new Error(transport.message);
-  return transport as T;
 }

@@ -1,13 +1,14 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PcapngWriter } from '@ringwire/net-backend';
 import { Command, InvalidArgumentError } from 'commander';
+import { Capture } from './capture.js';
 import { FEATURE_SETS } from './feature-sets.js';
 import { PINGS, runSet } from './run-set.js';
 
-// Two guests, each with a network card, and a cable between the cards: the first one pings the second, then sends it a
-// stream of numbered frames, once with each set of features. The first frames of each go into a capture.
+// Two guests, each with a network card, and a cable between the cards, all in threads of their own: the first one pings the
+// second, then sends it a stream of numbered frames, once with each set of features. The first frames of each go into a
+// capture.
 const command = new Command('two-guests')
   .description('Two guests with a network card each: pings and a stream of frames with each set of features.')
   .argument('[frames]', 'frames of each stream', positive, 1_000_000)
@@ -24,14 +25,13 @@ function positive(text: string): number {
 }
 
 const file = openSync(capture, 'w');
-const writer = new PcapngWriter((bytes) => void writeSync(file, bytes), {
-  clock: () => performance.now() * 1000,
-  startSeconds: Math.floor(performance.timeOrigin / 1000),
-});
+const recorded = new Capture((bytes) => void writeSync(file, bytes));
+const guestWorker = new URL('./guest-worker.js', import.meta.url);
 let failed = 0;
 console.log('features                     transport  pings   frames     Mpps   interrupts  wrong');
 for (const set of FEATURE_SETS) {
-  const result = runSet(set, count, writer);
+  const result = await runSet(set, count, guestWorker);
+  recorded.add(set.name, result.sent);
   const isRight = result.pings === PINGS && result.frames === count && result.wrong === 0;
   if (!isRight) failed++;
   const columns = [
@@ -46,5 +46,5 @@ for (const set of FEATURE_SETS) {
   console.log(columns.join(' '));
 }
 closeSync(file);
-console.log(`${writer.frames} frames are in ${capture}`);
+console.log(`${recorded.writer.frames} frames are in ${capture}`);
 process.exitCode = failed === 0 ? 0 : 1;

@@ -1,10 +1,9 @@
-import { SENT } from '@ringwire/guest-drivers';
+import { Worker } from 'node:worker_threads';
+import { type DeviceLink, DeviceThread } from '@ringwire/device-thread';
 import { HostMemory } from '@ringwire/guest-memory';
-import { FrameQueue, type PcapngWriter, pairBackends } from '@ringwire/net-backend';
 import type { FeatureSet } from './feature-sets.js';
-import { answerTo, FRAME_NUMBER_AT, isEchoReply, numberFrame, pingFrame, streamFrame } from './frames.js';
-import { GUEST_BYTES, Guest } from './guest.js';
-import { Tap } from './tap.js';
+import { RAM, RAM_BYTES } from './guest.js';
+import type { CapturedFrame, GuestResult, WorkerJob } from './guest-worker.js';
 
 export interface SetResult {
   /** Answered echo requests, of PINGS. */
@@ -15,71 +14,84 @@ export interface SetResult {
   readonly interrupts: number;
   /** Frames that arrived out of turn, or were given up by the driver. */
   readonly wrong: number;
+  /** The first frames that each guest sent. */
+  readonly sent: readonly [readonly CapturedFrame[], readonly CapturedFrame[]];
 }
 
 export const PINGS = 10;
-const STREAM_BYTES = 256;
 const CAPTURED = 20;
 const MACS = [Uint8Array.of(2, 0, 0, 0, 0, 1), Uint8Array.of(2, 0, 0, 0, 0, 2)];
-const CABLE_BYTES = 0x10_0000;
+const SCRATCH_BYTES = 0x4_0000;
+/** Host memory of one guest: its RAM, and what its card works in. */
+const GUEST_BYTES = RAM_BYTES + SCRATCH_BYTES;
+const CABLE = { type: 'cable', at: 2 * GUEST_BYTES, bytes: 0x20_0000 } as const;
 /** Made once: WebAssembly memories are few. */
-const memory = HostMemory.create(2 * GUEST_BYTES + 2 * CABLE_BYTES);
+const memory = HostMemory.create(2 * GUEST_BYTES + CABLE.bytes);
 
-/** Two guests with this set: echo requests from the first to the second, then a stream of numbered frames. */
-export function runSet(set: FeatureSet, frames: number, writer: PcapngWriter): SetResult {
+/**
+ * Two guests with this set, in four threads that share memory and nothing else: a driver and a card each, and a cable
+ * between the cards. Echo requests from the first one to the second, then a stream of numbered frames.
+ * @param worker what a guest's thread runs: guest-worker.ts, built
+ */
+export async function runSet(set: FeatureSet, frames: number, worker: URL): Promise<SetResult> {
   memory.engine.fill(0, 0, memory.size);
-  const cable = (n: number): FrameQueue => new FrameQueue(memory, 2 * GUEST_BYTES + n * CABLE_BYTES, CABLE_BYTES, 512);
-  const [left, right] = pairBackends(cable(0), cable(1));
-  const ports = ['first', 'second'].map((name) => writer.addInterface(`${set.name}: ${name}`));
-  let pings = 0;
-  let next = 0;
-  let outOfTurn = 0;
-  const first = new Guest(memory, 0, MACS[0]!, set, new Tap(left, writer, ports[0]!, CAPTURED), {
-    frame: (frame) => {
-      if (isEchoReply(frame.bytes())) pings++;
-    },
+  const shared = memory.wasm!;
+  const cards = ([0, 1] as const).map((end) => {
+    const host = end * GUEST_BYTES;
+    const card = new DeviceThread({
+      transport: set.transport,
+      memory: shared,
+      space: { type: 'regions', regions: [{ gpa: RAM, size: RAM_BYTES, host }] },
+      model: {
+        type: 'net',
+        mac: [...MACS[end]!],
+        scratch: host + RAM_BYTES,
+        backend: { ...CABLE, end },
+        holdWhenFull: true,
+      },
+    });
+    if (set.transport === 'pci') assignBars(card.link);
+    return card;
   });
-  const second = new Guest(memory, GUEST_BYTES, MACS[1]!, set, new Tap(right, writer, ports[1]!, CAPTURED), {
-    frame: (frame) => {
-      if (frame.length === STREAM_BYTES) {
-        const number = memory.view.getUint32(frame.ranges.offset[0]! + FRAME_NUMBER_AT, true);
-        if (number === next) next++;
-        else outOfTurn++;
-        return;
-      }
-      const answer = answerTo(frame.bytes(), MACS);
-      if (answer !== undefined) second.driver.sendBytes(answer);
-    },
+  const guests = (['first', 'second'] as const).map((role, end) => {
+    const job: WorkerJob = {
+      memory: shared,
+      host: end * GUEST_BYTES,
+      card: cards[end]!.link.place,
+      features: set.features,
+      role,
+      macs: MACS,
+      pings: PINGS,
+      frames,
+      captured: CAPTURED,
+    };
+    return new Worker(worker, { workerData: job });
   });
-  const settle = (): void => {
-    while (first.turn() || second.turn());
-  };
-  settle();
-  for (let number = 0; number < PINGS; number++) {
-    first.driver.sendBytes(pingFrame(MACS, number));
-    settle();
+  try {
+    const [first, second] = (await Promise.all(guests.map(resultOf))) as [GuestResult, GuestResult];
+    return {
+      pings: first.pings,
+      frames: second.frames,
+      seconds: first.seconds,
+      interrupts: second.interrupts,
+      wrong: first.wrong + second.wrong,
+      sent: [first.sent, second.sent],
+    };
+  } finally {
+    await Promise.all([...guests.map((guest) => guest.terminate()), ...cards.map((card) => card.close())]);
   }
-  const begin = performance.now();
-  const frame = streamFrame(MACS, STREAM_BYTES);
-  for (let number = 0; number < frames; number++) {
-    numberFrame(frame, number);
-    while (first.driver.sendBytes(frame) !== SENT.OK) {
-      first.turn();
-      second.turn();
-    }
-    if (number % 64 === 63) {
-      first.turn();
-      second.turn();
-    }
-  }
-  settle();
-  const seconds = (performance.now() - begin) / 1000;
-  const { interrupts } = second.driver.counters;
-  const given = [first, second].map(({ driver: { counters } }) => {
-    const { rxTooLong, rxShort, rxNumBuffers, rxMissing, rxMerge, rxOffload, txLost } = counters;
-    return rxTooLong + rxShort + rxNumBuffers + rxMissing + rxMerge + rxOffload + txLost;
+}
+
+function resultOf(guest: Worker): Promise<GuestResult> {
+  return new Promise((resolve, reject) => {
+    guest.once('message', resolve);
+    guest.once('error', reject);
+    guest.once('exit', (code) => reject(new Error(`a guest ended with code ${code}, and said nothing`)));
   });
-  first.driver.close();
-  second.driver.close();
-  return { pings, frames: next, seconds, interrupts, wrong: outOfTurn + given[0]! + given[1]! };
+}
+
+/** What firmware does: the card's registers get their address. */
+function assignBars(link: DeviceLink): void {
+  link.configWrite(0x10, 4, 0xfe00_0000);
+  link.configWrite(0x14, 4, 0);
 }

@@ -1,3 +1,4 @@
+import { readStrictJson } from '@ringwire/virtio-spec/json';
 import { checkedInput } from './input-file.js';
 import { LiveReportFile, liveText, problemsOf } from './live-report.js';
 import { type ExitCode, type Terminal, UnusableInput } from './terminal.js';
@@ -8,13 +9,9 @@ const BYTES_MAX = 0x40_0000;
 /** `ringwire explain http://HOST:PORT`: ask a `ringwire serve` that runs. @throws UnusableInput without a usable answer */
 export async function explainLive(url: string, asJson: boolean, terminal: Terminal): Promise<ExitCode> {
   const text = await answerOf(`${url.replace(/\/+$/, '').replace(/\/explain$/, '')}/explain`);
-  let content: unknown;
-  try {
-    content = JSON.parse(text);
-  } catch {
-    throw new UnusableInput(`${url} does not answer as "ringwire serve --metrics" does`);
-  }
-  const report = checkedInput(url, content, LiveReportFile);
+  const outcome = readStrictJson(text);
+  if ('problem' in outcome) throw new UnusableInput(`${url} does not answer as "ringwire serve --metrics" does`);
+  const report = checkedInput(url, outcome.value, LiveReportFile);
   terminal.out(asJson ? `${JSON.stringify(report, null, 2)}\n` : liveText(report, terminal.color));
   return problemsOf(report.ports) > 0 ? 1 : 0;
 }

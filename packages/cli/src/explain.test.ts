@@ -146,6 +146,30 @@ describe('exit code 2: a damaged snapshot says what is wrong and where', () => {
     ['no device.json', 'device.json', () => undefined, /device\.json cannot be read: no such file/],
     ['a cut one', 'device.json', (text: string) => text.slice(0, 200), /device\.json is no valid JSON: /],
     [
+      'NX-07: a key that is an object’s behaviour',
+      'device.json',
+      swap('"counters"', '"__proto__": {}, "counters"'),
+      /device\.json is no valid JSON: the key "__proto__" at character \d+/,
+    ],
+    [
+      'NX-08: nested without end',
+      'device.json',
+      () => '['.repeat(100_000),
+      /device\.json is no valid JSON: nested more than 64 deep at character 64/,
+    ],
+    [
+      'NX-08: a number of 10000 digits',
+      'pages.json',
+      swap(/"page_size": \d+/, `"page_size": ${'4'.repeat(10_000)}`),
+      /pages\.json is no valid JSON: a number of 10000 characters at character \d+/,
+    ],
+    [
+      'NX-08: a key twice',
+      'device.json',
+      swap('"live"', '"live": true, "live"'),
+      /device\.json is no valid JSON: the key "live" twice in one object, again at character \d+/,
+    ],
+    [
       'another version',
       'device.json',
       swap('ringwire.device/1', 'ringwire.device/2'),

@@ -1,17 +1,18 @@
 import { readFileSync } from 'node:fs';
+import { readStrictJson } from '@ringwire/virtio-spec/json';
 import type { z } from 'zod';
 import { UnusableInput } from './terminal.js';
 
 /** The content of a JSON file, checked. The message says which field of which file is wrong. */
 export function readJson<T>(path: string, schema: z.ZodType<T>): T {
-  const text = new TextDecoder().decode(readBytes(path, path));
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch (error) {
-    throw new UnusableInput(`${path} is no valid JSON: ${error instanceof Error ? error.message : error}`);
-  }
-  return checkedInput(path, json, schema);
+  return checkedInput(path, jsonOf(path, new TextDecoder().decode(readBytes(path, path))), schema);
+}
+
+/** What a text says that is JSON. @throws UnusableInput where it is none, or says what nothing of ours does */
+export function jsonOf(path: string, text: string): unknown {
+  const outcome = readStrictJson(text);
+  if ('problem' in outcome) throw new UnusableInput(`${path} is no valid JSON: ${outcome.problem}`);
+  return outcome.value;
 }
 
 /** What a file has, checked by a schema. @throws UnusableInput naming the field */

@@ -2,7 +2,7 @@ import { extname } from 'node:path';
 import { InvalidArgumentError } from 'commander';
 import { parseDocument } from 'yaml';
 import { z } from 'zod';
-import { checkedInput, readBytes } from './input-file.js';
+import { checkedInput, jsonOf, readBytes } from './input-file.js';
 import { listenAddress, QUEUES_MAX } from './option-values.js';
 import type { ServeSettings } from './serve-config.js';
 import { UnusableInput } from './terminal.js';
@@ -62,21 +62,16 @@ export function readServeFile(path: string): ServeSettings {
 }
 
 function contentOf(path: string, text: string): unknown {
-  if (extname(path) === '.json') {
-    try {
-      return JSON.parse(text);
-    } catch (error) {
-      throw new UnusableInput(`${path} is no valid JSON: ${error instanceof Error ? error.message : error}`);
-    }
-  }
-  const document = parseDocument(text);
+  if (extname(path) === '.json') return jsonOf(path, text);
   const invalid = (message: string): UnusableInput => new UnusableInput(`${path} is no valid YAML: ${message}`);
-  const [problem] = document.errors;
-  if (problem !== undefined) throw invalid(problem.message.split('\n')[0]!.replace(/:$/, ''));
   try {
+    const document = parseDocument(text);
+    const [problem] = document.errors;
+    if (problem !== undefined) throw invalid(problem.message.split('\n')[0]!.replace(/:$/, ''));
     return document.toJS({ maxAliasCount: 100 });
   } catch (error) {
-    // Aliases without a target, or as many as a bomb has.
+    if (error instanceof UnusableInput) throw error;
+    // Aliases without a target, or as many as a bomb has; nested deeper than the parser's stack.
     throw invalid(error instanceof Error ? error.message : String(error));
   }
 }

@@ -250,6 +250,8 @@ test('a file that cannot be used is named with its field, in one line', async ()
     )
     .join('\n')}`;
   expect(await refused(bomb)).toMatch(/^ is no valid YAML: .*alias/i);
+  // NX-08: deeper than a parser's stack.
+  expect(await refused('['.repeat(100_000))).toMatch(/^ is no valid YAML: /);
   expect(await refused('{', join(directory, 'serve.json'))).toMatch(/^ is no valid JSON: /);
   expect((await ringwire('serve', '--config', join(directory, 'none'))).err).toMatch(
     /none cannot be read: no such file\n$/,

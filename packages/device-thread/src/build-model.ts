@@ -1,8 +1,10 @@
 import type { HostMemory } from '@ringwire/guest-memory';
-import { FrameQueue, LoopbackBackend, type NetBackend, NullBackend } from '@ringwire/net-backend';
+import { FrameQueue, LoopbackBackend, type NetBackend, NullBackend, SharedCable } from '@ringwire/net-backend';
 import { type DeviceModel, EntropyModel, NetDevice } from '@ringwire/virtio-device';
 import { VirtioError } from '@ringwire/virtio-spec';
-import type { BackendConfig, ModelConfig } from './thread-config.js';
+import { ParkingSpot } from './parking-spot.js';
+import { cableOf, cablePlaceOf } from './sleeping-places.js';
+import type { BackendConfig, ModelConfig, NetModelConfig } from './thread-config.js';
 
 /** What a module of a user's own exports: makes its device type in the device's thread. */
 export type CreateModel = (options: unknown, memory: HostMemory) => DeviceModel | Promise<DeviceModel>;
@@ -13,8 +15,8 @@ export async function buildModel(config: ModelConfig, memory: HostMemory): Promi
     case 'entropy':
       return new EntropyModel((bytes) => crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>), config.queueSize);
     case 'net': {
-      const { type, backend, mac, ...options } = config;
-      return new NetDevice({ ...options, mac: Uint8Array.from(mac), memory, backend: backendOf(backend, memory) });
+      const { backend, ...options } = netOptions(config, memory);
+      return new NetDevice({ ...options, backend: backendOf(backend as BackendConfig, memory) });
     }
     case 'module': {
       const { createModel } = (await import(config.url)) as { createModel?: CreateModel };
@@ -26,7 +28,27 @@ export async function buildModel(config: ModelConfig, memory: HostMemory): Promi
   }
 }
 
-function backendOf(config: BackendConfig, memory: HostMemory): NetBackend {
-  if (config.type === 'null') return new NullBackend();
-  return new LoopbackBackend(new FrameQueue(memory, config.at, config.bytes, config.frames ?? 1024));
+/** Options of a network device, but for what its threads make of its backends. */
+export function netOptions(
+  { type: _, mac, ...options }: NetModelConfig,
+  memory: HostMemory,
+): Omit<NetModelConfig, 'type' | 'mac'> & { mac: Uint8Array; memory: HostMemory } {
+  return { ...options, mac: Uint8Array.from(mac), memory };
+}
+
+export function backendOf(config: BackendConfig, memory: HostMemory): NetBackend {
+  switch (config.type) {
+    case 'null':
+      return new NullBackend();
+    case 'loopback':
+      return new LoopbackBackend(new FrameQueue(memory, config.at, config.bytes, config.frames ?? 1024));
+    case 'cable': {
+      const cable = cableOf(config);
+      const { words, at } = cablePlaceOf(memory.wasm!, cable, 1 - config.end);
+      const other = new ParkingSpot(words, at);
+      return new SharedCable(memory, cable, config.end, () => other.wake());
+    }
+    default:
+      return config satisfies never;
+  }
 }

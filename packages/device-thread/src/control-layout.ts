@@ -55,6 +55,9 @@ export const SHOWN = {
   ISR: 10,
   /** Place on the invalidation bus, plus 1. */
   BUS_PLACE: 11,
+  /** Virtqueues that queue threads serve, while the device runs; 1 when a reset asks for queue threads that died. */
+  PAIR_QUEUES: 12,
+  LANES_WANTED: 13,
   /** Times that the thread went to sleep. */
   SLEEPS: 16,
 } as const;
@@ -74,8 +77,12 @@ export interface ControlLayout {
   readonly deviceSpot: number;
   readonly driverSpot: number;
   readonly ownerSpot: number;
-  /** 1 when any doorbell was rung; one line for each doorbell. */
+  /** Parking spots of queue threads, one after the other. */
+  readonly laneSpots: number;
+  /** 1 when any doorbell was rung: a line for the device's thread and for each queue thread; a line for each doorbell. */
   readonly rung: number;
+  /** 1 when the device is to be saved for whoever looks after the thread. */
+  readonly inspect: number;
   readonly doorbells: number;
   readonly doorbellCount: number;
   /** 1 when any interrupt was raised; the line's level and its rises; slots of vectors. */
@@ -93,9 +100,11 @@ export interface ControlSize {
   readonly doorbells: number;
   /** MSI-X vectors, 0 to 2048. */
   readonly vectors: number;
+  /** Queue threads; none unless given. */
+  readonly lanes?: number;
 }
 
-export function controlLayout({ doorbells, vectors }: ControlSize): ControlLayout {
+export function controlLayout({ doorbells, vectors, lanes = 0 }: ControlSize): ControlLayout {
   let end = 0;
   const put = (words: number): number => {
     const at = end;
@@ -109,7 +118,9 @@ export function controlLayout({ doorbells, vectors }: ControlSize): ControlLayou
     deviceSpot: put(SPOT_WORDS),
     driverSpot: put(SPOT_WORDS),
     ownerSpot: put(SPOT_WORDS),
-    rung: put(1),
+    laneSpots: put(lanes * SPOT_WORDS),
+    rung: put((lanes + 1) * LINE),
+    inspect: put(1),
     doorbells: put(doorbells * LINE),
     interrupts: put(2 * LINE),
     slots: put(vectors * SLOT.WORDS),
@@ -121,6 +132,9 @@ export function controlLayout({ doorbells, vectors }: ControlSize): ControlLayou
 
 /** Doorbell word of a queue. */
 export const doorbellAt = (layout: ControlLayout, queue: number): number => layout.doorbells + queue * LINE;
+
+/** Word that says whether any doorbell was rung for a thread: 0 is the device's, its queue threads follow. */
+export const rungAt = (layout: ControlLayout, thread: number): number => layout.rung + thread * LINE;
 
 /** @throws VirtioError for words that are no control block of that size, or not shared */
 export function checkControl(words: Int32Array, layout: ControlLayout): void {

@@ -20,6 +20,8 @@ export interface ThreadPlace {
   readonly transport: 'mmio' | 'pci';
   /** Of the invalidation bus that the thread was on. */
   readonly bus: Int32Array | undefined;
+  /** Takes the device's end out of cables to other threads. */
+  readonly unplug: () => void;
 }
 
 const ALL_ONES = 0xffff_ffff;
@@ -40,6 +42,7 @@ export function declareDead(place: ThreadPlace): boolean {
   if (!isFirst) return false;
   const status = Atomics.or(words, shown + SHOWN.STATUS, NEEDS_RESET);
   leaveBus(place);
+  place.unplug();
   const raiser = new InterruptRaiser(words, layout);
   raiser.mend();
   if ((status & DEVICE_STATUS.DRIVER_OK) !== 0) raiseConfigChange(words, layout, transport, raiser);

@@ -103,6 +103,35 @@ test.each([
   },
 );
 
+test('NX-09: a register access that throws in the device’s thread is answered, and the device needs a reset', async () => {
+  const { memory, thread, told, died } = failing('write');
+  const { link } = thread;
+  new EntropySide(link, memory).start();
+  link.write(0x100, 4, 1);
+  // Answered before this thread's event loop hears of anything.
+  expect([link.timeouts, link.read(0x070, 4), link.life]).toEqual([0, RUNNING | S.NEEDS_RESET, LIFE.DEAD]);
+  expect([link.waitForInterrupt(10_000), told]).toEqual([1, ['up']]);
+  expect(await died).toBe('Error: the model broke down');
+  link.write(0x070, 4, 0);
+  expect([link.read(0x070, 4), link.life]).toEqual([0, LIFE.RUNNING]);
+  await thread.close();
+});
+
+test('NX-09: a worker that says what is no message is given up, and nothing is thrown into the event loop', async () => {
+  const said: ((value: unknown) => void)[] = [];
+  const spawn: SpawnWorker = (place, events) => {
+    said.push((value) => events.message(value));
+    return spawnWorker(place, events);
+  };
+  const { thread, died } = failing('throw', {}, { spawn });
+  await thread.ready;
+  for (const value of [{ type: 'ready', more: 1 }, 'closed', null, { type: 'failed' }])
+    expect(() => said[0]!(value)).not.toThrow();
+  expect(await died).toBe('the worker said something that is no message');
+  expect([thread.link.life, thread.deaths]).toEqual([LIFE.DEAD, 1]);
+  await thread.close();
+});
+
 test.each([
   ['MSI-X', true, ['vector 0, data 64']],
   ['the pin', false, ['up']],

@@ -15,11 +15,17 @@ import { type InterruptHandlers, InterruptTaker } from './interrupt-words.js';
 import { ACCESS_KIND, MailboxCaller } from './mailbox.js';
 import { ParkingSpot } from './parking-spot.js';
 import { milliseconds, sleepWhile, waitAsync } from './platform.js';
+import { laneOfPair } from './queue-lanes.js';
+import { deviceSpotOf, type SleepingPlace } from './sleeping-places.js';
 
 /** What another thread needs to reach a device: to be posted as it is. */
 export interface LinkPlace extends ControlSize {
   readonly transport: 'mmio' | 'pci';
   readonly words: Int32Array;
+  /** Where the device's thread sleeps, unless in the control block. */
+  readonly spot?: SleepingPlace;
+  /** Where its queue threads sleep, where there are any. */
+  readonly laneSpots?: readonly SleepingPlace[];
 }
 
 export interface LinkOptions {
@@ -48,6 +54,7 @@ export class DeviceLink {
   private readonly mailbox: MailboxCaller;
   private readonly dead: DeadDevice;
   private readonly deviceSpot: ParkingSpot;
+  private readonly laneSpots: readonly ParkingSpot[];
   private readonly driverSpot: ParkingSpot;
   private readonly taker: InterruptTaker;
   private readonly wakeDevice: () => void;
@@ -66,7 +73,8 @@ export class DeviceLink {
     this.patienceMs = options.patienceMs ?? 5000;
     this.mailbox = new MailboxCaller(words, layout.mailbox);
     this.dead = new DeadDevice(words, layout);
-    this.deviceSpot = new ParkingSpot(words, layout.deviceSpot);
+    this.deviceSpot = deviceSpotOf(words, layout, place.spot);
+    this.laneSpots = (place.laneSpots ?? []).map((spot) => new ParkingSpot(spot.words, spot.at));
     this.driverSpot = new ParkingSpot(words, layout.driverSpot);
     this.taker = new InterruptTaker(words, layout, options.interrupts ?? {});
     this.wakeDevice = () => this.deviceSpot.wake();
@@ -209,8 +217,15 @@ export class DeviceLink {
     const { words, layout } = this;
     const isThere = Number.isInteger(queue) && queue >= 0 && queue < layout.doorbellCount;
     if (!isThere || queue >= this.shown(SHOWN.QUEUES) || this.life !== LIFE.RUNNING) return false;
-    ringDoorbell(words, layout, queue);
-    this.deviceSpot.wake();
+    const { laneSpots } = this;
+    if (queue < this.shown(SHOWN.PAIR_QUEUES)) {
+      const lane = laneOfPair(queue >>> 1, laneSpots.length);
+      ringDoorbell(words, layout, queue, lane + 1);
+      laneSpots[lane]!.wake();
+    } else {
+      ringDoorbell(words, layout, queue, 0);
+      this.deviceSpot.wake();
+    }
     return true;
   }
 
@@ -221,6 +236,8 @@ export class DeviceLink {
     if (life === LIFE.STARTING || life === LIFE.RUNNING) {
       const answer = this.mailbox.ask(kind, offset, size, value | 0, this.wakeDevice, this.patienceMs);
       // A thread that died meanwhile answered nothing: what the dead device says is below.
+      // The reset of a device whose queue threads died takes new ones.
+      if (isWrite && this.shown(SHOWN.LANES_WANTED) !== 0) this.restart();
       if (answer !== undefined && this.life === LIFE.RUNNING) return answer;
       if (answer === undefined) return allOnes(size);
     }

@@ -1,7 +1,8 @@
+import type { VirtioDevice } from '@ringwire/virtio-device';
 import { type ControlLayout, LIFE, SHOWN } from './control-layout.js';
 import { takeDoorbells } from './doorbells.js';
 import { serveMailbox } from './mailbox.js';
-import { ParkingSpot } from './parking-spot.js';
+import type { ParkingSpot } from './parking-spot.js';
 import { milliseconds } from './platform.js';
 import type { ServedDevice } from './served-device.js';
 
@@ -11,6 +12,10 @@ export interface LoopOptions {
   readonly budget: number;
   /** Turns without work before the thread sleeps. */
   readonly spinTurns: number;
+  /** Called between two steps when somebody asks for the device to be saved. */
+  readonly inspect?: (device: VirtioDevice) => void;
+  /** Called behind each register access, before it is answered. */
+  readonly accessed?: (device: VirtioDevice) => void;
 }
 
 /** What a device's thread does all its life: register accesses, notifications, steps, and sleep when there is nothing. */
@@ -24,13 +29,22 @@ export class DeviceLoop {
   private readonly serve: (kind: number, offset: number, size: number, value: number) => number;
   private readonly notify: (queue: number) => void;
 
-  constructor(words: Int32Array, layout: ControlLayout, served: ServedDevice, options: LoopOptions) {
+  /** @param spot where the thread sleeps */
+  constructor(words: Int32Array, layout: ControlLayout, spot: ParkingSpot, served: ServedDevice, options: LoopOptions) {
     this.words = words;
     this.layout = layout;
     this.served = served;
     this.options = options;
-    this.spot = new ParkingSpot(words, layout.deviceSpot);
-    this.serve = (kind, offset, size, value) => served.serve(kind, offset, size, value);
+    this.spot = spot;
+    const { accessed } = options;
+    this.serve =
+      accessed === undefined
+        ? (kind, offset, size, value) => served.serve(kind, offset, size, value)
+        : (kind, offset, size, value) => {
+            const answer = served.serve(kind, offset, size, value);
+            accessed(served.device);
+            return answer;
+          };
     this.notify = (queue) => served.device.notify(queue);
   }
 
@@ -53,6 +67,10 @@ export class DeviceLoop {
     const rung = takeDoorbells(words, layout, served.device.queues.length, this.notify);
     const done = served.device.step(this.options.budget);
     served.showStatus();
+    if (Atomics.load(words, layout.inspect) !== 0) {
+      Atomics.store(words, layout.inspect, 0);
+      this.options.inspect?.(served.device);
+    }
     return asked || rung || done > 0;
   }
 

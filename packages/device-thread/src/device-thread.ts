@@ -1,10 +1,15 @@
-import { controlLayout, LIFE, SHOWN } from './control-layout.js';
+import type { SavedDevice } from '@ringwire/virtio-device';
+import { LIFE, SHOWN } from './control-layout.js';
 import { declareDead, leaveBus, type ThreadPlace } from './dead-device.js';
 import { DeviceLink, type LinkOptions } from './device-link.js';
 import { abandonMailbox } from './mailbox.js';
 import { ParkingSpot } from './parking-spot.js';
 import { waitAsync } from './platform.js';
-import type { CompleteThreadConfig, ThreadConfig, ThreadOrder } from './thread-config.js';
+import { declareLaneDead, LANE, LANE_WORD, type LanePlace, laneAt } from './queue-board.js';
+import { boardLayoutOf, checkLanes, controlLayoutOf } from './queue-threads.js';
+import { linkPlaceOf } from './serve-device.js';
+import { deviceSpotOf, laneBackends, unplugCables } from './sleeping-places.js';
+import type { CompleteThreadConfig, FromWorker, ThreadConfig, ThreadOrder } from './thread-config.js';
 import { FromWorkerSchema, parseAs, ThreadConfigSchema } from './thread-schema.js';
 import { type SpawnWorker, spawnWorker, type ThreadWorker } from './thread-worker.js';
 
@@ -34,27 +39,38 @@ export class DeviceThread {
   /** Times that its thread ended of itself, and why the last time. */
   deaths = 0;
   deathReason: string | undefined;
+  /** Queue threads that ended of themselves, and why; the device goes on with new ones when its driver resets it. */
+  readonly laneDeaths: string[] = [];
 
   private readonly config: CompleteThreadConfig;
   private readonly options: ThreadOptions;
   private readonly threadPlace: ThreadPlace;
   private readonly ownerSpot: ParkingSpot;
   private worker: ThreadWorker;
+  /** With queue threads: where they and the control thread meet, and their workers. */
+  private readonly board: Int32Array | undefined = undefined;
+  private readonly lanes: ThreadWorker[] = [];
   private onReady: (problem?: Error) => void = () => {};
   private onClosed: () => void = () => {};
   private closing: Promise<void> | undefined;
+  /** Who waits for the device to be saved. */
+  private readonly savings: ((device: SavedDevice | undefined) => void)[] = [];
 
   /** @throws VirtioError for what no device can be; what only its thread can find out rejects {@link ready} */
   constructor(config: ThreadConfig, options: ThreadOptions = {}) {
     const complete = parseAs(ThreadConfigSchema, config, 'DeviceThread');
-    const { transport, doorbells, vectors, space } = complete;
-    const layout = controlLayout(complete);
+    const { transport, space } = complete;
+    const layout = controlLayoutOf(complete);
+    checkLanes(complete);
     const words = new Int32Array(new SharedArrayBuffer(layout.words * 4));
     this.config = complete;
     this.options = options;
-    this.threadPlace = { words, layout, transport, bus: space.type === 'vtd' ? space.bus : undefined };
+    const bus = space.type === 'vtd' ? space.bus : undefined;
+    this.threadPlace = { words, layout, transport, bus, unplug: () => unplugCables(complete) };
     this.ownerSpot = new ParkingSpot(words, layout.ownerSpot);
-    const place = { words, transport, doorbells, vectors };
+    const lanes = laneBackends(complete).length;
+    if (lanes > 0) this.board = new Int32Array(new SharedArrayBuffer(boardLayoutOf(complete).words * 4));
+    const place = linkPlaceOf(complete, words);
     this.link = new DeviceLink(place, { ...options, restart: () => this.restart() });
     this.ready = new Promise((resolve, reject) => {
       this.onReady = (problem) => (problem === undefined ? resolve() : reject(problem));
@@ -62,7 +78,39 @@ export class DeviceThread {
     // Whoever does not wait for it learns of a failure from the device.
     this.ready.catch(() => {});
     this.worker = this.spawn(false);
+    for (let lane = 0; lane < lanes; lane++) this.lanes.push(this.spawnLane(lane));
     if (waitAsync !== undefined) void this.watchForRestarts();
+  }
+
+  /**
+   * Keep the device for inspection, as `saveDevice` does in its thread: one moment between two steps.
+   * @throws Error when its thread is dead, or dies or hangs meanwhile
+   */
+  save(): Promise<SavedDevice> {
+    const { words, layout } = this.threadPlace;
+    const { life } = this.link;
+    if (this.closing !== undefined || (life !== LIFE.RUNNING && life !== LIFE.STARTING))
+      return Promise.reject(new Error(this.whyGone()));
+    return new Promise((resolve, reject) => {
+      const limit = this.options.patienceMs ?? 5000;
+      const late = setTimeout(() => reject(new Error(`the device's thread did not answer in ${limit} ms`)), limit);
+      this.savings.push((device) => {
+        clearTimeout(late);
+        if (device === undefined) reject(new Error(this.whyGone()));
+        else resolve(device);
+      });
+      Atomics.store(words, layout.inspect, 1);
+      deviceSpotOf(words, layout, this.link.place.spot).wake();
+    });
+  }
+
+  /** Why nothing moves, as `explainDevice` says it in the device's thread; of a dead thread, why it is. */
+  async explain(): Promise<readonly string[]> {
+    try {
+      return (await this.save()).reasons;
+    } catch (problem) {
+      return [`${(problem as Error).message}.`];
+    }
   }
 
   /** Reset the device, end its thread, and leave its registers dead. Resolves when no DMA can follow. */
@@ -79,14 +127,17 @@ export class DeviceThread {
         Atomics.notify(words, layout.state);
         abandonMailbox(words, layout.mailbox);
         leaveBus(this.threadPlace);
+        this.endLanes();
+        unplugCables(this.config);
         this.ownerSpot.wake();
+        for (const tell of this.savings.splice(0)) tell(undefined);
         resolve();
       };
       if (life === LIFE.DEAD || life === LIFE.WANTED) {
         this.onClosed();
         return;
       }
-      new ParkingSpot(words, layout.deviceSpot).wake();
+      deviceSpotOf(words, layout, this.link.place.spot).wake();
     });
     return this.closing;
   }
@@ -98,15 +149,67 @@ export class DeviceThread {
       message: (value) => this.hear(value, worker),
       ended: (reason) => this.bury(reason, worker),
     });
-    worker.post({ type: 'run', config: this.config, words, again } satisfies ThreadOrder);
+    const board = this.board === undefined ? {} : { board: this.board };
+    worker.post({ type: 'run', config: this.config, words, again, ...board } satisfies ThreadOrder);
     return worker;
   }
 
+  private spawnLane(lane: number): ThreadWorker {
+    const { words } = this.threadPlace;
+    const { spawn = spawnWorker, workerUrl = WORKER_URL } = this.options;
+    const bury = (reason: string): void => {
+      // Without a control thread it leaves.
+      if (this.lanes[lane] !== worker || this.closing !== undefined || this.link.life !== LIFE.RUNNING) return;
+      this.laneDeaths.push(`queue thread ${lane}: ${reason}`);
+      declareLaneDead(this.lanePlace(lane), () =>
+        deviceSpotOf(words, this.threadPlace.layout, this.link.place.spot).wake(),
+      );
+      worker.terminate();
+      this.options.died?.(`queue thread ${lane}: ${reason}`);
+    };
+    const worker = spawn(workerUrl, {
+      message: (value) => {
+        const message = messageOf(value);
+        if (message.type === 'failed') bury(message.reason);
+      },
+      ended: bury,
+    });
+    worker.post({ type: 'run', config: this.config, words, again: false, board: this.board!, lane });
+    return worker;
+  }
+
+  private lanePlace(lane: number): LanePlace {
+    return { board: this.board!, layout: boardLayoutOf(this.config), lane, bus: this.threadPlace.bus };
+  }
+
+  /** End all queue threads for good. */
+  private endLanes(): void {
+    for (const [lane, worker] of this.lanes.entries()) {
+      worker.terminate();
+      declareLaneDead(this.lanePlace(lane), () => {});
+    }
+  }
+
+  /** Make the queue threads anew that are asked for. */
+  private restartLanes(): void {
+    const { words, layout } = this.threadPlace;
+    if (this.board === undefined || Atomics.exchange(words, layout.shown + SHOWN.LANES_WANTED, 0) === 0) return;
+    for (const [lane, worker] of this.lanes.entries()) {
+      const state = laneAt(boardLayoutOf(this.config), lane) + LANE_WORD.STATE;
+      if (Atomics.compareExchange(this.board, state, LANE.WANTED, LANE.STARTING) !== LANE.WANTED) continue;
+      worker.terminate();
+      this.lanes[lane] = this.spawnLane(lane);
+    }
+  }
+
   private hear(value: unknown, worker: ThreadWorker): void {
-    const message = parseAs(FromWorkerSchema, value, 'device worker');
+    const message = messageOf(value);
     switch (message.type) {
       case 'ready':
         this.onReady();
+        return;
+      case 'saved':
+        for (const tell of this.savings.splice(0)) tell(message.device);
         return;
       case 'failed':
         this.bury(message.reason, worker);
@@ -134,20 +237,33 @@ export class DeviceThread {
   private noteDeath(reason: string): void {
     this.deathReason = reason;
     this.deaths++;
-    this.onReady(new Error(`the device's thread ended: ${reason}`));
+    this.onReady(new Error(this.whyGone()));
+    for (const tell of this.savings.splice(0)) tell(undefined);
     this.options.died?.(reason);
+  }
+
+  private whyGone(): string {
+    if (this.closing !== undefined) return "the device's thread is closed";
+    return `the device's thread ended: ${this.deathReason ?? 'it said so itself'}`;
   }
 
   /** A driver resets a dead device: start over. */
   private restart(): void {
+    this.restartLanes();
     const { words, layout } = this.threadPlace;
     if (Atomics.compareExchange(words, layout.state, LIFE.WANTED, LIFE.STARTING) !== LIFE.WANTED) return;
     // Its own last words are still under way.
     if (this.deathReason === undefined) this.noteDeath('it said so itself');
     this.worker.terminate();
     this.deathReason = undefined;
-    for (const word of [SHOWN.STATUS, SHOWN.ISR]) Atomics.store(words, layout.shown + word, 0);
+    for (const word of [SHOWN.STATUS, SHOWN.ISR, SHOWN.PAIR_QUEUES]) Atomics.store(words, layout.shown + word, 0);
     this.worker = this.spawn(true);
+    // Without a control thread they have left, or are about to.
+    for (const [lane, worker] of this.lanes.entries()) {
+      worker.terminate();
+      Atomics.store(this.board!, laneAt(boardLayoutOf(this.config), lane) + LANE_WORD.STATE, LANE.STARTING);
+      this.lanes[lane] = this.spawnLane(lane);
+    }
   }
 
   /** Drivers in other threads ask for a restart by waking this one. */
@@ -161,4 +277,10 @@ export class DeviceThread {
       await this.ownerSpot.sleepAsync();
     }
   }
+}
+
+/** What a worker said. One that says what no worker of ours does cannot go on: nothing is thrown into the event loop. */
+function messageOf(value: unknown): FromWorker {
+  const parsed = FromWorkerSchema.safeParse(value);
+  return parsed.success ? parsed.data : { type: 'failed', reason: 'the worker said something that is no message' };
 }

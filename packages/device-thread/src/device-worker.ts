@@ -1,10 +1,15 @@
 /** What a device's worker runs: it waits for its one message, builds the device, and serves it until it is closed. */
 import { HostMemory } from '@ringwire/guest-memory';
+import { saveDevice, type VirtioDevice } from '@ringwire/virtio-device';
 import { buildModel } from './build-model.js';
 import { buildSpace } from './build-space.js';
-import { controlLayout, SHOWN } from './control-layout.js';
+import { SHOWN } from './control-layout.js';
+import { ControlModel } from './control-model.js';
 import { declareDead, type ThreadPlace } from './dead-device.js';
-import { serveDevice } from './serve-device.js';
+import { declareLaneDead, LANE_WORD, laneAt } from './queue-board.js';
+import { boardLayoutOf, buildControlModel, buildLane, controlLayoutOf } from './queue-threads.js';
+import { linkPlaceOf, serveDevice } from './serve-device.js';
+import { deviceSpotOf, sleepingPlaceOf, unplugCables } from './sleeping-places.js';
 import type { FromWorker, ThreadOrder } from './thread-config.js';
 import { parseAs, ThreadOrderSchema } from './thread-schema.js';
 import { workerPort } from './thread-worker.js';
@@ -13,34 +18,58 @@ const port = workerPort();
 const post = (message: FromWorker): void => port.post(message);
 
 async function run(order: ThreadOrder): Promise<void> {
-  const { config, words, again } = order;
-  const layout = controlLayout(config);
+  const { config, words, again, board, lane } = order;
   const memory = HostMemory.adopt(config.memory);
-  const model = await buildModel(config.model, memory);
   const { space, translated, busPlace, close } = buildSpace(config.space, memory);
-  Atomics.store(words, layout.shown + SHOWN.BUS_PLACE, busPlace + 1);
-  const { transport, doorbells, offer, vectors, budget, spinTurns } = config;
-  const served = { model, space, translated, vectors, budget, spinTurns, ...(offer === undefined ? {} : { offer }) };
-  serveDevice({ words, transport, doorbells, vectors }, { ...served, running: () => post({ type: 'ready' }) }, again);
+  const [places, busAt] = busWordOf(order);
+  if (board !== undefined && lane !== undefined) {
+    const queues = buildLane(config, words, board, lane, memory, space);
+    Atomics.store(places, busAt, busPlace + 1);
+    queues.run();
+  } else {
+    const model =
+      board === undefined ? await buildModel(config.model, memory) : buildControlModel(config, words, board, memory);
+    Atomics.store(places, busAt, busPlace + 1);
+    const { offer, vectors, budget, spinTurns } = config;
+    const served = { model, space, translated, vectors, budget, spinTurns, ...(offer === undefined ? {} : { offer }) };
+    const control = model instanceof ControlModel ? model : undefined;
+    const inspect = (device: VirtioDevice): void =>
+      post({ type: 'saved', device: saveDevice(device, control?.snapshotOf(device)) });
+    const accessed = control === undefined ? {} : { accessed: (device: VirtioDevice) => control.follow(device) };
+    const running = (): void => post({ type: 'ready' });
+    serveDevice(linkPlaceOf(config, words), { ...served, running, inspect, ...accessed }, again);
+  }
   // The place is free for others from here on.
-  Atomics.store(words, layout.shown + SHOWN.BUS_PLACE, 0);
+  Atomics.store(places, busAt, 0);
   close();
+}
+
+/** Where this thread's place on the invalidation bus is noted. */
+function busWordOf({ config, words, board, lane }: ThreadOrder): [Int32Array, number] {
+  if (board === undefined || lane === undefined) return [words, controlLayoutOf(config).shown + SHOWN.BUS_PLACE];
+  return [board, laneAt(boardLayoutOf(config), lane) + LANE_WORD.BUS_PLACE];
 }
 
 function start(message: unknown): void {
   const order = parseAs(ThreadOrderSchema, message, 'device worker');
-  const { config, words } = order;
+  const { config, words, board, lane } = order;
+  const layout = controlLayoutOf(config);
   const bus = config.space.type === 'vtd' ? config.space.bus : undefined;
-  const place: ThreadPlace = { words, layout: controlLayout(config), transport: config.transport, bus };
+  const place: ThreadPlace = { words, layout, transport: config.transport, bus, unplug: () => unplugCables(config) };
+  const controlSpot = deviceSpotOf(words, layout, sleepingPlaceOf(config));
+  const declare = (): void => {
+    if (board === undefined || lane === undefined) declareDead(place);
+    else declareLaneDead({ board, layout: boardLayoutOf(config), lane, bus }, () => controlSpot.wake());
+  };
   // An exit from within: the owner hears of it later, the driver now.
-  port.onExit(() => declareDead(place));
+  port.onExit(declare);
   run(order).then(
     () => {
       post({ type: 'closed' });
       port.close();
     },
     (error: unknown) => {
-      declareDead(place);
+      declare();
       post({ type: 'failed', reason: String(error) });
       port.close();
     },

@@ -1,9 +1,12 @@
-import { type ControlLayout, doorbellAt } from './control-layout.js';
+import { type ControlLayout, doorbellAt, rungAt } from './control-layout.js';
 
-/** Ring the doorbell of a queue: however often until the device looks, it is one notification. Waking it is the caller's. */
-export function ringDoorbell(words: Int32Array, layout: ControlLayout, queue: number): void {
+/**
+ * Ring the doorbell of a queue: however often until the device looks, it is one notification. Waking it is the caller's.
+ * @param thread 0 for the device's thread, 1 and up for its queue threads
+ */
+export function ringDoorbell(words: Int32Array, layout: ControlLayout, queue: number, thread: number): void {
   Atomics.store(words, doorbellAt(layout, queue), 1);
-  Atomics.store(words, layout.rung, 1);
+  Atomics.store(words, rungAt(layout, thread), 1);
 }
 
 /**

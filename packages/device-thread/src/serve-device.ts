@@ -2,9 +2,10 @@ import { checkControl, controlLayout, LIFE } from './control-layout.js';
 import type { LinkPlace } from './device-link.js';
 import { DeviceLoop, type LoopOptions } from './device-loop.js';
 import { InterruptRaiser } from './interrupt-words.js';
-import { ParkingSpot } from './parking-spot.js';
 import { saveFunction } from './saved-function.js';
 import { type ServedConfig, serveMmio, servePci } from './served-device.js';
+import { deviceSpotOf, laneBackends, lanePlacesOf, sleepingPlaceOf } from './sleeping-places.js';
+import type { CompleteThreadConfig } from './thread-config.js';
 
 /** A device to be served, and how its thread shares its time. */
 export interface ServeConfig extends ServedConfig, LoopOptions {
@@ -27,6 +28,16 @@ export function newLinkPlace({ transport, doorbells = 64, vectors = 64 }: PlaceO
   return { transport, doorbells, vectors, words: new Int32Array(new SharedArrayBuffer(words * 4)) };
 }
 
+/** The place of a device that is to run in a thread. @param words a control block of its size */
+export function linkPlaceOf(config: CompleteThreadConfig, words: Int32Array): LinkPlace {
+  const { transport, doorbells, vectors } = config;
+  const spot = sleepingPlaceOf(config);
+  const lanes = laneBackends(config).length;
+  const laneSpots = lanePlacesOf(config, words, controlLayout({ doorbells, vectors, lanes }));
+  const place = { transport, doorbells, vectors, words, ...(spot === undefined ? {} : { spot }) };
+  return lanes === 0 ? place : { ...place, lanes, laneSpots };
+}
+
 /**
  * Serve a device in this thread, until {@link closePlace} is called in another one: registers, doorbells, steps, and sleep
  * when there is nothing to do. For a worker of one's own; `DeviceThread` makes one, and looks after it.
@@ -41,11 +52,12 @@ export function serveDevice(place: LinkPlace, config: ServeConfig, again = false
   const saved = again ? saveFunction(words, layout) : undefined;
   const served =
     transport === 'mmio' ? serveMmio(words, layout, raiser, config) : servePci(words, layout, raiser, config, saved);
+  config.accessed?.(served.device);
   // Unless it was closed meanwhile.
   Atomics.compareExchange(words, layout.state, LIFE.STARTING, LIFE.RUNNING);
   Atomics.notify(words, layout.state);
   config.running?.();
-  new DeviceLoop(words, layout, served, config).run();
+  new DeviceLoop(words, layout, deviceSpotOf(words, layout, place.spot), served, config).run();
   served.device.reset();
 }
 
@@ -53,5 +65,5 @@ export function serveDevice(place: LinkPlace, config: ServeConfig, again = false
 export function closePlace(place: LinkPlace): void {
   const layout = controlLayout(place);
   Atomics.store(place.words, layout.state, LIFE.CLOSING);
-  new ParkingSpot(place.words, layout.deviceSpot).wake();
+  deviceSpotOf(place.words, layout, place.spot).wake();
 }

@@ -1,6 +1,10 @@
 import type { GuestRegion, WasmMemory } from '@ringwire/guest-memory';
+import type { SavedDevice } from '@ringwire/virtio-device';
 
-/** Where the frames of a network device go: nowhere, or back, with copies waiting in `bytes` of host memory from `at` on. */
+/**
+ * Where the frames of a network device go: nowhere, back, with copies waiting in `bytes` of host memory from `at` on, or
+ * through a cable to the device of another thread, which is given the same with the other `end`.
+ */
 export type BackendConfig =
   | { readonly type: 'null' }
   | {
@@ -9,13 +13,29 @@ export type BackendConfig =
       readonly bytes: number;
       /** Most frames that wait; 1024 unless given. */
       readonly frames?: number;
+    }
+  | {
+      readonly type: 'cable';
+      /** A multiple of 64; zeros before the first thread uses it. */
+      readonly at: number;
+      readonly bytes: number;
+      readonly end: 0 | 1;
+      /** Most frames that wait in each direction, a power of two; 512 unless given. */
+      readonly frames?: number;
     };
 
 /** A network device: the options of `NetDevice` that can be posted, with its backend. */
 export interface NetModelConfig {
   readonly type: 'net';
-  readonly backend: BackendConfig;
-  /** Host memory of the device's own: `NET_SCRATCH_BYTES` from here on. */
+  /**
+   * One for all pairs; or one for each of 2 to 64 queue threads, which serve the pairs besides the thread with the registers
+   * and the control queue: pair p is served by thread p modulo their number.
+   */
+  readonly backend: BackendConfig | readonly BackendConfig[];
+  /**
+   * Host memory of the device's own: `threadScratchBytes` from here on. With queue threads a multiple of 64, and zeros
+   * at first.
+   */
   readonly scratch: number;
   /** 6 bytes. */
   readonly mac: readonly number[];
@@ -87,10 +107,14 @@ export interface ThreadOrder {
   readonly words: Int32Array;
   /** A worker before this one died: a PCI function goes on where it was. */
   readonly again: boolean;
+  /** With queue threads: where they and the control thread meet, and which of them this is; none for the control thread. */
+  readonly board?: Int32Array;
+  readonly lane?: number;
 }
 
-/** What a worker says: its device can be used, it cannot go on, or it was closed. */
+/** What a worker says: its device can be used, is saved as was asked for, it cannot go on, or it was closed. */
 export type FromWorker =
   | { readonly type: 'ready' }
+  | { readonly type: 'saved'; readonly device: SavedDevice }
   | { readonly type: 'failed'; readonly reason: string }
   | { readonly type: 'closed' };

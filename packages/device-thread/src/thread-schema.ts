@@ -1,4 +1,5 @@
 import type { WasmMemory } from '@ringwire/guest-memory';
+import type { SavedDevice } from '@ringwire/virtio-device';
 import { VirtioError } from '@ringwire/virtio-spec';
 import * as z from 'zod';
 import type { CompleteThreadConfig, FromWorker, ModelConfig, SpaceConfig, ThreadOrder } from './thread-config.js';
@@ -39,13 +40,20 @@ const Backend = z.discriminatedUnion('type', [
     bytes: whole(1, 0xffff_ffff),
     frames: whole(1, 0x1_0000).exactOptional(),
   }),
+  z.strictObject({
+    type: z.literal('cable'),
+    at: Host,
+    bytes: whole(1, 0xffff_ffff),
+    end: z.literal([0, 1]),
+    frames: whole(1, 0x1_0000).exactOptional(),
+  }),
 ]);
 
 const Model: z.ZodType<ModelConfig> = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('entropy'), queueSize: QueueSize }),
   z.strictObject({
     type: z.literal('net'),
-    backend: Backend,
+    backend: z.union([Backend, z.array(Backend).min(2).max(64).readonly()]),
     scratch: Host,
     mac: z.array(whole(0, 0xff)).length(6).readonly(),
     pairs: whole(1, 0x8000).exactOptional(),
@@ -80,10 +88,13 @@ export const ThreadOrderSchema: z.ZodType<ThreadOrder> = z.strictObject({
   config: ThreadConfigSchema,
   words: Words,
   again: z.boolean(),
+  board: Words.exactOptional(),
+  lane: whole(0, 63).exactOptional(),
 });
 
 export const FromWorkerSchema: z.ZodType<FromWorker> = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('ready') }),
+  z.strictObject({ type: z.literal('saved'), device: z.custom<SavedDevice>(isSavedDevice, 'want a saved device') }),
   z.strictObject({ type: z.literal('failed'), reason: z.string() }),
   z.strictObject({ type: z.literal('closed') }),
 ]);
@@ -104,6 +115,11 @@ function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
     at = (at as Record<PropertyKey, unknown>)[key];
   }
   return at;
+}
+
+/** Its own worker made it: that it is one is enough. */
+function isSavedDevice(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'snapshot' in value && 'pages' in value && 'reasons' in value;
 }
 
 function isSharedMemory(value: unknown): boolean {

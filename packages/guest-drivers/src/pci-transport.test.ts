@@ -47,6 +47,17 @@ test('drv.pci.common-cfg.1,.4,.6: read-only fields are not written, queue_enable
   ]);
 });
 
+test('virtio 1.4 §2.6.1: a queue that was reset gets its vector again before it is enabled', () => {
+  const stage = pciStage({ features: [VIRTIO_F.RING_RESET], pci: { vectors: 4 }, setup: { messages: MESSAGES } });
+  const driver = stage.open();
+  const before = stage.device.queues.map(({ vector }) => vector);
+  driver.restartPair(0);
+  expect(stage.device.queues.map(({ vector }) => vector)).toEqual(before);
+  expect(before.slice(0, 2)).toEqual([1, 2]);
+  const enables = stage.device.accesses(/^w queue_(msix_vector|enable)/).slice(-4);
+  expect(enables).toEqual(['w queue_msix_vector 2', 'w queue_enable 1', 'w queue_msix_vector 1', 'w queue_enable 1']);
+});
+
 test('drv.pci.common-cfg.2,.3: a split queue gets a power of two, a packed one never 0', () => {
   for (const [isPacked, offered, size] of [
     [false, 100, 64],

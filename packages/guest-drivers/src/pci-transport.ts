@@ -62,6 +62,9 @@ export class PciTransport implements Transport {
   private readonly notifyAt: number[] = [];
   private readonly notifyNames: number[] = [];
   private notifyBytes = 2;
+  /** Per queue, while vectors are mapped, and queues whose reset took theirs away. */
+  private vectors: number[] = [];
+  private readonly lost: Set<number> = new Set();
 
   constructor(access: PciAccess, deviceId: number, parts: PciParts) {
     this.access = access;
@@ -119,6 +122,8 @@ export class PciTransport implements Transport {
     this.setLong('queue_desc', setup.desc);
     this.setLong('queue_driver', setup.driver);
     this.setLong('queue_device', setup.device);
+    const vector = this.vectors[index];
+    if (this.lost.delete(index) && vector !== undefined) this.set('queue_msix_vector', vector);
     this.set('queue_enable', 1);
     return undefined;
   }
@@ -131,6 +136,7 @@ export class PciTransport implements Transport {
   resetQueue(index: number): void {
     this.set('queue_select', index);
     this.set('queue_reset', 1);
+    this.lost.add(index);
   }
 
   queueResetDone(index: number): boolean {
@@ -159,11 +165,13 @@ export class PciTransport implements Transport {
       this.set('queue_select', index);
       this.set('queue_msix_vector', vector);
       mapped = this.get('queue_msix_vector') === vector;
+      this.vectors[index] = vector;
     }
     return mapped;
   }
 
   unmapVectors(): void {
+    this.vectors = [];
     if (this.parts.msix === undefined) return;
     this.set('config_msix_vector', VIRTIO_MSI_NO_VECTOR);
     disableMsix(this.access, this.parts.msix);

@@ -2,6 +2,7 @@ import { VirtioError } from '@ringwire/virtio-spec';
 import { firstByteOfOne, requireLittleEndian } from './byte-order.js';
 import type { CopyEngine } from './copy-engine.js';
 import { JsCopyEngine } from './js-copy-engine.js';
+import { requireSharedMemory } from './shared-memory.js';
 import { WasmCopyEngine } from './wasm-copy-engine.js';
 import { WASM_PAGE, type WasmMemory, webAssembly } from './web-assembly.js';
 
@@ -55,6 +56,7 @@ export class HostMemory {
     if (!Number.isInteger(bytes) || bytes < 1 || bytes > MAX_BYTES) {
       throw new VirtioError('bytes', bytes, 'an integer from 1 to 2^32', 'HostMemory.create');
     }
+    requireSharedMemory('HostMemory.create');
     const pages = Math.ceil(bytes / WASM_PAGE);
     return HostMemory.adopt(new webAssembly.Memory({ initial: pages, maximum: pages, shared: true }));
   }
@@ -64,6 +66,7 @@ export class HostMemory {
    * and growing it later adds nothing here; it has to be shared, because growing one that isn't detaches every view.
    */
   static adopt(memory: WasmMemory): HostMemory {
+    requireSharedMemory('HostMemory.adopt');
     const { buffer } = memory;
     if (!(memory instanceof webAssembly.Memory) || !(buffer instanceof SharedArrayBuffer)) {
       throw new VirtioError('memory', String(memory), 'a shared WebAssembly.Memory', 'HostMemory.adopt');

@@ -14,3 +14,10 @@ export { PcapSource, type PcapSourceOptions, pcapBytes } from './pcap-source.js'
 export { PcapWriter } from './pcap-writer.js';
 export { PCAPNG_DIRECTION, type PcapngDirection } from './pcapng-layout.js';
 export { PcapngWriter } from './pcapng-writer.js';
+export { type CableCounters, type CablePlace, cableSpotAt, SharedCable, unplugCable } from './shared-cable.js';
+export {
+  FrameQueueReader,
+  FrameQueueWriter,
+  SHARED_QUEUE_HEAD_BYTES,
+  type SharedQueuePlace,
+} from './shared-frame-queue.js';

@@ -48,6 +48,11 @@ export interface NetBackend extends FrameSink {
   /** Where frames for the device go; undefined takes it away. Called once when the device is made, and when it ends. */
   attach(device: FrameSink | undefined): void;
   /**
+   * The device's driver set it running, or it does not run any more: frames that come in between are not for it. A backend
+   * that has nothing to do then leaves it out.
+   */
+  running?(isRunning: boolean): void;
+  /**
    * Bring waiting frames to the device, in the device's own thread.
    * @param budget most frames
    * @returns frames that were taken off the backend; 0: nothing to do until the device has room or frames come

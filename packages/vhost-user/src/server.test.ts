@@ -37,13 +37,18 @@ beforeEach(() => {
 
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
-function server(options: Partial<VhostUserServerOptions> = {}, connect = false): VhostUserServer {
+/** @param change what one of the devices is to be */
+function server(
+  options: Partial<VhostUserServerOptions> = {},
+  change: (model: NetDevice, index: number) => NetDevice = (model) => model,
+  connect = false,
+): VhostUserServer {
   const memory = HostMemory.create(0x200_0000);
   const devices = paths.map((path, index) => {
     const mac = Uint8Array.of(2, 0, 0, 0, 0, index);
     const scratch = index * NET_SCRATCH_BYTES;
     const model = new NetDevice({ memory, scratch, backend: new NullBackend(), mac, features: [5] });
-    return { path, model, connect };
+    return { path, model: change(model, index), connect };
   });
   const start = 2 * NET_SCRATCH_BYTES;
   return new VhostUserServer({
@@ -123,6 +128,38 @@ test('what comes over the back-end’s own channel is served as well', async () 
   for (const fd of [client, channel, peer.socket]) close(fd);
 });
 
+test('NX-09: a message at which a device type throws ends its connection, and no other', async () => {
+  const before = held().fds;
+  let isBad = true;
+  const served = server({}, (model, index) =>
+    index === 1
+      ? model
+      : Object.create(model, {
+          features: {
+            get: () => {
+              if (isBad) throw new Error('the device type has a defect');
+              return model.features;
+            },
+          },
+        }),
+  );
+  const running = served.run();
+  const peers = paths.map((path) => new RawPeer(connectUnix(path)));
+  for (const peer of peers) send(peer.socket, GET_FEATURES);
+  expect(await answered(peers[1]!)).toBe(1);
+  await until(() => !peers[0]!.isOpen);
+  expect(ends).toEqual(['the device cannot go on: the device type has a defect']);
+  // The others go on, and so does its socket.
+  isBad = false;
+  const next = new RawPeer(connectUnix(paths[0]!));
+  for (const peer of [next, peers[1]!]) send(peer.socket, GET_FEATURES);
+  for (const peer of [next, peers[1]!]) expect(await answered(peer)).toBe(1);
+  served.close();
+  await running;
+  for (const { socket } of [...peers, next]) close(socket);
+  expect(held().fds).toBe(before);
+});
+
 test('VU-26: a second front-end on a socket is turned away, and the next one after the first is served', async () => {
   const served = server();
   const running = served.run();
@@ -178,7 +215,7 @@ describe('where front-ends listen', () => {
   test('they are reached, and reached again when they were gone, by however many connections', async () => {
     const before = held().fds;
     const listeners = paths.map((path) => listenUnix(path));
-    const served = server({}, true);
+    const served = server({}, undefined, true);
     const running = served.run();
     const other = await accepted(listeners[1]!);
     for (let round = 0; round < 5; round++) {
@@ -200,7 +237,7 @@ describe('where front-ends listen', () => {
   });
 
   test('a front-end that is not there, or says nothing, is tried less and less often', async () => {
-    const served = server({}, true);
+    const served = server({}, undefined, true);
     const running = served.run();
     // Tried at 0, and due at 0.1 s; then 0.2 s later.
     now = 100_000;
@@ -227,7 +264,7 @@ describe('where front-ends listen', () => {
   test('a path that is too long is the caller’s mistake', () => {
     const before = held().fds;
     paths[1] = join(directory, 'x'.repeat(108));
-    expect(() => server({}, true)).toThrow(RangeError);
+    expect(() => server({}, undefined, true)).toThrow(RangeError);
     expect(held().fds).toBe(before);
   });
 });

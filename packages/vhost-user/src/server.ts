@@ -225,14 +225,17 @@ export class VhostUserServer {
   /** A turn of all devices and tasks. @returns whether there was work */
   private work(): boolean {
     let done = 0;
-    for (const { session } of this.ports) if (session !== undefined) done += session.port.step(CHAINS_PER_TURN);
-    for (const task of this.tasks) done += task.pump(CHAINS_PER_TURN);
     for (const port of this.ports) {
-      const { session } = port;
-      if (session === undefined) continue;
-      session.port.finishTurn();
-      if (session.port.broken !== undefined) this.end(port, session.port.broken);
+      try {
+        done += port.session?.port.step(CHAINS_PER_TURN) ?? 0;
+      } catch (error) {
+        this.giveUp(port, error);
+      }
     }
+    for (const task of this.tasks) done += task.pump(CHAINS_PER_TURN);
+    for (const port of this.ports) this.attempt(port, finishTurn);
+    for (const port of this.ports)
+      if (port.session?.port.broken !== undefined) this.end(port, port.session.port.broken);
     if (this.memory.cuts !== this.cutsSeen) this.endCut();
     return done > 0;
   }
@@ -274,13 +277,13 @@ export class VhostUserServer {
         continue;
       }
       const { port, vring, isChannel } = watched;
-      if (vring !== undefined) port.session?.port.kicked(vring);
-      if (isChannel) port.session?.serveChannel();
+      if (vring !== undefined) this.attempt(port, (session) => session.port.kicked(vring));
+      if (isChannel) this.attempt(port, (session) => session.serveChannel());
     }
     for (const port of this.ports) {
+      this.attempt(port, (session) => session.serve(MESSAGES_PER_TURN));
       const { session } = port;
       if (session !== undefined) {
-        session.serve(MESSAGES_PER_TURN);
         if (session.problem === undefined && this.now() - session.waitingSince > MESSAGE_USECS)
           session.problem = 'a message that began was never whole';
         if (session.problem !== undefined) this.end(port, session.problem);
@@ -328,14 +331,34 @@ export class VhostUserServer {
   }
 
   private end(port: Port, reason: string): void {
-    if (port.session === undefined) return;
-    port.session.close();
+    const { session } = port;
+    if (session === undefined) return;
     // One that says nothing is reached for less and less often.
-    if (port.session.wasHeard) port.retryAfter = RETRY_USECS;
+    if (session.wasHeard) port.retryAfter = RETRY_USECS;
     port.retryAt = Math.max(port.retryAt, this.now() + port.retryAfter);
     port.session = undefined;
     port.state = 'listening';
+    try {
+      session.close();
+    } catch {
+      // The connection is closed all the same, and this is its last word.
+    }
     this.onEnd(port.path, reason);
+  }
+
+  /** Whatever a front-end brings a device type to, it ends at its connection. */
+  private attempt(port: Port, call: (session: Session) => void): void {
+    const { session } = port;
+    if (session === undefined) return;
+    try {
+      call(session);
+    } catch (error) {
+      this.giveUp(port, error);
+    }
+  }
+
+  private giveUp(port: Port, error: unknown): void {
+    this.end(port, `the device cannot go on: ${error instanceof Error ? error.message : String(error)}`);
   }
 
   private async wait(): Promise<void> {
@@ -350,6 +373,8 @@ export class VhostUserServer {
     this.serveReady();
   }
 }
+
+const finishTurn = ({ port }: Session): void => port.finishTurn();
 
 function endListener({ path, listener }: Port): void {
   if (listener < 0) return;

@@ -154,13 +154,16 @@ export class Session {
   close(): void {
     if (this.closed) return;
     this.closed = true;
-    this.port.reset();
-    this.port.dirty.clear();
-    this.inflight.clear();
-    this.table.clear();
-    this.closeChannel();
-    this.reader.dispose();
-    close(this.socket);
+    try {
+      this.port.reset();
+    } finally {
+      this.port.dirty.clear();
+      this.inflight.clear();
+      this.table.clear();
+      this.closeChannel();
+      this.reader.dispose();
+      close(this.socket);
+    }
   }
 
   private answer(message: Message): void {

@@ -1,11 +1,12 @@
 export { type DeviceCounters, newDeviceCounters } from './device-counters.js';
 export type { DeviceModel, DevicePort, SharedMemoryRegion } from './device-model.js';
+export { DeviceReplica, type ReplicaConfig, type ReplicaQueue } from './device-replica.js';
 export { EntropyModel } from './entropy-model.js';
 export { explainDevice } from './explain-device.js';
 export { explainSnapshot, inspectQueue } from './inspection/explain-snapshot.js';
 export { type Clause, type Reason, sentence } from './inspection/reason.js';
 export { RecordedMemory, type SavedPage } from './inspection/recording-reader.js';
-export { type SavedDevice, type SnapshotFiles, saveDevice, snapshotFiles } from './inspection/save-device.js';
+export { filesOf, type SavedDevice, type SnapshotFiles, saveDevice, snapshotFiles } from './inspection/save-device.js';
 export { snapshotDevice } from './inspection/snapshot-device.js';
 export {
   deviceTypeName,
@@ -17,10 +18,12 @@ export {
 export type * from './inspection/snapshot-types.js';
 export { SNAPSHOT_SCHEMA } from './inspection/snapshot-types.js';
 export { IommuModel } from './iommu-model.js';
+export { SHARED_COMMAND_BYTES_MAX } from './net/control-queue.js';
 export type { FrameTrace } from './net/frame-trace.js';
 export { NET_SCRATCH_BYTES, NetDevice } from './net/net-device.js';
 export { NET_DROP } from './net/net-drop.js';
 export type { NetDeviceOptions } from './net/net-options.js';
+export type { HandedFrames, NetParts, NetShare } from './net/net-share.js';
 export { CVQ_STAT, RX_STAT, Statistics, TX_STAT } from './net/net-statistics.js';
 export { PcapngTrace } from './net/pcapng-trace.js';
 export type { VendorData } from './pci-capabilities.js';

@@ -1,5 +1,5 @@
 // A device type that fails when a driver notifies it: imported by workers, so it is plain JavaScript without imports.
-// options.how: 'throw', 'exit', 'hang' or 'configuration change'; options.count: a shared word that counts kicks.
+// options.how: 'throw', 'exit', 'hang', 'configuration change', or 'write' for a write of its configuration; options.count: a shared word that counts kicks.
 export function createModel({ how, count }) {
   // The device itself notifies once, when it starts.
   let notifications = 0;
@@ -8,9 +8,11 @@ export function createModel({ how, count }) {
     deviceId: 4,
     features: new Uint32Array(4),
     queueSizes: [64],
-    config: new Uint8Array(0),
+    config: new Uint8Array(8),
     featureProblem: () => undefined,
-    writeConfig: () => {},
+    writeConfig: () => {
+      if (how === 'write') throw new Error('the model broke down');
+    },
     start: (given) => {
       notifications = 0;
       port = given;

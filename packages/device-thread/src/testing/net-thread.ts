@@ -15,10 +15,10 @@ export type TransportName = ThreadConfig['transport'];
 export const TRANSPORTS = [['mmio'] as const, ['pci'] as const];
 
 /** 02:00:00:00:00:01. */
-const MAC: readonly number[] = [2, 0, 0, 0, 0, 1];
+export const MAC: readonly number[] = [2, 0, 0, 0, 0, 1];
 
 /** The guest's RAM, and behind it what belongs to the host. */
-const RAM = { gpa: 0x1_0000_0000, size: 0x180_0000, host: 0 } as const;
+export const RAM = { gpa: 0x1_0000_0000, size: 0x180_0000, host: 0 } as const;
 const SCRATCH = 0x180_0000;
 const WAITING = { at: 0x190_0000, bytes: 0x40_0000 } as const;
 
@@ -58,7 +58,14 @@ export class NetSide {
   readonly driver: NetDriver;
   private heard: NetDriver | undefined = undefined;
 
-  constructor(link: DeviceLink, memory: HostMemory, events: NetSetup['events'], setup: Partial<NetSetup> = {}) {
+  /** @param host where the guest's RAM lies */
+  constructor(
+    link: DeviceLink,
+    memory: HostMemory,
+    events: NetSetup['events'],
+    setup: Partial<NetSetup> = {},
+    host: number = RAM.host,
+  ) {
     const message = (_low: number, _high: number, data: number): void => this.heard?.interrupt(data);
     const level = (asserted: boolean): void => {
       if (asserted) this.heard?.interrupt();
@@ -71,7 +78,7 @@ export class NetSide {
     if (isBreakdown(transport)) throw new Error(transport.message);
     const driver = openNetDriver({
       transport,
-      dma: guestDma(new GuestMemory(memory, [RAM]), new PageAllocator(RAM.gpa, RAM.size)),
+      dma: guestDma(new GuestMemory(memory, [{ ...RAM, host }]), new PageAllocator(RAM.gpa, RAM.size)),
       now: () => performance.now(),
       messages: Array.from({ length: 4 }, (_, vector) => ({ addressLo: 0xfee0_0000, addressHi: 0, data: vector })),
       events,
@@ -82,11 +89,18 @@ export class NetSide {
     this.heard = driver;
   }
 
-  /** Sleep until interrupts come, and do what they ask for. @returns false when none came */
+  /** Do what is due, or sleep until interrupts come and do what they ask for. @returns false when none came */
   attend(limitMs = 10_000): boolean {
+    if (this.poll()) return true;
     const came = this.link.waitForInterrupt(limitMs) > 0;
-    while (this.driver.needsPoll) this.driver.poll();
+    this.poll();
     return came;
+  }
+
+  private poll(): boolean {
+    const isDue = this.driver.needsPoll;
+    while (this.driver.needsPoll) this.driver.poll();
+    return isDue;
   }
 }
 

@@ -1,6 +1,7 @@
 import { SpaceReader } from '../space-reader.js';
 import type { VirtioDevice } from '../virtio-device.js';
 import { explainSnapshot, inspectQueue } from './explain-snapshot.js';
+import { sentence } from './reason.js';
 import { PAGE_BYTES, RecordingReader, type SavedPage } from './recording-reader.js';
 import { snapshotDevice } from './snapshot-device.js';
 import type { DeviceSnapshot } from './snapshot-types.js';
@@ -9,6 +10,8 @@ import type { DeviceSnapshot } from './snapshot-types.js';
 export interface SavedDevice {
   readonly snapshot: DeviceSnapshot;
   readonly pages: readonly SavedPage[];
+  /** Why nothing moves, as `explainDevice` says it of the same moment. */
+  readonly reasons: readonly string[];
 }
 
 /**
@@ -16,20 +19,20 @@ export interface SavedDevice {
  * them lead nowhere. To be called in the device's thread, between two steps: it is one moment of the device then, while a
  * driver in another thread goes on. Guest memory is not written. Behind an IOMMU, looking at an address that is not mapped
  * is recorded as a fault.
+ * @param snapshot of this moment, where other threads have a part in it
  */
-export function saveDevice(device: VirtioDevice): SavedDevice {
+export function saveDevice(device: VirtioDevice, snapshot: DeviceSnapshot = snapshotDevice(device)): SavedDevice {
   const { space } = device;
-  const snapshot = snapshotDevice(device);
   const reader = new RecordingReader(new SpaceReader(space));
   space.enter();
   try {
     // Enabled rings of a device that does not look at them, too.
     for (const queue of snapshot.queues) inspectQueue(snapshot, queue, reader);
-    explainSnapshot(snapshot, reader);
+    const reasons = explainSnapshot(snapshot, reader).map(sentence);
+    return { snapshot: { ...snapshot, unreachable: reader.unreachable.map(hex) }, pages: reader.pages, reasons };
   } finally {
     space.leave();
   }
-  return { snapshot: { ...snapshot, unreachable: reader.unreachable.map(hex) }, pages: reader.pages };
 }
 
 /** Content of the files of a saved device, by name: what `ringwire explain` reads from one folder. */
@@ -41,8 +44,10 @@ export interface SnapshotFiles {
 }
 
 /** {@link saveDevice} as files. */
-export function snapshotFiles(device: VirtioDevice): SnapshotFiles {
-  const { snapshot, pages } = saveDevice(device);
+export const snapshotFiles = (device: VirtioDevice): SnapshotFiles => filesOf(saveDevice(device));
+
+/** A saved device as files. */
+export function filesOf({ snapshot, pages }: SavedDevice): SnapshotFiles {
   const bin = new Uint8Array(pages.length * PAGE_BYTES);
   const index = pages.map(({ address, bytes }, i) => {
     bin.set(bytes, i * PAGE_BYTES);

@@ -31,7 +31,8 @@ export function snapshotDevice(device: VirtioDevice): DeviceSnapshot {
   };
 }
 
-function snapshotQueue(slot: QueueSlot): QueueSnapshot {
+/** One queue's registers, and where the device stands in it. */
+export function snapshotQueue(slot: QueueSlot): QueueSnapshot {
   const { index, sizeMax, size, enabled, refusal, queue } = slot;
   const registers = {
     index,

@@ -8,7 +8,7 @@ import { SteeringCommands } from './ctrl-steering.js';
 import type { NetDeviceParts } from './net-device-parts.js';
 import { NET_DROP } from './net-drop.js';
 import { NetQueue } from './net-queue.js';
-import { CVQ_STAT, newCvqStatistics } from './net-statistics.js';
+import { CVQ_STAT, newCvqStatistics, type Statistics } from './net-statistics.js';
 
 const BURST = 16;
 const CLASS = VIRTIO_NET_CTRL_CLASS;
@@ -19,12 +19,15 @@ const ERR: Uint8Array = Uint8Array.of(VIRTIO_NET_ACK.ERR);
 const DATA_BYTES = 4096;
 const DATA_BYTES_MAX = 0x1_0000;
 const REQUEST_BYTES = 16;
+/** Data of a command that other threads are told of; longer ones are refused there. */
+export const SHARED_COMMAND_BYTES_MAX = 0x1_0000;
 
 /** virtio 1.4 §5.1.9.5 Control Virtqueue: every command is answered, with the length of what was written. */
 export class ControlQueue extends NetQueue {
   readonly coalescingCommands: CoalescingCommands;
   private readonly burst: ChainBurst = new ChainBurst(BURST);
   private readonly command: ControlCommand;
+  private readonly dataStatistics: readonly Statistics[];
   private readonly handlers: readonly (ControlHandler | undefined)[];
 
   constructor(parts: NetDeviceParts) {
@@ -37,6 +40,7 @@ export class ControlQueue extends NetQueue {
     const filters = new FilterCommands(state, config, filter, guest);
     const steerings = new SteeringCommands(state, steering, settings.rssContexts);
     const statistics = new StatisticsCommands(state, dataQueues, this);
+    this.dataStatistics = dataQueues.map((queue) => queue.statistics);
     this.coalescingCommands = new CoalescingCommands(state, dataQueues);
     const handlers: (ControlHandler | undefined)[] = [];
     handlers[CLASS.RX] = (command) => filters.rx(command);
@@ -71,6 +75,29 @@ export class ControlQueue extends NetQueue {
     return done;
   }
 
+  /** Do what the control plane of this device did, which is another thread's. @param bytes class, command and data */
+  obey(bytes: Uint8Array): void {
+    this.command.adopt(bytes);
+    this.handlers[this.command.class]?.(this.command);
+    this.state.epoch++;
+  }
+
+  /** Whatever a command changes is changed in all threads that have a part in the device before it is answered. */
+  private carryOut(command: ControlCommand, handler: ControlHandler | undefined): boolean {
+    const { parts } = this.state;
+    if (handler === undefined) return false;
+    if (parts === undefined) return handler(command);
+    if (command.length > SHARED_COMMAND_BYTES_MAX) return false;
+    if (command.class === CLASS.STATS) parts.gather(this.dataStatistics);
+    const isDone = handler(command);
+    if (isDone && command.class !== CLASS.STATS && command.class !== CLASS.ANNOUNCE) parts.commanded(command.whole());
+    return isDone;
+  }
+
+  protected override isServed(): boolean {
+    return true;
+  }
+
   /** @returns bytes written */
   private run(i: number): number {
     const { burst, command, statistics, state } = this;
@@ -83,7 +110,7 @@ export class ControlQueue extends NetQueue {
     // A reply to this very command has it among the good ones.
     const okBefore = statistics.words.slice(2 * CVQ_STAT.ok_num);
     statistics.add(CVQ_STAT.ok_num, 1);
-    if (handler?.(command) === true) return command.answer(OK);
+    if (this.carryOut(command, handler)) return command.answer(OK);
     statistics.words.set(okBefore, 2 * CVQ_STAT.ok_num);
     state.drop(NET_DROP.CTRL_REFUSED);
     return command.answer(ERR);

@@ -95,6 +95,6 @@ export class CoalescingCommands {
     if (command.data.length < bytes) return undefined;
     const index = command.u16(COAL_VQ.vq_index);
     const queue = index < 2 * this.state.pairsMax ? this.queues[index] : undefined;
-    return queue?.queue === undefined ? undefined : queue;
+    return queue?.isOn === true ? queue : undefined;
   }
 }

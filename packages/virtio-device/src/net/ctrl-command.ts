@@ -28,6 +28,8 @@ export class ControlCommand {
   private memory: HostMemory;
   private burst: ChainBurst | undefined = undefined;
   private chain = 0;
+  /** Of another thread, in place of the burst. */
+  private adopted: Uint8Array | undefined = undefined;
 
   /** @param most data bytes to copy at once, @param mostResult bytes of the longest result */
   constructor(memory: HostMemory, most: number, mostResult: number) {
@@ -43,6 +45,7 @@ export class ControlCommand {
   load(burst: ChainBurst, chain: number): boolean {
     const first = burst.first[chain]!;
     this.burst = burst;
+    this.adopted = undefined;
     this.chain = chain;
     this.resultBytes = 0;
     this.room = burst.writableBytes(chain) - ACK_BYTES;
@@ -54,6 +57,26 @@ export class ControlCommand {
     this.command = this.bytes[VIRTIO_NET_CTRL.command]!;
     this.data = this.bytes.subarray(HEAD, copied);
     return true;
+  }
+
+  /** Another thread's command, to be carried out without an answer. @param bytes as of {@link whole} */
+  adopt(bytes: Uint8Array): void {
+    this.bytes.set(bytes.subarray(0, this.bytes.length));
+    this.adopted = bytes;
+    this.class = bytes[VIRTIO_NET_CTRL.class]!;
+    this.command = bytes[VIRTIO_NET_CTRL.command]!;
+    this.length = bytes.length - HEAD;
+    this.data = this.bytes.subarray(HEAD, Math.min(bytes.length, this.bytes.length));
+    this.resultBytes = 0;
+    this.room = this.result.length;
+  }
+
+  /** Class, command and all data bytes: a copy. */
+  whole(): Uint8Array {
+    const bytes = new Uint8Array(HEAD + this.length);
+    bytes.set(this.bytes.subarray(0, HEAD + this.data.length));
+    this.fetch(this.data.length, bytes.subarray(HEAD + this.data.length), this.length - this.data.length);
+    return bytes;
   }
 
   /** A field of the copied data; the caller knows that it is there. */
@@ -68,6 +91,10 @@ export class ControlCommand {
   /** Copy data bytes from `at` on that lie behind the copy. @returns whether all of them are there */
   fetch(at: number, out: Uint8Array, length: number): boolean {
     if (at + length > this.length) return false;
+    if (this.adopted !== undefined) {
+      out.set(this.adopted.subarray(HEAD + at, HEAD + at + length));
+      return true;
+    }
     const { burst, chain } = this;
     const first = burst!.first[chain]!;
     const ranges = burst!.firstWritable[chain]! - first;

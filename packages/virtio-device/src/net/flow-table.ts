@@ -10,24 +10,37 @@ const SPREAD = 0x9e37_79b1;
  * comes back finds what went out.
  */
 export class FlowTable {
-  private readonly keys: Uint32Array = new Uint32Array(FLOWS);
-  private readonly pairs: Uint16Array = new Uint16Array(FLOWS);
+  /** A key and a pair for each flow; threads that share them may write at any time. */
+  private readonly words: Int32Array;
+
+  /** @param words 2 · 4096, shared between the threads that serve one device's pairs; its own unless given */
+  constructor(words: Int32Array = new Int32Array(2 * FLOWS)) {
+    this.words = words;
+  }
 
   clear(): void {
-    this.keys.fill(0);
+    this.words.fill(0);
   }
 
   /** @param key of {@link flowKey}, not 0 */
   set(key: number, pair: number): void {
-    const at = key & (FLOWS - 1);
-    this.keys[at] = key;
-    this.pairs[at] = pair;
+    // Nearly always it is there already, and looking is cheaper than writing.
+    if (this.get(key) === pair) return;
+    const { words } = this;
+    const at = (key & (FLOWS - 1)) << 1;
+    // Nobody finds the new key with the old pair.
+    Atomics.store(words, at, 0);
+    Atomics.store(words, at + 1, pair);
+    Atomics.store(words, at, key | 0);
   }
 
   /** @returns the flow's pair, or -1 */
   get(key: number): number {
-    const at = key & (FLOWS - 1);
-    return this.keys[at] === key ? this.pairs[at]! : -1;
+    const { words } = this;
+    const at = (key & (FLOWS - 1)) << 1;
+    if (Atomics.load(words, at) !== (key | 0)) return -1;
+    const pair = Atomics.load(words, at + 1);
+    return Atomics.load(words, at) === (key | 0) ? pair : -1;
   }
 }
 

@@ -45,6 +45,10 @@ export class TracedBackend implements NetBackend {
     this.inner.attach(device);
   }
 
+  running(isRunning: boolean): void {
+    this.inner.running?.(isRunning);
+  }
+
   pump(budget: number): number {
     return this.inner.pump(budget);
   }

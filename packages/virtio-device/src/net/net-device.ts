@@ -23,6 +23,7 @@ import {
 import type { NetQueue } from './net-queue.js';
 import { RxQueue } from './net-rx.js';
 import { RxPath } from './net-rx-path.js';
+import type { HandedFrames } from './net-share.js';
 import { NetState } from './net-state.js';
 import { RX_STAT, type Statistics, TX_STAT } from './net-statistics.js';
 import { TxQueue } from './net-tx.js';
@@ -48,7 +49,7 @@ export const NET_SCRATCH_BYTES: number = 2 * OFFLOAD_AREA_BYTES;
  * The network device, virtio 1.4 §5.1: the device side of its queues between a driver's rings and a {@link NetBackend}.
  * Transports call it through {@link DeviceModel}; its backend, or another device's, through {@link sink}.
  */
-export class NetDevice implements DeviceModel {
+export class NetDevice implements DeviceModel, HandedFrames {
   readonly deviceId: number = VIRTIO_ID.NET;
   readonly features: Uint32Array;
   readonly queueSizes: readonly number[];
@@ -70,7 +71,7 @@ export class NetDevice implements DeviceModel {
   private readonly rxQueues: readonly RxQueue[];
   private readonly txQueues: readonly TxQueue[];
   /** By virtqueue index, without the control queue. */
-  private readonly dataQueues: readonly NetQueue[];
+  private readonly pairQueues: readonly NetQueue[];
   private readonly control: ControlQueue;
   private isInStep = false;
   /** A burst is open that came outside a step. */
@@ -87,7 +88,7 @@ export class NetDevice implements DeviceModel {
     this.settings = settings;
     this.backend = backend;
     this.features = netFeaturesOffered(options, pairs);
-    const state = new NetState(memory, settings.mtu, trace);
+    const state = new NetState(memory, settings.mtu, options);
     this.state = state;
     this.drops = state.drops;
     this.configSpace = new ConfigSpace(settings, HASHING);
@@ -104,8 +105,8 @@ export class NetDevice implements DeviceModel {
     );
     this.rxQueues = rxQueues;
     this.txQueues = txQueues;
-    this.dataQueues = rxQueues.flatMap((rx, pair): NetQueue[] => [rx, txQueues[pair]!]);
-    const { filter, guest, dataQueues, configSpace: config } = this;
+    this.pairQueues = rxQueues.flatMap((rx, pair): NetQueue[] => [rx, txQueues[pair]!]);
+    const { filter, guest, pairQueues: dataQueues, configSpace: config } = this;
     const rxScratch = scratch + OFFLOAD_AREA_BYTES;
     this.path = new RxPath(state, filter, steering, guest, rxQueues, rxScratch, settings.validateChecksums);
     this.control = new ControlQueue({ settings, state, config, filter, guest, steering, dataQueues });
@@ -132,14 +133,17 @@ export class NetDevice implements DeviceModel {
     this.offload.start();
     this.control.index = this.state.controlIndex;
     this.control.coalescingCommands.start();
-    for (const queue of this.dataQueues) queue.statistics.clear();
+    for (const queue of this.pairQueues) queue.statistics.clear();
     this.control.statistics.clear();
     this.isStale = true;
+    this.state.share?.clear();
+    this.backend.running?.(true);
   }
 
   stop(): void {
+    this.backend.running?.(false);
     this.state.stop();
-    for (const queue of this.dataQueues) queue.close();
+    for (const queue of this.pairQueues) queue.close();
     this.control.close();
     this.isOpen = false;
     // A driver that starts anew finds the device's own address.
@@ -163,7 +167,7 @@ export class NetDevice implements DeviceModel {
   notified(index: number): void {
     if (index >= 2 * this.state.pairsMax) return;
     const counter = (index & 1) === 0 ? RX_STAT.rx_notifications : TX_STAT.tx_notifications;
-    this.dataQueues[index]!.statistics.add(counter, 1);
+    this.pairQueues[index]!.statistics.add(counter, 1);
   }
 
   step(budget: number): number {
@@ -171,21 +175,25 @@ export class NetDevice implements DeviceModel {
     if (this.isInStep || port === undefined) return 0;
     this.isInStep = true;
     if (this.isStale) this.refresh();
+    this.state.retryAt = NEVER;
     let done = this.control.turn(budget);
     done += this.backend.pump(budget);
+    const { share } = this.state;
+    if (share !== undefined) done += share.pump(budget, this);
     for (let pair = 0; pair < this.steering.txPairs; pair++) done += this.txQueues[pair]!.turn(budget);
     this.backend.flush?.();
+    share?.flush();
     this.flushQueues();
     if (this.deadline() < NEVER) {
       const now = port.now();
-      for (const queue of this.dataQueues) queue.checkCoalescing(now);
+      for (const queue of this.pairQueues) queue.checkCoalescing(now);
     }
     this.isInStep = false;
     return done;
   }
 
   deadline(): number {
-    let earliest = NEVER;
+    let earliest = this.state.retryAt;
     for (let pair = 0; pair < this.state.pairsMax; pair++) {
       const tx = this.txQueues[pair]!;
       const rx = this.rxQueues[pair]!;
@@ -196,7 +204,7 @@ export class NetDevice implements DeviceModel {
 
   suspend(): void {
     this.flushQueues();
-    for (const queue of this.dataQueues) queue.checkCoalescing(NEVER);
+    for (const queue of this.pairQueues) queue.checkCoalescing(NEVER);
   }
 
   /** The cable is plugged in or pulled out. */
@@ -256,8 +264,18 @@ export class NetDevice implements DeviceModel {
     return this.queueAt(index)?.statistics;
   }
 
+  /** Virtqueues of pairs that there are, by what was negotiated: the control queue's index, with one. */
+  get dataQueues(): number {
+    return 2 * this.state.pairsMax;
+  }
+
+  /** Statistics of a queue of a pair, whether it is there by what was negotiated or not. @param index below 2 · pairs */
+  queueStatistics(index: number): Statistics {
+    return this.pairQueues[index]!.statistics;
+  }
+
   snapshot(): NetSnapshot {
-    const { state, steering, dataQueues } = this;
+    const { state, steering, pairQueues: dataQueues } = this;
     const waits = this.txQueues.filter(({ retryAt }) => retryAt < NEVER);
     const owes = dataQueues.filter(({ coalescing }) => coalescing.deadline() < NEVER);
     return {
@@ -286,6 +304,17 @@ export class NetDevice implements DeviceModel {
     return DELIVERED.DROPPED;
   }
 
+  /** A frame from another thread's {@link NetShare}; by older rules than now it is steered anew. */
+  takeHanded(frame: Frame, note: number, value: number, stamp: number): Delivered {
+    return stamp === this.state.epoch ? this.path.takeHanded(frame, note, value) : this.path.receive(frame);
+  }
+
+  /** Do what this device's control plane, in another thread, did. In a burst. @param command class, command and data */
+  obey(command: Uint8Array): void {
+    if (this.isStale) this.refresh();
+    this.control.obey(command);
+  }
+
   /** The end of a burst that came outside a step; within one its own end is. */
   flush(): void {
     if (!this.isOpen) return;
@@ -309,7 +338,7 @@ export class NetDevice implements DeviceModel {
 
   private refresh(): void {
     this.isStale = false;
-    for (let index = 0; index < 2 * this.state.pairsMax; index++) this.dataQueues[index]!.refresh();
+    for (let index = 0; index < 2 * this.state.pairsMax; index++) this.pairQueues[index]!.refresh();
     if (this.state.controlIndex >= 0) this.control.refresh();
     if (this.settings.externalControl) this.usePairs();
   }
@@ -328,6 +357,6 @@ export class NetDevice implements DeviceModel {
 
   private queueAt(index: number): NetQueue | undefined {
     if (index === this.state.controlIndex) return this.control;
-    return index < 2 * this.state.pairsMax ? this.dataQueues[index] : undefined;
+    return index < 2 * this.state.pairsMax ? this.pairQueues[index] : undefined;
   }
 }

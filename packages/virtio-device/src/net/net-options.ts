@@ -4,6 +4,7 @@ import { isVirtqSize, VirtioError } from '@ringwire/virtio-spec';
 import { VIRTIO_NET_CONFIG_LIMITS, VIRTIO_NET_DUPLEX, VIRTIO_NET_SPEED } from '@ringwire/virtio-spec/net';
 import type { FrameTrace } from './frame-trace.js';
 import type { NetFeatureOptions } from './net-features.js';
+import type { NetParts, NetShare } from './net-share.js';
 
 /** How a {@link NetDevice} is made. */
 export interface NetDeviceOptions extends NetFeatureOptions {
@@ -39,12 +40,15 @@ export interface NetDeviceOptions extends NetFeatureOptions {
   readonly macTableEntries?: number;
   /** RSS contexts besides the default configuration, 1 to 65535; 8 unless given. */
   readonly rssContexts?: number;
+  /** This one serves only some of the pairs, or none: others, in other threads, serve the rest. */
+  readonly share?: NetShare;
+  readonly parts?: NetParts;
   /** Is told of every frame and its fate, such as a `PcapngTrace`; nobody unless given. */
   readonly trace?: FrameTrace;
 }
 
 /** {@link NetDeviceOptions} with nothing left open. */
-export type NetDeviceSettings = Required<Omit<NetDeviceOptions, FeatureOption | 'trace'>>;
+export type NetDeviceSettings = Required<Omit<NetDeviceOptions, FeatureOption | 'trace' | 'share' | 'parts'>>;
 
 /** Options that only decide what is offered. */
 type FeatureOption = Exclude<keyof NetFeatureOptions, 'externalControl'>;

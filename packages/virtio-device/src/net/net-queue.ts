@@ -11,6 +11,8 @@ export class NetQueue {
   readonly coalescing: Coalescing = new Coalescing();
   /** Undefined while the driver has not enabled it. */
   queue: DeviceQueue | undefined = undefined;
+  /** The driver has enabled it, and this thread or another one serves it. */
+  isOn = false;
   protected readonly state: NetState;
   /** The queue was enabled, reset or disabled: it is asked for again when it is used next. */
   private isStale = true;
@@ -29,6 +31,7 @@ export class NetQueue {
   /** Nothing of the queue's former life is used any more. */
   close(): void {
     this.queue = undefined;
+    this.isOn = false;
     this.isStale = true;
     this.coalescing.restart();
   }
@@ -39,7 +42,13 @@ export class NetQueue {
     this.isStale = false;
     this.listening = false;
     const queue = this.state.port?.queue(this.index);
-    if (queue !== undefined) this.open(queue);
+    this.isOn = queue !== undefined;
+    if (queue !== undefined && this.isServed()) this.open(queue);
+  }
+
+  /** Whether this thread serves the queue. */
+  protected isServed(): boolean {
+    return this.state.serves(this.index >>> 1);
   }
 
   protected open(queue: DeviceQueue): void {

@@ -6,7 +6,7 @@ import { vlanIdOf } from './frame-bytes.js';
 import { type FrameTrace, NO_DROP } from './frame-trace.js';
 import type { GuestOffloads } from './guest-offloads.js';
 import { NET_DROP } from './net-drop.js';
-import { BAD_CHECKSUM, type RxQueue } from './net-rx.js';
+import { BAD_CHECKSUM, handedFlags, handedPair, handedReport, type RxQueue } from './net-rx.js';
 import { ETHERNET_HEADER_BYTES, GSO_FRAME_BYTES_MAX, type NetState, VLAN_TAG_BYTES } from './net-state.js';
 import type { RxFilter } from './rx-filter.js';
 import type { Steering } from './steering.js';
@@ -29,6 +29,7 @@ export class RxPath {
   private readonly queues: readonly RxQueue[];
   private readonly validates: boolean;
   private readonly finished: FrameSink;
+  private readonly handed = { hashValue: 0, hashReport: 0 };
 
   /**
    * @param scratch   host offset of OFFLOAD_AREA_BYTES bytes
@@ -77,6 +78,13 @@ export class RxPath {
     const delivered = this.queues[pair]!.place(frame, taken, steering);
     if (this.trace !== undefined && delivered === ACCEPTED) this.trace.received(pair, frame, NO_DROP);
     return delivered;
+  }
+
+  /** A frame that another thread received and steered to a queue of this one, by the rules that hold. */
+  takeHanded(frame: Frame, note: number, value: number): Delivered {
+    this.handed.hashValue = value >>> 0;
+    this.handed.hashReport = handedReport(note);
+    return this.queues[handedPair(note)]!.place(frame, handedFlags(note), this.handed);
   }
 
   private receiveOffloaded(frame: Frame): Delivered {

@@ -7,16 +7,30 @@ import { NetQueue } from './net-queue.js';
 import type { NetState } from './net-state.js';
 import { newRxStatistics, RX_STAT } from './net-statistics.js';
 import { RxHeader } from './rx-header.js';
-import type { Steering } from './steering.js';
 
 /** Used buffers are published after so many frames at the latest, so that a driver in another thread can go on. */
 const PUBLISH_FRAMES = 64;
 /** Most buffers to take in advance. */
 const AHEAD_MAX = 64;
+/** How soon another thread without room is asked again, in µs. */
+const RETRY_USECS = 50;
 const { ACCEPTED, FULL, DROPPED } = DELIVERED;
 const { NEEDS_CSUM, DATA_VALID } = VIRTIO_NET_HDR_F;
 /** In place of a frame's flags: its checksum was looked at, and is wrong. */
 export const BAD_CHECKSUM = -1;
+/** Of flags that are handed to another thread: all that there are, and all ones for BAD_CHECKSUM. */
+const FLAGS_MASK = 0xff;
+
+/** A frame's hash, where somebody wants to know it. */
+export interface FrameHash {
+  readonly hashValue: number;
+  readonly hashReport: number;
+}
+
+/** The pair, flags and hash report that a frame was handed over with. */
+export const handedPair = (note: number): number => note & 0xffff;
+export const handedReport = (note: number): number => (note >>> 16) & 0xff;
+export const handedFlags = (note: number): number => (note >>> 24 === FLAGS_MASK ? BAD_CHECKSUM : note >>> 24);
 
 /**
  * One receive queue. Buffers are taken from the ring a few in advance: `stock` holds those that are put or to be put
@@ -62,9 +76,11 @@ export class RxQueue extends NetQueue {
    * Put a frame into the next buffers, behind its header: all of it or nothing. Only header and frame are written.
    * @param flags what the header says of the frame, as far as the driver negotiated it; BAD_CHECKSUM for none, counted
    */
-  place(frame: Frame, flags: number, { hashValue, hashReport }: Steering): Delivered {
+  place(frame: Frame, flags: number, hash: FrameHash): Delivered {
     const queue = this.queue;
-    if (queue === undefined) return this.drop(frame, NET_DROP.RX_QUEUE_OFF);
+    if (queue === undefined)
+      return this.isOn ? this.handOver(frame, flags, hash) : this.drop(frame, NET_DROP.RX_QUEUE_OFF);
+    const { hashValue, hashReport } = hash;
     const { headerBytes, memory } = this.state;
     const total = headerBytes + frame.length;
     let buffers = this.gatherBuffers(queue, total);
@@ -99,6 +115,20 @@ export class RxQueue extends NetQueue {
     if (stock.count - next > next) this.ahead = Math.max(1, this.ahead >> 1);
     this.emptyStock(this.queue);
     this.publishFrames();
+  }
+
+  /** The queue is another thread's. */
+  private handOver(frame: Frame, flags: number, { hashValue, hashReport }: FrameHash): Delivered {
+    const { state } = this;
+    const pair = this.index >>> 1;
+    const note = pair | (hashReport << 16) | ((flags & FLAGS_MASK) << 24);
+    const delivered = state.share!.handOver(frame, pair, note, hashValue, state.epoch);
+    if (delivered === ACCEPTED) return ACCEPTED;
+    if (delivered === FULL && this.holds) {
+      state.retryAt = state.port!.now() + RETRY_USECS;
+      return FULL;
+    }
+    return this.drop(frame, NET_DROP.RX_NO_BUFFER);
   }
 
   /** Count a frame that is not delivered here. */

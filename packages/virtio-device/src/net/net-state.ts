@@ -5,6 +5,7 @@ import type { DevicePort } from '../device-model.js';
 import type { FrameTrace } from './frame-trace.js';
 import { NET_DROP_CODES } from './net-drop.js';
 import { NO_FEATURES } from './net-features.js';
+import type { NetParts, NetShare } from './net-share.js';
 
 /** virtio 1.4 §5.1.9.3: 14 bytes of Ethernet header. */
 export const ETHERNET_HEADER_BYTES = 14;
@@ -12,6 +13,12 @@ export const ETHERNET_HEADER_BYTES = 14;
 export const VLAN_TAG_BYTES = 4;
 /** virtio 1.4 §5.1.9.3: the largest frame that is still to be segmented, with two VLAN tags more. */
 export const GSO_FRAME_BYTES_MAX: number = 65589 + 2 * VLAN_TAG_BYTES;
+
+interface NetStateOptions {
+  readonly trace?: FrameTrace | undefined;
+  readonly share?: NetShare | undefined;
+  readonly parts?: NetParts | undefined;
+}
 
 /** What the parts of a network device share: what was negotiated, worked out once, and the way out. */
 export class NetState {
@@ -33,8 +40,18 @@ export class NetState {
   controlIndex = -1;
   /** Pairs that there are queues for: 1 unless MQ or RSS was negotiated. */
   pairsMax = 1;
+  /** Control commands since the start, which change where frames go: the same in all threads of a device. */
+  epoch = 0;
+  /** When to offer a frame again that another thread had no room for, in µs. */
+  retryAt: number = Number.POSITIVE_INFINITY;
 
-  constructor(memory: HostMemory, mtu: number, trace?: FrameTrace) {
+  /** Set where other threads serve some of the pairs, or all of them. */
+  readonly share: NetShare | undefined;
+  readonly parts: NetParts | undefined;
+
+  constructor(memory: HostMemory, mtu: number, { trace, share, parts }: NetStateOptions = {}) {
+    this.share = share;
+    this.parts = parts;
     this.memory = memory;
     this.mtu = mtu;
     this.trace = trace;
@@ -45,6 +62,7 @@ export class NetState {
     const { features } = port;
     const hasPairs = hasFeature(features, VIRTIO_NET_F.MQ) || hasFeature(features, VIRTIO_NET_F.RSS);
     this.port = port;
+    this.epoch = 0;
     this.features = features;
     this.headerBytes = virtioNetHdrBytes(features);
     this.mergeable = hasFeature(features, VIRTIO_NET_F.MRG_RXBUF);
@@ -56,6 +74,11 @@ export class NetState {
     this.port = undefined;
     this.features = NO_FEATURES;
     this.controlIndex = -1;
+  }
+
+  /** Whether this thread serves a pair. */
+  serves(pair: number): boolean {
+    return this.parts === undefined && (this.share === undefined || this.share.serves(pair));
   }
 
   /** Whether a feature was negotiated. */

@@ -34,6 +34,16 @@ export class Statistics {
     if (low > 0xffff_ffff) words[counter * 2 + 1]!++;
   }
 
+  /** Add another thread's counters of the same queue. @param at of the first word in `from` */
+  addWords(from: Int32Array, at: number): void {
+    const { words } = this;
+    for (let low = 0; low < words.length; low += 2) {
+      const sum = words[low]! + (from[at + low]! >>> 0);
+      words[low] = sum;
+      words[low + 1] = words[low + 1]! + (from[at + low + 1]! >>> 0) + (sum > 0xffff_ffff ? 1 : 0);
+    }
+  }
+
   /** For people and tests: exact below 2^53. */
   get(counter: number): number {
     return this.words[counter * 2 + 1]! * 0x1_0000_0000 + this.words[counter * 2]!;

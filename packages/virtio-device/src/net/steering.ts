@@ -31,13 +31,14 @@ export class Steering {
   private rss: RssConfig | undefined = undefined;
   private rules: HashRules = NO_HASH;
   private reportsHash = false;
-  private readonly flows: FlowTable = new FlowTable();
+  private readonly flows: FlowTable;
   private readonly reader: HeaderReader = new HeaderReader();
   private readonly hash: PacketHash = new PacketHash();
   private readonly state: NetState;
 
   constructor(state: NetState) {
     this.state = state;
+    this.flows = new FlowTable(state.share?.flows);
   }
 
   /** As after a reset. */
@@ -96,7 +97,7 @@ export class Steering {
    * @returns a pair whose queue is on, or NOWHERE (-1)
    */
   pick(frame: Frame, queues: readonly NetQueue[]): number {
-    if (!this.looks) return queues[0]!.queue === undefined ? NOWHERE : 0;
+    if (!this.looks) return queues[0]!.isOn ? 0 : NOWHERE;
     const { rss, rules } = this;
     const hashes = rules.toeplitz !== undefined && (this.reportsHash || rss !== undefined);
     this.hashReport = VIRTIO_NET_HASH_REPORT.NONE;
@@ -110,7 +111,7 @@ export class Steering {
   private pickRss(rss: RssConfig, queues: readonly NetQueue[]): number {
     // Without an enabled hash type the hash in hand is not this frame's.
     const pair = rss.toeplitz === undefined ? rss.unclassified : rssQueue(this.hash, rss.table, rss.unclassified);
-    return queues[pair]!.queue === undefined ? NOWHERE : pair;
+    return queues[pair]!.isOn ? pair : NOWHERE;
   }
 
   private calculateHash(): void {
@@ -130,7 +131,7 @@ export class Steering {
       if (pair < 0 || pair >= rxPairs) pair = key % rxPairs;
     }
     for (let tries = 0; tries < rxPairs; tries++) {
-      if (queues[pair]!.queue !== undefined) return pair;
+      if (queues[pair]!.isOn) return pair;
       pair = (pair + 1) % rxPairs;
     }
     return NOWHERE;
