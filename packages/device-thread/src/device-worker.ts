@@ -19,9 +19,14 @@ async function run(order: ThreadOrder): Promise<void> {
   const model = await buildModel(config.model, memory);
   const { space, translated, busPlace, close } = buildSpace(config.space, memory);
   Atomics.store(words, layout.shown + SHOWN.BUS_PLACE, busPlace + 1);
-  const { transport, doorbells, offer, vectors, budget, spinTurns } = config;
-  const served = { model, space, translated, vectors, budget, spinTurns, ...(offer === undefined ? {} : { offer }) };
-  serveDevice({ words, transport, doorbells, vectors }, { ...served, running: () => post({ type: 'ready' }) }, again);
+  const { transport, doorbells, offer, admin, vectors, budget, spinTurns } = config;
+  const served = { model, space, translated, vectors, budget, spinTurns };
+  const given = { ...(offer === undefined ? {} : { offer }), ...(admin === undefined ? {} : { admin }) };
+  serveDevice(
+    { words, transport, doorbells, vectors },
+    { ...served, ...given, running: () => post({ type: 'ready' }) },
+    again,
+  );
   // The place is free for others from here on.
   Atomics.store(words, layout.shown + SHOWN.BUS_PLACE, 0);
   close();

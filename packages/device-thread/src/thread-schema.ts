@@ -70,6 +70,7 @@ export const ThreadConfigSchema: z.ZodType<CompleteThreadConfig> = z.strictObjec
   space: Space.default({ type: 'identity' }),
   offer: z.custom<Uint32Array>((value) => value instanceof Uint32Array, 'want feature words 0–3').exactOptional(),
   vectors: whole(0, 0x800).default(64),
+  admin: z.strictObject({ queues: whole(1, 0xffff).exactOptional(), queueSize: QueueSize }).exactOptional(),
   doorbells: whole(1, 0x1_0000).default(64),
   budget: whole(1, 0x1_0000).default(64),
   spinTurns: whole(0, 0x7fff_ffff).default(1000),

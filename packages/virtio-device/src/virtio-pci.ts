@@ -23,6 +23,7 @@ import {
   VIRTIO_PCI_NON_TRANSITIONAL,
   VirtioError,
 } from '@ringwire/virtio-spec';
+import { AdministeredModel, type AdminOptions } from './admin/administered-model.js';
 import type { DeviceModel } from './device-model.js';
 import type { Transport } from './device-runner.js';
 import type { MsixSnapshot, PciSnapshot } from './inspection/snapshot-types.js';
@@ -54,6 +55,8 @@ export interface VirtioPciConfig extends VirtioDeviceConfig {
   readonly vendorData?: readonly VendorData[];
   /** The function 0 of a device that has others. */
   readonly multiFunction?: boolean;
+  /** Administration virtqueues, behind the queues of the type; none unless given. */
+  readonly admin?: AdminOptions;
 }
 
 const SUBSYSTEM_ID = 0x1100;
@@ -80,11 +83,12 @@ export class VirtioPci {
 
   /** @throws VirtioError for a type, an offer or a layout that cannot be */
   constructor(config: VirtioPciConfig) {
-    const { model, notifyOffMultiplier: multiplier = 4, notifConfigData = (queue) => queue } = config;
+    const { admin, notifyOffMultiplier: multiplier = 4, notifConfigData = (queue) => queue } = config;
+    const model = admin === undefined ? config.model : new AdministeredModel(config.model, admin);
     const vectors = config.vectors ?? Math.min(model.queueSizes.length + 1, VECTORS_MAX);
     checkIds(config);
     this.trace = config.trace;
-    this.device = new VirtioDevice(config, this.transport());
+    this.device = new VirtioDevice({ ...config, model }, this.transport(admin !== undefined));
     checkMultiplier(multiplier, hasFeature(this.device.offered, VIRTIO_F.NOTIFICATION_DATA));
     const layout = layOutPci(model, vectors, multiplier);
     this.layout = layout;
@@ -113,7 +117,11 @@ export class VirtioPci {
       },
       config.host,
       {
-        reset: () => this.device.reset(),
+        reset: () => {
+          this.device.reset();
+          // A function-level reset leaves nothing as it was, the owner's stop included.
+          this.device.go();
+        },
         masterChanged: (allowed) => {
           this.device.dmaEnabled = allowed;
         },
@@ -166,9 +174,9 @@ export class VirtioPci {
     };
   }
 
-  private transport(): Transport {
+  private transport(isOwner: boolean): Transport {
     return {
-      features: [VIRTIO_F.NOTIF_CONFIG_DATA],
+      features: [VIRTIO_F.NOTIF_CONFIG_DATA, ...(isOwner ? [VIRTIO_F.ADMIN_VQ] : [])],
       usedBuffer: (queue) => {
         if (this.hasMessages()) this.raise(this.common.queueVector(queue));
         else this.setIsr(this.isr | ISR_STATUS.QUEUE_INTERRUPT);
