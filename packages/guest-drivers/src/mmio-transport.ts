@@ -48,7 +48,7 @@ export class MmioTransport implements Transport {
   readonly queueLimit: number = QUEUES;
   readonly configBytes: number = CONFIG_BYTES;
   /** NOTIF_CONFIG_DATA has a field on PCI only. */
-  readonly unusable: readonly number[] = [VIRTIO_F.NOTIF_CONFIG_DATA];
+  readonly unusable: readonly number[] = [VIRTIO_F.NOTIF_CONFIG_DATA, VIRTIO_F.ADMIN_VQ];
   readonly vectorLimit = 0;
   private readonly access: MmioAccess;
   private notifiesWithData = false;
@@ -82,6 +82,11 @@ export class MmioTransport implements Transport {
 
   readConfig(at: number, bytes: 1 | 2 | 4): number {
     return this.access.read(MMIO_CONFIG_AT + at, bytes);
+  }
+
+  /** virtio 1.4 §4.2.5: there are none. */
+  adminQueues(): { first: number; count: number } {
+    return { first: 0, count: 0 };
   }
 
   queueSizeMax(index: number): number {

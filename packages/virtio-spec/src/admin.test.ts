@@ -94,6 +94,9 @@ test('virtio 1.4 §5.1.9.6: flow filters of a network device, by hand', () => {
   expect(admin.VIRTIO_NET_FF_MASK_F).toEqual({ PARTIAL_MASK: 1 << 0 });
   expect(list(admin.VIRTIO_NET_FF_MASK_TYPE)).toBe('ETH 1, IPV4 2, IPV6 3, TCP 4, UDP 5, ESP 6');
   expect(admin.VIRTIO_NET_FF_MASK_BYTES).toEqual({ 1: 14, 2: 20, 3: 40, 4: 20, 5: 8, 6: 8 });
+  // A header's fields fill it.
+  for (const [type, fields] of Object.entries(admin.VIRTIO_NET_FF_MASK_FIELDS))
+    expect(fields.reduce((sum, bits) => sum + bits)).toBe(8 * admin.VIRTIO_NET_FF_MASK_BYTES[Number(type)]!);
   expect(Object.values(admin.VIRTIO_NET_FF_LIST)).toEqual([0, 1, 8]);
   expect(list(admin.VIRTIO_NET_FF_ACTION)).toBe('DROP 1, DIRECT_RX_VQ 2, IPSEC 3, IPSEC_RECIRCULATE 4');
   expect(Object.values(admin.VIRTIO_NET_FF_GROUP)).toEqual([0, 2]);

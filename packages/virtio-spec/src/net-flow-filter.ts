@@ -28,6 +28,22 @@ export const VIRTIO_NET_FF_MASK_TYPE = { ETH: 1, IPV4: 2, IPV6: 3, TCP: 4, UDP: 
 /** virtio 1.4 §5.1.9.6.2.2: bytes of a header that a selector of the type can match, by type. */
 export const VIRTIO_NET_FF_MASK_BYTES: Readonly<Record<number, number>> = { 1: 14, 2: 20, 3: 40, 4: 20, 5: 8, 6: 8 };
 
+/**
+ * virtio 1.4 §5.1.9.6.2.2: bits of each field of a header, by selector type, in the order of the header. Without
+ * PARTIAL_MASK a field counts in whole or not at all; TCP's control bits are fields of their own.
+ */
+export const VIRTIO_NET_FF_MASK_FIELDS: Readonly<Record<number, readonly number[]>> = {
+  1: [48, 48, 16],
+  // version, IHL, type of service, length; identification, flags, offset; TTL, protocol, checksum; addresses
+  2: [4, 4, 8, 16, 16, 3, 13, 8, 8, 16, 32, 32],
+  // version, traffic class, flow label; length, next header, hop limit; addresses
+  3: [4, 8, 20, 16, 8, 8, 128, 128],
+  // ports, numbers, data offset, reserved, eight control bits, window, checksum, urgent pointer
+  4: [16, 16, 32, 32, 4, 4, 1, 1, 1, 1, 1, 1, 1, 1, 16, 16, 16],
+  5: [16, 16, 16, 16],
+  6: [32, 32],
+};
+
 /** Lists of selectors (the capability, a classifier) and of actions: u8 count, 7 reserved bytes, then the entries. */
 export const VIRTIO_NET_FF_LIST = { count: 0, reserved: 1, entries: 8 } as const;
 

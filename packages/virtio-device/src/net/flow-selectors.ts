@@ -2,6 +2,7 @@ import {
   VIRTIO_NET_FF_LIST,
   VIRTIO_NET_FF_MASK_BYTES,
   VIRTIO_NET_FF_MASK_F,
+  VIRTIO_NET_FF_MASK_FIELDS,
   VIRTIO_NET_FF_MASK_TYPE,
   VIRTIO_NET_FF_SELECTOR,
 } from '@ringwire/virtio-spec/admin';
@@ -18,19 +19,6 @@ export interface FlowSelector {
   readonly flags: number;
   readonly mask: Uint8Array;
 }
-
-/** Bits of each field, by selector type: what has to be masked as a whole without PARTIAL_MASK. */
-const FIELDS: Readonly<Record<number, readonly number[]>> = {
-  [T.ETH]: [48, 48, 16],
-  // version, IHL, type of service, length; identification, flags, offset; TTL, protocol, checksum; addresses
-  [T.IPV4]: [4, 4, 8, 16, 16, 3, 13, 8, 8, 16, 32, 32],
-  // version, traffic class, flow label; length, next header, hop limit; addresses
-  [T.IPV6]: [4, 8, 20, 16, 8, 8, 128, 128],
-  // ports, numbers, data offset, reserved, eight control bits, window, checksum, urgent pointer
-  [T.TCP]: [16, 16, 32, 32, 4, 4, 1, 1, 1, 1, 1, 1, 1, 1, 16, 16, 16],
-  [T.UDP]: [16, 16, 16, 16],
-  [T.ESP]: [32, 32],
-};
 
 /** Every field of every header, in whole or in part: what the device can match. */
 export const ALL_SELECTORS: readonly FlowSelector[] = Object.values(T).map((type) => ({
@@ -70,7 +58,7 @@ export function readSelectors(bytes: Uint8Array, limits: readonly FlowSelector[]
 /** Whether each field counts in whole or not at all. */
 export function masksWholeFields({ type, mask }: FlowSelector): boolean {
   let bit = 0;
-  for (const width of FIELDS[type]!) {
+  for (const width of VIRTIO_NET_FF_MASK_FIELDS[type]!) {
     let ones = 0;
     for (const end = bit + width; bit < end; bit++) ones += (mask[bit >>> 3]! >>> (7 - (bit & 7))) & 1;
     if (ones !== 0 && ones !== width) return false;
