@@ -17,6 +17,7 @@ test('F23: page n is bit n % 8 of byte n / 8, and nothing beside the log is touc
   log.mark(9 * PAGE + 4095, 1);
   log.mark(63 * PAGE, PAGE);
   expect(bytes()).toEqual([0, 1, 2, 0, 0, 0, 0, 0, 0x80, 0]);
+  expect(log.marks).toBe(3);
 });
 
 test('a range marks every page that it has a byte of, over the borders of words', () => {

@@ -24,14 +24,17 @@ export interface DirtyLogConfig {
  * finds the bit again.
  */
 export class DirtyLog {
+  /** Times that something was marked. */
+  marks = 0;
   /** Pages that were written and lie past the end of the log. */
   beyond = 0;
   /** Bytes that were written and lie in none of the regions. */
   outside = 0;
 
-  private readonly u32: Uint32Array;
+  /** Signed: V8 then has what an atomic operation returns without an object. */
+  private readonly i32: Int32Array;
   private readonly regions: readonly GuestRegion[];
-  /** Index into u32 of the first word, and words. */
+  /** Index into i32 of the first word, and words. */
   private readonly first: number;
   private readonly words: number;
 
@@ -41,7 +44,7 @@ export class DirtyLog {
       throw new VirtioError('base', base, 'a multiple of 4', HERE);
     if (!Number.isInteger(bytes) || bytes < 4 || bytes % 4 !== 0 || base + bytes > memory.size)
       throw new VirtioError('bytes', bytes, `a positive multiple of 4 in the memory's ${memory.size}`, HERE);
-    this.u32 = memory.u32;
+    this.i32 = memory.i32;
     this.regions = config.regions;
     this.first = base >>> 2;
     this.words = bytes >>> 2;
@@ -49,9 +52,13 @@ export class DirtyLog {
 
   /** The bytes `[gpa, gpa + length)` were written. Guest-physical. */
   mark(gpa: number, length: number): void {
-    if (length <= 0) return;
-    const last = Math.floor((gpa + length - 1) / PAGE_BYTES);
-    for (let page = Math.floor(gpa / PAGE_BYTES); page <= last; ) {
+    if (length > 0) this.markPages(Math.floor(gpa / PAGE_BYTES), Math.floor((gpa + length - 1) / PAGE_BYTES));
+  }
+
+  /** Addresses above 2^31 stay out of here: as arguments they would cost an object each. */
+  private markPages(first: number, last: number): void {
+    this.marks++;
+    for (let page = first; page <= last; ) {
       const word = Math.floor(page / 32);
       if (word >= this.words) {
         this.beyond += last - page + 1;
@@ -60,7 +67,7 @@ export class DirtyLog {
       const from = page % 32;
       const to = Math.min(31, from + last - page);
       // Always the atomic or, never a look first: it is also what keeps the page's bytes before the bit.
-      Atomics.or(this.u32, this.first + word, ((-1 << from) & (-1 >>> (31 - to))) >>> 0);
+      Atomics.or(this.i32, this.first + word, (-1 << from) & (-1 >>> (31 - to)));
       page += to - from + 1;
     }
   }
@@ -74,7 +81,8 @@ export class DirtyLog {
       const from = Math.max(offset, region.host);
       const upTo = Math.min(end, region.host + region.size);
       if (from >= upTo) continue;
-      this.mark(region.gpa + (from - region.host), upTo - from);
+      const gpa = region.gpa + (from - region.host);
+      this.markPages(Math.floor(gpa / PAGE_BYTES), Math.floor((gpa + (upTo - from) - 1) / PAGE_BYTES));
       inside += upTo - from;
     }
     if (inside < length) this.outside += length - inside;
@@ -97,8 +105,8 @@ export class DirtyLog {
   take(): number[] {
     const pages: number[] = [];
     for (let word = 0; word < this.words; word++) {
-      if (Atomics.load(this.u32, this.first + word) === 0) continue;
-      let bits = Atomics.exchange(this.u32, this.first + word, 0);
+      if (Atomics.load(this.i32, this.first + word) === 0) continue;
+      let bits = Atomics.exchange(this.i32, this.first + word, 0);
       for (let page = word * 32; bits !== 0; page++, bits >>>= 1) if ((bits & 1) !== 0) pages.push(page * PAGE_BYTES);
     }
     return pages;

@@ -25,7 +25,7 @@ export {
 export { IommuSpace, type IommuSpaceConfig } from './iommu-space.js';
 export { Iotlb, type IotlbCounters } from './iotlb.js';
 export { type FunctionKind, isolationGroups, type TopologyFunction } from './isolation-groups.js';
-export { LoggedQueue } from './logged-queue.js';
+export { LoggedQueue, type RingLogging } from './logged-queue.js';
 export { LoggedSpace } from './logged-space.js';
 export { HostStage, NestedSpace, type NestedSpaceConfig } from './nested-space.js';
 export { PageReclaim, type Reclaimed, type SwappedPage } from './page-reclaim.js';

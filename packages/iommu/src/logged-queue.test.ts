@@ -13,7 +13,7 @@ import {
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { DirtyLog } from './dirty-log.js';
-import { LoggedQueue } from './logged-queue.js';
+import { LoggedQueue, type RingLogging } from './logged-queue.js';
 import { EchoDevice } from './testing/echo-device.js';
 
 const PAGE = 4096;
@@ -22,7 +22,7 @@ const AT = { desc: 0x10_1000, driver: 0x10_2000, device: 0x10_3000, buffers: 0x1
 const SIZE = 16;
 const LAYOUTS = ['split', 'packed'] as const;
 
-function setUp(layout: (typeof LAYOUTS)[number], inOrder = false) {
+function setUp(layout: (typeof LAYOUTS)[number], inOrder = false, logging?: RingLogging) {
   const memory = HostMemory.create(0x20_0000);
   const space = new GuestMemory(memory, [RAM]);
   const features: number[] = [VIRTIO_F.VERSION_1];
@@ -34,7 +34,7 @@ function setUp(layout: (typeof LAYOUTS)[number], inOrder = false) {
   const inner = openDeviceQueue(config);
   if (isRefusal(inner)) throw new Error(inner.message);
   const log = new DirtyLog({ memory, base: 0, bytes: 0x100, regions: [RAM] });
-  const queue = new LoggedQueue(inner, config, log);
+  const queue = new LoggedQueue(inner, config, log, logging);
   /** Pages of guest memory that are not what they were. */
   const changed = (before: Uint8Array): number[] => {
     const pages: number[] = [];
@@ -85,6 +85,18 @@ describe.each(LAYOUTS)('%s', (layout) => {
     expect(log.take()).toContain(AT.device);
     expect(queue.enableNotifications()).toBe(false);
     expect(log.take()).toContain(AT.device);
+  });
+
+  test('the ring may be left out, or its device area be logged at another address', () => {
+    const marks = (logging: RingLogging): number[] => {
+      const { queue, log } = setUp(layout, false, logging);
+      queue.disableNotifications();
+      return log.take();
+    };
+    expect(marks({ ring: false })).toEqual([]);
+    // 6 + 8 × 16 bytes of a used ring run into the next page, 4 bytes of event suppression do not.
+    const split = [0x1000, 0x2000];
+    expect(marks({ ring: true, deviceAt: 0x1ff8 })).toEqual(layout === 'split' ? split : [0x1000, AT.desc]);
   });
 
   test('elements that were put and not published are in memory: a stop marks them', () => {

@@ -1,5 +1,5 @@
 import { ACCESS, RangeList } from '@ringwire/guest-memory';
-import { hasFeature, PVIRTQ_EVENT_SUPPRESS, pvirtqDescBytes, VIRTIO_F, virtqUsedBytes } from '@ringwire/virtio-spec';
+import { PVIRTQ_EVENT_SUPPRESS, pvirtqDescBytes, virtqUsedBytes } from '@ringwire/virtio-spec';
 import {
   type ChainBurst,
   type DeviceQueue,
@@ -14,6 +14,17 @@ import type { DirtyLog } from './dirty-log.js';
 const RW = ACCESS.READ | ACCESS.WRITE;
 const EVERYTHING = Number.POSITIVE_INFINITY;
 
+/** What a {@link LoggedQueue} does about the ring itself. */
+export interface RingLogging {
+  /** Whether the parts of the ring that a device writes are logged. */
+  readonly ring: boolean;
+  /**
+   * Guest-physical address at which the device area is logged, from its first byte on, in place of where it lies. A ring
+   * may lie where the guest does not see it, and stand for one that the guest does see.
+   */
+  readonly deviceAt?: number;
+}
+
 /**
  * A device queue that logs what the device writes into guest memory: of each buffer the bytes that it is put with, all
  * of it when it is put with none (it may have been begun), and the parts of the ring that a device writes. A buffer is
@@ -23,6 +34,7 @@ export class LoggedQueue implements DeviceQueue {
   private readonly queue: DeviceQueue;
   private readonly config: QueueConfig;
   private readonly log: DirtyLog;
+  private readonly logging: RingLogging;
   /** Device-writable ranges of the chains in flight, by token; each made when its token is first seen, and kept. */
   private readonly writable: (RangeList | undefined)[] = [];
   /** What a device writes of the ring, as host ranges. */
@@ -31,13 +43,15 @@ export class LoggedQueue implements DeviceQueue {
   private isRingWritten = false;
 
   /**
-   * @param queue  as `openDeviceQueue` made it of `config`
-   * @param config where the queue lies, in the space that its buffers are resolved through
+   * @param queue   as `openDeviceQueue` made it of `config`
+   * @param config  where the queue lies, in the space that its buffers are resolved through
+   * @param logging the ring where it lies, unless given
    */
-  constructor(queue: DeviceQueue, config: QueueConfig, log: DirtyLog) {
+  constructor(queue: DeviceQueue, config: QueueConfig, log: DirtyLog, logging: RingLogging = { ring: true }) {
     this.queue = queue;
     this.config = config;
     this.log = log;
+    this.logging = logging;
     this.locate();
   }
 
@@ -140,17 +154,21 @@ export class LoggedQueue implements DeviceQueue {
 
   private markRing(): void {
     this.isRingWritten = false;
+    const { ring, deviceAt } = this.logging;
+    if (!ring) return;
     this.log.markRanges(this.ring, 0, this.ring.count, EVERYTHING);
+    if (deviceAt !== undefined) this.log.mark(deviceAt, this.deviceBytes);
   }
 
   private locate(): void {
-    const { space, size, desc, device, features } = this.config;
+    const { space, size, desc, device } = this.config;
     const ring = this.ring;
     ring.clear();
-    if (!hasFeature(features, VIRTIO_F.RING_PACKED)) space.resolveRanges(device, virtqUsedBytes(size), RW, ring);
-    else {
-      space.resolveRanges(desc, pvirtqDescBytes(size), RW, ring);
-      space.resolveRanges(device, PVIRTQ_EVENT_SUPPRESS.SIZE, RW, ring);
-    }
+    if (this.queue.layout === 'packed') space.resolveRanges(desc, pvirtqDescBytes(size), RW, ring);
+    if (this.logging.deviceAt === undefined) space.resolveRanges(device, this.deviceBytes, RW, ring);
+  }
+
+  private get deviceBytes(): number {
+    return this.queue.layout === 'packed' ? PVIRTQ_EVENT_SUPPRESS.SIZE : virtqUsedBytes(this.config.size);
   }
 }

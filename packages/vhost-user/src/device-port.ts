@@ -1,8 +1,10 @@
 import type { HostMemory } from '@ringwire/guest-memory';
+import { signalEvent, takeEvent } from '@ringwire/linux';
 import type { DeviceModel, DevicePort } from '@ringwire/virtio-device';
 import { FEATURE_WORDS } from '@ringwire/virtio-spec';
 import { type DeviceQueue, faultName, RING_FAULT } from '@ringwire/virtqueue';
-import { signalEvent, takeEvent } from './libc.js';
+import type { DirtyPages } from './dirty-pages.js';
+import type { InflightArea } from './inflight-area.js';
 import type { MemoryTable } from './memory-table.js';
 import { Vring } from './vring.js';
 
@@ -18,6 +20,9 @@ export class VhostDevicePort implements DevicePort {
   /** Negotiated feature words 0–3, without the protocol's own bit. */
   features: Uint32Array = new Uint32Array(FEATURE_WORDS);
   readonly vrings: readonly Vring[];
+  readonly dirty: DirtyPages;
+  /** Where chains in flight of rings that are opened are on record, if the front-end keeps them. */
+  inflight: InflightArea | undefined;
   /** Why the device cannot go on: the connection has to end. */
   broken: string | undefined;
   private readonly model: DeviceModel;
@@ -28,10 +33,11 @@ export class VhostDevicePort implements DevicePort {
   private readonly calls: Uint8Array;
 
   /** @param clock µs that never go back */
-  constructor(model: DeviceModel, table: MemoryTable, clock: () => number) {
+  constructor(model: DeviceModel, table: MemoryTable, dirty: DirtyPages, clock: () => number) {
     this.memory = table.space.memory;
     this.model = model;
     this.table = table;
+    this.dirty = dirty;
     this.clock = clock;
     this.vrings = model.queueSizes.map((size, index) => new Vring(index, size));
     this.calls = new Uint8Array(this.vrings.length);
@@ -67,7 +73,7 @@ export class VhostDevicePort implements DevicePort {
     const wanted = vring.started && vring.enabled;
     if (wanted === (vring.queue !== undefined)) return undefined;
     if (wanted) {
-      const problem = vring.open(this.table, this.features);
+      const problem = vring.open(this.table, this.features, this.dirty.log, this.inflight);
       if (problem !== undefined) return problem;
     } else this.closeRing(vring);
     if (this.running) this.model.queueChanged(vring.index);
@@ -82,6 +88,7 @@ export class VhostDevicePort implements DevicePort {
   stopRing(vring: Vring): void {
     vring.started = false;
     this.settle(vring);
+    vring.finish();
     vring.setEvent('kick', undefined);
     vring.setEvent('call', undefined);
     this.sleep();
@@ -94,6 +101,7 @@ export class VhostDevicePort implements DevicePort {
       if (this.running) this.model.queueChanged(vring.index);
     }
     let problem = change();
+    this.dirty.renew(this.table.space.regions);
     for (const vring of this.vrings) {
       const why = this.settle(vring);
       if (why === undefined) continue;
@@ -142,6 +150,8 @@ export class VhostDevicePort implements DevicePort {
       this.calls[vring.index] = 0;
       if (vring.call >= 0) signalEvent(vring.call);
     }
+    const unlogged = this.dirty.finishTurn();
+    if (unlogged !== undefined) this.needsReset(unlogged);
   }
 
   private closeRing(vring: Vring): void {

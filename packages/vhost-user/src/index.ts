@@ -1,3 +1,3 @@
-export { SystemError } from './libc.js';
+export { SystemError } from '@ringwire/linux';
 export { type Mapping, PeerMemory } from './peer-memory.js';
 export { type ServedDevice, VhostUserServer, type VhostUserServerOptions } from './server.js';

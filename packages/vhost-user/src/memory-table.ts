@@ -54,6 +54,11 @@ export class MemoryTable {
     return this.regions.length;
   }
 
+  /** One behind the last guest-physical address. */
+  get end(): number {
+    return this.regions.reduce((end, { gpa, size }) => Math.max(end, gpa + size), 0);
+  }
+
   /** Guest-physical address of what the front-end has at one of its own, or -1 where there is no region. */
   gpaOf(userspace: number): number {
     for (const region of this.regions) {
@@ -84,6 +89,11 @@ export class MemoryTable {
     this.renew();
     this.peer.unmap(region!.mapping);
     return true;
+  }
+
+  /** Whether the file of a region was cut short. */
+  wasCut(): boolean {
+    return this.regions.some(({ mapping }) => this.peer.wasCut(mapping));
   }
 
   clear(): void {

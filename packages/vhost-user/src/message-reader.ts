@@ -1,5 +1,4 @@
-import { receive } from './channel.js';
-import { close, GONE, NOT_NOW } from './libc.js';
+import { close, GONE, NOT_NOW, receive } from '@ringwire/linux';
 import { HEADER, headerProblem, type Message, messageOf, PAYLOAD_MAX } from './messages.js';
 
 /**

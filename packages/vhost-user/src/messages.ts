@@ -5,16 +5,32 @@ export const HEADER = { request: 0, flags: 4, size: 8, SIZE: 12 } as const;
 const FLAG = { VERSION_MASK: 3, VERSION: 1, REPLY: 4, NEED_REPLY: 8 } as const;
 
 /** Bit numbers of what GET_PROTOCOL_FEATURES offers: those that this back-end knows. */
-export const PROTOCOL_F = { REPLY_ACK: 3, CONFIG: 9, RESET_DEVICE: 13, CONFIGURE_MEM_SLOTS: 15, STATUS: 16 } as const;
+export const PROTOCOL_F = {
+  LOG_SHMFD: 1,
+  REPLY_ACK: 3,
+  CONFIG: 9,
+  INFLIGHT_SHMFD: 12,
+  RESET_DEVICE: 13,
+  CONFIGURE_MEM_SLOTS: 15,
+  STATUS: 16,
+} as const;
 
 /** The feature bit that says that there are protocol features. It is the protocol's, not the device's. */
 export const F_PROTOCOL_FEATURES = 30;
+
+/** The feature bit that says that writes are logged. It is the protocol's as well. */
+export const F_LOG_ALL = 26;
 
 /** A ring's number and a value. */
 export const VRING_STATE = { index: 0, num: 4, SIZE: 8 } as const;
 
 /** Where a ring lies, in the front-end's own addresses. */
 export const VRING_ADDR = { index: 0, flags: 4, desc: 8, used: 16, avail: 24, log: 32, SIZE: 40 } as const;
+/** What the device writes of the ring is logged, from guest-physical address `log` on. */
+export const VRING_ADDR_F = { LOG: 1 } as const;
+
+/** Where in a file the log lies. */
+export const LOG = { size: 0, offset: 8, SIZE: 16 } as const;
 
 /** A ring's number in a 64-bit word beside a descriptor; NOFD says that there is none. */
 export const VRING_FD = { INDEX_MASK: 0xff, NOFD: 0x100, SIZE: 8 } as const;
@@ -31,6 +47,9 @@ export const SINGLE_REGION = { region: 8, SIZE: 40 } as const;
 /** Device configuration: bytes from `offset` on follow. */
 export const CONFIG = { offset: 0, size: 4, flags: 8, bytes: 12, BYTES_MAX: 256 } as const;
 
+/** Where in a file the area of chains in flight lies, and how many rings of how many descriptors it is for. */
+export const INFLIGHT = { mmapSize: 0, mmapOffset: 8, numQueues: 16, queueSize: 18, SIZE: 20, PADDED: 24 } as const;
+
 /** Every request that the back-end serves, by its number; another one is unknown, as its feature is not offered. */
 const REQUEST = {
   GET_FEATURES: 1,
@@ -38,6 +57,8 @@ const REQUEST = {
   SET_OWNER: 3,
   RESET_OWNER: 4,
   SET_MEM_TABLE: 5,
+  SET_LOG_BASE: 6,
+  SET_LOG_FD: 7,
   SET_VRING_NUM: 8,
   SET_VRING_ADDR: 9,
   SET_VRING_BASE: 10,
@@ -51,6 +72,8 @@ const REQUEST = {
   SET_VRING_ENABLE: 18,
   GET_CONFIG: 24,
   SET_CONFIG: 25,
+  GET_INFLIGHT_FD: 31,
+  SET_INFLIGHT_FD: 32,
   RESET_DEVICE: 34,
   GET_MAX_MEM_SLOTS: 36,
   ADD_MEM_REG: 37,
@@ -72,6 +95,8 @@ interface Shape {
 }
 
 const U64 = 8;
+/** Compilers pad the structure to a multiple of 8. */
+const INFLIGHT_PAYLOAD = [INFLIGHT.SIZE, INFLIGHT.PADDED] as const;
 const CONFIG_PAYLOAD = [CONFIG.bytes, CONFIG.bytes + CONFIG.BYTES_MAX] as const;
 
 const SHAPES: Readonly<Record<RequestName, Shape>> = {
@@ -83,6 +108,8 @@ const SHAPES: Readonly<Record<RequestName, Shape>> = {
     payload: [MEM_TABLE.regions, MEM_TABLE.regions + MEM_TABLE.REGIONS_MAX * MEM_REGION.SIZE],
     fds: MEM_TABLE.REGIONS_MAX,
   },
+  SET_LOG_BASE: { payload: LOG.SIZE, fds: 1, needs: PROTOCOL_F.LOG_SHMFD },
+  SET_LOG_FD: { payload: 0, fds: 1, needs: PROTOCOL_F.LOG_SHMFD },
   SET_VRING_NUM: { payload: VRING_STATE.SIZE },
   SET_VRING_ADDR: { payload: VRING_ADDR.SIZE },
   SET_VRING_BASE: { payload: VRING_STATE.SIZE },
@@ -96,6 +123,8 @@ const SHAPES: Readonly<Record<RequestName, Shape>> = {
   SET_VRING_ENABLE: { payload: VRING_STATE.SIZE },
   GET_CONFIG: { payload: CONFIG_PAYLOAD, needs: PROTOCOL_F.CONFIG },
   SET_CONFIG: { payload: CONFIG_PAYLOAD, needs: PROTOCOL_F.CONFIG },
+  GET_INFLIGHT_FD: { payload: INFLIGHT_PAYLOAD, needs: PROTOCOL_F.INFLIGHT_SHMFD },
+  SET_INFLIGHT_FD: { payload: INFLIGHT_PAYLOAD, fds: 1, needs: PROTOCOL_F.INFLIGHT_SHMFD },
   RESET_DEVICE: { payload: 0, needs: PROTOCOL_F.RESET_DEVICE },
   GET_MAX_MEM_SLOTS: { payload: 0, needs: PROTOCOL_F.CONFIGURE_MEM_SLOTS },
   ADD_MEM_REG: { payload: SINGLE_REGION.SIZE, fds: 1, needs: PROTOCOL_F.CONFIGURE_MEM_SLOTS },

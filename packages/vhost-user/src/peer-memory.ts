@@ -1,7 +1,7 @@
 import { fstatSync, type Stats } from 'node:fs';
 import { type HostMemory, PageAllocator } from '@ringwire/guest-memory';
+import { addressOf, BusGuard, mapFileAt, mapZerosAt, SystemError } from '@ringwire/linux';
 import { VirtioError } from '@ringwire/virtio-spec';
-import { addressOf, mapFileAt, mapZerosAt, SystemError } from './libc.js';
 
 /** A part of a peer's file that is part of the host memory. */
 export interface Mapping {
@@ -10,6 +10,8 @@ export interface Mapping {
   /** Process address and length of the whole pages around it. */
   readonly address: number;
   readonly bytes: number;
+  /** Names it to the guard, where there is one. */
+  readonly watch: number | undefined;
 }
 
 const PAGE = 4096;
@@ -24,6 +26,7 @@ export class PeerMemory {
   readonly memory: HostMemory;
   private readonly base: number;
   private readonly pages: PageAllocator;
+  private readonly guard: BusGuard | undefined;
 
   /**
    * @param start,bytes the stretch, which is the peers' alone; its ends are cut to multiples of 2 MiB of the process's
@@ -37,6 +40,7 @@ export class PeerMemory {
       throw new VirtioError('bytes', bytes, `a stretch from ${start} on in ${memory.size} bytes`, 'PeerMemory');
     this.memory = memory;
     this.base = addressOf(memory.u8);
+    this.guard = newGuard();
     const first = up(this.base + start, ALIGN);
     this.pages = new PageAllocator(first, down(this.base + start + bytes, ALIGN) - first);
   }
@@ -44,6 +48,21 @@ export class PeerMemory {
   /** Bytes that files lie over now. */
   get inUse(): number {
     return this.pages.inUse;
+  }
+
+  /** Whether a file that is cut short while it is mapped leaves the process alive: on x86-64, where memory may hold code. */
+  get survivesCuts(): boolean {
+    return this.guard !== undefined;
+  }
+
+  /** Files that were found cut short, all in all. */
+  get cuts(): number {
+    return this.guard?.cuts ?? 0;
+  }
+
+  /** Whether the file behind a mapping was cut short, and somebody touched what is gone: zeros are there since. */
+  wasCut({ watch }: Mapping): boolean {
+    return watch !== undefined && this.guard!.wasCut(watch);
   }
 
   /**
@@ -78,13 +97,28 @@ export class PeerMemory {
       if (error instanceof SystemError) return error.message;
       throw error;
     }
-    return { host: address - this.base + (offset - start), address, bytes: length };
+    const mapping = { host: address - this.base + (offset - start), address, bytes: length, watch: undefined };
+    if (this.guard === undefined) return mapping;
+    const watch = this.guard.watch(address, length);
+    if (watch !== undefined) return { ...mapping, watch };
+    this.unmap(mapping);
+    return 'too many files are mapped';
   }
 
   /** Nothing reaches the file through this mapping any more: zeros are there. */
-  unmap({ address, bytes }: Mapping): void {
+  unmap({ address, bytes, watch }: Mapping): void {
     mapZerosAt(address, bytes);
+    if (watch !== undefined) this.guard!.unwatch(watch);
     this.pages.free(address);
+  }
+}
+
+function newGuard(): BusGuard | undefined {
+  try {
+    return BusGuard.get();
+  } catch (error) {
+    if (error instanceof SystemError) return undefined;
+    throw error;
   }
 }
 

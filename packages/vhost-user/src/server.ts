@@ -1,7 +1,7 @@
 import { unlinkSync } from 'node:fs';
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
+import { accept, close, listenUnix, newEvent, PollSet, signalEvent, takeEvent } from '@ringwire/linux';
 import type { DeviceModel } from '@ringwire/virtio-device';
-import { accept, close, listenUnix, newEvent, PollSet, signalEvent, takeEvent } from './libc.js';
 import type { PeerMemory } from './peer-memory.js';
 import { Session } from './session.js';
 import type { Vring } from './vring.js';
@@ -58,12 +58,14 @@ export class VhostUserServer {
   private readonly set: PollSet;
   private watched: Watched[] = [];
   private closing = false;
+  private cutsSeen: number;
   private running = false;
 
   /** @throws SystemError for a path where no socket can be; the sockets made so far are closed again */
   constructor(options: VhostUserServerOptions) {
     const { devices, memory, now = () => performance.now() * 1000, onEnd = () => {} } = options;
     this.memory = memory;
+    this.cutsSeen = memory.cuts;
     this.now = now;
     this.onEnd = onEnd;
     const ports: Port[] = [];
@@ -128,7 +130,15 @@ export class VhostUserServer {
       session.port.finishTurn();
       if (session.port.broken !== undefined) this.end(port, session.port.broken);
     }
+    if (this.memory.cuts !== this.cutsSeen) this.endCut();
     return done > 0;
+  }
+
+  /** A file that a front-end shares was cut short: it is the one to go. */
+  private endCut(): void {
+    this.cutsSeen = this.memory.cuts;
+    for (const port of this.ports)
+      if (port.session?.wasCut()) this.end(port, 'a file was cut short while it was mapped');
   }
 
   private watch(): void {

@@ -1,6 +1,6 @@
+import { takeEvent } from '@ringwire/linux';
 import { DELIVERED } from '@ringwire/net-backend';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { takeEvent } from './libc.js';
 import { joined, long, longs, words } from './testing/raw-peer.js';
 import { held, PACKED, QUEUE_SIZE, RAM, SessionStage, SPLIT, usedOf } from './testing/session-stage.js';
 
@@ -24,10 +24,11 @@ const sent = (value: number): Uint8Array => joined(new Uint8Array(12), frame(val
 
 test('a front-end is told what the device, its rings and the protocol can do', () => {
   const features = long(stage.ask(1)!);
-  // MAC 5, MRG_RXBUF 15, INDIRECT_DESC 28, EVENT_IDX 29, the protocol's 30, VERSION_1 32, RING_PACKED 34, IN_ORDER 35.
-  expect(features).toBe([5, 15, 28, 29, 30, 32, 34, 35].reduce((all, bit) => all | (1n << BigInt(bit)), 0n));
-  // REPLY_ACK 3, CONFIG 9, RESET_DEVICE 13, CONFIGURE_MEM_SLOTS 15, STATUS 16.
-  expect(long(stage.ask(15)!)).toBe(0x1_a208n);
+  // MAC 5, MRG_RXBUF 15, the protocol's LOG_ALL 26 and 30, INDIRECT_DESC 28, EVENT_IDX 29, VERSION_1 32, RING_PACKED 34,
+  // IN_ORDER 35.
+  expect(features).toBe([5, 15, 26, 28, 29, 30, 32, 34, 35].reduce((all, bit) => all | (1n << BigInt(bit)), 0n));
+  // LOG_SHMFD 1, REPLY_ACK 3, CONFIG 9, INFLIGHT_SHMFD 12, RESET_DEVICE 13, CONFIGURE_MEM_SLOTS 15, STATUS 16.
+  expect(long(stage.ask(15)!)).toBe(0x1_b20an);
   expect(long(stage.ask(17)!)).toBe(2n);
   stage.say(16, longs(0x1_a208n));
   expect(long(stage.ask(36)!)).toBe(32n);

@@ -1,6 +1,16 @@
+import { type DirtyLog, LoggedQueue } from '@ringwire/iommu';
+import { close } from '@ringwire/linux';
 import { hasFeature, VIRTIO_F } from '@ringwire/virtio-spec';
-import { type DeviceQueue, isRefusal, openDeviceQueue, type QueueState } from '@ringwire/virtqueue';
-import { close } from './libc.js';
+import {
+  type DeviceQueue,
+  isRefusal,
+  openDeviceQueue,
+  type QueueConfig,
+  type QueueRefusal,
+  type QueueState,
+} from '@ringwire/virtqueue';
+import { type InflightArea, regionOfRing } from './inflight-area.js';
+import { InflightQueue } from './inflight-queue.js';
 import type { MemoryTable } from './memory-table.js';
 
 const NONE = -1;
@@ -10,6 +20,8 @@ export interface VringAddresses {
   readonly desc: number;
   readonly avail: number;
   readonly used: number;
+  /** Guest-physical address at which what the device writes of the ring is logged; undefined: it is not. */
+  readonly log: number | undefined;
 }
 
 /** One ring as the front-end sets it up, and its queue while it runs. */
@@ -25,6 +37,8 @@ export class Vring {
   started = false;
   enabled = false;
   queue: DeviceQueue | undefined;
+  /** The same queue where its chains in flight are on record, from its opening on. */
+  private tracked: InflightQueue | undefined;
   /** Times in a row that the kick was still there after it had been taken. */
   kicksLeft = 0;
   /** Event descriptors, or -1. */
@@ -44,8 +58,18 @@ export class Vring {
     if (which === 'kick') this.kicksLeft = 0;
   }
 
-  /** Find the ring in memory and run its queue from {@link base} on. @returns why it can't be; nothing was touched then */
-  open(table: MemoryTable, features: Uint32Array): string | undefined {
+  /**
+   * Find the ring in memory and run its queue from {@link base} on.
+   * @param log      of pages that it writes, where one is kept
+   * @param inflight where its chains in flight are on record, if they are
+   * @returns why it can't be; nothing was touched then
+   */
+  open(
+    table: MemoryTable,
+    features: Uint32Array,
+    log: DirtyLog | undefined,
+    inflight: InflightArea | undefined,
+  ): string | undefined {
     const { size, addresses } = this;
     if (addresses === undefined) return `ring ${this.index} has no addresses`;
     const [desc, driver, device] = [addresses.desc, addresses.avail, addresses.used].map((at) => table.gpaOf(at));
@@ -53,10 +77,24 @@ export class Vring {
     const packed = hasFeature(features, VIRTIO_F.RING_PACKED);
     const { space } = table;
     const config = { space, size, desc: desc!, driver: driver!, device: device!, features };
-    const queue = openDeviceQueue(config, stateOf(this.base, packed));
+    const state = stateOf(this.base, packed);
+    let queue: DeviceQueue | QueueRefusal = openDeviceQueue(config, state);
     if (isRefusal(queue)) return `ring ${this.index}: ${queue.message}`;
-    this.queue = queue;
+    const region = inflight && regionOfRing(inflight, space.memory, this, packed);
+    if (typeof region === 'string') return region;
+    if (region !== undefined) {
+      const tracked = InflightQueue.open(config, state, region);
+      if (typeof tracked === 'string') return `ring ${this.index}: ${tracked}`;
+      this.tracked = tracked;
+      queue = tracked;
+    }
+    this.queue = log === undefined ? queue : this.logged(queue, config, log);
     return undefined;
+  }
+
+  private logged(queue: DeviceQueue, config: QueueConfig, log: DirtyLog): DeviceQueue {
+    const deviceAt = this.addresses?.log;
+    return new LoggedQueue(queue, config, log, deviceAt === undefined ? { ring: false } : { ring: true, deviceAt });
   }
 
   /** End the queue and keep its position. What it had in hand has been put or given back. */
@@ -69,10 +107,17 @@ export class Vring {
     queue.stop();
   }
 
+  /** Its position was told: nothing that is on record of the queue that was closed counts any more. */
+  finish(): void {
+    this.tracked?.finish();
+    this.tracked = undefined;
+  }
+
   /** As before anything was set: descriptors are closed. */
   reset(): void {
     this.queue?.stop();
     this.queue = undefined;
+    this.tracked = undefined;
     for (const which of ['kick', 'call', 'err'] as const) this.setEvent(which, undefined);
     this.size = 0;
     this.addresses = undefined;

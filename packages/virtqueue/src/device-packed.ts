@@ -116,6 +116,11 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
     return done;
   }
 
+  /** Ring slots of a chain that is in flight. */
+  slotsOf(token: number): number {
+    return this.chains[token * CHAIN_WORDS]! >>> 16;
+  }
+
   putUsed(token: number, written: number): void {
     const word = token * CHAIN_WORDS;
     const writable = (this.chains[word + 1] ?? NOT_IN_FLIGHT) - 1;

@@ -13,7 +13,7 @@ import {
 } from '@ringwire/virtio-spec';
 import type { ChainBurst } from './chain-burst.js';
 import { CHAIN_BYTES_MAX, DeviceChain, MOST_BYTES } from './device-chain.js';
-import type { DeviceQueue } from './device-queue.js';
+import { type DeviceQueue, TAKE, type Take } from './device-queue.js';
 import { DeviceQueueBase } from './device-queue-base.js';
 import { CHAIN_FAULT, RING_FAULT } from './queue-fault.js';
 import { isRefusal, layOutQueue, type QueueLayout } from './queue-layout.js';
@@ -108,6 +108,21 @@ export class DeviceSplitQueue extends DeviceQueueBase implements DeviceQueue {
     this.inFlight += done;
     this.counters.taken += done;
     return done;
+  }
+
+  /**
+   * Append a chain to a burst that has room which was in flight when an earlier life of the queue ended without
+   * {@link save}, and takes its place among those that are available: its entry of the available ring may be another
+   * chain's by now. The queue was opened where used elements went on; such chains come first, in the order that they were
+   * taken in then.
+   * @param head foreign input, from where it was kept
+   */
+  takeAgain(burst: ChainBurst, head: number): Take {
+    if (this.halted() || !this.#takeHead(burst, head)) return TAKE.RING_FAULT;
+    this.availSeen = this.lastAvail;
+    this.inFlight++;
+    this.counters.taken++;
+    return burst.fault[burst.count - 1] === CHAIN_FAULT.NONE ? TAKE.CHAIN : TAKE.CHAIN_FAULT;
   }
 
   putUsed(token: number, written: number): void {
@@ -354,12 +369,14 @@ export class DeviceSplitQueue extends DeviceQueueBase implements DeviceQueue {
 
   /** Take any chain, or find the ring broken. @returns whether one was taken */
   #takeOther(burst: ChainBurst): boolean {
-    const slot = this.lastAvail & this.mask;
-    const head = this.u16[this.availRing16 + slot]!;
+    return this.#takeHead(burst, this.u16[this.availRing16 + (this.lastAvail & this.mask)]!);
+  }
+
+  #takeHead(burst: ChainBurst, head: number): boolean {
     if (head >= this.size) return this.stopRing(RING_FAULT.HEAD_OUT_OF_RANGE);
     if (this.writable[head] !== NOT_IN_FLIGHT) return this.stopRing(RING_FAULT.HEAD_IN_FLIGHT);
     this.writable[head] = Math.min(this.#walk(burst, head) + 1, MOST_BYTES);
-    this.taken[slot] = head;
+    this.taken[this.lastAvail & this.mask] = head;
     this.lastAvail = (this.lastAvail + 1) & 0xffff;
     return true;
   }

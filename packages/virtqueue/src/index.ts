@@ -1,6 +1,8 @@
 export { BufferList } from './buffer-list.js';
 export { ChainBurst } from './chain-burst.js';
+export type { DevicePackedQueue } from './device-packed.js';
 export { type DeviceQueue, TAKE, type Take } from './device-queue.js';
+export type { DeviceSplitQueue } from './device-split.js';
 export type { IndirectTables } from './driver-indirect.js';
 export { BROKEN, type DriverCounters, type DriverQueue, NO_ROOM } from './driver-queue.js';
 export { openDeviceQueue, openDriverQueue } from './open-queue.js';

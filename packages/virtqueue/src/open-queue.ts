@@ -1,6 +1,5 @@
 import { VirtioError } from '@ringwire/virtio-spec';
 import { DevicePackedQueue } from './device-packed.js';
-import type { DeviceQueue } from './device-queue.js';
 import { DeviceSplitQueue } from './device-split.js';
 import type { IndirectTables } from './driver-indirect.js';
 import { DriverPackedQueue } from './driver-packed.js';
@@ -12,11 +11,14 @@ import { type QueueState, queueStateProblem } from './queue-state.js';
 /**
  * Start the device side of a virtqueue where the driver put it.
  * @param state positions of an earlier life of the queue, see {@link DeviceQueue.save}; without it, from the start
- * @returns the queue, or why it cannot run: what a driver programmed, and a saved state, are foreign input.
+ * @returns the queue, known by its layout, or why it cannot run: what a driver programmed, and a saved state, are foreign input.
  *          Nothing was written then
  * @see virtio 1.4 §2.7, §2.8, §2.6 (a reset queue is opened again, like a new one)
  */
-export function openDeviceQueue(config: QueueConfig, state?: QueueState): DeviceQueue | QueueRefusal {
+export function openDeviceQueue(
+  config: QueueConfig,
+  state?: QueueState,
+): DeviceSplitQueue | DevicePackedQueue | QueueRefusal {
   const layout = layOutQueue(config, 'device');
   if (isRefusal(layout)) return layout;
   const message =

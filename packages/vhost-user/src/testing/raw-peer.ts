@@ -1,5 +1,4 @@
-import { receive, send } from '../channel.js';
-import { NOT_NOW } from '../libc.js';
+import { NOT_NOW, receive, send } from '@ringwire/linux';
 
 /**
  * A front-end that says what it is told to, right or wrong. Numbers and offsets are the protocol's, written by hand: they
@@ -20,10 +19,10 @@ export class RawPeer {
     send(this.socket, bytes, fds);
   }
 
-  /** The next answer, or undefined: none is there, or the connection is at its end. */
-  answer(): { id: number; flags: number; payload: Uint8Array } | undefined {
+  /** The next answer, or undefined: none is there, or the connection is at its end. @param fds gets its descriptors */
+  answer(fds: number[] = []): { id: number; flags: number; payload: Uint8Array } | undefined {
     const header = new Uint8Array(12);
-    if (receive(this.socket, header, []) !== 12) return undefined;
+    if (receive(this.socket, header, fds) !== 12) return undefined;
     const [id, flags, size] = new Uint32Array(header.buffer);
     const payload = new Uint8Array(size!);
     if (size! > 0) receive(this.socket, payload, []);

@@ -2,12 +2,12 @@ import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { GuestMemory, HostMemory, RangeList } from '@ringwire/guest-memory';
+import { accept, addressOf, close, connectUnix, listenUnix, mapFileAt, newEvent, newMemoryFile } from '@ringwire/linux';
 import { type Delivered, Frame } from '@ringwire/net-backend';
 import { ScriptedBackend } from '@ringwire/net-backend/testing';
 import { NET_SCRATCH_BYTES, NetDevice } from '@ringwire/virtio-device';
 import { featuresFromBigInt } from '@ringwire/virtio-spec';
 import { type DriverQueue, openDriverQueue, UsedBurst } from '@ringwire/virtqueue';
-import { accept, addressOf, close, connectUnix, listenUnix, mapFileAt, newEvent, newMemoryFile } from '../libc.js';
 import { PeerMemory } from '../peer-memory.js';
 import { Session } from '../session.js';
 import { joined, longs, RawPeer, words } from './raw-peer.js';
@@ -28,8 +28,8 @@ export class SessionStage {
   readonly backend: ScriptedBackend = new ScriptedBackend();
   readonly device: NetDevice;
   readonly memory: PeerMemory;
-  readonly session: Session;
-  readonly peer: RawPeer;
+  session: Session;
+  peer: RawPeer;
   /** The front-end's RAM: the file, and a driver's view of it. */
   readonly file: number = newMemoryFile('guest-ram', FILE_BYTES);
   readonly guest: GuestMemory;
@@ -50,12 +50,16 @@ export class SessionStage {
     });
     const start = NET_SCRATCH_BYTES + FRAME_BYTES;
     this.memory = new PeerMemory(host, start, host.size - start);
-    const [client, socket] = connection();
-    this.peer = new RawPeer(client);
-    this.session = new Session({ socket, model: this.device, memory: this.memory, now: () => this.time });
+    [this.peer, this.session] = this.connect();
     const driverSide = HostMemory.create(FILE_BYTES);
     mapFileAt(addressOf(driverSide.u8), FILE_BYTES, this.file, 0);
     this.guest = new GuestMemory(driverSide, [{ gpa: RAM.gpa, size: RAM.size, host: RAM.offset }]);
+  }
+
+  /** The front-end's next connection, after the session's end. */
+  reconnect(): void {
+    close(this.peer.socket);
+    [this.peer, this.session] = this.connect();
   }
 
   /** Send a request and have it served. */
@@ -94,9 +98,9 @@ export class SessionStage {
   }
 
   /** index, flags; desc, used, avail, log. */
-  ringAddress(ring: number): Uint8Array {
+  ringAddress(ring: number, flags = 0, log = 0): Uint8Array {
     const at = RAM.userspace + ring * RING.NEXT;
-    return joined(words(ring, 0), longs(at + RING.desc, at + RING.device, at + RING.driver, 0));
+    return joined(words(ring, flags), longs(at + RING.desc, at + RING.device, at + RING.driver, log));
   }
 
   openDriver(ring: number, features: bigint): DriverQueue {
@@ -129,6 +133,14 @@ export class SessionStage {
     const delivered = this.device.sink.receive(frame);
     if (flushed) this.device.sink.flush?.();
     return delivered;
+  }
+
+  private connect(): [RawPeer, Session] {
+    const [client, socket] = connection();
+    return [
+      new RawPeer(client),
+      new Session({ socket, model: this.device, memory: this.memory, now: () => this.time }),
+    ];
   }
 
   end(): void {

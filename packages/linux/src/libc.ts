@@ -22,6 +22,8 @@ const calls = {
   eventfd: libc.func('int eventfd(unsigned int, int)'),
   memfd_create: libc.func('int memfd_create(const char*, unsigned int)'),
   ftruncate: libc.func('int ftruncate(int, int64_t)'),
+  mprotect: libc.func('int mprotect(uintptr_t, uintptr_t, int)'),
+  sigaction: libc.func('int sigaction(int, uintptr_t, uintptr_t)'),
   mmap: libc.func('intptr_t mmap(uintptr_t, uintptr_t, int, int, int, int64_t)'),
 } as const;
 
@@ -200,6 +202,34 @@ export function mapZerosAt(address: Address, bytes: number): void {
     'mmap',
     calls.mmap(address, bytes, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS_NORESERVE | MAP_FIXED, -1, 0) as number,
   );
+}
+
+/** Fresh zero pages that nobody gives back. */
+export function mapAnonymous(bytes: number): Address {
+  return done('mmap', calls.mmap(0, bytes, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS_NORESERVE, -1, 0) as number);
+}
+
+/** Whole pages hold code from now on, and can't be written any more. */
+export function makeExecutable(address: Address, bytes: number): void {
+  const PROT_READ_EXEC = 5;
+  done('mprotect', calls.mprotect(address, bytes, PROT_READ_EXEC));
+}
+
+/** struct sigaction of glibc on 64-bit machines: handler, mask, flags, restorer. */
+const SIGACTION = { handler: 0, flags: 136, SIZE: 152 } as const;
+/** SA_SIGINFO | SA_ONSTACK. */
+const SIGINFO_ONSTACK = 0x0800_0004;
+
+/**
+ * Have a signal handled by machine code, which gets the signal, a siginfo_t and a ucontext_t.
+ * @returns address of the handler before; 0 and 1 stand for none
+ */
+export function setSignalHandler(signal: number, handler: Address): Address {
+  const [now, before] = [new NativeBytes(SIGACTION.SIZE), new NativeBytes(SIGACTION.SIZE)];
+  now.view.setBigUint64(SIGACTION.handler, BigInt(handler), true);
+  now.view.setInt32(SIGACTION.flags, SIGINFO_ONSTACK, true);
+  done('sigaction', calls.sigaction(signal, now.address, before.address));
+  return Number(before.view.getBigUint64(SIGACTION.handler, true));
 }
 
 /** What poll(2) is to look at. */
