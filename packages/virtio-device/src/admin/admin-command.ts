@@ -1,6 +1,7 @@
 import { gather, type HostMemory, scatter } from '@ringwire/guest-memory';
 import {
   VIRTIO_ADMIN_CMD,
+  VIRTIO_ADMIN_OPCODE,
   VIRTIO_ADMIN_RESULT,
   VIRTIO_ADMIN_STATUS,
   VIRTIO_ADMIN_STATUS_Q,
@@ -11,8 +12,9 @@ const HEAD = VIRTIO_ADMIN_CMD.command_specific_data;
 const RESULT = VIRTIO_ADMIN_RESULT.command_specific_result;
 const TWO_32 = 0x1_0000_0000;
 
-/** Data of a command is copied up to here: more than the parts of the largest device have. */
-const COMMAND_BYTES_MAX = 0x80_0000;
+/** Data of a command is copied up to here: more than any command has but for two, and than the largest device's parts. */
+const DATA_BYTES_MAX = 0x1_0000;
+const PARTS_BYTES_MAX = 0x80_0000;
 
 /** How a command ended: what the driver reads, and the result behind it. */
 export interface AdminOutcome {
@@ -22,6 +24,7 @@ export interface AdminOutcome {
 }
 
 const NOTHING = new Uint8Array(0);
+const WITH_PARTS: readonly number[] = [VIRTIO_ADMIN_OPCODE.DEV_PARTS_GET, VIRTIO_ADMIN_OPCODE.DEV_PARTS_SET];
 const S = VIRTIO_ADMIN_STATUS;
 const Q = VIRTIO_ADMIN_STATUS_Q;
 
@@ -61,19 +64,23 @@ export class AdminCommand {
 
   /** @param chain of the burst, without a fault */
   constructor(memory: HostMemory, burst: ChainBurst, chain: number) {
+    const { segments } = burst;
     const first = burst.first[chain]!;
-    const readable = burst.readableBytes(chain);
-    const bytes = new Uint8Array(Math.max(HEAD, Math.min(readable, HEAD + COMMAND_BYTES_MAX)));
-    gather(memory, burst.segments, first, burst.firstWritable[chain]! - first, bytes);
+    const count = burst.firstWritable[chain]! - first;
+    const bytes = new Uint8Array(HEAD);
+    gather(memory, segments, first, count, bytes);
     const head = new DataView(bytes.buffer);
     this.opcode = head.getUint16(VIRTIO_ADMIN_CMD.opcode, true);
     this.groupType = head.getUint16(VIRTIO_ADMIN_CMD.group_type, true);
     const at = VIRTIO_ADMIN_CMD.group_member_id;
     this.member = head.getUint32(at + 4, true) * TWO_32 + head.getUint32(at, true);
-    this.data = bytes.subarray(HEAD);
-    this.isTooLong = readable > HEAD + COMMAND_BYTES_MAX;
+    const most = WITH_PARTS.includes(this.opcode) ? PARTS_BYTES_MAX : DATA_BYTES_MAX;
+    const given = Math.max(0, burst.readableBytes(chain) - HEAD);
+    this.data = new Uint8Array(Math.min(given, most));
+    gather(memory, segments, first, count, this.data, HEAD);
+    this.isTooLong = given > most;
     this.room = Math.max(0, burst.writableBytes(chain) - RESULT);
-    this.view = new DataView(bytes.buffer, HEAD);
+    this.view = new DataView(this.data.buffer);
   }
 
   u8(at: number): number {

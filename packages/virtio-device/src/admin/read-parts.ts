@@ -45,9 +45,11 @@ export function readParts(virtio: VirtioPci): DevicePart[] {
 }
 
 function positions({ device }: VirtioPci, queues: readonly QueueSlot[]): DevicePart[] {
-  // Rings of a broken device were left where they were.
+  // Rings of a broken device were left where they were, and one with chains in flight has no one place.
   if ((device.status & (DEVICE_STATUS.DEVICE_NEEDS_RESET | DEVICE_STATUS.FAILED)) !== 0) return [];
-  return queues.flatMap(({ index, queue }) => (queue === undefined ? [] : [positionPart(index, queue.save())]));
+  return queues.flatMap(({ index, queue }) =>
+    queue === undefined || queue.inFlight > 0 ? [] : [positionPart(index, queue.save())],
+  );
 }
 
 /** Queues that there are for the driver. */
