@@ -16,7 +16,7 @@ export interface GroupMember {
   stop(): boolean;
   /** Go on, with the parts that were set meanwhile. It does no harm to a device that is not stopped. */
   resume(): void;
-  /** Its state now, in the order of virtio 1.4 §2.12.1.4.4. */
+  /** Its state now, in the order of virtio 1.4 §2.12.1.4.4; not while {@link isChanging}. */
   parts(): readonly DevicePart[];
   /**
    * Take parts over, foreign, all of them or none. They count from {@link resume} on.

@@ -32,8 +32,9 @@ export function restoreDevice(virtio: VirtioPci, state: DeviceState): void {
     device.writeStatus(device.status | DRIVER_OK);
     for (const part of state.ofType) device.model.typeParts?.set(part);
   }
-  if ((status & SUSPEND) !== 0) device.writeStatus(device.status | SUSPEND);
+  // A suspended device takes no vector.
   for (const [field, value] of state.common) if (COMMON_CFG[field].access === 'rw') set(field, value);
+  if ((status & SUSPEND) !== 0) device.writeStatus(device.status | SUSPEND);
   for (const [index, { enabled }] of state.queues)
     if (enabled === 1 && !device.queues[index]!.enabled)
       device.needsReset(`queue ${index} cannot be restored: ${device.queues[index]!.refusal}`);

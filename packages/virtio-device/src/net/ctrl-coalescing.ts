@@ -41,6 +41,11 @@ export class CoalescingCommands {
     coalescing.set(this.packets[index & 1]!, this.usecs[index & 1]!);
   }
 
+  /** Whether a queue's parameters are those of its direction. */
+  isAsOthers({ index, coalescing }: NetQueue): boolean {
+    return coalescing.maxPackets === this.packets[index & 1] && coalescing.maxUsecs === this.usecs[index & 1];
+  }
+
   /** RX_SET or TX_SET. @param direction 0 for receive queues, 1 for transmit queues */
   setDirection(direction: typeof RX | typeof TX, packets: number, usecs: number): void {
     this.packets[direction] = packets;

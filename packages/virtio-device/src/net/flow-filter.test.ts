@@ -1,7 +1,11 @@
+import { HostMemory, RangeList } from '@ringwire/guest-memory';
+import { Frame } from '@ringwire/net-backend';
 import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { AdminBench, INVALID, le, OK, OP, objectData, objectHeader, SELF } from '../admin/testing/admin-bench.js';
+import { FLOW, FlowFilter, type FlowRule } from './flow-filter.js';
+import { HeaderReader } from './header-reader.js';
 import { NET_DROP } from './net-drop.js';
 import { frameOf, hex, join } from './testing/frames.js';
 import { tcp4, udp4 } from './testing/packets.js';
@@ -427,5 +431,42 @@ describe('flow filter rules at work', () => {
     bench.start([0, 1, 2, 3, 4, 5, 6, 7, 8]);
     bench.owner.rings.post();
     expect(bench.arrives(frameOf(60))).toBe(0);
+  });
+
+  test('a frame that is compared with every rule costs no object', () => {
+    const memory = HostMemory.create(0x1_0000);
+    const bytes = tcp4();
+    memory.u8.set(bytes, 0x100);
+    const frame = new Frame(memory);
+    frame.ranges = new RangeList(1);
+    frame.ranges.push(0x100, bytes.length);
+    frame.end = 1;
+    frame.length = bytes.length;
+    const filter = new FlowFilter();
+    const mask = new Uint8Array(14).fill(0xff);
+    const rule = (last: number): FlowRule => {
+      const key = bytes.slice(0, 14);
+      key[13] = last;
+      return { selectors: [{ type: TYPE.ETH, mask, key }], verdict: last };
+    };
+    filter.set(Array.from({ length: 32 }, (_, n) => rule(n + 1)));
+    const reader = new HeaderReader();
+    const match = (count: number): void => {
+      for (let n = 0; n < count; n++) {
+        reader.read(frame);
+        if (filter.match(frame, reader) !== FLOW.NO_MATCH) throw new Error('a rule matched');
+      }
+    };
+    match(20_000);
+    let taken = 0;
+    for (let round = 0; round < 10; round++) {
+      const before = process.memoryUsage().heapUsed;
+      match(20_000);
+      taken += Math.max(0, process.memoryUsage().heapUsed - before);
+    }
+    expect(taken / 200_000).toBeLessThan(4);
+    filter.set([rule(0)]);
+    reader.read(frame);
+    expect(filter.match(frame, reader)).toBe(0);
   });
 });

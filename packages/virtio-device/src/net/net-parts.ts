@@ -4,11 +4,13 @@ import {
   VIRTIO_NET_CTRL_ANNOUNCE,
   VIRTIO_NET_CTRL_CLASS,
   VIRTIO_NET_CTRL_COAL,
+  VIRTIO_NET_CTRL_COAL_VQ,
   VIRTIO_NET_CTRL_GUEST_OFFLOADS,
   VIRTIO_NET_CTRL_HASH_TUNNEL,
   VIRTIO_NET_CTRL_MAC,
   VIRTIO_NET_CTRL_MQ,
   VIRTIO_NET_CTRL_NOTF_COAL,
+  VIRTIO_NET_CTRL_RSS_CTX,
   VIRTIO_NET_CTRL_RX,
   VIRTIO_NET_CTRL_VLAN,
   VIRTIO_NET_F,
@@ -18,8 +20,8 @@ import type { TypeParts } from '../device-model.js';
 import type { CoalescingCommands } from './ctrl-coalescing.js';
 import { canOffload } from './guest-offloads.js';
 import type { NetDeviceParts } from './net-device-parts.js';
-import { isStationMac } from './net-options.js';
-import { readHashConfig, readRssConfig, TUNNEL_TYPES } from './rss-config.js';
+import { isStationMac, type NetDeviceSettings } from './net-options.js';
+import { type RssConfig, readHashConfig, readRssConfig, TUNNEL_TYPES } from './rss-config.js';
 import { readMacTable, VLAN_IDS } from './rx-filter.js';
 
 const F = VIRTIO_NET_F;
@@ -152,15 +154,13 @@ function filterRows({ state, config, filter, settings }: NetDeviceParts): PartRo
 }
 
 function steeringRows({ state, steering, settings }: NetDeviceParts): PartRow[] {
-  const pairsOf = (features: Uint32Array): number =>
-    hasFeature(features, F.MQ) || hasFeature(features, F.RSS) ? settings.pairs : 1;
   return [
     {
       class: CLASS.MQ,
       command: VIRTIO_NET_CTRL_MQ.VQ_PAIRS_SET,
       feature: F.MQ,
       get: () => (state.has(F.MQ) && steering.rssBytes === undefined ? le16(steering.txPairs) : undefined),
-      fits: (value, features) => value.length === 2 && u16(value) >= 1 && u16(value) <= pairsOf(features),
+      fits: (value, features) => value.length === 2 && u16(value) >= 1 && u16(value) <= pairsOf(settings, features),
       set: (value) => steering.setPairs(u16(value)),
     },
     {
@@ -168,7 +168,7 @@ function steeringRows({ state, steering, settings }: NetDeviceParts): PartRow[] 
       command: VIRTIO_NET_CTRL_MQ.RSS_CONFIG,
       feature: F.RSS,
       get: () => steering.rssBytes,
-      fits: (value, features) => readRssConfig(value, pairsOf(features))?.bytes.length === value.length,
+      fits: (value, features) => readRssConfig(value, pairsOf(settings, features))?.bytes.length === value.length,
       set: (value) => steering.setRss(readRssConfig(value, state.pairsMax)!),
     },
     {
@@ -183,8 +183,11 @@ function steeringRows({ state, steering, settings }: NetDeviceParts): PartRow[] 
 }
 
 /** What a driver would miss as well, and the table of §5.1.8.1 leaves out. */
-function ourRows({ state, guest, steering }: NetDeviceParts, coalescing: CoalescingCommands): PartRow[] {
-  const { TX_SET, RX_SET } = VIRTIO_NET_CTRL_NOTF_COAL;
+function ourRows(
+  { state, settings, guest, steering, dataQueues }: NetDeviceParts,
+  coalescing: CoalescingCommands,
+): PartRow[] {
+  const { TX_SET, RX_SET, VQ_SET } = VIRTIO_NET_CTRL_NOTF_COAL;
   const directions = [
     { command: TX_SET, direction: 1 },
     { command: RX_SET, direction: 0 },
@@ -224,7 +227,65 @@ function ourRows({ state, guest, steering }: NetDeviceParts, coalescing: Coalesc
         set: (value) => coalescing.setDirection(direction, u32(value, 0), u32(value, 4)),
       }),
     ),
+    {
+      // All queues with parameters of their own, one struct virtio_net_ctrl_coal_vq behind the other.
+      class: CLASS.NOTF_COAL,
+      command: VQ_SET,
+      feature: F.VQ_NOTF_COAL,
+      isOurs: true,
+      get: () => {
+        if (!state.has(F.VQ_NOTF_COAL)) return undefined;
+        const own = dataQueues.filter((queue) => queue.queue !== undefined && !coalescing.isAsOthers(queue));
+        return le32(...own.flatMap(({ index, coalescing: { maxPackets, maxUsecs } }) => [index, maxPackets, maxUsecs]));
+      },
+      fits: (value, features) =>
+        value.length % VIRTIO_NET_CTRL_COAL_VQ.SIZE === 0 &&
+        entriesOf(value, VIRTIO_NET_CTRL_COAL_VQ.SIZE).every((at) => u32(value, at) < 2 * pairsOf(settings, features)),
+      set: (value) => {
+        for (const at of entriesOf(value, VIRTIO_NET_CTRL_COAL_VQ.SIZE))
+          dataQueues[u32(value, at)]!.coalescing.set(u32(value, at + 4), u32(value, at + 8));
+      },
+    },
+    {
+      // All contexts: le16 id, le16 bytes, struct virtio_net_rss_config.
+      class: CLASS.RSS_CTX,
+      command: VIRTIO_NET_CTRL_RSS_CTX.ADD,
+      feature: F.RSS_CONTEXT,
+      isOurs: true,
+      get: () => (state.has(F.RSS_CONTEXT) ? contextBytes(steering.contexts) : undefined),
+      fits: (value, features) => readContexts(value, pairsOf(settings, features), settings.rssContexts) !== undefined,
+      set: (value) => {
+        steering.contexts.clear();
+        for (const [id, config] of readContexts(value, state.pairsMax, settings.rssContexts)!)
+          steering.contexts.set(id, config);
+      },
+    },
   ];
+}
+
+/** Queue pairs that a device has with these features. */
+const pairsOf = ({ pairs }: NetDeviceSettings, features: Uint32Array): number =>
+  hasFeature(features, F.MQ) || hasFeature(features, F.RSS) ? pairs : 1;
+
+const entriesOf = (value: Uint8Array, bytes: number): number[] =>
+  Array.from({ length: value.length / bytes }, (_, entry) => entry * bytes);
+
+function contextBytes(contexts: ReadonlyMap<number, RssConfig>): Uint8Array {
+  return Uint8Array.from([...contexts].flatMap(([id, { bytes }]) => [...le16(id), ...le16(bytes.length), ...bytes]));
+}
+
+/** Foreign. @returns undefined unless each context can be, and there is no byte more */
+function readContexts(value: Uint8Array, pairs: number, most: number): Map<number, RssConfig> | undefined {
+  const contexts = new Map<number, RssConfig>();
+  for (let at = 0; at < value.length; ) {
+    if (at + 4 > value.length) return undefined;
+    const [id, end] = [u16(value, at), at + 4 + u16(value, at + 2)];
+    const config = end > value.length ? undefined : readRssConfig(value.subarray(at + 4, end), pairs);
+    if (config?.bytes.length !== end - at - 4 || id < 1 || id > most || contexts.has(id)) return undefined;
+    contexts.set(id, config);
+    at = end;
+  }
+  return contexts;
 }
 
 const u16 = (value: Uint8Array, at = 0): number => value[at]! | (value[at + 1]! << 8);

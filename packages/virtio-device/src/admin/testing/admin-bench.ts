@@ -76,6 +76,8 @@ export class AdminBench {
   readonly host: Pieces = new Pieces(HOST.gpa, HOST.size);
   readonly sriov: FakeSriov = new FakeSriov();
   readonly owner: NetFunction;
+  /** Members that are stepped while the owner waits. */
+  readonly steppable: NetFunction[] = [];
   /** Virtqueue index of the first administration queue. */
   readonly admin: number;
 
@@ -155,11 +157,8 @@ export class AdminBench {
     const at = this.post(join(head(OP.MODE, SRIOV, member), le(flags, 8)), 8);
     for (let turns = 0; turns < 8; turns++) {
       this.owner.step();
-      for (const id of this.steppable) id.step();
+      for (const member of this.steppable) member.step();
     }
     return this.answer(at);
   }
-
-  /** Members that have a thread to themselves: stepped while the owner waits. */
-  readonly steppable: NetFunction[] = [];
 }
