@@ -202,6 +202,18 @@ describe('commands as they go out', () => {
     expect(mode()).toBe(true);
   });
 
+  test('a list that waits to be told is one of those that are never answered', () => {
+    const stage = new AdminStage().begin();
+    const replies = new Replies();
+    stage.script.push(undefined, '0000000000000000 0300000000000000');
+    stage.client.sriov.send('DEV_MODE_SET', 1, hex('01'), 0, replies.done);
+    stage.client.self.begin(replies.done);
+    stage.turn();
+    stage.client.abandon();
+    expect(replies.ended).toEqual([`${UNANSWERED}.0`, `${UNANSWERED}.0`]);
+    expect(stage.client.self.begin(replies.done)).toBe(false);
+  });
+
   test('DR-18: whoever waits is told when the device is given up; what comes later harms nobody', () => {
     const stage = new AdminStage().begin();
     const replies = new Replies();

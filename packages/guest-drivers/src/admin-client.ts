@@ -1,7 +1,7 @@
 import { VirtioError } from '@ringwire/virtio-spec';
 import { VIRTIO_ADMIN_GROUP_TYPE, VIRTIO_ADMIN_OPCODE, VIRTIO_ADMIN_STATUS } from '@ringwire/virtio-spec/admin';
 import { AdminGroup, type Negotiate } from './admin-group.js';
-import type { AdminQueue, AdminReply, AdminRequest } from './admin-queue.js';
+import { type AdminQueue, type AdminReply, type AdminRequest, LOST } from './admin-queue.js';
 
 const { LIST_QUERY, LIST_USE } = VIRTIO_ADMIN_OPCODE;
 const KNOWN: readonly number[] = Object.values(VIRTIO_ADMIN_OPCODE);
@@ -10,6 +10,13 @@ const LIST_BYTES = 16;
 
 /** Called when a command is over. */
 export type AdminDone = (reply: AdminReply) => void;
+
+/** A list that was agreed on, and is to be told to the device. */
+interface Use {
+  readonly group: number;
+  readonly used: readonly number[];
+  readonly done: (used: readonly number[], reply: AdminReply) => void;
+}
 
 /**
  * Administration commands of one device, through one of its queues: the device consumes them in their order there. A
@@ -24,7 +31,7 @@ export class AdminClient {
   private readonly queue: AdminQueue;
   private readonly now: () => number;
   /** LIST_USE of groups, which wait until nothing else is on its way. */
-  private readonly waiting: (() => void)[] = [];
+  private readonly waiting: Use[] = [];
   /** One of them is on its way. */
   private isExclusive = false;
 
@@ -50,7 +57,8 @@ export class AdminClient {
   /** Take answers. @returns commands that are over */
   poll(): number {
     const done = this.queue.poll();
-    if (this.queue.isIdle) this.waiting.shift()?.();
+    const next = this.queue.isIdle ? this.waiting.shift() : undefined;
+    if (next !== undefined) this.use(next);
     return done;
   }
 
@@ -61,8 +69,8 @@ export class AdminClient {
 
   /** The device is gone. */
   abandon(): void {
-    this.waiting.length = 0;
     this.queue.abandon();
+    for (const { done } of this.waiting.splice(0)) done([], LOST);
   }
 
   private send(request: AdminRequest): boolean {
@@ -86,16 +94,12 @@ export class AdminClient {
           return;
         }
         const used = wanted.filter((opcode) => isListed(reply.result, opcode));
-        this.waiting.push(() => this.use(group, used, done));
+        this.waiting.push({ group, used, done });
       },
     });
   }
 
-  private use(
-    group: number,
-    used: readonly number[],
-    done: (used: readonly number[], reply: AdminReply) => void,
-  ): void {
+  private use({ group, used, done }: Use): void {
     const data = new Uint8Array(LIST_BYTES / 2);
     for (const opcode of used) data[opcode >>> 3]! |= 1 << (opcode & 7);
     const request = { opcode: LIST_USE, group, member: 0, data, resultBytes: 0 };

@@ -43,16 +43,21 @@ describe('bringing it up', () => {
 
   test('a device without them, and indexes that cannot be', () => {
     const machine = new AdminMachine(1);
+    machine.driver.close();
     const plain = machine.members[0]!;
     const setup = { dma: guestDma(machine.space, machine.pages), now: () => 0 };
     const before = machine.pages.allocate(1);
     machine.pages.free(before);
     const refused = openAdminDriver({ ...setup, transport: machine.transport(plain) });
     expect(isBreakdown(refused) && refused.code).toBe(BREAK.NO_QUEUE);
+    // A slot for a command that no memory is large enough for.
+    expect(() =>
+      openAdminDriver({ ...setup, transport: machine.transport(machine.owner), commandBytes: 2 ** 30 }),
+    ).toThrow();
+    expect(machine.owner.virtio.device.status).toBe(0);
     // All memory is free again, and the device given up.
     expect(machine.pages.allocate(1)).toBe(before);
     expect(plain.virtio.device.status).toBe(0x80);
-    machine.driver.close();
     expect(machine.transport(machine.owner).adminQueues()).toEqual({ first: 0, count: 0 });
   });
 });

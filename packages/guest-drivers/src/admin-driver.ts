@@ -52,10 +52,14 @@ const KNOWN: Uint32Array = featureWords([
 export function openAdminDriver(setup: AdminSetup): AdminDriver | Breakdown {
   const driver = new VirtioDriver(setup.transport, setup.patience);
   const arena = new DmaArena(setup.dma);
-  const opened = bringUp(setup, driver, arena);
-  if (!isBreakdown(opened)) return opened;
-  if (driver.reset() === undefined) arena.free();
-  return driver.fail(opened);
+  let opened: AdminDriver | Breakdown | undefined;
+  try {
+    opened = bringUp(setup, driver, arena);
+  } finally {
+    // Too little memory, say: the device has to let go of what there is.
+    if ((opened === undefined || isBreakdown(opened)) && driver.reset() === undefined) arena.free();
+  }
+  return isBreakdown(opened) ? driver.fail(opened) : opened;
 }
 
 function bringUp(setup: AdminSetup, driver: VirtioDriver, arena: DmaArena): AdminDriver | Breakdown {

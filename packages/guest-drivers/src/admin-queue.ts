@@ -27,6 +27,9 @@ export interface AdminReply {
   readonly result: Uint8Array;
 }
 
+/** How a command ends that is never answered. */
+export const LOST: AdminReply = { status: UNANSWERED, qualifier: 0, result: NOTHING };
+
 /** One command, as it goes to the device. */
 export interface AdminRequest {
   readonly opcode: number;
@@ -144,7 +147,7 @@ export class AdminQueue {
     const lost = [...this.pending.values(), ...this.retries];
     this.pending.clear();
     this.retries = [];
-    for (const { request } of lost) request.done({ status: UNANSWERED, qualifier: 0, result: NOTHING });
+    for (const { request } of lost) request.done(LOST);
   }
 
   private submit(request: AdminRequest, slot: number, sentAt: number, tries: number): boolean {
