@@ -3,7 +3,6 @@ import { HostMemory } from '@ringwire/guest-memory';
 import { LearningSwitch } from '@ringwire/net-backend';
 import { PeerMemory, VhostUserServer } from '@ringwire/vhost-user';
 import { NET_SCRATCH_BYTES, NetDevice } from '@ringwire/virtio-device';
-import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
 
 /** Room for the memory of two testpmds that are there at the same time. */
 const MEMORY_BYTES = 0x6000_0000;
@@ -27,8 +26,9 @@ export class ServedPair {
         scratch: index * NET_SCRATCH_BYTES,
         backend: this.lan.ports[index]!,
         mac: Uint8Array.of(2, 0, 0, 0, 0, index + 1),
+        pairs: 2,
         // The control queue stays with a vhost-user front-end.
-        without: [VIRTIO_NET_F.CTRL_VQ],
+        externalControl: true,
         holdWhenFull: true,
       });
       return { path, model };

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readPcap } from '@ringwire/net-backend';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { numberedCapture } from './capture.js';
+import { numberedCapture, numberOf } from './capture.js';
 import { ServedPair } from './served-pair.js';
 import { Testpmd, testpmdProblem } from './testpmd.js';
 
@@ -19,8 +19,8 @@ let testpmd: Testpmd | undefined;
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'ringwire-e2e-'));
   served = new ServedPair(directory);
-  writeFileSync(join(directory, 'in.pcap'), numberedCapture(FRAMES));
-  writeFileSync(join(directory, 'none.pcap'), numberedCapture(0));
+  write('in0', numberedCapture(Array(FRAMES).keys()));
+  write('none', numberedCapture([]));
 });
 
 afterEach(async () => {
@@ -30,25 +30,32 @@ afterEach(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-/** Ports 0 and 3 are captures, 1 and 2 the sockets: testpmd forwards 0 to 1 and 2 to 3. */
-function start(options: string): Testpmd {
-  const file = (name: string): string => join(directory, `${name}.pcap`);
-  testpmd = new Testpmd(directory, [
-    `net_pcap0,rx_pcap=${file('in')},tx_pcap=${file('back')}`,
-    ...served.paths.map((path, index) => `net_virtio_user${index},path=${path},queues=1,queue_size=256,${options}`),
-    `net_pcap1,rx_pcap=${file('none')},tx_pcap=${file('out')}`,
-  ]);
+const fileOf = (name: string): string => join(directory, `${name}.pcap`);
+const write = (name: string, capture: Uint8Array): void => writeFileSync(fileOf(name), capture);
+
+/**
+ * Ports 0 and 3 are captures, one for each queue, 1 and 2 the sockets: testpmd forwards 0 to 1 and 2 to 3, each queue to
+ * the one with its number.
+ */
+function start(options: string, queues = 1): Testpmd {
+  const numbers = Array.from(Array(queues).keys());
+  const capturePort = (from: (queue: number) => string, to: string): string =>
+    numbers.map((queue) => `rx_pcap=${fileOf(from(queue))},tx_pcap=${fileOf(`${to}${queue}`)}`).join(',');
+  const sockets = served.paths.map(
+    (path, index) => `net_virtio_user${index},path=${path},queues=${queues},queue_size=256,${options}`,
+  );
+  const [first, last] = [capturePort((queue) => `in${queue}`, 'back'), capturePort(() => 'none', 'out')];
+  testpmd = new Testpmd(directory, [`net_pcap0,${first}`, ...sockets, `net_pcap1,${last}`], queues);
   // A ring that is full is tried again for as long as it takes.
   for (const line of ['set fwd io retry', 'set burst tx delay 100 retry 100000', 'start']) testpmd.command(line);
   return testpmd;
 }
 
-const framesOf = (name: string): Uint8Array[] =>
-  readPcap(readFileSync(join(directory, `${name}.pcap`))).frames.map(({ bytes }) => bytes);
+const framesOf = (name: string): Uint8Array[] => readPcap(readFileSync(fileOf(name))).frames.map(({ bytes }) => bytes);
 
 /** Numbers of the frames that did not come out as they went in. */
 function differences(): number[] {
-  const [sent, got] = [framesOf('in'), framesOf('out')];
+  const [sent, got] = [framesOf('in0'), framesOf('out0')];
   const numbers = Array.from({ length: Math.max(sent.length, got.length) }, (_, number) => number);
   return numbers.filter((at) => sent[at] === undefined || got[at] === undefined || !sameBytes(sent[at], got[at]));
 }
@@ -69,7 +76,7 @@ test.for([
     await peer.ask('show port stats 3', new RegExp(`TX-packets: ${FRAMES}\\b`));
     const said = await peer.quit();
     expect(differences()).toEqual([]);
-    expect(framesOf('back')).toEqual([]);
+    expect(framesOf('back0')).toEqual([]);
     expect(said).toMatch(
       new RegExp(
         `RX-packets: ${2 * FRAMES} +RX-dropped: 0 +RX-total: ${2 * FRAMES}\\n +TX-packets: ${2 * FRAMES} +TX-dropped: 0`,
@@ -80,6 +87,36 @@ test.for([
       { forwarded: 0, flooded: 0, filtered: 0, lost: 0 },
     ]);
     expect(served.ends).toEqual(['the connection ended', 'the connection ended']);
+    expect(served.memory.inUse).toBe(0);
+  },
+);
+
+test.for([
+  ['split', 'packed_vq=0'],
+  ['packed', 'packed_vq=1'],
+] as const)(
+  'two pairs of %s rings: every frame of each arrives, and a flow keeps to a queue and in order',
+  async ([, options], { skip }) => {
+    if (problem !== undefined) return skip(SKIPPED);
+    const flows = 8;
+    const numbersOf = (queue: number): number[] => Array.from(Array(FRAMES).keys()).filter((n) => n % 2 === queue);
+    for (const queue of [0, 1]) write(`in${queue}`, numberedCapture(numbersOf(queue), flows));
+    const peer = start(options, 2);
+    await peer.ask('show port stats 3', new RegExp(`TX-packets: ${FRAMES}\\b`));
+    await peer.quit();
+    const out = [framesOf('out0'), framesOf('out1')];
+    const byNumber = (frames: readonly Uint8Array[]): Uint8Array[] =>
+      [...frames].sort((a, b) => numberOf(a) - numberOf(b));
+    const [sent, got] = [byNumber([...framesOf('in0'), ...framesOf('in1')]), byNumber(out.flat())];
+    expect(got.length).toBe(FRAMES);
+    expect(sent.filter((frame, at) => !sameBytes(frame, got[at]!))).toEqual([]);
+    for (let flow = 0; flow < flows; flow++) {
+      const parts = out.map((frames) => frames.map(numberOf).filter((number) => number % flows === flow));
+      expect(parts.filter((numbers) => numbers.length > 0)).toEqual([
+        Array.from(Array(FRAMES / flows).keys(), (n) => n * flows + flow),
+      ]);
+    }
+    expect(Math.min(...out.map(({ length }) => length))).toBeGreaterThan(0);
     expect(served.memory.inUse).toBe(0);
   },
 );

@@ -1,4 +1,15 @@
-import { closeSync, fstatSync, mkdtempSync, openSync, readdirSync, readSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HostMemory } from '@ringwire/guest-memory';
@@ -101,6 +112,21 @@ test('a failed call throws with the name of its errno', () => {
   expect(() => connectUnix(path)).toThrow(new SystemError('connect', 2));
   expect(() => listenUnix(join(directory, 'none', 's'))).toThrow('bind: ENOENT');
   expect(() => listenUnix('x'.repeat(108))).toThrow(RangeError);
+});
+
+test('a socket takes the place of one whose process was killed, and of nothing else', () => {
+  // A process that is killed leaves its socket's path behind.
+  close(listenUnix(path));
+  const listener = listenUnix(path);
+  const client = connectUnix(path);
+  expect(() => listenUnix(path)).toThrow(new SystemError('bind', 98));
+  const server = accept(listener);
+  expect(send(client, Uint8Array.of(1))).toBe(1);
+  const file = join(directory, 'file');
+  writeFileSync(file, 'kept');
+  expect(() => listenUnix(file)).toThrow('bind: EADDRINUSE');
+  expect(readFileSync(file, 'latin1')).toBe('kept');
+  for (const fd of [listener, client, server]) close(fd);
 });
 
 test('events are counted until they are taken, and a full counter does not block', () => {

@@ -1,3 +1,4 @@
+import { lstatSync, unlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import koffi from 'koffi';
 
@@ -97,13 +98,40 @@ export function addressOf(view: Uint8Array): Address {
 
 const eight = new NativeBytes(8);
 
-/** A non-blocking UNIX stream socket that listens. @throws SystemError, RangeError for a path that is too long */
+/**
+ * A non-blocking UNIX stream socket that listens. A path that a process left behind, which was killed, is taken over.
+ * @throws SystemError, RangeError for a path that is too long
+ */
 export function listenUnix(path: string): number {
+  try {
+    return boundUnix(path);
+  } catch (error) {
+    if (!isCode(error, 'EADDRINUSE') || !removeLeftBehind(path)) throw error;
+    return boundUnix(path);
+  }
+}
+
+function boundUnix(path: string): number {
   return unixSocket(path, (fd, address, bytes) => {
     done('bind', calls.bind(fd, address, bytes));
     done('listen', calls.listen(fd, BACKLOG));
   });
 }
+
+/** @returns whether a path was a socket that nobody listens at, and is gone now */
+function removeLeftBehind(path: string): boolean {
+  try {
+    close(connectUnix(path));
+  } catch (error) {
+    // A file that is no socket refuses too.
+    if (!isCode(error, 'ECONNREFUSED') || !lstatSync(path).isSocket()) return false;
+    unlinkSync(path);
+    return true;
+  }
+  return false;
+}
+
+const isCode = (error: unknown, code: string): boolean => error instanceof SystemError && error.code === code;
 
 /** A non-blocking UNIX stream socket that is connected. @throws SystemError, RangeError for a path that is too long */
 export function connectUnix(path: string): number {

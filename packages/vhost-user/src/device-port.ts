@@ -3,13 +3,17 @@ import { signalEvent, takeEvent } from '@ringwire/linux';
 import type { DeviceModel, DevicePort } from '@ringwire/virtio-device';
 import { FEATURE_WORDS } from '@ringwire/virtio-spec';
 import { type DeviceQueue, faultName, RING_FAULT } from '@ringwire/virtqueue';
+import type { BackendChannel } from './backend-channel.js';
 import type { DirtyPages } from './dirty-pages.js';
 import type { InflightArea } from './inflight-area.js';
 import type { MemoryTable } from './memory-table.js';
-import { Vring } from './vring.js';
+import { POLLED, Vring } from './vring.js';
 
 /** How often a kick may be there again at once before it counts as one that is always there. */
 const KICKS_LEFT_MAX = 1000;
+
+/** A ring without a kick is looked at so often at least while nothing flows. */
+const POLL_USECS = 2000;
 
 /**
  * A device type behind vhost-user: it runs while at least one ring does, and its notifications are call events. This is
@@ -23,6 +27,10 @@ export class VhostDevicePort implements DevicePort {
   readonly dirty: DirtyPages;
   /** Where chains in flight of rings that are opened are on record, if the front-end keeps them. */
   inflight: InflightArea | undefined;
+  /** The back-end's own way to the front-end, once there is one. */
+  channel: BackendChannel | undefined;
+  /** INBAND_NOTIFICATIONS: rings without events have their calls and errors sent over {@link channel}. */
+  inBand = false;
   /** Why the device cannot go on: the connection has to end. */
   broken: string | undefined;
   private readonly model: DeviceModel;
@@ -55,8 +63,9 @@ export class VhostDevicePort implements DevicePort {
     this.calls[index] = 1;
   }
 
-  /** There is no way to tell a front-end: the back-end's own channel is not offered. */
-  configChanged(): void {}
+  configChanged(): void {
+    this.channel?.configChanged();
+  }
 
   needsReset(reason: string): void {
     this.broken ??= reason;
@@ -74,7 +83,7 @@ export class VhostDevicePort implements DevicePort {
     if (wanted === (vring.queue !== undefined)) return undefined;
     if (wanted) {
       const problem = vring.open(this.table, this.features, this.dirty.log, this.inflight);
-      if (problem !== undefined) return problem;
+      if (problem !== undefined || vring.queue === undefined) return problem;
     } else this.closeRing(vring);
     if (this.running) this.model.queueChanged(vring.index);
     else {
@@ -91,6 +100,8 @@ export class VhostDevicePort implements DevicePort {
     vring.finish();
     vring.setEvent('kick', undefined);
     vring.setEvent('call', undefined);
+    // Nobody is left who waits for a translation.
+    if (this.vrings.every(({ started }) => !started)) this.table.translated.misses.clear();
     this.sleep();
   }
 
@@ -112,10 +123,35 @@ export class VhostDevicePort implements DevicePort {
     return problem;
   }
 
+  /**
+   * Change translations: rings that lie between these addresses do not run meanwhile, and rings that waited run now if
+   * they can.
+   * @returns what `change` found
+   */
+  retranslate(from: number, to: number, change: () => string | undefined): string | undefined {
+    for (const vring of this.vrings) {
+      if (vring.queue === undefined || !vring.overlaps(from, to, this.features)) continue;
+      this.closeRing(vring);
+      if (this.running) this.model.queueChanged(vring.index);
+    }
+    const problem = change();
+    this.openWaiting();
+    return problem;
+  }
+
+  /** Run rings that waited for translations, if they can. */
+  openWaiting(): void {
+    for (const vring of this.vrings) {
+      const problem = this.settle(vring);
+      if (problem !== undefined) this.needsReset(problem);
+    }
+  }
+
   /** Everything as before the front-end set anything up. */
   reset(): void {
     for (const vring of this.vrings) vring.reset();
     this.sleep();
+    this.table.translated.clear();
     this.model.reset?.();
     this.features = new Uint32Array(FEATURE_WORDS);
   }
@@ -126,6 +162,11 @@ export class VhostDevicePort implements DevicePort {
     // A driver that kicks again between two calls is quick; one that does so each time has an event without an end.
     vring.kicksLeft = takeEvent(vring.kick) ? vring.kicksLeft + 1 : 0;
     if (vring.kicksLeft > KICKS_LEFT_MAX) this.needsReset(`the kick of ring ${vring.index} has no end`);
+    this.available(vring);
+  }
+
+  /** Buffers are available, however the front-end said so. */
+  available(vring: Vring): void {
     if (vring.queue !== undefined) this.model.notified(vring.index);
   }
 
@@ -135,7 +176,9 @@ export class VhostDevicePort implements DevicePort {
   }
 
   deadline(): number {
-    return this.running ? this.model.deadline() : Number.POSITIVE_INFINITY;
+    if (!this.running) return Number.POSITIVE_INFINITY;
+    const isPolled = this.vrings.some(({ queue, kick }) => queue !== undefined && kick === POLLED);
+    return isPolled ? Math.min(this.now() + POLL_USECS, this.model.deadline()) : this.model.deadline();
   }
 
   /** After steps of this device and of those that it exchanges frames with: send calls, and look whether rings hold. */
@@ -143,15 +186,22 @@ export class VhostDevicePort implements DevicePort {
     for (const vring of this.vrings) {
       const fault = vring.queue?.ringFault ?? RING_FAULT.NONE;
       if (fault !== RING_FAULT.NONE) {
-        if (vring.err >= 0) signalEvent(vring.err);
+        this.signal(vring, 'err');
         this.needsReset(`ring ${vring.index} cannot be trusted: ${faultName(RING_FAULT, fault)}`);
       }
       if (this.calls[vring.index] === 0) continue;
       this.calls[vring.index] = 0;
-      if (vring.call >= 0) signalEvent(vring.call);
+      this.signal(vring, 'call');
     }
     const unlogged = this.dirty.finishTurn();
     if (unlogged !== undefined) this.needsReset(unlogged);
+    this.channel?.flush();
+  }
+
+  private signal(vring: Vring, which: 'call' | 'err'): void {
+    const event = vring[which];
+    if (event >= 0) signalEvent(event);
+    else if (this.inBand && event !== POLLED) this.channel?.notify(which, vring.index);
   }
 
   private closeRing(vring: Vring): void {

@@ -1,4 +1,5 @@
 import { GuestMemory } from '@ringwire/guest-memory';
+import { IotlbSpace } from './iotlb-space.js';
 import { MEM_REGION } from './messages.js';
 import type { Mapping, PeerMemory } from './peer-memory.js';
 
@@ -42,12 +43,15 @@ export function overlapProblem(regions: readonly RegionRequest[]): string | unde
 export class MemoryTable {
   /** By guest-physical address; a new object whenever the regions change. */
   space: GuestMemory;
+  /** By what the front-end translates, for rings with ACCESS_PLATFORM; empty whenever the regions change. */
+  readonly translated: IotlbSpace;
   private readonly peer: PeerMemory;
   private regions: Region[] = [];
 
   constructor(peer: PeerMemory) {
     this.peer = peer;
     this.space = new GuestMemory(peer.memory, []);
+    this.translated = new IotlbSpace(peer.memory);
   }
 
   get count(): number {
@@ -64,6 +68,15 @@ export class MemoryTable {
     for (const region of this.regions) {
       const at = userspace - region.userspace;
       if (at >= 0 && at < region.size) return region.gpa + at;
+    }
+    return -1;
+  }
+
+  /** Host offset of a stretch of the front-end's own addresses, or -1 unless it lies in one region. */
+  hostOf(userspace: number, bytes: number): number {
+    for (const { userspace: start, size, mapping } of this.regions) {
+      const at = userspace - start;
+      if (at >= 0 && at < size) return bytes <= size - at ? mapping.host + at : -1;
     }
     return -1;
   }
@@ -105,5 +118,6 @@ export class MemoryTable {
   private renew(): void {
     const regions = this.regions.map(({ gpa, size, mapping }) => ({ gpa, size, host: mapping.host }));
     this.space = new GuestMemory(this.peer.memory, regions);
+    this.translated.clear();
   }
 }

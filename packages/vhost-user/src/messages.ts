@@ -6,11 +6,16 @@ const FLAG = { VERSION_MASK: 3, VERSION: 1, REPLY: 4, NEED_REPLY: 8 } as const;
 
 /** Bit numbers of what GET_PROTOCOL_FEATURES offers: those that this back-end knows. */
 export const PROTOCOL_F = {
+  MQ: 0,
   LOG_SHMFD: 1,
+  RARP: 2,
   REPLY_ACK: 3,
+  NET_MTU: 4,
+  BACKEND_REQ: 5,
   CONFIG: 9,
   INFLIGHT_SHMFD: 12,
   RESET_DEVICE: 13,
+  INBAND_NOTIFICATIONS: 14,
   CONFIGURE_MEM_SLOTS: 15,
   STATUS: 16,
 } as const;
@@ -49,6 +54,9 @@ export const CONFIG = { offset: 0, size: 4, flags: 8, bytes: 12, BYTES_MAX: 256 
 
 /** Where in a file the area of chains in flight lies, and how many rings of how many descriptors it is for. */
 export const INFLIGHT = { mmapSize: 0, mmapOffset: 8, numQueues: 16, queueSize: 18, SIZE: 20, PADDED: 24 } as const;
+/** A translation of I/O virtual addresses; `access` has bits of reading (1) and writing (2). Some pad it to 32 bytes. */
+export const IOTLB = { iova: 0, size: 8, userspace: 16, access: 24, type: 25, SIZE: 26, PADDED: 32 } as const;
+export const IOTLB_TYPE = { MISS: 1, UPDATE: 2, INVALIDATE: 3, ACCESS_FAIL: 4 } as const;
 
 /** Every request that the back-end serves, by its number; another one is unknown, as its feature is not offered. */
 const REQUEST = {
@@ -70,17 +78,25 @@ const REQUEST = {
   SET_PROTOCOL_FEATURES: 16,
   GET_QUEUE_NUM: 17,
   SET_VRING_ENABLE: 18,
+  SEND_RARP: 19,
+  NET_SET_MTU: 20,
+  SET_BACKEND_REQ_FD: 21,
+  IOTLB_MSG: 22,
   GET_CONFIG: 24,
   SET_CONFIG: 25,
   GET_INFLIGHT_FD: 31,
   SET_INFLIGHT_FD: 32,
   RESET_DEVICE: 34,
+  VRING_KICK: 35,
   GET_MAX_MEM_SLOTS: 36,
   ADD_MEM_REG: 37,
   REM_MEM_REG: 38,
   SET_STATUS: 39,
   GET_STATUS: 40,
 } as const;
+
+/** What the back-end asks over its own channel. */
+export const BACKEND_REQUEST = { IOTLB_MSG: 1, CONFIG_CHANGE_MSG: 2, VRING_CALL: 4, VRING_ERR: 5 } as const;
 
 type RequestName = keyof typeof REQUEST;
 
@@ -121,11 +137,16 @@ const SHAPES: Readonly<Record<RequestName, Shape>> = {
   SET_PROTOCOL_FEATURES: { payload: U64 },
   GET_QUEUE_NUM: { payload: 0 },
   SET_VRING_ENABLE: { payload: VRING_STATE.SIZE },
+  SEND_RARP: { payload: U64, needs: PROTOCOL_F.RARP },
+  NET_SET_MTU: { payload: U64, needs: PROTOCOL_F.NET_MTU },
+  SET_BACKEND_REQ_FD: { payload: 0, fds: 1, needs: PROTOCOL_F.BACKEND_REQ },
+  IOTLB_MSG: { payload: [IOTLB.SIZE, IOTLB.PADDED] },
   GET_CONFIG: { payload: CONFIG_PAYLOAD, needs: PROTOCOL_F.CONFIG },
   SET_CONFIG: { payload: CONFIG_PAYLOAD, needs: PROTOCOL_F.CONFIG },
   GET_INFLIGHT_FD: { payload: INFLIGHT_PAYLOAD, needs: PROTOCOL_F.INFLIGHT_SHMFD },
   SET_INFLIGHT_FD: { payload: INFLIGHT_PAYLOAD, fds: 1, needs: PROTOCOL_F.INFLIGHT_SHMFD },
   RESET_DEVICE: { payload: 0, needs: PROTOCOL_F.RESET_DEVICE },
+  VRING_KICK: { payload: VRING_STATE.SIZE, needs: PROTOCOL_F.INBAND_NOTIFICATIONS },
   GET_MAX_MEM_SLOTS: { payload: 0, needs: PROTOCOL_F.CONFIGURE_MEM_SLOTS },
   ADD_MEM_REG: { payload: SINGLE_REGION.SIZE, fds: 1, needs: PROTOCOL_F.CONFIGURE_MEM_SLOTS },
   REM_MEM_REG: { payload: SINGLE_REGION.SIZE, fds: 1, needs: PROTOCOL_F.CONFIGURE_MEM_SLOTS },
@@ -186,13 +207,32 @@ export function messageOf(header: DataView, payload: DataView, fds: number[]): M
 
 /** A message of the back-end's: the answer to a request. */
 export function reply(id: number, payload: Uint8Array): Uint8Array {
+  return messageBytes(id, FLAG.VERSION | FLAG.REPLY, payload);
+}
+
+/** A request of the back-end's, over its own channel. @param id of `BACKEND_REQUEST` */
+export function backendRequest(id: number, payload: Uint8Array, needReply: boolean): Uint8Array {
+  return messageBytes(id, needReply ? FLAG.VERSION | FLAG.NEED_REPLY : FLAG.VERSION, payload);
+}
+
+function messageBytes(id: number, flags: number, payload: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(HEADER.SIZE + payload.length);
   const view = new DataView(bytes.buffer);
   view.setUint32(HEADER.request, id, true);
-  view.setUint32(HEADER.flags, FLAG.VERSION | FLAG.REPLY, true);
+  view.setUint32(HEADER.flags, flags, true);
   view.setUint32(HEADER.size, payload.length, true);
   bytes.set(payload, HEADER.SIZE);
   return bytes;
+}
+
+/**
+ * Whether bytes are the front-end's answer to a request of the back-end's.
+ * @param bytes as many as such an answer has: a header and a 64-bit word
+ */
+export function isAnswerTo(id: number, bytes: DataView): boolean {
+  const flags = bytes.getUint32(HEADER.flags, true);
+  const answers = (flags & FLAG.VERSION_MASK) === FLAG.VERSION && (flags & FLAG.REPLY) !== 0;
+  return answers && bytes.getUint32(HEADER.request, true) === id && bytes.getUint32(HEADER.size, true) === U64;
 }
 
 export function u64(value: bigint): Uint8Array {

@@ -3,7 +3,7 @@ import type { VhostDevicePort } from './device-port.js';
 import { takeEventFile } from './event-file.js';
 import { VRING_ADDR, VRING_ADDR_F, VRING_FD, VRING_STATE } from './messages.js';
 import type { Outcome } from './outcome.js';
-import type { Vring, VringAddresses } from './vring.js';
+import { POLLED, type Vring, type VringAddresses } from './vring.js';
 
 /** What a front-end asks about its rings. */
 export class RingRequests {
@@ -53,14 +53,20 @@ export class RingRequests {
     if (vring === undefined || (word & ~BigInt(flags)) !== 0n) return `there is no ring ${word}`;
     const noFd = (word & BigInt(VRING_FD.NOFD)) !== 0n;
     if (noFd !== (fds.length === 0)) return noFd ? 'a descriptor where there is to be none' : 'no descriptor';
-    const event = noFd ? undefined : takeEventFile(which, fds);
+    const event = noFd ? POLLED : takeEventFile(which, fds);
     if (typeof event === 'string') return event;
     vring.setEvent(which, event);
-    if (which !== 'kick') return undefined;
-    vring.started = true;
-    // Without protocol features there is no other way to enable a ring.
-    if (!this.hasProtocol) vring.enabled = true;
-    return this.settle(vring);
+    return which === 'kick' ? this.start(vring) : undefined;
+  }
+
+  /** VRING_KICK: a kick without an event, which starts the ring as well. */
+  kick(payload: DataView): Outcome {
+    return this.withRing(payload, VRING_STATE.num, (vring, num) => {
+      if (num !== 0) return `num is ${num}, want 0`;
+      const problem = vring.started ? undefined : this.start(vring);
+      if (problem === undefined) this.port.available(vring);
+      return problem;
+    });
   }
 
   getBase(payload: DataView): Outcome {
@@ -79,6 +85,13 @@ export class RingRequests {
     const index = payload.getUint32(VRING_STATE.index, true);
     const vring = this.port.vrings[index];
     return vring === undefined ? `there is no ring ${index}` : use(vring, payload.getUint32(field, true));
+  }
+
+  private start(vring: Vring): Outcome {
+    vring.started = true;
+    // Without protocol features there is no other way to enable a ring.
+    if (!this.hasProtocol) vring.enabled = true;
+    return this.settle(vring);
   }
 
   private enable(vring: Vring, value: number): Outcome {

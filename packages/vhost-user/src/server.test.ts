@@ -9,8 +9,8 @@ import { NET_SCRATCH_BYTES, NetDevice } from '@ringwire/virtio-device';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { PeerMemory } from './peer-memory.js';
 import { VhostUserServer } from './server.js';
-import { RawPeer, words } from './testing/raw-peer.js';
-import { held } from './testing/session-stage.js';
+import { longs, RawPeer, words } from './testing/raw-peer.js';
+import { connection, held } from './testing/session-stage.js';
 
 let directory: string;
 let paths: string[];
@@ -94,6 +94,22 @@ test('VU-02: a front-end that sends half a message holds nobody up, and is cut o
   for (const { socket } of [silent!, other!]) close(socket);
 });
 
+test('what comes over the back-end’s own channel is served as well', async () => {
+  const served = server();
+  const running = served.run();
+  const [client, channel] = connection();
+  const peer = new RawPeer(connectUnix(paths[0]!));
+  peer.send(16, longs(1n << 5n));
+  peer.send(21, new Uint8Array(0), [channel]);
+  await until(() => served.isConnected(paths[0]!));
+  send(client, new Uint8Array(20));
+  await until(() => ends.length > 0);
+  expect(ends).toEqual(['what came over the back-end’s channel answers nothing']);
+  served.close();
+  await running;
+  for (const fd of [client, channel, peer.socket]) close(fd);
+});
+
 test('VU-26: a second front-end on a socket is turned away, and the next one after the first is served', async () => {
   const served = server();
   const running = served.run();
@@ -128,4 +144,21 @@ test('a server that never ran is let go of', () => {
   server().close();
   expect(existsSync(paths[0]!)).toBe(false);
   expect(held().fds).toBe(before);
+});
+
+test('a device with more queues than rings can be numbered is refused, and no socket is made', () => {
+  const memory = HostMemory.create(0x200_0000);
+  const mac = Uint8Array.of(2, 0, 0, 0, 0, 1);
+  const model = new NetDevice({
+    memory,
+    scratch: 0,
+    backend: new NullBackend(),
+    mac,
+    pairs: 129,
+    externalControl: true,
+  });
+  const peers = new PeerMemory(memory, NET_SCRATCH_BYTES, memory.size - NET_SCRATCH_BYTES);
+  const make = (): unknown => new VhostUserServer({ devices: [{ path: paths[0]!, model }], memory: peers });
+  expect(make).toThrow('queues is 258, want at most 256 (VhostUserServer)');
+  expect(existsSync(paths[0]!)).toBe(false);
 });

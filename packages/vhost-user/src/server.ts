@@ -2,6 +2,8 @@ import { unlinkSync } from 'node:fs';
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import { accept, close, listenUnix, newEvent, PollSet, signalEvent, takeEvent } from '@ringwire/linux';
 import type { DeviceModel } from '@ringwire/virtio-device';
+import { VirtioError } from '@ringwire/virtio-spec';
+import { VRING_FD } from './messages.js';
 import type { PeerMemory } from './peer-memory.js';
 import { Session } from './session.js';
 import type { Vring } from './vring.js';
@@ -15,6 +17,8 @@ const TURNS_PER_LOOK = 16;
 const IDLE_TURNS = 64;
 /** Longest wait, so that the time limit on messages is looked at. */
 const WAIT_MS_MAX = 1000;
+/** A ring's number is a byte beside its event descriptors. */
+const VRINGS_MAX: number = VRING_FD.INDEX_MASK + 1;
 /** A message that began has to be whole by then. */
 const MESSAGE_USECS = 5_000_000;
 
@@ -41,7 +45,7 @@ interface Port extends ServedDevice {
 }
 
 /** What a descriptor in the poll set stands for. */
-type Watched = { readonly port: Port; readonly vring?: Vring } | undefined;
+type Watched = { readonly port: Port; readonly vring?: Vring; readonly isChannel?: true } | undefined;
 
 /**
  * Serves devices to vhost-user front-ends, one front-end per socket at a time, all in the thread that calls {@link run}.
@@ -61,13 +65,19 @@ export class VhostUserServer {
   private cutsSeen: number;
   private running = false;
 
-  /** @throws SystemError for a path where no socket can be; the sockets made so far are closed again */
+  /**
+   * @throws SystemError for a path where no socket can be; the sockets made so far are closed again
+   * @throws VirtioError for a device with more queues than the protocol has numbers for
+   */
   constructor(options: VhostUserServerOptions) {
     const { devices, memory, now = () => performance.now() * 1000, onEnd = () => {} } = options;
     this.memory = memory;
     this.cutsSeen = memory.cuts;
     this.now = now;
     this.onEnd = onEnd;
+    for (const { model } of devices)
+      if (model.queueSizes.length > VRINGS_MAX)
+        throw new VirtioError('queues', model.queueSizes.length, `at most ${VRINGS_MAX}`, 'VhostUserServer');
     const ports: Port[] = [];
     try {
       for (const { path, model } of devices)
@@ -79,7 +89,7 @@ export class VhostUserServer {
     }
     this.ports = ports;
     const rings = devices.reduce((sum, { model }) => sum + model.queueSizes.length, 0);
-    this.set = new PollSet(1 + 2 * devices.length + rings);
+    this.set = new PollSet(1 + 3 * devices.length + rings);
   }
 
   /** Whether a front-end is connected to a device's socket. */
@@ -155,14 +165,19 @@ export class VhostUserServer {
       const { session } = port;
       if (session === undefined) continue;
       add(session.socket, { port });
+      const { channel } = session.port;
+      if (channel !== undefined) add(channel.socket, { port, isChannel: true });
       for (const vring of session.port.vrings) if (vring.kick >= 0) add(vring.kick, { port, vring });
     }
   }
 
   /** Kicks before messages, which may close the descriptors that were found ready. */
   private serveReady(): void {
-    for (const [index, watched] of this.watched.entries())
-      if (watched?.vring !== undefined && this.set.isReady(index)) watched.port.session?.port.kicked(watched.vring);
+    for (const [index, watched] of this.watched.entries()) {
+      if (watched === undefined || !this.set.isReady(index)) continue;
+      if (watched.vring !== undefined) watched.port.session?.port.kicked(watched.vring);
+      if (watched.isChannel) watched.port.session?.serveChannel();
+    }
     for (const port of this.ports) {
       const { session } = port;
       if (session !== undefined) {

@@ -1,10 +1,19 @@
 import { close, send } from '@ringwire/linux';
 import type { DeviceModel } from '@ringwire/virtio-device';
-import { featuresFromBigInt, featuresToBigInt, featureWords, VIRTIO_F } from '@ringwire/virtio-spec';
+import {
+  DEVICE_STATUS,
+  featuresFromBigInt,
+  featuresToBigInt,
+  featureWords,
+  VIRTIO_F,
+  VIRTIO_ID,
+} from '@ringwire/virtio-spec';
+import { BackendChannel, channelProblem } from './backend-channel.js';
 import { getConfig, setConfig } from './config-requests.js';
 import { VhostDevicePort } from './device-port.js';
 import { DirtyPages } from './dirty-pages.js';
 import { InflightRequests } from './inflight-requests.js';
+import { IotlbRequests } from './iotlb-requests.js';
 import { LogRequests } from './log-requests.js';
 import { MemoryRequests, SLOTS_MAX } from './memory-requests.js';
 import { MemoryTable } from './memory-table.js';
@@ -19,6 +28,7 @@ import {
   requestProblem,
   u64,
 } from './messages.js';
+import { sendRarp, setMtu } from './net-requests.js';
 import type { Outcome } from './outcome.js';
 import type { PeerMemory } from './peer-memory.js';
 import { RingRequests } from './ring-requests.js';
@@ -28,10 +38,14 @@ const OFFERED = [
   VIRTIO_F.INDIRECT_DESC,
   VIRTIO_F.EVENT_IDX,
   VIRTIO_F.VERSION_1,
+  VIRTIO_F.ACCESS_PLATFORM,
   VIRTIO_F.RING_PACKED,
   VIRTIO_F.IN_ORDER,
 ] as const;
-const PROTOCOL_FEATURES: bigint = Object.values(PROTOCOL_F).reduce((all, bit) => all | (1n << BigInt(bit)), 0n);
+const bitsOf = (bits: readonly number[]): bigint => bits.reduce((all, bit) => all | (1n << BigInt(bit)), 0n);
+const PROTOCOL_FEATURES: bigint = bitsOf(Object.values(PROTOCOL_F));
+/** What only a network device can do. */
+const NET_PROTOCOL_FEATURES: bigint = bitsOf([PROTOCOL_F.RARP, PROTOCOL_F.NET_MTU]);
 const PROTOCOL_BIT: bigint = 1n << BigInt(F_PROTOCOL_FEATURES);
 const LOG_BIT: bigint = 1n << BigInt(F_LOG_ALL);
 const DEVICE_BITS = 0xffff_ffff_ffff_ffffn & ~(PROTOCOL_BIT | LOG_BIT);
@@ -68,8 +82,12 @@ export class Session {
   private readonly rings: RingRequests;
   private readonly log: LogRequests;
   private readonly inflight: InflightRequests;
+  private readonly translations: IotlbRequests;
   private protocol = 0n;
+  private readonly protocolOffered: bigint;
   private status = 0;
+  /** The features that were set last can't be. */
+  private featuresRefused = false;
   private closed = false;
 
   constructor({ socket, model, memory, now }: SessionParts) {
@@ -78,10 +96,13 @@ export class Session {
     this.now = now;
     this.reader = new MessageReader(socket);
     this.table = new MemoryTable(memory);
+    this.protocolOffered =
+      model.deviceId === VIRTIO_ID.NET ? PROTOCOL_FEATURES : PROTOCOL_FEATURES & ~NET_PROTOCOL_FEATURES;
     this.port = new VhostDevicePort(model, this.table, new DirtyPages(memory), now);
     this.memory = new MemoryRequests(this.port, this.table);
     this.rings = new RingRequests(this.port);
     this.log = new LogRequests(this.port, this.table, memory);
+    this.translations = new IotlbRequests(this.port, this.table);
     this.inflight = new InflightRequests(this.port, memory);
   }
 
@@ -104,6 +125,16 @@ export class Session {
     return this.table.wasCut() || this.port.dirty.wasCut() || this.inflight.wasCut();
   }
 
+  /** Serve what the socket of the back-end's own channel brings. */
+  serveChannel(): void {
+    const { channel } = this.port;
+    if (channel === undefined) return;
+    channel.receive();
+    this.problem ??= channel.problem;
+    if (channel.ended) this.closeChannel();
+    this.port.openWaiting();
+  }
+
   /** End: the device stops, every descriptor is closed and no memory of the front-end's is mapped any more. */
   close(): void {
     if (this.closed) return;
@@ -112,6 +143,7 @@ export class Session {
     this.port.dirty.clear();
     this.inflight.clear();
     this.table.clear();
+    this.closeChannel();
     this.reader.dispose();
     close(this.socket);
   }
@@ -145,7 +177,7 @@ export class Session {
       case 'SET_FEATURES':
         return this.setFeatures(payload.getBigUint64(0, true));
       case 'GET_PROTOCOL_FEATURES':
-        return u64(PROTOCOL_FEATURES);
+        return u64(this.protocolOffered);
       case 'SET_PROTOCOL_FEATURES':
         return this.setProtocolFeatures(payload.getBigUint64(0, true));
       case 'SET_OWNER':
@@ -154,7 +186,7 @@ export class Session {
       case 'RESET_DEVICE':
         return this.resetDevice();
       case 'GET_QUEUE_NUM':
-        return u64(BigInt(this.port.vrings.length));
+        return u64(BigInt(this.queueNumber()));
       case 'SET_MEM_TABLE':
         return this.memory.setTable(payload, fds);
       case 'GET_MAX_MEM_SLOTS':
@@ -183,6 +215,16 @@ export class Session {
         return this.rings.setEvent('call', payload, fds);
       case 'SET_VRING_ERR':
         return this.rings.setEvent('err', payload, fds);
+      case 'VRING_KICK':
+        return this.rings.kick(payload);
+      case 'SEND_RARP':
+        return sendRarp(this.model, payload);
+      case 'NET_SET_MTU':
+        return setMtu(this.model, payload);
+      case 'SET_BACKEND_REQ_FD':
+        return this.setChannel(fds);
+      case 'IOTLB_MSG':
+        return this.translate(payload);
       case 'GET_CONFIG':
         return getConfig(this.model, payload);
       case 'SET_CONFIG':
@@ -204,7 +246,19 @@ export class Session {
     return (featuresToBigInt(featureWords(OFFERED)) | featuresToBigInt(this.model.features)) & DEVICE_BITS;
   }
 
+  /** Front-ends count a network device's queues in pairs, and those of other types one by one. */
+  private queueNumber(): number {
+    const { length } = this.port.vrings;
+    return this.model.deviceId === VIRTIO_ID.NET ? length >>> 1 : length;
+  }
+
   private setFeatures(bits: bigint): Outcome {
+    const problem = this.takeFeatures(bits);
+    this.featuresRefused = problem !== undefined;
+    return problem;
+  }
+
+  private takeFeatures(bits: bigint): Outcome {
     const device = bits & DEVICE_BITS;
     const strange = device & ~this.offered();
     if (strange !== 0n) return `features 0x${strange.toString(16)} were not offered`;
@@ -222,10 +276,43 @@ export class Session {
   }
 
   private setProtocolFeatures(bits: bigint): Outcome {
-    const strange = bits & ~PROTOCOL_FEATURES;
+    const strange = bits & ~this.protocolOffered;
     if (strange !== 0n) return `protocol features 0x${strange.toString(16)} were not offered`;
+    const has = (bit: number): boolean => hasProtocolFeature(bits, bit);
+    const inBand = has(PROTOCOL_F.INBAND_NOTIFICATIONS);
+    if (inBand && !(has(PROTOCOL_F.BACKEND_REQ) && has(PROTOCOL_F.REPLY_ACK))) {
+      // Which is never answered by an error alone.
+      this.problem = 'INBAND_NOTIFICATIONS without BACKEND_REQ and REPLY_ACK';
+      return this.problem;
+    }
     this.protocol = bits;
+    this.port.inBand = inBand;
+    if (this.port.channel !== undefined) this.port.channel.acknowledges = has(PROTOCOL_F.REPLY_ACK);
     return undefined;
+  }
+
+  private setChannel(fds: number[]): Outcome {
+    const [fd] = fds;
+    if (fd === undefined) return 'no descriptor';
+    const problem = channelProblem(fd);
+    if (problem !== undefined) return problem;
+    fds.length = 0;
+    this.closeChannel();
+    this.port.channel = new BackendChannel(fd, this.port.vrings.length, this.table.translated.misses);
+    this.port.channel.acknowledges = hasProtocolFeature(this.protocol, PROTOCOL_F.REPLY_ACK);
+    return undefined;
+  }
+
+  /** Always answered, whatever was negotiated of acknowledgements. */
+  private translate(payload: DataView): Outcome {
+    const refusal = this.translations.take(payload);
+    if (refusal !== undefined) this.refusal = refusal;
+    return u64(refusal === undefined ? 0n : 1n);
+  }
+
+  private closeChannel(): void {
+    this.port.channel?.close();
+    this.port.channel = undefined;
   }
 
   /** Rings are as at first; features, memory and the owner stay. */
@@ -238,10 +325,21 @@ export class Session {
     return undefined;
   }
 
+  /** A front-end may ask where the rings were only after it: QEMU 7.2 does, and goes on from there. */
+  private resetByStatus(): Outcome {
+    const { vrings } = this.port;
+    for (const vring of vrings) this.port.stopRing(vring);
+    const bases = vrings.map(({ base }) => base);
+    this.resetDevice();
+    for (const [at, vring] of vrings.entries()) vring.base = bases[at]!;
+    return undefined;
+  }
+
+  /** FEATURES_OK is not taken over where features were refused: a front-end reads the status to see that. */
   private setStatus(status: bigint): Outcome {
     if (status > 0xffn) return `status is ${status}, want a byte`;
-    if (status === 0n) return this.resetDevice();
-    this.status = Number(status);
+    if (status === 0n) return this.resetByStatus();
+    this.status = Number(status) & (this.featuresRefused ? ~DEVICE_STATUS.FEATURES_OK : 0xff);
     return undefined;
   }
 }

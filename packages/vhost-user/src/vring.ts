@@ -1,6 +1,14 @@
 import { type DirtyLog, LoggedQueue } from '@ringwire/iommu';
 import { close } from '@ringwire/linux';
-import { hasFeature, VIRTIO_F } from '@ringwire/virtio-spec';
+import {
+  hasFeature,
+  PVIRTQ_EVENT_SUPPRESS,
+  pvirtqDescBytes,
+  VIRTIO_F,
+  virtqAvailBytes,
+  virtqDescBytes,
+  virtqUsedBytes,
+} from '@ringwire/virtio-spec';
 import {
   type DeviceQueue,
   isRefusal,
@@ -12,10 +20,13 @@ import {
 import { type InflightArea, regionOfRing } from './inflight-area.js';
 import { InflightQueue } from './inflight-queue.js';
 import type { MemoryTable } from './memory-table.js';
+import { WaitingQueue } from './waiting-queue.js';
 
 const NONE = -1;
+/** In place of an event descriptor: the front-end said that there is none, for one of the two sides polls. */
+export const POLLED = -2;
 
-/** Ring addresses as the front-end has them, in its own address space. */
+/** Ring addresses as the front-end has them, in its own address space, or translated ones with ACCESS_PLATFORM. */
 export interface VringAddresses {
   readonly desc: number;
   readonly avail: number;
@@ -41,7 +52,7 @@ export class Vring {
   private tracked: InflightQueue | undefined;
   /** Times in a row that the kick was still there after it had been taken. */
   kicksLeft = 0;
-  /** Event descriptors, or -1. */
+  /** Event descriptors, or -1, or {@link POLLED}. */
   kick: number = NONE;
   call: number = NONE;
   err: number = NONE;
@@ -53,13 +64,14 @@ export class Vring {
 
   /** Keep another event descriptor, or none: the one before is closed. */
   setEvent(which: 'kick' | 'call' | 'err', fd: number | undefined): void {
-    if (this[which] !== NONE) close(this[which]);
+    if (this[which] >= 0) close(this[which]);
     this[which] = fd ?? NONE;
     if (which === 'kick') this.kicksLeft = 0;
   }
 
   /**
-   * Find the ring in memory and run its queue from {@link base} on.
+   * Find the ring in memory and run its queue from {@link base} on. With ACCESS_PLATFORM it may have to wait for
+   * translations: then there is no queue, and opening it is to be tried again.
    * @param log      of pages that it writes, where one is kept
    * @param inflight where its chains in flight are on record, if they are
    * @returns why it can't be; nothing was touched then
@@ -72,14 +84,22 @@ export class Vring {
   ): string | undefined {
     const { size, addresses } = this;
     if (addresses === undefined) return `ring ${this.index} has no addresses`;
-    const [desc, driver, device] = [addresses.desc, addresses.avail, addresses.used].map((at) => table.gpaOf(at));
+    const isTranslated = hasFeature(features, VIRTIO_F.ACCESS_PLATFORM);
+    const { misses } = table.translated;
+    const [desc, driver, device] = [addresses.desc, addresses.avail, addresses.used].map((at) =>
+      isTranslated ? at : table.gpaOf(at),
+    );
     if (desc! < 0 || driver! < 0 || device! < 0) return `ring ${this.index} has a part that is in no region`;
     const packed = hasFeature(features, VIRTIO_F.RING_PACKED);
-    const { space } = table;
+    const space = isTranslated ? table.translated : table.space;
+    const missesBefore = misses.count;
     const config = { space, size, desc: desc!, driver: driver!, device: device!, features };
     const state = stateOf(this.base, packed);
     let queue: DeviceQueue | QueueRefusal = openDeviceQueue(config, state);
-    if (isRefusal(queue)) return `ring ${this.index}: ${queue.message}`;
+    if (isRefusal(queue)) {
+      misses.forgetGivenUp();
+      return misses.count === missesBefore ? `ring ${this.index}: ${queue.message}` : undefined;
+    }
     const region = inflight && regionOfRing(inflight, space.memory, this, packed);
     if (typeof region === 'string') return region;
     if (region !== undefined) {
@@ -88,13 +108,34 @@ export class Vring {
       this.tracked = tracked;
       queue = tracked;
     }
-    this.queue = log === undefined ? queue : this.logged(queue, config, log);
+    if (log !== undefined) queue = this.logged(queue, config, log);
+    this.queue = isTranslated ? new WaitingQueue(queue, misses) : queue;
     return undefined;
   }
 
   private logged(queue: DeviceQueue, config: QueueConfig, log: DirtyLog): DeviceQueue {
     const deviceAt = this.addresses?.log;
     return new LoggedQueue(queue, config, log, deviceAt === undefined ? { ring: false } : { ring: true, deviceAt });
+  }
+
+  /** Whether a part of the ring lies between these addresses, which are as {@link addresses} are. */
+  overlaps(from: number, to: number, features: Uint32Array): boolean {
+    const { addresses, size } = this;
+    if (addresses === undefined) return false;
+    const { desc, avail, used } = addresses;
+    const isPacked = hasFeature(features, VIRTIO_F.RING_PACKED);
+    const parts = isPacked
+      ? [
+          [desc, pvirtqDescBytes(size)],
+          [avail, PVIRTQ_EVENT_SUPPRESS.SIZE],
+          [used, PVIRTQ_EVENT_SUPPRESS.SIZE],
+        ]
+      : [
+          [desc, virtqDescBytes(size)],
+          [avail, virtqAvailBytes(size)],
+          [used, virtqUsedBytes(size)],
+        ];
+    return parts.some(([at, bytes]) => at! < to && at! + bytes! > from);
   }
 
   /** End the queue and keep its position. What it had in hand has been put or given back. */

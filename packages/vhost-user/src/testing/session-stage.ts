@@ -5,7 +5,7 @@ import { GuestMemory, HostMemory, RangeList } from '@ringwire/guest-memory';
 import { accept, addressOf, close, connectUnix, listenUnix, mapFileAt, newEvent, newMemoryFile } from '@ringwire/linux';
 import { type Delivered, Frame } from '@ringwire/net-backend';
 import { ScriptedBackend } from '@ringwire/net-backend/testing';
-import { NET_SCRATCH_BYTES, NetDevice } from '@ringwire/virtio-device';
+import { NET_SCRATCH_BYTES, NetDevice, type NetDeviceOptions } from '@ringwire/virtio-device';
 import { featuresFromBigInt } from '@ringwire/virtio-spec';
 import { type DriverQueue, openDriverQueue, UsedBurst } from '@ringwire/virtqueue';
 import { PeerMemory } from '../peer-memory.js';
@@ -20,7 +20,7 @@ export const PACKED: bigint = SPLIT | (1n << 34n);
 export const QUEUE_SIZE = 16;
 /** The host's own place for a frame that arrives. */
 const FRAME_BYTES = 4096;
-/** Offsets of each ring's parts in RAM; ring 1 lies 0x4000 higher. */
+/** Offsets of each ring's parts in RAM; each ring lies 0x4000 higher than the one before. */
 const RING = { desc: 0x1000, driver: 0x2000, device: 0x3000, NEXT: 0x4000 } as const;
 
 /** A session with its front-end in the same process: nothing happens between two calls. */
@@ -33,11 +33,14 @@ export class SessionStage {
   /** The front-end's RAM: the file, and a driver's view of it. */
   readonly file: number = newMemoryFile('guest-ram', FILE_BYTES);
   readonly guest: GuestMemory;
-  readonly kicks: readonly number[] = [newEvent(), newEvent()];
-  readonly calls: readonly number[] = [newEvent(), newEvent()];
+  readonly kicks: readonly number[];
+  readonly calls: readonly number[];
+  /** The rings' numbers. */
+  readonly rings: readonly number[];
   time = 0;
 
-  constructor() {
+  /** @param options of the device, where it is to have more than an address and mergeable buffers */
+  constructor(options: Partial<NetDeviceOptions> = {}) {
     const host = HostMemory.create(0x200_0000);
     this.device = new NetDevice({
       memory: host,
@@ -47,7 +50,11 @@ export class SessionStage {
       features: [5, 15],
       rxQueueSize: QUEUE_SIZE,
       txQueueSize: QUEUE_SIZE,
+      ...options,
     });
+    this.rings = this.device.queueSizes.map((_, ring) => ring);
+    this.kicks = this.rings.map(() => newEvent());
+    this.calls = this.rings.map(() => newEvent());
     const start = NET_SCRATCH_BYTES + FRAME_BYTES;
     this.memory = new PeerMemory(host, start, host.size - start);
     [this.peer, this.session] = this.connect();
@@ -73,21 +80,22 @@ export class SessionStage {
     return this.peer.answer()?.payload;
   }
 
-  /** Features, memory and both rings, up to but without kicks and enabling. */
-  setUp(features: bigint, bases: readonly [number, number] = features === PACKED ? [0x8000, 0x8000] : [0, 0]): void {
+  /** Features, memory and all rings, up to but without kicks and enabling. */
+  setUp(features: bigint, bases: readonly number[] = []): void {
+    const first = (features & PACKED) === PACKED ? 0x8000 : 0;
     this.say(16, longs(1n << 3n));
     this.say(2, longs(features));
     this.say(5, this.memTable(), [this.file]);
-    for (const ring of [0, 1]) {
+    for (const ring of this.rings) {
       this.say(8, words(ring, QUEUE_SIZE));
-      this.say(10, words(ring, bases[ring]!));
+      this.say(10, words(ring, bases[ring] ?? first));
       this.say(9, this.ringAddress(ring));
       this.say(13, longs(ring), [this.calls[ring]!]);
     }
   }
 
   start(): void {
-    for (const ring of [0, 1]) {
+    for (const ring of this.rings) {
       this.say(12, longs(ring), [this.kicks[ring]!]);
       this.say(18, words(ring, 1));
     }
@@ -157,7 +165,7 @@ export function usedOf(queue: DriverQueue): { id: number; written: number }[] {
 }
 
 /** Both ends of a connection. */
-function connection(): [client: number, server: number] {
+export function connection(): [client: number, server: number] {
   const directory = mkdtempSync(join(tmpdir(), 'ringwire-vhost-'));
   const path = join(directory, 's');
   const listener = listenUnix(path);

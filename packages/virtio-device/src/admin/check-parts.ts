@@ -2,9 +2,8 @@ import { COMMON_CFG, DEVICE_STATUS, hasFeature, isPvirtqSize, isVirtqSize, VIRTI
 import { VIRTIO_DEV_PART } from '@ringwire/virtio-spec/admin';
 import { acceptanceProblem, statusNames } from '../offered-features.js';
 import type { VirtioPci } from '../virtio-pci.js';
-import { type DevicePart, partKey, selectorNumber } from './device-part.js';
+import { type DevicePart, partKey, QUEUE_POSITION, selectorNumber } from './device-part.js';
 import { commonField, type DeviceState, isOfDeviceType, partLength } from './device-state.js';
-import { QUEUE_POSITION } from './queue-position.js';
 import { queueNotify } from './read-parts.js';
 
 const PART = VIRTIO_DEV_PART;

@@ -1,4 +1,9 @@
-import { VIRTIO_DEV_PART_F, VIRTIO_DEV_PART_HDR, VIRTIO_DEV_PART_SELECTOR_BYTES } from '@ringwire/virtio-spec/admin';
+import {
+  VIRTIO_DEV_PART,
+  VIRTIO_DEV_PART_F,
+  VIRTIO_DEV_PART_HDR,
+  VIRTIO_DEV_PART_SELECTOR_BYTES,
+} from '@ringwire/virtio-spec/admin';
 
 const HDR = VIRTIO_DEV_PART_HDR;
 const { OPTIONAL } = VIRTIO_DEV_PART_F;
@@ -6,6 +11,12 @@ const NO_SELECTOR = new Uint8Array(VIRTIO_DEV_PART_SELECTOR_BYTES);
 
 /** A part longer than this is none of ours: the longest has the VLAN table, 4096 ids. */
 const PART_BYTES_MAX = 0x1_0000;
+
+/**
+ * Where a device stands in a queue. virtio 1.4 has no part for it, and a packed ring does not tell: so this one, of a type
+ * that is reserved, is optional, comes last, and is left out by whoever does not know it. `selector` begins with le16 index.
+ */
+export const QUEUE_POSITION = 0xff00;
 
 /** One part of a device's state. @see virtio 1.4 §2.14 */
 export interface DevicePart {
@@ -33,13 +44,28 @@ export function numbered(number: number): Uint8Array {
   return selector;
 }
 
-/** The number that a selector begins with, 32 bits. */
-export const selectorNumber = ({ selector }: DevicePart): number =>
-  new DataView(selector.buffer, selector.byteOffset).getUint32(0, true);
+/** Bytes of the selector that mean something, by part type; with others all of them do, for all that is known here. */
+const SELECTOR_BYTES: Readonly<Record<number, number>> = {
+  [VIRTIO_DEV_PART.DEV_FEATURES]: 0,
+  [VIRTIO_DEV_PART.DRV_FEATURES]: 0,
+  [VIRTIO_DEV_PART.PCI_COMMON_CFG]: 4,
+  [VIRTIO_DEV_PART.DEVICE_STATUS]: 0,
+  [VIRTIO_DEV_PART.VQ_CFG]: 2,
+  [VIRTIO_DEV_PART.VQ_NOTIFY_CFG]: 2,
+  [QUEUE_POSITION]: 2,
+};
+
+/** What a selector says, its reserved bytes left out. */
+const meaningOf = ({ type, selector }: Pick<DevicePart, 'type' | 'selector'>): Uint8Array =>
+  selector.subarray(0, SELECTOR_BYTES[type]);
+
+/** The number that a selector is: a field's offset or a queue's index. */
+export const selectorNumber = (part: DevicePart): number =>
+  meaningOf(part).reduceRight((number, byte) => number * 256 + byte, 0);
 
 /** What tells parts of one device apart. */
-export const partKey = ({ type, selector }: Pick<DevicePart, 'type' | 'selector'>): string =>
-  `${type} ${selector.join(' ')}`;
+export const partKey = (part: Pick<DevicePart, 'type' | 'selector'>): string =>
+  `${part.type} ${meaningOf(part).join(' ')}`;
 
 /** Headers and values one behind the other, as commands carry them. @param withValues headers alone otherwise */
 export function encodeParts(parts: readonly DevicePart[], withValues: boolean): Uint8Array {

@@ -8,7 +8,7 @@ import { COMMON } from '../testing/pci-face.js';
 import { decodeParts } from './device-part.js';
 import { MemberDevice } from './member-device.js';
 import { AdminBench, INVALID, le, OK, OP, objectHeader, SELF, SRIOV } from './testing/admin-bench.js';
-import { NetFunction, type NetFunctionOptions } from './testing/net-function.js';
+import { DriverRings, NetFunction, type NetFunctionOptions } from './testing/net-function.js';
 
 const F = VIRTIO_NET_F;
 const NO_MEMORY = '12.6';
@@ -314,6 +314,9 @@ describe('setting parts', () => {
       join(drv, part(PART.DEV, none, offered)),
       join(drv, drv),
       join(status(1), status(1)),
+      // Reserved bytes of a selector tell no two parts apart.
+      join(status(1), part(PART.STATUS, le(9, 8), hex('01'))),
+      join(part(PART.NOTIFY, le(0, 8), new Uint8Array(8)), part(PART.NOTIFY, le(0x1_0000, 8), new Uint8Array(8))),
       join(status(1), unknown(0x106, 0)),
       join(status(1), unknown(0x600, 0)),
       join(status(1), unknown(0xffff, 0)),
@@ -597,6 +600,29 @@ describe('one device’s parts in another', () => {
     );
     to.step();
     expect(to.face.takeInterrupts().config).toBe(true);
+  });
+
+  test('a device that runs takes over another life whole: nothing of its own is left', () => {
+    const { bench, from, to } = pair([]);
+    from.start([0, 1, 4]);
+    to.rings = new DriverRings(bench.guest, bench.ram, ALL);
+    to.start([0, 1, 2, 3, 4]);
+    for (const command of ['00 01 01', '02 00 0500', '04 00 0200']) expect(to.control(hex(command))).toBe(0);
+    to.rings = from.rings;
+    move(bench);
+    expect(bench.sriov.members[2]!.parts()).toEqual(bench.sriov.members[1]!.parts());
+    from.rings.post();
+    expect(to.receive([frameOf(60)])).toHaveLength(1);
+    // And to a life that has not begun.
+    bench.mode(2, 1);
+    expect(bench.set(2, join(part(PART.DRV, none, new Uint8Array(16)), status(0)))).toBe(INVALID.FIELD);
+    const off = [0, 1, 4].map((index) =>
+      part(PART.VQ, le(index, 2), join(le(256, 2), le(0xffff, 2), new Uint8Array(28))).slice(),
+    );
+    off[2]!.set(le(64, 2), 16);
+    expect(bench.set(2, join(part(PART.DRV, none, new Uint8Array(16)), status(0), ...off))).toBe(OK);
+    bench.mode(2, 0);
+    expect(to.face.status()).toBe(0);
   });
 
   test('queues that lie nowhere in the destination’s memory', () => {

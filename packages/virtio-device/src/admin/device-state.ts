@@ -6,8 +6,8 @@ import {
   VIRTIO_DEV_PART_VQ_NOTIFY,
 } from '@ringwire/virtio-spec/admin';
 import type { QueueState } from '@ringwire/virtqueue';
-import { type DevicePart, selectorNumber } from './device-part.js';
-import { QUEUE_POSITION, readPosition } from './queue-position.js';
+import { type DevicePart, QUEUE_POSITION, selectorNumber } from './device-part.js';
+import { readPosition } from './queue-position.js';
 import { COMMON_PARTS, type CommonPart } from './read-parts.js';
 
 const PART = VIRTIO_DEV_PART;

@@ -1,12 +1,14 @@
 import { VIRTIO_DEV_PART } from '@ringwire/virtio-spec/admin';
 import type { VirtioPci } from '../virtio-pci.js';
 import { listProblem, rankOf, stateProblem } from './check-parts.js';
-import { type DevicePart, partKey, selectorNumber } from './device-part.js';
-import { stateOf } from './device-state.js';
+import { type DevicePart, partKey, QUEUE_POSITION, selectorNumber } from './device-part.js';
+import { isOfDeviceType, stateOf } from './device-state.js';
 import type { GroupMember } from './group-member.js';
-import { QUEUE_POSITION } from './queue-position.js';
 import { readParts } from './read-parts.js';
 import { restoreDevice } from './restore-device.js';
+
+/** Parts that begin another life of a device. */
+const NEW_LIFE: readonly number[] = [VIRTIO_DEV_PART.DRV_FEATURES, VIRTIO_DEV_PART.DEVICE_STATUS];
 
 /** A virtio-pci function as a member of its owner's group, in the owner's thread. @see virtio 1.4 §2.12.1.4 */
 export class MemberDevice implements GroupMember {
@@ -65,10 +67,14 @@ export class MemberDevice implements GroupMember {
 /** A device's own parts with others in their places. */
 function overlay(own: readonly DevicePart[], others: ReadonlyMap<string, DevicePart>): DevicePart[] {
   if (others.size === 0) return [...own];
-  const moved = new Set<number>();
-  for (const part of others.values()) if (part.type === VIRTIO_DEV_PART.VQ_CFG) moved.add(selectorNumber(part));
-  // Where the device itself stands in a queue says nothing of a queue that comes from elsewhere.
-  const kept = own.filter((part) => part.type !== QUEUE_POSITION || !moved.has(selectorNumber(part)));
+  const set = [...others.values()];
+  const moved = new Set(set.filter(({ type }) => type === VIRTIO_DEV_PART.VQ_CFG).map(selectorNumber));
+  const isNewLife = set.some(({ type }) => NEW_LIFE.includes(type));
+  // Where the device itself stands in a queue says nothing of a queue that comes from elsewhere, and what its driver set up
+  // by commands nothing of another driver's life.
+  const kept = own.filter((part) =>
+    part.type === QUEUE_POSITION ? !moved.has(selectorNumber(part)) : !isNewLife || !isOfDeviceType(part),
+  );
   const all = new Map(kept.map((part) => [partKey(part), part]));
   for (const [key, part] of others) all.set(key, part);
   return [...all.values()].sort((a, b) => rankOf(a) - rankOf(b));

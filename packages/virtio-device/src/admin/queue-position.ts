@@ -1,11 +1,6 @@
 import type { QueueState } from '@ringwire/virtqueue';
-import { type DevicePart, devicePart, numbered } from './device-part.js';
+import { type DevicePart, devicePart, numbered, QUEUE_POSITION } from './device-part.js';
 
-/**
- * Where a device stands in a queue. virtio 1.4 has no part for it, and a packed ring does not tell: so this one, of a type
- * that is reserved, is optional, comes last, and is left out by whoever does not know it. `selector` begins with le16 index.
- */
-export const QUEUE_POSITION = 0xff00;
 /** le16 position: a free-running index (split) or a place in the ring (packed); u8 wrap counter of the latter. */
 const AT = { position: 0, wrap: 2, SIZE: 8 } as const;
 

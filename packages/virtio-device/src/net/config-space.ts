@@ -24,7 +24,7 @@ export class ConfigSpace {
     this.setMac(settings.mac);
     view.setUint16(C.status.at, VIRTIO_NET_S.LINK_UP, true);
     view.setUint16(C.max_virtqueue_pairs.at, settings.pairs, true);
-    view.setUint16(C.mtu.at, settings.mtu, true);
+    this.setMtu(settings.mtu);
     this.setSpeed(settings.speed, settings.duplex);
     view.setUint8(C.rss_max_key_size.at, hash.keyBytes);
     view.setUint16(C.rss_max_indirection_table_length.at, hash.tableEntries, true);
@@ -38,6 +38,10 @@ export class ConfigSpace {
 
   setMac(mac: Uint8Array): void {
     this.bytes.set(mac, C.mac.at);
+  }
+
+  setMtu(mtu: number): void {
+    this.view.setUint16(C.mtu.at, mtu, true);
   }
 
   setSpeed(speed: number, duplex: number): void {

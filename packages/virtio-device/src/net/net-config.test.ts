@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { NET_SCRATCH_BYTES, NetDevice } from './net-device.js';
 import type { NetDeviceOptions } from './net-options.js';
 import { FakeBackend } from './testing/fake-backend.js';
-import { hex } from './testing/frames.js';
+import { frameOf, hex, join, plainHeader } from './testing/frames.js';
 import { MAC, NetBench } from './testing/net-bench.js';
 
 const F = VIRTIO_NET_F;
@@ -38,6 +38,37 @@ describe('configuration', () => {
     expect(bench.port.configChanges).toBe(3);
     bench.device.setLink(true);
     expect(bench.port.configChanges).toBe(3);
+  });
+
+  test('dev.net.config.4: somebody else may show a smaller mtu until the reset, but not while the device runs', () => {
+    const bench = new NetBench('split', [F.MTU], { mtu: 9000 });
+    const { device } = bench;
+    const mtuOf = (): number => new DataView(device.config.buffer).getUint16(10, true);
+    expect([device.setMtu(1500), device.setMtu(9000), mtuOf()]).toEqual([false, true, 9000]);
+    device.stop();
+    expect([67, 9001, 1500.5, Number.NaN].map((mtu) => device.setMtu(mtu))).toEqual([false, false, false, false]);
+    expect([device.setMtu(68), device.setMtu(1500), mtuOf()]).toEqual([true, true, 1500]);
+    device.start(bench.port);
+    bench.transmit([join(plainHeader(), frameOf(1515))]);
+    bench.transmit([join(plainHeader(), frameOf(1514))]);
+    bench.step();
+    expect(bench.backend.sent.map(({ bytes }) => bytes.length)).toEqual([1514]);
+    device.stop();
+    device.reset();
+    expect(mtuOf()).toBe(9000);
+  });
+
+  test('RFC 903: a station is announced by a RARP request for its own address, unless the link is down', () => {
+    const { device, backend } = new NetBench('split', []);
+    expect(device.sendRarp(hex('525400aabbcc'))).toBe(true);
+    const rarp = hex('ffffffffffff 525400aabbcc 8035 0001 0800 06 04 0003 525400aabbcc 00000000 525400aabbcc 00000000');
+    expect(backend.sent).toEqual([{ bytes: join(rarp, new Uint8Array(18)), pair: 0, fields: {} }]);
+    expect(backend.flushes).toBe(1);
+    device.setLink(false);
+    expect(device.sendRarp(hex('525400aabbcc'))).toBe(false);
+    device.setLink(true);
+    expect([device.sendRarp(hex('ffffffffffff')), device.sendRarp(hex('5254'))]).toEqual([false, false]);
+    expect(backend.sent).toHaveLength(1);
   });
 
   test('without the features that show them, changes are not told', () => {
@@ -100,6 +131,30 @@ describe('features', () => {
     ];
     for (const name of needs) expect(offers(device, F[name as keyof typeof F]), name).toBe(false);
     expect(device.featureProblem(device.features)).toBeUndefined();
+  });
+
+  test('with the control queue elsewhere MQ and GUEST_ANNOUNCE need no CTRL_VQ, and its other commands are not offered', () => {
+    const device = make({ pairs: 2, externalControl: true });
+    const all = Object.entries(F).filter(([, bit]) => offers(make({ pairs: 2 }), bit));
+    const missing = all.filter(([, bit]) => !offers(device, bit)).map(([name]) => name);
+    expect(missing).toEqual([
+      'CTRL_GUEST_OFFLOADS',
+      'CTRL_VQ',
+      'CTRL_RX',
+      'CTRL_VLAN',
+      'CTRL_RX_EXTRA',
+      'CTRL_MAC_ADDR',
+      'DEVICE_STATS',
+      'HASH_TUNNEL',
+      'VQ_NOTF_COAL',
+      'NOTF_COAL',
+      'HASH_REPORT',
+      'RSS',
+      'RSS_CONTEXT',
+    ]);
+    expect(device.featureProblem(device.features)).toBeUndefined();
+    expect(device.featureProblem(featureWords([F.RSS]))).toContain('VIRTIO_NET_F_RSS requires VIRTIO_NET_F_CTRL_VQ');
+    expect(device.queueSizes).toHaveLength(4);
   });
 
   test('a feature that is not offered takes those along that need it', () => {

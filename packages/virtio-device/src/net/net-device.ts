@@ -1,13 +1,14 @@
 import { DELIVERED, type Delivered, type Frame, type FrameSink, type NetBackend } from '@ringwire/net-backend';
 import { OFFLOAD_AREA_BYTES } from '@ringwire/net-offload';
 import { hasFeature, VIRTIO_ID, VirtioError } from '@ringwire/virtio-spec';
-import { VIRTIO_NET_F, VIRTIO_NET_S } from '@ringwire/virtio-spec/net';
+import { VIRTIO_NET_CONFIG_LIMITS, VIRTIO_NET_F, VIRTIO_NET_S } from '@ringwire/virtio-spec/net';
 import type { SelfGroupParts } from '../admin/self-group.js';
 import type { DeviceModel, DevicePort, TypeParts } from '../device-model.js';
 import { counted } from '../inspection/counted.js';
 import type { NetSnapshot } from '../inspection/snapshot-types.js';
 import { ConfigSpace } from './config-space.js';
 import { ControlQueue } from './control-queue.js';
+import { DeviceSink } from './device-sink.js';
 import { FlowObjects } from './flow-objects.js';
 import { TracedBackend } from './frame-trace.js';
 import { GuestOffloads } from './guest-offloads.js';
@@ -16,6 +17,7 @@ import { netFeatureProblem, netFeaturesOffered } from './net-features.js';
 import {
   checkedDuplex,
   checkedSpeed,
+  isStationMac,
   type NetDeviceOptions,
   type NetDeviceSettings,
   settingsOf,
@@ -27,6 +29,7 @@ import { RxPath } from './net-rx-path.js';
 import { NetState } from './net-state.js';
 import { RX_STAT, type Statistics, TX_STAT } from './net-statistics.js';
 import { TxQueue } from './net-tx.js';
+import { RarpSender } from './rarp-sender.js';
 import { HASH_TYPES, RSS_KEY_BYTES_MAX, RSS_TABLE_ENTRIES_MAX, TUNNEL_TYPES } from './rss-config.js';
 import { RxFilter } from './rx-filter.js';
 import { Steering } from './steering.js';
@@ -68,6 +71,7 @@ export class NetDevice implements DeviceModel {
   private readonly steering: Steering;
   private readonly offload: TxOffload;
   private readonly path: RxPath;
+  private readonly rarp: RarpSender;
   private readonly rxQueues: readonly RxQueue[];
   private readonly txQueues: readonly TxQueue[];
   /** By virtqueue index, without the control queue. */
@@ -98,6 +102,7 @@ export class NetDevice implements DeviceModel {
     this.steering = steering;
     const offload = new TxOffload(state, backend, steering, scratch);
     this.offload = offload;
+    this.rarp = new RarpSender(state, backend, scratch);
     const rxQueues = Array.from({ length: pairs }, (_, pair) => new RxQueue(state, pair, settings.holdWhenFull));
     const txQueues = rxQueues.map(
       (_, pair) => new TxQueue(state, pair, backend, offload, steering, settings.pollTurns),
@@ -120,7 +125,7 @@ export class NetDevice implements DeviceModel {
   }
 
   featureProblem(features: Uint32Array): string | undefined {
-    return netFeatureProblem(features);
+    return netFeatureProblem(features, this.settings.externalControl);
   }
 
   /** All of the configuration is read-only for the driver: virtio 1.4 §5.1.4. */
@@ -148,6 +153,11 @@ export class NetDevice implements DeviceModel {
     // A driver that starts anew finds the device's own address.
     this.configSpace.setMac(this.settings.mac);
     this.configSpace.setStatus(VIRTIO_NET_S.ANNOUNCE, false);
+  }
+
+  /** The MTU is the device's own again. */
+  reset(): void {
+    this.applyMtu(this.settings.mtu);
   }
 
   queueChanged(index: number): void {
@@ -226,6 +236,29 @@ export class NetDevice implements DeviceModel {
     return true;
   }
 
+  /**
+   * The MTU that the driver is shown, where somebody else shows it, as a vhost-user front-end does; until the next reset.
+   * @returns false, with nothing changed, for less than 68, more than the device was made with, or while the device runs:
+   *          virtio 1.4 §5.1.4.1
+   */
+  setMtu(mtu: number): boolean {
+    const { state, settings } = this;
+    if (mtu === state.mtu) return true;
+    const isPossible = Number.isInteger(mtu) && mtu >= VIRTIO_NET_CONFIG_LIMITS.mtu.min && mtu <= settings.mtu;
+    if (state.port !== undefined || !isPossible) return false;
+    this.applyMtu(mtu);
+    return true;
+  }
+
+  /**
+   * Tell the network where a station is, by a RARP request, as after a migration of a guest that cannot do so itself. Not
+   * to be called within a step.
+   * @returns false when nothing was sent: no station's address, the link is down, or the backend took no frame
+   */
+  sendRarp(mac: Uint8Array): boolean {
+    return isStationMac(mac) && this.rarp.send(mac);
+  }
+
   /** Counters of a queue since the device was started, or undefined where there is no such queue; live. */
   statistics(index: number): Statistics | undefined {
     return this.queueAt(index)?.statistics;
@@ -269,6 +302,11 @@ export class NetDevice implements DeviceModel {
     this.state.port?.leave();
   }
 
+  private applyMtu(mtu: number): void {
+    this.state.mtu = mtu;
+    this.configSpace.setMtu(mtu);
+  }
+
   /** @returns false while queues are not to be touched */
   private openBurst(): boolean {
     if (this.state.port?.enter() !== true) return false;
@@ -281,6 +319,15 @@ export class NetDevice implements DeviceModel {
     this.isStale = false;
     for (let index = 0; index < 2 * this.state.pairsMax; index++) this.dataQueues[index]!.refresh();
     if (this.state.controlIndex >= 0) this.control.refresh();
+    if (this.settings.externalControl) this.usePairs();
+  }
+
+  /** No command says how many pairs are in use: the queues do that are on. */
+  private usePairs(): void {
+    const { rxQueues, txQueues } = this;
+    let pairs = this.state.pairsMax;
+    while (pairs > 1 && (rxQueues[pairs - 1]!.queue ?? txQueues[pairs - 1]!.queue) === undefined) pairs--;
+    if (pairs !== this.steering.txPairs) this.steering.setPairs(pairs);
   }
 
   private flushQueues(): void {
@@ -290,28 +337,5 @@ export class NetDevice implements DeviceModel {
   private queueAt(index: number): NetQueue | undefined {
     if (index === this.state.controlIndex) return this.control;
     return index < 2 * this.state.pairsMax ? this.dataQueues[index] : undefined;
-  }
-}
-
-/** What a backend sees of a device. */
-class DeviceSink implements FrameSink {
-  private readonly device: NetDevice;
-  private readonly guest: GuestOffloads;
-
-  constructor(device: NetDevice, guest: GuestOffloads) {
-    this.device = device;
-    this.guest = guest;
-  }
-
-  get offloads(): number {
-    return this.guest.offloads;
-  }
-
-  receive(frame: Frame): Delivered {
-    return this.device.receive(frame);
-  }
-
-  flush(): void {
-    this.device.flush();
   }
 }

@@ -44,7 +44,10 @@ export interface NetDeviceOptions extends NetFeatureOptions {
 }
 
 /** {@link NetDeviceOptions} with nothing left open. */
-export type NetDeviceSettings = Required<Omit<NetDeviceOptions, keyof NetFeatureOptions | 'trace'>>;
+export type NetDeviceSettings = Required<Omit<NetDeviceOptions, FeatureOption | 'trace'>>;
+
+/** Options that only decide what is offered. */
+type FeatureOption = Exclude<keyof NetFeatureOptions, 'externalControl'>;
 
 const SPEC = 'virtio 1.4 §5.1.4';
 
@@ -66,6 +69,7 @@ export function settingsOf(options: NetDeviceOptions): NetDeviceSettings {
     holdWhenFull: options.holdWhenFull ?? false,
     pollTurns: within('pollTurns', options.pollTurns ?? 0, 0, 0x7fff_ffff),
     validateChecksums: options.validateChecksums ?? false,
+    externalControl: options.externalControl ?? false,
     macTableEntries: within('macTableEntries', options.macTableEntries ?? 64, 0, 4096),
     rssContexts: within('rssContexts', options.rssContexts ?? 8, 1, 0xffff),
   };

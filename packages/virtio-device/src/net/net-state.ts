@@ -19,7 +19,7 @@ export class NetState {
   /** Frames, buffers and commands that were given up, by `NET_DROP` code. */
   readonly drops: Float64Array = new Float64Array(NET_DROP_CODES);
   /** The MTU, which holds whether the driver negotiated to be told or not. */
-  readonly mtu: number;
+  mtu: number;
   /** Who is told of frames, if anybody. */
   readonly trace: FrameTrace | undefined;
   /** Undefined while the device does not run. */

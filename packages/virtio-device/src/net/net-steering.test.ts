@@ -118,3 +118,55 @@ describe.each(LAYOUTS)('%s: automatic receive steering', (layout) => {
     expect(arrivedAt(bench, 1, tcp4(flow(3)))).toBe(0);
   });
 });
+
+describe.each(LAYOUTS)('%s: automatic receive steering with the control queue elsewhere', (layout) => {
+  const started = (on: readonly number[]): NetBench => {
+    const bench = new NetBench(layout, [F.MQ], { pairs: 4, externalControl: true });
+    for (let index = 0; index < 8; index++) if (!on.includes(index)) close(bench, index);
+    return bench;
+  };
+  const close = (bench: NetBench, index: number): void => {
+    bench.port.close(index);
+    bench.device.queueChanged(index);
+  };
+  const queues = (bench: NetBench): Set<number> =>
+    new Set(Array.from({ length: 64 }, (_, n) => arrivedAt(bench, 4, tcp4(flow(n)))));
+
+  test('frames are spread over the receive queues that are on, and follow as they come and go', () => {
+    const bench = started([0, 1]);
+    expect(bench.device.queueSizes).toHaveLength(8);
+    expect(queues(bench)).toEqual(new Set([0]));
+    for (const index of [2, 3, 4, 5]) {
+      bench.open(index);
+      bench.device.queueChanged(index);
+    }
+    expect(queues(bench)).toEqual(new Set([0, 1, 2]));
+    close(bench, 2);
+    expect(queues(bench)).toEqual(new Set([0, 2]));
+    close(bench, 4);
+    close(bench, 5);
+    expect(queues(bench)).toEqual(new Set([0]));
+  });
+
+  test('every transmit queue that is on is served, and what comes back of its flows goes to its pair', () => {
+    const bench = started([0, 1, 2, 3, 4, 5, 6, 7]);
+    for (let n = 0; n < 12; n++) {
+      const { from, to } = flow(n);
+      const pair = (7 * n) % 4;
+      bench.transmit([join(plainHeader(), tcp4({ from: to, to: from }))], pair);
+      bench.step();
+      bench.collect(2 * pair + 1);
+      expect(arrivedAt(bench, 4, tcp4({ from, to }))).toBe(pair);
+    }
+    expect(bench.backend.sent.map(({ pair }) => pair)).toEqual(Array.from({ length: 12 }, (_, n) => (7 * n) % 4));
+  });
+
+  test('after a start anew only the queues of that life count', () => {
+    const bench = started([0, 1, 2, 3]);
+    expect(queues(bench)).toEqual(new Set([0, 1]));
+    bench.device.stop();
+    for (const index of [2, 3]) bench.port.close(index);
+    bench.device.start(bench.port);
+    expect(queues(bench)).toEqual(new Set([0]));
+  });
+});

@@ -1,0 +1,81 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type CpioEntry, cpioArchive } from './cpio.js';
+
+/** Where `guest-parts.sh` puts a kernel, its modules and a busybox. */
+const PARTS = fileURLToPath(new URL('../../node_modules/.cache/ringwire-guest/', import.meta.url));
+/** What a guest loads, with all that these depend on. */
+const MODULES = ['virtio_pci', 'virtio_net', 'bridge'] as const;
+
+const DIRECTORY = 0o040755;
+const PROGRAM = 0o100755;
+const LINK = 0o120777;
+
+/** The line that a guest says after each boot, and the one that ends what a command said, with its exit code. */
+export const READY: RegExp = /^#ready$/m;
+export const DONE: RegExp = /^#done (\d+)$/m;
+
+/** Commands come as lines from the first serial port, and what they say goes there; the kernel has the second one. */
+const INIT = `#!/bin/sh
+/bin/busybox mount -t devtmpfs dev /dev
+/bin/busybox --install -s /bin
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t tmpfs tmp /tmp
+while read -r module; do insmod /modules/$module.ko; done < /modules/order
+# Held open: closing it would lose what has come already.
+exec 3<>/dev/ttyS0
+stty raw -echo <&3
+echo '#ready' >&3
+while IFS= read -r line <&3; do
+  eval "$line" >&3 2>&1 </dev/null
+  echo "#done $?" >&3
+done
+`;
+
+/** A kernel and a file system in memory. */
+export interface GuestImage {
+  readonly kernel: string;
+  readonly initrd: string;
+}
+
+/** Why there is nothing to make a guest of; undefined when there is. */
+export function guestPartsProblem(): string | undefined {
+  return existsSync(join(PARTS, 'vmlinuz')) ? undefined : 'there is no kernel for guests (e2e/guest-parts.sh gets one)';
+}
+
+/** Make what guests boot from in a directory of the caller's. */
+export function makeGuestImage(directory: string): GuestImage {
+  const initrd = join(directory, 'initrd');
+  const modules = loadOrder(MODULES);
+  const entries: CpioEntry[] = [
+    ...['bin', 'dev', 'modules', 'proc', 'sys', 'tmp'].map((path) => ({ path, mode: DIRECTORY })),
+    { path: 'bin/busybox', mode: PROGRAM, bytes: readFileSync(join(PARTS, 'busybox')) },
+    { path: 'bin/sh', mode: LINK, bytes: Buffer.from('busybox') },
+    { path: 'init', mode: PROGRAM, bytes: Buffer.from(INIT) },
+    { path: 'modules/order', mode: PROGRAM, bytes: Buffer.from(modules.map(({ name }) => `${name}\n`).join('')) },
+    ...modules.map(({ name, bytes }) => ({ path: `modules/${name}.ko`, mode: PROGRAM, bytes })),
+  ];
+  writeFileSync(initrd, cpioArchive(entries));
+  return { kernel: join(PARTS, 'vmlinuz'), initrd };
+}
+
+interface Module {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+}
+
+/** Modules behind those that they depend on. */
+function loadOrder(names: readonly string[], found: Module[] = []): readonly Module[] {
+  for (const name of names) {
+    const path = join(PARTS, 'modules', `${name}.ko`);
+    // What is no module is part of the kernel.
+    if (found.some((module) => module.name === name) || !existsSync(path)) continue;
+    const bytes = readFileSync(path);
+    const depends = /\0depends=([^\0]*)\0/.exec(bytes.toString('latin1'))?.[1] ?? '';
+    loadOrder(depends.split(',').filter(Boolean), found);
+    found.push({ name, bytes });
+  }
+  return found;
+}

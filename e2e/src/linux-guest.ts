@@ -1,0 +1,138 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DONE, type GuestImage, guestPartsProblem, READY } from './guest-image.js';
+import { findProgram, Program } from './program.js';
+import { Qmp } from './qmp.js';
+
+const QEMU = 'qemu-system-x86_64';
+const MEMORY_MIB = 256;
+/** Between two looks at what QEMU does. */
+const POLL_MS = 50;
+/** How long a test with guests may take where two of them share a processor with others. */
+export const PATIENCE_MS = 180_000;
+
+/** Why no Linux guest can be run here; undefined when one can. */
+export function guestProblem(): string | undefined {
+  if (findProgram(QEMU) === undefined) return `${QEMU} is not installed (Debian: qemu-system-x86)`;
+  return guestPartsProblem();
+}
+
+/** A network device of a guest, behind a socket that ringwire serves. */
+interface GuestNic {
+  readonly socket: string;
+  readonly mac: string;
+  /** More properties of `virtio-net-pci`, as `packed=on,mq=on`. */
+  readonly properties?: string;
+  readonly queuePairs?: number;
+}
+
+export interface GuestOptions {
+  /** Names its files in the directory. */
+  readonly name: string;
+  readonly directory: string;
+  readonly image: GuestImage;
+  readonly nics: readonly GuestNic[];
+  /** A socket's path: the guest is not booted, it comes from there. */
+  readonly incoming?: string;
+}
+
+/** A Linux in a QEMU that emulates the processor too, so that it runs where there is no KVM. */
+export class LinuxGuest {
+  /** Path of QEMU's own control socket. */
+  readonly qmp: string;
+  /** Where another QEMU may move its guest to; undefined for one that booted here. */
+  readonly incoming: string | undefined;
+  private readonly qemu: Program;
+  private readonly log: string;
+  /** What was read of its first serial port. */
+  private read = 0;
+
+  constructor({ name, directory, image, nics, incoming }: GuestOptions) {
+    this.incoming = incoming;
+    this.log = join(directory, `${name}.log`);
+    this.qmp = join(directory, `${name}.qmp`);
+    const machine = ['-accel', 'tcg', '-cpu', 'qemu64', '-smp', '2', '-m', `${MEMORY_MIB}`];
+    const bare = ['-nodefaults', '-no-user-config', '-display', 'none'];
+    // The back-end maps the guest's memory: it has to be a file's.
+    const memory = ['-object', `memory-backend-memfd,id=ram,size=${MEMORY_MIB}M,share=on`, '-numa', 'node,memdev=ram'];
+    const boot = ['-kernel', image.kernel, '-initrd', image.initrd, '-append', 'console=ttyS1 quiet panic=-1'];
+    const ports = ['-serial', 'stdio', '-serial', `file:${this.log}`, '-qmp', `unix:${this.qmp},server=on,wait=off`];
+    const from = incoming === undefined ? [] : ['-incoming', `unix:${incoming}`];
+    this.qemu = new Program(QEMU, [
+      ...machine,
+      ...bare,
+      ...memory,
+      ...boot,
+      ...ports,
+      ...nics.flatMap(nicArgs),
+      ...from,
+    ]);
+  }
+
+  /** Wait for the end of its first boot, or of another one since the last command. */
+  async booted(): Promise<void> {
+    await this.next(READY);
+  }
+
+  /**
+   * Run a line of shell and wait for its end.
+   * @returns what it said
+   * @throws Error, with what it said, when its exit code is not 0
+   */
+  async run(line: string): Promise<string> {
+    this.send(line);
+    const [said, code] = await this.next(DONE);
+    if (code !== '0') throw new Error(`${line}: exit code ${code}, said ${said}`);
+    return said;
+  }
+
+  /** Run a line of shell that does not come to its end, such as one that boots anew. */
+  send(line: string): void {
+    this.qemu.write(`${line}\n`);
+  }
+
+  /**
+   * Move what runs here into another QEMU, which waits for it; this one holds still afterwards.
+   * @throws Error with what QEMU says when it can't
+   */
+  async migrateTo(target: LinuxGuest): Promise<void> {
+    const { incoming } = target;
+    if (incoming === undefined) throw new Error('the target waits for nothing');
+    for (; !existsSync(incoming); await sleep(POLL_MS)) target.qemu.checkRunning();
+    const qmp = await Qmp.connect(this.qmp);
+    await qmp.command('migrate', { uri: `unix:${incoming}` });
+    for (;;) {
+      const { status, 'error-desc': why } = (await qmp.command('query-migrate')) as Record<string, string>;
+      if (status === 'completed') return;
+      if (status === 'failed') throw new Error(`the migration failed: ${why}`);
+      await sleep(POLL_MS);
+    }
+  }
+
+  async kill(): Promise<void> {
+    await this.qemu.kill();
+  }
+
+  /** What came before a line, and the number in the line. */
+  private async next(line: RegExp): Promise<[string, string | undefined]> {
+    try {
+      const from = this.read;
+      const { 0: whole, 1: number, index } = await this.qemu.printed(line, from);
+      this.read = from + index + whole.length + 1;
+      return [this.qemu.out.slice(from, from + index), number];
+    } catch (error) {
+      throw new Error(`${(error as Error).message}\nthe guest's kernel said: ${readFileSync(this.log, 'latin1')}`);
+    }
+  }
+}
+
+/** No interrupt vectors: QEMU 7.2 without KVM ends by itself where a vhost-user device has MSI-X. */
+function nicArgs({ socket, mac, properties, queuePairs = 1 }: GuestNic, index: number): string[] {
+  const more = properties === undefined ? '' : `,${properties}`;
+  return [
+    ...['-chardev', `socket,id=c${index},path=${socket},reconnect=1`],
+    ...['-netdev', `vhost-user,id=n${index},chardev=c${index},queues=${queuePairs}`],
+    ...['-device', `virtio-net-pci,netdev=n${index},mac=${mac},vectors=0,romfile=${more}`],
+  ];
+}
