@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { openAdminDriver } from './admin-driver.js';
+import { listCapabilities } from './admin-objects.js';
 import { BREAK, isBreakdown } from './breakdown.js';
 import type { DevicePart } from './device-part-list.js';
 import { guestDma } from './dma-memory.js';
@@ -83,6 +84,19 @@ describe('commands to real devices', () => {
     machine.driver.watch();
     expect(ended).toEqual([-1]);
     expect(machine.members[0]!.virtio.device.isStopped).toBe(false);
+  });
+
+  test('capabilities as the device lists them', () => {
+    const machine = new AdminMachine();
+    opened(machine);
+    let ids: readonly number[] = [];
+    machine.wait((done) =>
+      listCapabilities(machine.driver.commands!.self, (found) => {
+        ids = found;
+        done({ status: 0, qualifier: 0, result: new Uint8Array(0) });
+      }),
+    );
+    expect(ids).toEqual([0, 0x800, 0x801, 0x802]);
   });
 
   test('a device that needs a reset is given up', () => {

@@ -14,8 +14,6 @@ const CAP = VIRTIO_NET_FF_CAP;
 const DATA = VIRTIO_ADMIN_CAP.cap_specific_data;
 const ACTIONS: readonly number[] = [VIRTIO_NET_FF_ACTION.DROP, VIRTIO_NET_FF_ACTION.DIRECT_RX_VQ];
 const OBJECT_TYPES: readonly number[] = Object.values(VIRTIO_NET_RESOURCE_OBJ);
-/** A count of bytes, and so many of them at most, is all that selectors can be. */
-const SELECTORS_BYTES_MAX = 0x1_0000;
 
 /** Each frame is compared with each rule at worst: so many are not too slow, and enough for a NIC's queues. */
 const FLOW_LIMITS = {
@@ -80,7 +78,7 @@ export class FlowSelectors implements Capability {
   selectors: readonly FlowSelector[] = [];
 
   set(command: AdminCommand): AdminOutcome {
-    const selectors = readSelectors(command.data.subarray(DATA, DATA + SELECTORS_BYTES_MAX), ALL_SELECTORS);
+    const selectors = readSelectors(command.data.subarray(DATA), ALL_SELECTORS);
     if (selectors === undefined || !isAscending(selectors.map(({ type }) => type))) return INVALID_FIELD;
     this.selectors = selectors;
     return done();

@@ -3,14 +3,8 @@ import { VIRTIO_NET_DEV_PART_CVQ_CFG, VIRTIO_NET_DEV_PART_CVQ_SELECTOR } from '@
 import {
   VIRTIO_NET_CTRL_ANNOUNCE,
   VIRTIO_NET_CTRL_CLASS,
-  VIRTIO_NET_CTRL_COAL,
-  VIRTIO_NET_CTRL_COAL_VQ,
-  VIRTIO_NET_CTRL_GUEST_OFFLOADS,
-  VIRTIO_NET_CTRL_HASH_TUNNEL,
   VIRTIO_NET_CTRL_MAC,
   VIRTIO_NET_CTRL_MQ,
-  VIRTIO_NET_CTRL_NOTF_COAL,
-  VIRTIO_NET_CTRL_RSS_CTX,
   VIRTIO_NET_CTRL_RX,
   VIRTIO_NET_CTRL_VLAN,
   VIRTIO_NET_F,
@@ -18,10 +12,11 @@ import {
 import { type DevicePart, devicePart } from '../admin/device-part.js';
 import type { TypeParts } from '../device-model.js';
 import type { CoalescingCommands } from './ctrl-coalescing.js';
-import { canOffload } from './guest-offloads.js';
+import { moreRows } from './more-parts.js';
 import type { NetDeviceParts } from './net-device-parts.js';
-import { isStationMac, type NetDeviceSettings } from './net-options.js';
-import { type RssConfig, readHashConfig, readRssConfig, TUNNEL_TYPES } from './rss-config.js';
+import { isStationMac } from './net-options.js';
+import { le16, type PartRow, pairsOf, u16 } from './part-row.js';
+import { readHashConfig, readRssConfig } from './rss-config.js';
 import { readMacTable, VLAN_IDS } from './rx-filter.js';
 
 const F = VIRTIO_NET_F;
@@ -29,20 +24,6 @@ const CLASS = VIRTIO_NET_CTRL_CLASS;
 const RX = VIRTIO_NET_CTRL_RX;
 const MAC_BYTES = 6;
 const SPEC = 'virtio 1.4 §5.1.8.1';
-
-/** One selector: the command that a part is the data of. */
-interface PartRow {
-  readonly class: number;
-  readonly command: number;
-  readonly feature: number;
-  /** Not in the table of §5.1.8.1: other devices do without it. */
-  readonly isOurs?: boolean;
-  /** The command's data as it would make the device be what it is, or undefined when there is nothing to be said. */
-  get(): Uint8Array | undefined;
-  /** Whether the value can be; its command is negotiated. */
-  fits(value: Uint8Array, features: Uint32Array): boolean;
-  set(value: Uint8Array): void;
-}
 
 /**
  * What the driver of a network device set up by commands: parts in the form of those commands' data, one each. A table of
@@ -54,7 +35,7 @@ export class NetParts implements TypeParts {
 
   constructor(parts: NetDeviceParts, coalescing: CoalescingCommands) {
     this.isRunning = () => parts.state.port !== undefined;
-    this.rows = [...filterRows(parts), ...steeringRows(parts), ...ourRows(parts, coalescing)];
+    this.rows = [...filterRows(parts), ...steeringRows(parts), ...moreRows(parts, coalescing)];
   }
 
   get(): readonly DevicePart[] {
@@ -180,122 +161,6 @@ function steeringRows({ state, steering, settings }: NetDeviceParts): PartRow[] 
       set: (value) => steering.setHash(readHashConfig(value)!),
     },
   ];
-}
-
-/** What a driver would miss as well, and the table of §5.1.8.1 leaves out. */
-function ourRows(
-  { state, settings, guest, steering, dataQueues }: NetDeviceParts,
-  coalescing: CoalescingCommands,
-): PartRow[] {
-  const { TX_SET, RX_SET, VQ_SET } = VIRTIO_NET_CTRL_NOTF_COAL;
-  const directions = [
-    { command: TX_SET, direction: 1 },
-    { command: RX_SET, direction: 0 },
-  ] as const;
-  return [
-    {
-      class: CLASS.GUEST_OFFLOADS,
-      command: VIRTIO_NET_CTRL_GUEST_OFFLOADS.SET,
-      feature: F.CTRL_GUEST_OFFLOADS,
-      isOurs: true,
-      get: () => (state.has(F.CTRL_GUEST_OFFLOADS) ? le32(guest.low, guest.high) : undefined),
-      fits: (value, features) => value.length === 8 && canOffload(u32(value, 0), u32(value, 4), features),
-      set: (value) => {
-        guest.set(u32(value, 0), u32(value, 4));
-      },
-    },
-    {
-      class: CLASS.HASH_TUNNEL,
-      command: VIRTIO_NET_CTRL_HASH_TUNNEL.SET,
-      feature: F.HASH_TUNNEL,
-      isOurs: true,
-      get: () => (state.has(F.HASH_TUNNEL) ? le32(steering.tunnelTypes) : undefined),
-      fits: (value) => value.length === 4 && (u32(value, 0) & ~TUNNEL_TYPES) === 0,
-      set: (value) => {
-        steering.tunnelTypes = u32(value, 0);
-      },
-    },
-    ...directions.map(
-      ({ command, direction }): PartRow => ({
-        class: CLASS.NOTF_COAL,
-        command,
-        feature: F.NOTF_COAL,
-        isOurs: true,
-        get: () =>
-          state.has(F.NOTF_COAL) ? le32(coalescing.packets[direction]!, coalescing.usecs[direction]!) : undefined,
-        fits: (value) => value.length === VIRTIO_NET_CTRL_COAL.SIZE,
-        set: (value) => coalescing.setDirection(direction, u32(value, 0), u32(value, 4)),
-      }),
-    ),
-    {
-      // All queues with parameters of their own, one struct virtio_net_ctrl_coal_vq behind the other.
-      class: CLASS.NOTF_COAL,
-      command: VQ_SET,
-      feature: F.VQ_NOTF_COAL,
-      isOurs: true,
-      get: () => {
-        if (!state.has(F.VQ_NOTF_COAL)) return undefined;
-        const own = dataQueues.filter((queue) => queue.queue !== undefined && !coalescing.isAsOthers(queue));
-        return le32(...own.flatMap(({ index, coalescing: { maxPackets, maxUsecs } }) => [index, maxPackets, maxUsecs]));
-      },
-      fits: (value, features) =>
-        value.length % VIRTIO_NET_CTRL_COAL_VQ.SIZE === 0 &&
-        entriesOf(value, VIRTIO_NET_CTRL_COAL_VQ.SIZE).every((at) => u32(value, at) < 2 * pairsOf(settings, features)),
-      set: (value) => {
-        for (const at of entriesOf(value, VIRTIO_NET_CTRL_COAL_VQ.SIZE))
-          dataQueues[u32(value, at)]!.coalescing.set(u32(value, at + 4), u32(value, at + 8));
-      },
-    },
-    {
-      // All contexts: le16 id, le16 bytes, struct virtio_net_rss_config.
-      class: CLASS.RSS_CTX,
-      command: VIRTIO_NET_CTRL_RSS_CTX.ADD,
-      feature: F.RSS_CONTEXT,
-      isOurs: true,
-      get: () => (state.has(F.RSS_CONTEXT) ? contextBytes(steering.contexts) : undefined),
-      fits: (value, features) => readContexts(value, pairsOf(settings, features), settings.rssContexts) !== undefined,
-      set: (value) => {
-        steering.contexts.clear();
-        for (const [id, config] of readContexts(value, state.pairsMax, settings.rssContexts)!)
-          steering.contexts.set(id, config);
-      },
-    },
-  ];
-}
-
-/** Queue pairs that a device has with these features. */
-const pairsOf = ({ pairs }: NetDeviceSettings, features: Uint32Array): number =>
-  hasFeature(features, F.MQ) || hasFeature(features, F.RSS) ? pairs : 1;
-
-const entriesOf = (value: Uint8Array, bytes: number): number[] =>
-  Array.from({ length: value.length / bytes }, (_, entry) => entry * bytes);
-
-function contextBytes(contexts: ReadonlyMap<number, RssConfig>): Uint8Array {
-  return Uint8Array.from([...contexts].flatMap(([id, { bytes }]) => [...le16(id), ...le16(bytes.length), ...bytes]));
-}
-
-/** Foreign. @returns undefined unless each context can be, and there is no byte more */
-function readContexts(value: Uint8Array, pairs: number, most: number): Map<number, RssConfig> | undefined {
-  const contexts = new Map<number, RssConfig>();
-  for (let at = 0; at < value.length; ) {
-    if (at + 4 > value.length) return undefined;
-    const [id, end] = [u16(value, at), at + 4 + u16(value, at + 2)];
-    const config = end > value.length ? undefined : readRssConfig(value.subarray(at + 4, end), pairs);
-    if (config?.bytes.length !== end - at - 4 || id < 1 || id > most || contexts.has(id)) return undefined;
-    contexts.set(id, config);
-    at = end;
-  }
-  return contexts;
-}
-
-const u16 = (value: Uint8Array, at = 0): number => value[at]! | (value[at + 1]! << 8);
-const u32 = (value: Uint8Array, at: number): number => (u16(value, at) | (u16(value, at + 2) << 16)) >>> 0;
-const le16 = (value: number): Uint8Array => Uint8Array.of(value & 0xff, value >>> 8);
-
-function le32(...values: number[]): Uint8Array {
-  const bytes = new Uint8Array(4 * values.length);
-  for (const [at, value] of values.entries()) new DataView(bytes.buffer).setUint32(4 * at, value, true);
-  return bytes;
 }
 
 const idsIn = (value: Uint8Array): number[] => Array.from({ length: value.length >> 1 }, (_, at) => u16(value, 2 * at));
