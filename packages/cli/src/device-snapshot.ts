@@ -8,7 +8,7 @@ const Count = z.number().int().min(0);
 const Index = Count.max(0xffff);
 const Wrap = z.union([z.literal(0), z.literal(1)]);
 /** Printed as it is: nothing in it may steer a terminal. */
-const Line = z.string().regex(/^\P{Cc}*$/u, 'want text without control characters');
+export const Line: z.ZodString = z.string().regex(/^\P{Cc}*$/u, 'want text without control characters');
 const Text = Line.nullable();
 const Hex = (digits: number): z.ZodString =>
   z
@@ -78,6 +78,13 @@ const Transport = z.discriminatedUnion('kind', [
     notificationsIgnored: Count,
   }),
   z.object({ kind: z.literal('mmio'), interruptStatus: Count, badAccesses: Count, refusedAccesses: Count }),
+  z.object({
+    kind: z.literal('vhost-user'),
+    connected: z.boolean(),
+    regions: Count,
+    refusal: Text,
+    vrings: z.array(z.object({ started: z.boolean(), enabled: z.boolean(), kick: z.boolean(), call: z.boolean() })),
+  }),
 ]);
 
 const Model = z.object({

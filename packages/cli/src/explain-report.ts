@@ -38,8 +38,10 @@ export function explainText(
   return `${sections.map((lines) => lines.join('\n')).join('\n\n')}\n`;
 }
 
+const TRANSPORTS = { pci: 'PCI', mmio: 'MMIO', 'vhost-user': 'vhost-user' } as const;
+
 const title = ({ deviceType, transport, live }: DeviceSnapshot): string =>
-  `virtio ${deviceType} device over ${transport.kind === 'pci' ? 'PCI' : 'MMIO'}, ${live ? 'running' : 'not running'}`;
+  `virtio ${deviceType} device over ${TRANSPORTS[transport.kind]}, ${live ? 'running' : 'not running'}`;
 
 function facts({ status, statusNames, accepted, counters, transport }: DeviceSnapshot): string[][] {
   const { kicks, kicksIgnored, usedNotifications, configNotifications, resets } = counters;
@@ -51,6 +53,7 @@ function facts({ status, statusNames, accepted, counters, transport }: DeviceSna
     ['resets', `${resets}`],
   ];
   if (transport.kind === 'mmio') return [...rows, ['InterruptStatus', `${transport.interruptStatus}`]];
+  if (transport.kind === 'vhost-user') return [...rows, ['memory', `${transport.regions} regions`]];
   const { msix } = transport;
   if (msix === null || !msix.enabled) return [...rows, ['ISR status', `${transport.isr}`, 'MSI-X is off']];
   return [...rows, ['MSI-X', `${msix.vectors.length} vectors`, msix.functionMasked ? 'all masked' : '']];

@@ -3,6 +3,7 @@ import { SavedMemory } from '@ringwire/ring-oracle';
 import { type DeviceSnapshot, explainSnapshot, inspectQueue, RecordedMemory } from '@ringwire/virtio-device';
 import type { Command } from 'commander';
 import { DeviceSnapshotFile } from './device-snapshot.js';
+import { explainLive } from './explain-live.js';
 import { explainJson, explainText } from './explain-report.js';
 import { readJson } from './input-file.js';
 import { type MemoryDump, readDump } from './memory-dump.js';
@@ -18,6 +19,10 @@ The folder is what snapshotFiles() of @ringwire/virtio-device makes of a device 
   pages.json    which page of the device's memory lies where in pages.bin; as "ringwire check" reads it
   pages.bin     the pages that the rings lie in
 
+Of devices that are served now the reasons are told port by port:
+  ringwire serve --port /tmp/a.sock --metrics 127.0.0.1:9100
+  ringwire explain http://127.0.0.1:9100
+
 Exit code: 0 no problem found, 1 somebody has to act, 2 the input cannot be used.
 `;
 
@@ -25,14 +30,17 @@ Exit code: 0 no problem found, 1 somebody has to act, 2 the input cannot be used
 export function addExplain(program: Command, terminal: Terminal, done: (code: ExitCode) => void): void {
   program
     .command('explain')
-    .summary('say why no frames flow through a saved virtio device')
+    .summary('say why no frames flow through a virtio device, saved or served now')
     .description(
       'Say in sentences why nothing moves in a virtio device: its status, features, queues and their rings, device type and interrupts.',
     )
-    .argument('<folder>', 'a saved device: device.json, pages.json and pages.bin')
+    .argument('<where>', 'a saved device, a folder; or the URL that "ringwire serve --metrics" tells')
     .option('--json', 'print the reasons as JSON')
     .addHelpText('after', HELP)
-    .action((folder: string, options: ExplainOptions) => done(explain(folder, options, terminal)));
+    .action(async (where: string, options: ExplainOptions) => {
+      const isLive = /^https?:\/\//.test(where);
+      done(isLive ? await explainLive(where, options.json === true, terminal) : explain(where, options, terminal));
+    });
 }
 
 function explain(folder: string, options: ExplainOptions, terminal: Terminal): ExitCode {

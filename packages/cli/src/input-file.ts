@@ -11,7 +11,12 @@ export function readJson<T>(path: string, schema: z.ZodType<T>): T {
   } catch (error) {
     throw new UnusableInput(`${path} is no valid JSON: ${error instanceof Error ? error.message : error}`);
   }
-  const result = schema.safeParse(json);
+  return checkedInput(path, json, schema);
+}
+
+/** What a file has, checked by a schema. @throws UnusableInput naming the field */
+export function checkedInput<T>(path: string, content: unknown, schema: z.ZodType<T>): T {
+  const result = schema.safeParse(content);
   if (result.success) return result.data;
   const { path: keys, message } = result.error.issues[0]!;
   const field = keys

@@ -7,4 +7,5 @@ process.exitCode = await run(process.argv.slice(2), {
   out: (text) => process.stdout.write(text),
   err: (text) => process.stderr.write(text),
   color: process.stdout.isTTY === true && noColor === '',
+  ...(process.stderr.isTTY === true ? { liveColumns: () => process.stderr.columns } : {}),
 });

@@ -93,3 +93,16 @@ export function ram(text: string, before: readonly (RamRange | 'dump')[] = []): 
   }
   return [...before, { address: address(start), size: address(size) }];
 }
+
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** `127.0.0.1:9100`, `[::1]:9100`, or a port of the loopback address alone. Port 0: any that is free. */
+export function listenAddress(text: string): ListenAddress {
+  const [, bracketed, plain, port] = /^(?:(?:\[([0-9a-f:.]+)\]|([^:[\]]+)):)?([0-9]{1,5})$/i.exec(text) ?? [];
+  if (port === undefined || Number(port) > 0xffff)
+    throw new InvalidArgumentError('Want HOST:PORT, such as 127.0.0.1:9100.');
+  return { host: bracketed ?? plain ?? '127.0.0.1', port: Number(port) };
+}

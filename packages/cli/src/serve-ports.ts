@@ -1,52 +1,175 @@
 import { HostMemory } from '@ringwire/guest-memory';
+import { SystemError } from '@ringwire/linux';
 import { LearningSwitch, type SwitchPortCounters } from '@ringwire/net-backend';
-import { PeerMemory, SystemError, VhostUserServer } from '@ringwire/vhost-user';
-import { NET_SCRATCH_BYTES, NetDevice } from '@ringwire/virtio-device';
+import { PcapUplink, type Uplink } from '@ringwire/net-uplink';
+import { PeerMemory, type PortState, VhostUserServer } from '@ringwire/vhost-user';
+import { type DeviceSnapshot, NET_SCRATCH_BYTES, NetDevice } from '@ringwire/virtio-device';
 import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
+import type { LiveReport } from './live-report.js';
+import type { ServeConfig } from './serve-config.js';
+import { ServeTrace } from './serve-trace.js';
+import { planUplink, type UplinkPlan } from './serve-uplinks.js';
 import { UnusableInput } from './terminal.js';
 
-interface ServedPortsOptions {
-  readonly paths: readonly string[];
-  readonly memoryMiB: number;
-  readonly queueSize: number;
-  readonly hold: boolean;
+/** Between two looks at what grows and what may have ended by itself. */
+const LOOK_MS = 200;
+
+/** What is told of while ports are served. */
+export interface ServeListener {
+  portState(socket: string, state: PortState, features: Uint32Array): void;
+  portEnd(socket: string, reason: string): void;
+  /** An uplink, or the trace, ended by itself. */
+  lost(name: string, reason: string): void;
 }
 
-interface ServedPorts {
+/** One port of the switch with a device at it. */
+export interface ServedPort {
+  readonly socket: string;
+  readonly model: NetDevice;
+  readonly mtu: number;
+  /** What came in at the port. */
+  readonly counters: SwitchPortCounters;
+}
+
+/** Network devices and uplinks on a switch. */
+export class ServedPorts {
+  readonly ports: readonly ServedPort[];
+  readonly uplinks: readonly Uplink[] = [];
+  private readonly server: VhostUserServer;
+  private readonly trace: ServeTrace | undefined;
+  private readonly listener: ServeListener;
+  private readonly lost = new Set<string>();
+  private isRunning = false;
+  private isClosed = false;
+
+  /** @throws UnusableInput, VirtioError for what cannot be made; nothing of it is left then */
+  constructor(config: ServeConfig, listener: ServeListener) {
+    this.listener = listener;
+    const { ports, memoryMiB, trace } = config;
+    const plans = config.uplinks.map(planUplink);
+    const uplinksAt = ports.length * NET_SCRATCH_BYTES;
+    const own = plans.reduce((sum, { bytes }) => sum + bytes, uplinksAt);
+    const memory = HostMemory.create(Math.min(own + memoryMiB * 2 ** 20, 2 ** 32));
+    const lan = new LearningSwitch(ports.length + plans.length);
+    this.trace = trace === undefined ? undefined : new ServeTrace(trace);
+    try {
+      this.ports = ports.map(({ socket, mac, mtu, queueSize, hold }, index) => {
+        const { [index]: port } = lan.ports;
+        const model = new NetDevice({
+          memory,
+          scratch: index * NET_SCRATCH_BYTES,
+          backend: port!,
+          mac,
+          mtu,
+          // The control queue stays with a vhost-user front-end.
+          without: [VIRTIO_NET_F.CTRL_VQ],
+          rxQueueSize: queueSize,
+          txQueueSize: queueSize,
+          holdWhenFull: hold,
+          ...(this.trace === undefined ? {} : { trace: this.trace.port(socket) }),
+        });
+        return { socket, model, mtu, counters: port!.counters };
+      });
+      this.uplinks = this.openUplinks(plans, memory, uplinksAt, config.mtu);
+      for (const [index, uplink] of this.uplinks.entries()) {
+        const port = lan.ports[ports.length + index]!;
+        port.attach(uplink);
+        uplink.attach(port);
+      }
+      this.server = serverOf({
+        devices: this.ports.map(({ socket, model }, index) => ({ path: socket, model, rings: ports[index]!.rings })),
+        memory: new PeerMemory(memory, own, memory.size - own),
+        tasks: this.uplinks,
+        onState: (socket, state, features) => listener.portState(socket, state, features),
+        onEnd: (socket, reason) => listener.portEnd(socket, reason),
+      });
+    } catch (error) {
+      this.letGo();
+      throw error;
+    }
+  }
+
+  /** Of each port, in their order. */
+  get states(): PortState[] {
+    return this.server.states;
+  }
+
+  /** A port's device and rings as data. */
+  snapshot(socket: string): DeviceSnapshot {
+    return this.server.snapshot(socket);
+  }
+
+  /** Why no frames flow, port by port. */
+  explain(): LiveReport {
+    const ports = this.ports.map(({ socket }, index) => ({
+      socket,
+      state: this.states[index]!,
+      reasons: this.server.explain(socket),
+    }));
+    return { schema: 'ringwire.live/1', ports };
+  }
+
   /** Serve until {@link close}. */
-  run(): Promise<void>;
-  close(): void;
-  /** What came in at each port. */
-  counters(): ({ socket: string } & SwitchPortCounters)[];
-}
+  async run(): Promise<void> {
+    if (this.isClosed) return;
+    this.isRunning = true;
+    const timer = setInterval(() => this.look(), LOOK_MS);
+    try {
+      await this.server.run();
+    } finally {
+      clearInterval(timer);
+      this.letGo();
+    }
+  }
 
-/** Network devices on a switch, each behind a socket. @throws UnusableInput for a socket that cannot be made */
-export function servePorts(options: ServedPortsOptions, onEnd: (path: string, reason: string) => void): ServedPorts {
-  const { paths, memoryMiB, queueSize, hold } = options;
-  const own = paths.length * NET_SCRATCH_BYTES;
-  const memory = HostMemory.create(Math.min(own + memoryMiB * 2 ** 20, 2 ** 32));
-  const lan = new LearningSwitch(paths.length);
-  const devices = paths.map((path, index) => {
-    const model = new NetDevice({
-      memory,
-      scratch: index * NET_SCRATCH_BYTES,
-      backend: lan.ports[index]!,
-      mac: Uint8Array.of(2, 0, 0, 0, index >>> 8, index + 1),
-      // The control queue stays with a vhost-user front-end.
-      without: [VIRTIO_NET_F.CTRL_VQ],
-      rxQueueSize: queueSize,
-      txQueueSize: queueSize,
-      holdWhenFull: hold,
-    });
-    return { path, model };
-  });
-  const peers = new PeerMemory(memory, own, memory.size - own);
-  const server = serverOf({ devices, memory: peers, onEnd });
-  return {
-    run: () => server.run(),
-    close: () => server.close(),
-    counters: () => lan.ports.map(({ counters }, index) => ({ socket: paths[index]!, ...counters })),
-  };
+  /** End {@link run}; without it, let go at once. */
+  close(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.server.close();
+    if (!this.isRunning) this.letGo();
+  }
+
+  private openUplinks(
+    plans: readonly UplinkPlan[],
+    memory: HostMemory,
+    from: number,
+    mtu: number | undefined,
+  ): Uplink[] {
+    const opened: Uplink[] = [];
+    let at = from;
+    const isAudience = (): boolean => this.states.every((state) => state === 'running');
+    try {
+      for (const plan of plans) {
+        opened.push(plan.open(memory, at, mtu, isAudience));
+        at += plan.bytes;
+      }
+    } catch (error) {
+      for (const uplink of opened) uplink.close();
+      throw error;
+    }
+    return opened;
+  }
+
+  /** Files show what was gathered; what ended by itself is told of, once. */
+  private look(): void {
+    this.trace?.flush();
+    for (const uplink of this.uplinks) if (uplink instanceof PcapUplink) uplink.flush();
+    const ended = [
+      ...this.uplinks.map(({ name, problem }) => [name, problem] as const),
+      ['trace', this.trace?.problem],
+    ];
+    for (const [name, problem] of ended) {
+      if (name === undefined || problem === undefined || this.lost.has(name)) continue;
+      this.lost.add(name);
+      this.listener.lost(name, problem);
+    }
+  }
+
+  private letGo(): void {
+    for (const uplink of this.uplinks) uplink.close();
+    this.trace?.close();
+  }
 }
 
 function serverOf(options: ConstructorParameters<typeof VhostUserServer>[0]): VhostUserServer {

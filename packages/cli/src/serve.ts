@@ -1,71 +1,151 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { integer } from './option-values.js';
-import { columns, type ExitCode, type Terminal, UnusableInput } from './terminal.js';
+import { integer, type ListenAddress, listenAddress } from './option-values.js';
+import { overriding, SERVE_DEFAULTS, type ServeSettings, serveConfig } from './serve-config.js';
+import { readServeFile } from './serve-file.js';
+import { ServeHttp } from './serve-http.js';
+import { type ExitCode, type Terminal, UnusableInput } from './terminal.js';
+import { UPLINKS, type UplinkConfig, uplink } from './uplink-option.js';
 
 interface ServeOptions {
-  readonly port: readonly string[];
-  readonly memory: number;
-  readonly queueSize: number;
+  readonly port?: readonly string[];
+  readonly uplink?: readonly (UplinkConfig | undefined)[];
+  readonly memory?: number;
+  readonly queueSize?: number;
+  readonly mtu?: number;
+  readonly split?: true;
+  readonly packed?: true;
   readonly hold?: true;
+  readonly trace?: string;
+  readonly metrics?: ListenAddress;
+  readonly config?: string;
   readonly json?: true;
 }
 
 const EXAMPLES = `
+Uplinks:
+  tap:NAME                                    an interface of this machine, made if there is none
+  vxlan:REMOTE[:PORT],VNI[,local=ADDRESS[:PORT]][,tagged]
+                                              a VXLAN tunnel to another machine (RFC 7348), UDP port 4789 at both ends;
+                                              frames with a VLAN tag pass with the word "tagged" only
+  pcap:FILE[,play=FILE], pcap:play=FILE       frames go to one capture; another is played once all ports run
+  none                                        no uplink
+
+The file of --config has the same words, YAML or (*.json) JSON; a port may have its own mac, queueSize, mtu, rings and hold:
+  ports:
+    - socket: /tmp/a.sock
+      mac: 02:00:00:00:00:0a
+    - { socket: /tmp/b.sock, rings: packed }
+  uplinks: [tap:tap0]
+  memory: 1024
+An option overrides what the file says of the same matter, --port and --uplink their whole lists.
+
 Examples:
   Two network devices on a switch, and a DPDK that is plugged into both:
     ringwire serve --port /tmp/a.sock --port /tmp/b.sock
     dpdk-testpmd --no-pci --single-file-segments --vdev net_virtio_user0,path=/tmp/a.sock,queue_size=256 \\
       --vdev net_virtio_user1,path=/tmp/b.sock,queue_size=256 -- -i
+  A guest in QEMU that reaches this machine through the interface tap0:
+    ringwire serve --port /tmp/a.sock --uplink tap:tap0
+    ip address add 192.0.2.1/24 dev tap0
+    qemu-system-x86_64 … -object memory-backend-memfd,id=m,size=512M,share=on -numa node,memdev=m \\
+      -chardev socket,id=c,path=/tmp/a.sock -netdev vhost-user,id=n,chardev=c -device virtio-net-pci,netdev=n
 
 One front-end at a time may connect to each socket, and another one after it. SIGINT or SIGTERM ends.
 
-Exit code: 0 ended by a signal, 2 a socket cannot be made or the options cannot be used.
+Exit code: 0 ended by a signal, 2 a socket or an uplink cannot be made or the options cannot be used.
 `;
 
 /** The signals that end `ringwire serve`. */
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+/** Between two rates. */
+const STATUS_MS = 1000;
 
 /** `ringwire serve`: network devices behind vhost-user sockets, on one switch. */
 export function addServe(program: Command, terminal: Terminal, done: (code: ExitCode) => void): void {
+  const { memory, queueSize, mtu } = SERVE_DEFAULTS;
   program
     .command('serve')
-    .summary('serve network devices to vhost-user front-ends, such as DPDK, on one switch (Linux)')
+    .summary('serve network devices to vhost-user front-ends, such as DPDK and QEMU, on one switch (Linux)')
     .description('Serve one network device per socket to vhost-user front-ends. A learning switch joins them.')
-    .requiredOption('--port <socket>', 'path of a UNIX socket to make; once per device', another)
-    .option('--memory <MiB>', 'room for the memory of all front-ends', memorySize, 2048)
-    .option('--queue-size <n>', 'most descriptors of a ring, a power of two', integer, 1024)
+    .option('--port <socket>', 'path of a UNIX socket to make; once per device', another)
+    .option('--uplink <where>', `one more port of the switch: ${UPLINKS}`, anotherUplink)
+    .option('--memory <MiB>', `room for the memory of all front-ends; ${memory}`, memorySize)
+    .option('--queue-size <n>', `most descriptors of a ring, a power of two; ${queueSize}`, integer)
+    .option('--mtu <bytes>', `of devices, and of tap devices; without it devices have ${mtu}`, integer)
+    .option('--split', 'offer split rings only')
+    .option('--packed', 'serve packed rings only; without these two a front-end has the choice')
     .option('--hold', 'hold a sender up while the receiver has no buffer, rather than drop its frames')
-    .option('--json', 'print the counters as JSON')
+    .option('--trace <file>', 'write every frame to a pcapng file, and why it was dropped')
+    .option(
+      '--metrics <host:port>',
+      'serve /metrics for Prometheus, and /explain; the loopback address for a port alone',
+      listenAddress,
+    )
+    .option('--config <file>', 'read settings from a file')
+    .option('--json', 'print what happens as JSON, one object a line')
     .addHelpText('after', EXAMPLES)
     .action(async (options: ServeOptions) => {
-      // Only here: what it needs of the system exists on Linux alone.
-      const { servePorts } = await import('./serve-ports.js');
-      const { port: paths, memory, queueSize, hold } = options;
-      if (new Set(paths).size < paths.length) throw new UnusableInput('two ports have the same socket');
-      const served = servePorts({ paths, memoryMiB: memory, queueSize, hold: hold === true }, (path, reason) =>
-        terminal.err(`${path}: ${reason}\n`),
-      );
-      const end = (): void => served.close();
-      for (const signal of SIGNALS) process.once(signal, end);
-      terminal.err(`${paths.length === 1 ? '1 port is' : `${paths.length} ports are`} served\n`);
-      try {
-        await served.run();
-      } finally {
-        for (const signal of SIGNALS) process.off(signal, end);
-      }
-      const counters = served.counters();
-      if (options.json) terminal.out(`${JSON.stringify(counters, null, 2)}\n`);
-      else {
-        const names = ['forwarded', 'flooded', 'filtered', 'lost'] as const;
-        const rows = counters.map((port) => [...names.map((name) => String(port[name])), port.socket]);
-        terminal.out(`${columns([[...names, 'frames from'], ...rows], '').join('\n')}\n`);
-      }
+      await serve(options, terminal);
       done(0);
     });
 }
 
+async function serve(options: ServeOptions, terminal: Terminal): Promise<void> {
+  const settings = settingsOf(options);
+  const { config: path } = options;
+  const config = serveConfig(path === undefined ? settings : overriding(settings, readServeFile(path)));
+  // Only here: what they need of the system exists on Linux alone.
+  const { ServedPorts } = await import('./serve-ports.js');
+  const { ServeReport } = await import('./serve-report.js');
+  const { pagesOf } = await import('./serve-pages.js');
+  const report = new ServeReport(terminal, config.json);
+  const served = new ServedPorts(config, report);
+  const end = (): void => served.close();
+  for (const signal of SIGNALS) process.once(signal, end);
+  const http = config.metrics === undefined ? undefined : new ServeHttp(pagesOf(served));
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    const url = config.metrics === undefined ? undefined : await http?.listen(config.metrics);
+    report.begin(served, url);
+    timer = setInterval(() => report.rates(served), STATUS_MS);
+    await served.run();
+  } catch (error) {
+    served.close();
+    throw error;
+  } finally {
+    clearInterval(timer);
+    http?.close();
+    for (const signal of SIGNALS) process.off(signal, end);
+  }
+  report.finish(served);
+}
+
+function settingsOf(options: ServeOptions): ServeSettings {
+  const { port, uplink, split, packed, memory, queueSize, mtu, hold, trace, metrics, json } = options;
+  if (split === true && packed === true) throw new UnusableInput('want --split or --packed, not both');
+  return {
+    ports: port?.map((socket) => ({ socket })),
+    uplinks: uplink?.filter((found) => found !== undefined),
+    memory,
+    queueSize,
+    mtu,
+    rings: split === true ? 'split' : packed === true ? 'packed' : undefined,
+    hold,
+    trace,
+    metrics,
+    json,
+  };
+}
+
 function another(path: string, before: readonly string[] = []): readonly string[] {
   return [...before, path];
+}
+
+function anotherUplink(
+  text: string,
+  before: readonly (UplinkConfig | undefined)[] = [],
+): readonly (UplinkConfig | undefined)[] {
+  return [...before, uplink(text)];
 }
 
 function memorySize(text: string): number {

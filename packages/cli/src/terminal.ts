@@ -4,6 +4,8 @@ export interface Terminal {
   readonly err: (text: string) => void;
   /** Whether `out` shows colours. */
   readonly color: boolean;
+  /** Columns of the screen that `err` is, where a line may be written anew; left out where it is none. */
+  readonly liveColumns?: () => number;
 }
 
 export type ExitCode = 0 | 1 | 2;

@@ -2,10 +2,11 @@ import { lstatSync, unlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import koffi from 'koffi';
 
-const libc = koffi.load('libc.so.6');
+/** For the files beside this one, which declare the calls that only they make. */
+export const libc: ReturnType<typeof koffi.load> = koffi.load('libc.so.6');
 
 /** Addresses of a process are below 2^47, so they are exact numbers here. */
-type Address = number;
+export type Address = number;
 
 const calls = {
   socket: libc.func('int socket(int, int, int)'),
@@ -51,7 +52,7 @@ export class SystemError extends Error {
 }
 
 /** @returns what the call did, unless it failed. @throws SystemError */
-function done(call: string, result: number): number {
+export function done(call: string, result: number): number {
   if (result < 0) throw new SystemError(call, koffi.errno());
   return result;
 }
@@ -63,7 +64,7 @@ export const GONE = -2;
 const { EAGAIN, EINTR } = constants.errno;
 
 /** @returns the result, {@link NOT_NOW} or {@link GONE}; nothing that a peer does makes it throw */
-function outcome(result: number): number {
+export function outcome(result: number): number {
   if (result >= 0) return result;
   const errno = koffi.errno();
   if (errno === EAGAIN || errno === EINTR) return NOT_NOW;

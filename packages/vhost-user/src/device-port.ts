@@ -33,6 +33,9 @@ export class VhostDevicePort implements DevicePort {
   inBand = false;
   /** Why the device cannot go on: the connection has to end. */
   broken: string | undefined;
+  /** Notifications of the front-end, and to it. */
+  kicks = 0;
+  callsSent = 0;
   private readonly model: DeviceModel;
   private readonly table: MemoryTable;
   private readonly clock: () => number;
@@ -53,6 +56,11 @@ export class VhostDevicePort implements DevicePort {
 
   now(): number {
     return this.clock();
+  }
+
+  /** Whether at least one ring runs. */
+  get isRunning(): boolean {
+    return this.running;
   }
 
   queue(index: number): DeviceQueue | undefined {
@@ -158,6 +166,7 @@ export class VhostDevicePort implements DevicePort {
 
   /** The front-end says that buffers are available. */
   kicked(vring: Vring): void {
+    this.kicks++;
     takeEvent(vring.kick);
     // A driver that kicks again between two calls is quick; one that does so each time has an event without an end.
     vring.kicksLeft = takeEvent(vring.kick) ? vring.kicksLeft + 1 : 0;
@@ -191,6 +200,7 @@ export class VhostDevicePort implements DevicePort {
       }
       if (this.calls[vring.index] === 0) continue;
       this.calls[vring.index] = 0;
+      this.callsSent++;
       this.signal(vring, 'call');
     }
     const unlogged = this.dirty.finishTurn();

@@ -1,3 +1,10 @@
 export { SystemError } from '@ringwire/linux';
 export { type Mapping, PeerMemory } from './peer-memory.js';
-export { type ServedDevice, VhostUserServer, type VhostUserServerOptions } from './server.js';
+export {
+  type LoopTask,
+  type PortState,
+  type ServedDevice,
+  VhostUserServer,
+  type VhostUserServerOptions,
+} from './server.js';
+export type { RingLayouts } from './session.js';

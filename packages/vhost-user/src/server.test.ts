@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { HostMemory } from '@ringwire/guest-memory';
-import { close, connectUnix, SystemError, send } from '@ringwire/linux';
+import { close, connectUnix, newEvent, SystemError, send, signalEvent, takeEvent } from '@ringwire/linux';
 import { NullBackend } from '@ringwire/net-backend';
 import { NET_SCRATCH_BYTES, NetDevice } from '@ringwire/virtio-device';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { PeerMemory } from './peer-memory.js';
-import { VhostUserServer } from './server.js';
+import { type LoopTask, VhostUserServer, type VhostUserServerOptions } from './server.js';
 import { longs, RawPeer, words } from './testing/raw-peer.js';
 import { connection, held } from './testing/session-stage.js';
 
@@ -26,7 +26,7 @@ beforeEach(() => {
 
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
-function server(): VhostUserServer {
+function server(options: Partial<VhostUserServerOptions> = {}): VhostUserServer {
   const memory = HostMemory.create(0x200_0000);
   const devices = paths.map((path, index) => {
     const mac = Uint8Array.of(2, 0, 0, 0, 0, index);
@@ -39,6 +39,7 @@ function server(): VhostUserServer {
     memory: new PeerMemory(memory, start, memory.size - start),
     now: () => now,
     onEnd: (_path, reason) => ends.push(reason),
+    ...options,
   });
 }
 
@@ -161,4 +162,40 @@ test('a device with more queues than rings can be numbered is refused, and no so
   const make = (): unknown => new VhostUserServer({ devices: [{ path: paths[0]!, model }], memory: peers });
   expect(make).toThrow('queues is 258, want at most 256 (VhostUserServer)');
   expect(existsSync(paths[0]!)).toBe(false);
+});
+
+test('a task is pumped when its descriptor is ready, however long the loop had waited', async () => {
+  const event = newEvent();
+  const heard: string[] = [];
+  const task: LoopTask = {
+    fd: event,
+    ready: () => heard.push(takeEvent(event) ? 'ready' : 'ready in vain'),
+    pump: () => (heard.at(-1) === 'ready' ? heard.push('work') : 0),
+  };
+  const idle: LoopTask = { fd: -1, ready: () => heard.push('never'), pump: () => 0 };
+  const served = server({ tasks: [idle, task] });
+  const running = served.run();
+  for (let round = 1; round <= 3; round++) {
+    signalEvent(event);
+    await until(() => heard.length >= 2 * round);
+  }
+  expect(heard).toEqual(['ready', 'work', 'ready', 'work', 'ready', 'work']);
+  served.close();
+  await running;
+  close(event);
+});
+
+test('a port tells of a front-end that connects, and its end is told with the reason only', async () => {
+  const told: string[] = [];
+  const served = server({ onState: (path, state) => told.push(`${paths.indexOf(path)} ${state}`) });
+  const running = served.run();
+  expect(served.states).toEqual(['listening', 'listening']);
+  const peer = new RawPeer(connectUnix(paths[1]!));
+  await until(() => told.length > 0);
+  expect(served.states).toEqual(['listening', 'connected']);
+  close(peer.socket);
+  await until(() => ends.length > 0);
+  expect([told, served.states]).toEqual([['1 connected'], ['listening', 'listening']]);
+  served.close();
+  await running;
 });

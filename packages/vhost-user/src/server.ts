@@ -1,11 +1,12 @@
 import { unlinkSync } from 'node:fs';
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import { accept, close, listenUnix, newEvent, PollSet, signalEvent, takeEvent } from '@ringwire/linux';
-import type { DeviceModel } from '@ringwire/virtio-device';
+import type { DeviceModel, DeviceSnapshot, Reason } from '@ringwire/virtio-device';
 import { VirtioError } from '@ringwire/virtio-spec';
+import { explainPort, snapshotPort } from './inspect-port.js';
 import { VRING_FD } from './messages.js';
 import type { PeerMemory } from './peer-memory.js';
-import { Session } from './session.js';
+import { type RingLayouts, Session } from './session.js';
 import type { Vring } from './vring.js';
 
 /** Messages of one front-end, and chains of one ring, in a turn. */
@@ -26,6 +27,24 @@ const MESSAGE_USECS = 5_000_000;
 export interface ServedDevice {
   readonly path: string;
   readonly model: DeviceModel;
+  /** Rings that are offered; of `packed`, front-ends that want split ones are refused. Both unless given. */
+  readonly rings?: RingLayouts;
+}
+
+/** `connected`: a front-end is there. `running`: it has started a ring, so features are negotiated. */
+export type PortState = 'listening' | 'connected' | 'running';
+
+/** What else the loop serves, such as an uplink: frames that come and go by other ways than rings. */
+export interface LoopTask {
+  /** To be waited for; -1 while there is nothing to wait for. */
+  readonly fd: number;
+  /** The descriptor was found ready. */
+  ready(): void;
+  /**
+   * Do a bounded amount of work.
+   * @returns 0: nothing to do until the descriptor is ready, or a device has room
+   */
+  pump(budget: number): number;
 }
 
 /** How a {@link VhostUserServer} is made. */
@@ -33,19 +52,26 @@ export interface VhostUserServerOptions {
   readonly devices: readonly ServedDevice[];
   /** Where front-ends' memory goes. */
   readonly memory: PeerMemory;
+  /** None unless given. Their descriptors stay open while the server runs. */
+  readonly tasks?: readonly LoopTask[];
   /** A clock in µs that never goes back; the platform's unless given. */
   readonly now?: () => number;
   /** A connection ended, for people: the socket's path and why. */
   readonly onEnd?: (path: string, reason: string) => void;
+  /** A port is in another state now. @param features negotiated words 0–3; what {@link onEnd} tells is not told here */
+  readonly onState?: (path: string, state: PortState, features: Uint32Array) => void;
 }
 
 interface Port extends ServedDevice {
   readonly listener: number;
   session: Session | undefined;
+  state: PortState;
 }
 
 /** What a descriptor in the poll set stands for. */
-type Watched = { readonly port: Port; readonly vring?: Vring; readonly isChannel?: true } | undefined;
+type Watched =
+  | { readonly port?: Port; readonly vring?: Vring; readonly isChannel?: true; readonly task?: LoopTask }
+  | undefined;
 
 /**
  * Serves devices to vhost-user front-ends, one front-end per socket at a time, all in the thread that calls {@link run}.
@@ -55,9 +81,11 @@ type Watched = { readonly port: Port; readonly vring?: Vring; readonly isChannel
  */
 export class VhostUserServer {
   private readonly ports: readonly Port[];
+  private readonly tasks: readonly LoopTask[];
   private readonly memory: PeerMemory;
   private readonly now: () => number;
-  private readonly onEnd: (path: string, reason: string) => void;
+  private readonly onEnd: NonNullable<VhostUserServerOptions['onEnd']>;
+  private readonly onState: NonNullable<VhostUserServerOptions['onState']>;
   private readonly wake: number;
   private readonly set: PollSet;
   private watched: Watched[] = [];
@@ -70,18 +98,21 @@ export class VhostUserServer {
    * @throws VirtioError for a device with more queues than the protocol has numbers for
    */
   constructor(options: VhostUserServerOptions) {
-    const { devices, memory, now = () => performance.now() * 1000, onEnd = () => {} } = options;
+    const { devices, memory, tasks = [], now = () => performance.now() * 1000 } = options;
+    const { onEnd = () => {}, onState = () => {} } = options;
     this.memory = memory;
+    this.tasks = tasks;
     this.cutsSeen = memory.cuts;
     this.now = now;
     this.onEnd = onEnd;
+    this.onState = onState;
     for (const { model } of devices)
       if (model.queueSizes.length > VRINGS_MAX)
         throw new VirtioError('queues', model.queueSizes.length, `at most ${VRINGS_MAX}`, 'VhostUserServer');
     const ports: Port[] = [];
     try {
-      for (const { path, model } of devices)
-        ports.push({ path, model, listener: listenUnix(path), session: undefined });
+      for (const device of devices)
+        ports.push({ ...device, listener: listenUnix(device.path), session: undefined, state: 'listening' });
       this.wake = newEvent();
     } catch (error) {
       for (const { path, listener } of ports) endListener(path, listener);
@@ -89,12 +120,35 @@ export class VhostUserServer {
     }
     this.ports = ports;
     const rings = devices.reduce((sum, { model }) => sum + model.queueSizes.length, 0);
-    this.set = new PollSet(1 + 3 * devices.length + rings);
+    this.set = new PollSet(1 + 3 * devices.length + rings + tasks.length);
   }
 
   /** Whether a front-end is connected to a device's socket. */
   isConnected(path: string): boolean {
     return this.ports.some((port) => port.path === path && port.session !== undefined);
+  }
+
+  /** In the order of the devices. */
+  get states(): PortState[] {
+    return this.ports.map(({ state }) => state);
+  }
+
+  /** Why nothing moves through a device, the most telling first. @throws VirtioError for a path that is not served */
+  explain(path: string): Reason[] {
+    const { model, session } = this.portAt(path);
+    return explainPort(model, session, this.memory.memory);
+  }
+
+  /** A device and its rings as data. @throws VirtioError for a path that is not served */
+  snapshot(path: string): DeviceSnapshot {
+    const { model, session } = this.portAt(path);
+    return snapshotPort(model, session);
+  }
+
+  private portAt(path: string): Port {
+    const found = this.ports.find((port) => port.path === path);
+    if (found === undefined) throw new VirtioError('path', path, 'a socket that is served', 'VhostUserServer');
+    return found;
   }
 
   /** Serve until {@link close} is called; then every connection is ended and every socket's path is gone. */
@@ -130,10 +184,11 @@ export class VhostUserServer {
     else void this.run();
   }
 
-  /** A turn of all devices. @returns whether there was work */
+  /** A turn of all devices and tasks. @returns whether there was work */
   private work(): boolean {
     let done = 0;
     for (const { session } of this.ports) if (session !== undefined) done += session.port.step(CHAINS_PER_TURN);
+    for (const task of this.tasks) done += task.pump(CHAINS_PER_TURN);
     for (const port of this.ports) {
       const { session } = port;
       if (session === undefined) continue;
@@ -160,6 +215,7 @@ export class VhostUserServer {
       this.watched.push(watched);
     };
     add(this.wake, undefined);
+    for (const task of this.tasks) if (task.fd >= 0) add(task.fd, { task });
     for (const port of this.ports) {
       add(port.listener, { port });
       const { session } = port;
@@ -175,8 +231,10 @@ export class VhostUserServer {
   private serveReady(): void {
     for (const [index, watched] of this.watched.entries()) {
       if (watched === undefined || !this.set.isReady(index)) continue;
-      if (watched.vring !== undefined) watched.port.session?.port.kicked(watched.vring);
-      if (watched.isChannel) watched.port.session?.serveChannel();
+      const { port, vring, isChannel, task } = watched;
+      task?.ready();
+      if (vring !== undefined) port?.session?.port.kicked(vring);
+      if (isChannel) port?.session?.serveChannel();
     }
     for (const port of this.ports) {
       const { session } = port;
@@ -187,7 +245,17 @@ export class VhostUserServer {
         if (session.problem !== undefined) this.end(port, session.problem);
       }
       this.admit(port);
+      this.tellState(port);
     }
+  }
+
+  private tellState(port: Port): void {
+    const { session } = port;
+    if (session === undefined) return;
+    const state = session.port.isRunning ? 'running' : 'connected';
+    if (state === port.state) return;
+    port.state = state;
+    this.onState(port.path, state, session.port.features);
   }
 
   /** One front-end at a time: another one finds its connection closed. */
@@ -195,13 +263,17 @@ export class VhostUserServer {
     const socket = accept(port.listener);
     if (socket < 0) return;
     if (port.session !== undefined) close(socket);
-    else port.session = new Session({ socket, model: port.model, memory: this.memory, now: this.now });
+    else {
+      const { model, rings = 'both' } = port;
+      port.session = new Session({ socket, model, memory: this.memory, rings, now: this.now });
+    }
   }
 
   private end(port: Port, reason: string): void {
     if (port.session === undefined) return;
     port.session.close();
     port.session = undefined;
+    port.state = 'listening';
     this.onEnd(port.path, reason);
   }
 

@@ -285,3 +285,20 @@ test('the end of a connection lets go of descriptors and memory, and the device 
   expect(stage.memory.inUse).toBe(0);
   expect(stage.session.port.enter()).toBe(false);
 });
+
+test('a device of split rings offers no packed ones', () => {
+  stage.end();
+  stage = new SessionStage({}, 'split');
+  expect((long(stage.ask(1)!) >> 34n) & 1n).toBe(0n);
+  stage.setUp(SPLIT);
+  expect(stage.session.problem).toBeUndefined();
+});
+
+test('a device of packed rings refuses a front-end that wants split ones', () => {
+  stage.end();
+  stage = new SessionStage({}, 'packed');
+  stage.setUp(PACKED);
+  expect(stage.session.problem).toBeUndefined();
+  stage.say(2, longs(SPLIT));
+  expect(stage.session.problem).toBe('split rings are not served here');
+});

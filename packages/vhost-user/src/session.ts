@@ -5,6 +5,7 @@ import {
   featuresFromBigInt,
   featuresToBigInt,
   featureWords,
+  hasFeature,
   VIRTIO_F,
   VIRTIO_ID,
 } from '@ringwire/virtio-spec';
@@ -46,6 +47,8 @@ const bitsOf = (bits: readonly number[]): bigint => bits.reduce((all, bit) => al
 const PROTOCOL_FEATURES: bigint = bitsOf(Object.values(PROTOCOL_F));
 /** What only a network device can do. */
 const NET_PROTOCOL_FEATURES: bigint = bitsOf([PROTOCOL_F.RARP, PROTOCOL_F.NET_MTU]);
+/** Which layouts of rings a device takes. */
+export type RingLayouts = 'both' | 'split' | 'packed';
 const PROTOCOL_BIT: bigint = 1n << BigInt(F_PROTOCOL_FEATURES);
 const LOG_BIT: bigint = 1n << BigInt(F_LOG_ALL);
 const DEVICE_BITS = 0xffff_ffff_ffff_ffffn & ~(PROTOCOL_BIT | LOG_BIT);
@@ -56,6 +59,8 @@ export interface SessionParts {
   readonly socket: number;
   readonly model: DeviceModel;
   readonly memory: PeerMemory;
+  /** Both unless given. */
+  readonly rings?: RingLayouts;
   /** µs that never go back. */
   readonly now: () => number;
 }
@@ -75,9 +80,10 @@ export class Session {
   /** When the message that is not whole yet began, in µs; Infinity when there is none. */
   waitingSince: number = Number.POSITIVE_INFINITY;
   private readonly reader: MessageReader;
-  private readonly table: MemoryTable;
+  readonly table: MemoryTable;
   private readonly model: DeviceModel;
   private readonly now: () => number;
+  private readonly layouts: RingLayouts;
   private readonly memory: MemoryRequests;
   private readonly rings: RingRequests;
   private readonly log: LogRequests;
@@ -85,14 +91,16 @@ export class Session {
   private readonly translations: IotlbRequests;
   private protocol = 0n;
   private readonly protocolOffered: bigint;
-  private status = 0;
+  /** As the front-end wrote it, 0 where it keeps it to itself. */
+  status = 0;
   /** The features that were set last can't be. */
   private featuresRefused = false;
   private closed = false;
 
-  constructor({ socket, model, memory, now }: SessionParts) {
+  constructor({ socket, model, memory, rings = 'both', now }: SessionParts) {
     this.socket = socket;
     this.model = model;
+    this.layouts = rings;
     this.now = now;
     this.reader = new MessageReader(socket);
     this.table = new MemoryTable(memory);
@@ -104,6 +112,10 @@ export class Session {
     this.log = new LogRequests(this.port, this.table, memory);
     this.translations = new IotlbRequests(this.port, this.table);
     this.inflight = new InflightRequests(this.port, memory);
+  }
+
+  get featuresOffered(): Uint32Array {
+    return featuresFromBigInt(this.offered());
   }
 
   /** Serve what the socket brings. @param most messages at most, so that others get their turn */
@@ -243,7 +255,8 @@ export class Session {
   }
 
   private offered(): bigint {
-    return (featuresToBigInt(featureWords(OFFERED)) | featuresToBigInt(this.model.features)) & DEVICE_BITS;
+    const rings = this.layouts === 'split' ? OFFERED.filter((bit) => bit !== VIRTIO_F.RING_PACKED) : OFFERED;
+    return (featuresToBigInt(featureWords(rings)) | featuresToBigInt(this.model.features)) & DEVICE_BITS;
   }
 
   /** Front-ends count a network device's queues in pairs, and those of other types one by one. */
@@ -263,6 +276,8 @@ export class Session {
     const strange = device & ~this.offered();
     if (strange !== 0n) return `features 0x${strange.toString(16)} were not offered`;
     const features = featuresFromBigInt(device);
+    if (this.layouts === 'packed' && !hasFeature(features, VIRTIO_F.RING_PACKED))
+      return 'split rings are not served here';
     const why = this.model.featureProblem(features);
     if (why !== undefined) return why;
     if (this.port.vrings.some(({ started }) => started)) {

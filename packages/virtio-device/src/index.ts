@@ -5,6 +5,8 @@ export { MemberDevice } from './admin/member-device.js';
 export type { Capability, SelfGroupParts } from './admin/self-group.js';
 export type { DeviceCounters } from './device-counters.js';
 export type { DeviceModel, DevicePort, SharedMemoryRegion, TypeParts } from './device-model.js';
+export { type DeviceCounters, newDeviceCounters } from './device-counters.js';
+export type { DeviceModel, DevicePort, SharedMemoryRegion } from './device-model.js';
 export { EntropyModel } from './entropy-model.js';
 export { explainDevice } from './explain-device.js';
 export { explainSnapshot, inspectQueue } from './inspection/explain-snapshot.js';
@@ -12,6 +14,13 @@ export { type Clause, type Reason, sentence } from './inspection/reason.js';
 export { RecordedMemory, type SavedPage } from './inspection/recording-reader.js';
 export { type SavedDevice, type SnapshotFiles, saveDevice, snapshotFiles } from './inspection/save-device.js';
 export { snapshotDevice } from './inspection/snapshot-device.js';
+export {
+  deviceTypeName,
+  featureSet,
+  hexBytes,
+  type QueueRegisters,
+  queueSnapshot,
+} from './inspection/snapshot-parts.js';
 export type * from './inspection/snapshot-types.js';
 export { SNAPSHOT_SCHEMA } from './inspection/snapshot-types.js';
 export { IommuModel } from './iommu-model.js';
@@ -22,6 +31,7 @@ export type { NetDeviceOptions } from './net/net-options.js';
 export { CVQ_STAT, RX_STAT, Statistics, TX_STAT } from './net/net-statistics.js';
 export { PcapngTrace } from './net/pcapng-trace.js';
 export type { VendorData } from './pci-capabilities.js';
+export { SpaceReader } from './space-reader.js';
 export { ChromeTrace, type ChromeTraceOptions } from './trace/chrome-trace.js';
 export type { DeviceTrace } from './trace/device-trace.js';
 export type { VirtioDevice, VirtioDeviceConfig } from './virtio-device.js';

@@ -9,7 +9,7 @@ import { NET_SCRATCH_BYTES, NetDevice, type NetDeviceOptions } from '@ringwire/v
 import { featuresFromBigInt } from '@ringwire/virtio-spec';
 import { type DriverQueue, openDriverQueue, UsedBurst } from '@ringwire/virtqueue';
 import { PeerMemory } from '../peer-memory.js';
-import { Session } from '../session.js';
+import { type RingLayouts, Session } from '../session.js';
 import { joined, longs, RawPeer, words } from './raw-peer.js';
 
 export const RAM = { gpa: 0x1_4000_0000, userspace: 0x7f12_3456_0000, size: 0x10_0000, offset: 0x1000 } as const;
@@ -38,9 +38,14 @@ export class SessionStage {
   /** The rings' numbers. */
   readonly rings: readonly number[];
   time = 0;
+  private readonly layouts: RingLayouts;
 
-  /** @param options of the device, where it is to have more than an address and mergeable buffers */
-  constructor(options: Partial<NetDeviceOptions> = {}) {
+  /**
+   * @param options of the device, where it is to have more than an address and mergeable buffers
+   * @param layouts of rings that are offered
+   */
+  constructor(options: Partial<NetDeviceOptions> = {}, layouts: RingLayouts = 'both') {
+    this.layouts = layouts;
     const host = HostMemory.create(0x200_0000);
     this.device = new NetDevice({
       memory: host,
@@ -147,7 +152,7 @@ export class SessionStage {
     const [client, socket] = connection();
     return [
       new RawPeer(client),
-      new Session({ socket, model: this.device, memory: this.memory, now: () => this.time }),
+      new Session({ socket, model: this.device, memory: this.memory, rings: this.layouts, now: () => this.time }),
     ];
   }
 

@@ -61,7 +61,8 @@ function whyNotRunning(snapshot: DeviceSnapshot): Reason[] {
     why.push(problem('The driver suspended the device: it has to write DRIVER_OK to go on.'));
   if (featuresRefusal !== null) why.push(problem(`FEATURES_OK was refused: ${featuresRefusal}.`));
   if (statusProblem !== null) why.push(problem(`A status bit was ignored: ${statusProblem}.`));
-  if ((status & (DRIVER_OK | SUSPEND)) === 0) {
+  // A front-end may keep the status to itself.
+  if ((status & (DRIVER_OK | SUSPEND)) === 0 && snapshot.transport.kind !== 'vhost-user') {
     const names = statusNames.length === 0 ? 'none' : statusNames.join(' | ');
     why.push(problem(`DRIVER_OK is not set: the status is 0x${status.toString(16)} (${names}).`));
   }
@@ -73,6 +74,8 @@ function whyQueue(snapshot: DeviceSnapshot, queue: QueueSnapshot, isUsed: boolea
   const { index, refusal, ringFault, counters } = queue;
   if (!queue.enabled) {
     if (refusal !== null) return [problem(`enabling it was refused: ${refusal}.`, index)];
+    // What a front-end has not done yet is told with the transport.
+    if (snapshot.transport.kind === 'vhost-user') return [];
     return isUsed ? [problem('it is not enabled.', index)] : [];
   }
   const why = Object.entries(counters?.chainFaults ?? {}).map(([name, count]) =>

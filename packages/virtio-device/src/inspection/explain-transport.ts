@@ -1,11 +1,13 @@
 import { DEVICE_STATUS } from '@ringwire/virtio-spec';
+import { queuesInUse } from './explain-net.js';
 import { note, problem, type Reason } from './reason.js';
-import type { DeviceSnapshot, MsixSnapshot, PciSnapshot } from './snapshot-types.js';
+import type { DeviceSnapshot, MsixSnapshot, PciSnapshot, VhostUserSnapshot } from './snapshot-types.js';
 
 /** Why registers are out of reach, and why interrupts do not arrive. */
 export function explainTransport(snapshot: DeviceSnapshot): Reason[] {
   const { transport } = snapshot;
   if (transport.kind === 'pci') return explainPci(snapshot, transport);
+  if (transport.kind === 'vhost-user') return explainVhostUser(snapshot, transport);
   const { interruptStatus } = transport;
   if (interruptStatus === 0) return [];
   return [note(`InterruptStatus is ${interruptStatus} and was not acknowledged: the line is still asserted.`)];
@@ -46,4 +48,23 @@ function hold(vector: number, pci: PciSnapshot, msix: MsixSnapshot): string {
     ...(pci.busMaster ? [] : ['bus mastering is off']),
   ];
   return holds.length === 0 ? 'the function is in a power state that sends nothing' : holds.join(', ');
+}
+
+function explainVhostUser(
+  snapshot: DeviceSnapshot,
+  { connected, regions, refusal, vrings }: VhostUserSnapshot,
+): Reason[] {
+  if (!connected) return [problem('No front-end is connected to the socket.')];
+  const why: Reason[] = [];
+  if (refusal !== null) why.push(problem(`A request of the front-end was refused: ${refusal}.`));
+  // Until a driver is there nothing else is to be expected of a front-end.
+  if (regions === 0) return [...why, problem('The front-end has shared no memory: its driver does not run yet.')];
+  const used = queuesInUse(snapshot);
+  for (const [index, { started, enabled, call }] of vrings.entries()) {
+    if (used?.has(index) === false) continue;
+    if (!started) why.push(problem('the front-end has not started it: no kick was set.', index));
+    else if (!enabled) why.push(problem('the front-end has started it, and not enabled it.', index));
+    else if (!call) why.push(note('it has no call event: the front-end has to poll it.', index));
+  }
+  return why;
 }

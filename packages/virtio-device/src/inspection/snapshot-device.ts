@@ -1,10 +1,9 @@
-import { FEATURE_WORDS, featureName, featuresToBigInt, hasFeature, VIRTIO_ID } from '@ringwire/virtio-spec';
-import { CHAIN_FAULT, type DeviceQueue, faultName, type QueueState, RING_FAULT } from '@ringwire/virtqueue';
+import { FEATURE_WORDS } from '@ringwire/virtio-spec';
 import { statusNames } from '../offered-features.js';
 import { QUEUE_AREA, type QueueSlot } from '../queue-slot.js';
 import type { VirtioDevice } from '../virtio-device.js';
-import { counted } from './counted.js';
-import { type DeviceSnapshot, type FeatureSet, type QueueSnapshot, SNAPSHOT_SCHEMA } from './snapshot-types.js';
+import { deviceTypeName, featureSet, hexBytes, queueSnapshot } from './snapshot-parts.js';
+import { type DeviceSnapshot, type QueueSnapshot, SNAPSHOT_SCHEMA } from './snapshot-types.js';
 
 /** A device's state as data. Nothing is changed by it, and no guest memory is read. */
 export function snapshotDevice(device: VirtioDevice): DeviceSnapshot {
@@ -13,7 +12,7 @@ export function snapshotDevice(device: VirtioDevice): DeviceSnapshot {
   return {
     schema: SNAPSHOT_SCHEMA,
     deviceId: model.deviceId,
-    deviceType: Object.entries(VIRTIO_ID).find(([, id]) => id === model.deviceId)?.[0] ?? 'unknown',
+    deviceType: deviceTypeName(model.deviceId),
     status,
     statusNames: status === 0 ? [] : statusNames(status).split(' | '),
     live: device.live,
@@ -34,7 +33,7 @@ export function snapshotDevice(device: VirtioDevice): DeviceSnapshot {
 
 function snapshotQueue(slot: QueueSlot): QueueSnapshot {
   const { index, sizeMax, size, enabled, refusal, queue } = slot;
-  return {
+  const registers = {
     index,
     sizeMax,
     size,
@@ -43,12 +42,8 @@ function snapshotQueue(slot: QueueSlot): QueueSnapshot {
     desc: addressOf(slot, QUEUE_AREA.desc),
     driver: addressOf(slot, QUEUE_AREA.driver),
     device: addressOf(slot, QUEUE_AREA.device),
-    layout: queue?.layout ?? null,
-    position: queue === undefined ? null : positionOf(queue),
-    inFlight: queue?.inFlight ?? null,
-    ringFault: queue === undefined || queue.ringFault === 0 ? null : faultName(RING_FAULT, queue.ringFault),
-    counters: queue === undefined ? null : countersOf(queue),
   };
+  return queueSnapshot(registers, queue);
 }
 
 /** All 64 bits, as the registers have them. */
@@ -56,24 +51,3 @@ function addressOf(slot: QueueSlot, area: number): string {
   const address = (BigInt(slot.readAddress(area, true)) << 32n) | BigInt(slot.readAddress(area, false));
   return `0x${address.toString(16)}`;
 }
-
-function positionOf(queue: DeviceQueue): QueueState | null {
-  try {
-    return queue.save();
-  } catch {
-    return null;
-  }
-}
-
-function countersOf({ counters }: DeviceQueue): QueueSnapshot['counters'] {
-  const { taken, used, notifications, chainFaults } = counters;
-  return { taken, used, notifications, chainFaults: counted(CHAIN_FAULT, chainFaults) };
-}
-
-function featureSet(words: Uint32Array, deviceId: number): FeatureSet {
-  const bits = Array.from({ length: FEATURE_WORDS * 32 }, (_, bit) => bit).filter((bit) => hasFeature(words, bit));
-  return { bits: `0x${featuresToBigInt(words).toString(16)}`, names: bits.map((bit) => featureName(bit, deviceId)) };
-}
-
-const hexBytes = (bytes: Uint8Array): string =>
-  Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');

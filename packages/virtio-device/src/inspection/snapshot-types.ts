@@ -79,7 +79,7 @@ export interface QueueCountersSnapshot {
   readonly chainFaults: Readonly<Record<string, number>>;
 }
 
-export type TransportSnapshot = PciSnapshot | MmioSnapshot;
+export type TransportSnapshot = PciSnapshot | MmioSnapshot | VhostUserSnapshot;
 
 export interface PciSnapshot {
   readonly kind: 'pci';
@@ -113,6 +113,27 @@ export interface MmioSnapshot {
   readonly interruptStatus: number;
   readonly badAccesses: number;
   readonly refusedAccesses: number;
+}
+
+/** A device that a vhost-user front-end drives: it has no registers, and queues have addresses of the guest's. */
+export interface VhostUserSnapshot {
+  readonly kind: 'vhost-user';
+  readonly connected: boolean;
+  /** Regions of memory that the front-end has shared. */
+  readonly regions: number;
+  /** Why the last request that was refused was. */
+  readonly refusal: string | null;
+  /** By queue. */
+  readonly vrings: readonly VringSnapshot[];
+}
+
+/** What the front-end has done with a ring. A queue runs once its ring is both started and enabled. */
+export interface VringSnapshot {
+  readonly started: boolean;
+  readonly enabled: boolean;
+  /** Whether there are events for notifications; without one it is polled. */
+  readonly kick: boolean;
+  readonly call: boolean;
 }
 
 /** A device type that has more to say than its queues. */

@@ -6,7 +6,8 @@ const { INBOUND, OUTBOUND } = PCAPNG_DIRECTION;
 
 /**
  * Writes frames of a network device to a pcapng file: an interface for each transmit and each receive queue, and one for
- * frames that reached none. Why a frame was dropped is its comment. Several devices may write to one file.
+ * frames that reached none; or one interface for all, where each frame still has its direction and queue pair. Why a
+ * frame was dropped is its comment. Several devices may write to one file.
  */
 export class PcapngTrace implements FrameTrace {
   private readonly writer: PcapngWriter;
@@ -15,19 +16,33 @@ export class PcapngTrace implements FrameTrace {
   private readonly transmit: number[] = [];
   private readonly receive: number[] = [];
   private lost = -1;
+  /** The one interface of all frames, or -1. */
+  private readonly whole: number;
 
-  /** @param port what the device is called in the names of interfaces, such as `vf0` */
-  constructor(writer: PcapngWriter, port: string) {
+  /**
+   * @param port what the device is called in the names of interfaces, such as `vf0`
+   * @param interfaces that are described: when a queue is used first, or one for the device at once
+   */
+  constructor(writer: PcapngWriter, port: string, interfaces: 'queues' | 'device' = 'queues') {
     this.writer = writer;
     this.port = port;
+    this.whole = interfaces === 'device' ? writer.addInterface(port, 'frames of the driver and for it') : -1;
   }
 
   transmitted(pair: number, frame: Frame, drop: number): void {
+    if (this.whole >= 0) {
+      this.write(this.whole, frame, OUTBOUND, pair, drop);
+      return;
+    }
     this.transmit[pair] ??= this.describe(`transmitq${pair + 1}`, `frames of the driver, virtqueue ${2 * pair + 1}`);
     this.write(this.transmit[pair], frame, OUTBOUND, pair, drop);
   }
 
   received(pair: number, frame: Frame, drop: number): void {
+    if (this.whole >= 0) {
+      this.write(this.whole, frame, INBOUND, Math.max(0, pair), drop);
+      return;
+    }
     if (pair < 0) {
       if (this.lost < 0) this.lost = this.describe('receive', 'frames for the driver that reached no queue');
       this.write(this.lost, frame, INBOUND, 0, drop);

@@ -1,0 +1,80 @@
+import type { RingLayouts } from '@ringwire/vhost-user';
+import type { ListenAddress } from './option-values.js';
+import { UnusableInput } from './terminal.js';
+import type { UplinkConfig } from './uplink-option.js';
+
+/** What a port may have of its own, and otherwise has as all ports do. */
+interface PortSettings {
+  readonly queueSize?: number | undefined;
+  readonly mtu?: number | undefined;
+  readonly rings?: RingLayouts | undefined;
+  readonly hold?: boolean | undefined;
+}
+
+/** What `ringwire serve` may be told, by options and by a file alike. */
+export interface ServeSettings extends PortSettings {
+  readonly ports?:
+    | readonly ({ readonly socket: string; readonly mac?: Uint8Array | undefined } & PortSettings)[]
+    | undefined;
+  readonly uplinks?: readonly UplinkConfig[] | undefined;
+  /** MiB. */
+  readonly memory?: number | undefined;
+  /** Path of the pcapng file of all frames. */
+  readonly trace?: string | undefined;
+  readonly metrics?: ListenAddress | undefined;
+  readonly json?: boolean | undefined;
+}
+
+/** One port, with nothing left open. */
+interface PortConfig {
+  readonly socket: string;
+  readonly mac: Uint8Array;
+  readonly queueSize: number;
+  readonly mtu: number;
+  readonly rings: RingLayouts;
+  readonly hold: boolean;
+}
+
+export interface ServeConfig {
+  readonly ports: readonly PortConfig[];
+  readonly uplinks: readonly UplinkConfig[];
+  /** Of all ports, where it was asked for: for the interfaces that are made. */
+  readonly mtu: number | undefined;
+  readonly memoryMiB: number;
+  readonly trace: string | undefined;
+  readonly metrics: ListenAddress | undefined;
+  readonly json: boolean;
+}
+
+export const SERVE_DEFAULTS = { queueSize: 1024, mtu: 1500, rings: 'both', hold: false, memory: 2048 } as const;
+
+/** Of two answers to one question the first one holds. */
+export function overriding(first: ServeSettings, second: ServeSettings): ServeSettings {
+  const given = Object.entries(first).filter(([, value]) => value !== undefined);
+  return { ...second, ...Object.fromEntries(given) };
+}
+
+/** Fill in what was left open. @throws UnusableInput for what cannot be together */
+export function serveConfig(settings: ServeSettings): ServeConfig {
+  const { ports = [], uplinks = [], memory = SERVE_DEFAULTS.memory, json = false } = settings;
+  const { mtu, trace, metrics } = settings;
+  if (ports.length === 0) throw new UnusableInput('no port: want --port SOCKET, or ports in the file of --config');
+  if (new Set(ports.map(({ socket }) => socket)).size < ports.length)
+    throw new UnusableInput('two ports have the same socket');
+  return {
+    ports: ports.map((port, index) => ({
+      socket: port.socket,
+      mac: port.mac ?? Uint8Array.of(2, 0, 0, 0, index >>> 8, index + 1),
+      queueSize: port.queueSize ?? settings.queueSize ?? SERVE_DEFAULTS.queueSize,
+      mtu: port.mtu ?? mtu ?? SERVE_DEFAULTS.mtu,
+      rings: port.rings ?? settings.rings ?? SERVE_DEFAULTS.rings,
+      hold: port.hold ?? settings.hold ?? SERVE_DEFAULTS.hold,
+    })),
+    uplinks,
+    mtu,
+    memoryMiB: memory,
+    trace,
+    metrics,
+    json,
+  };
+}

@@ -1,0 +1,1 @@
+export { namespaceProblem, TestNamespace } from './namespace.js';

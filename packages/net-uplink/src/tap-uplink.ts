@@ -1,0 +1,207 @@
+import { type HostMemory, RangeList } from '@ringwire/guest-memory';
+import {
+  addressOf,
+  bringInterfaceUp,
+  close,
+  GONE,
+  IoVector,
+  NativeBytes,
+  NOT_NOW,
+  openTap,
+  PARTS_MAX,
+  readTo,
+  setInterfaceMtu,
+  setTapOffloads,
+  type Tap,
+  TUN_F,
+  writeParts,
+} from '@ringwire/linux';
+import { DELIVERED, type Delivered, Frame, type FrameSink, OFFLOAD } from '@ringwire/net-backend';
+import { VirtioError } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_HDR, VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO } from '@ringwire/virtio-spec/net';
+import { addFrame } from './frame-parts.js';
+import type { Uplink, UplinkCounters } from './uplink.js';
+
+const HDR = VIRTIO_NET_HDR;
+const HEADER_BYTES = 12;
+/** What both the kernel and a frame know of checksums; the flags of tunnels it does not take. */
+const FLAGS: number = VIRTIO_NET_HDR_F.NEEDS_CSUM | VIRTIO_NET_HDR_F.DATA_VALID;
+/** Both directions: kernels since 2.6.27, and with USO since 6.2. */
+const OFFLOADS: number = OFFLOAD.CSUM | OFFLOAD.TSO4 | OFFLOAD.TSO6 | OFFLOAD.ECN;
+const TUN_OFFLOADS: number = TUN_F.CSUM | TUN_F.TSO4 | TUN_F.TSO6 | TUN_F.TSO_ECN;
+const USO: number = OFFLOAD.USO4 | OFFLOAD.USO6;
+const TUN_USO: number = TUN_F.USO4 | TUN_F.USO6;
+
+/** Bytes of host memory that a {@link TapUplink} reads into: the longest frame that Linux leaves to be segmented. */
+export const TAP_BYTES = 0x1_1000;
+
+/**
+ * `refused`: by the kernel, as the interface is down or gone. `scattered`: in more pieces than a call takes.
+ * `undelivered`: by the devices.
+ */
+type TapDrop = 'refused' | 'scattered' | 'undelivered';
+
+/** How a {@link TapUplink} is made. */
+export interface TapUplinkOptions {
+  /** Of all frames: made or adopted, so that it never moves. */
+  readonly memory: HostMemory;
+  /** Host offset of {@link TAP_BYTES} bytes, a multiple of 4, which nobody else writes. */
+  readonly at: number;
+  /** Of the interface, at most 15 bytes. */
+  readonly name: string;
+  /** Bytes of a packet behind its Ethernet header; as the interface has it unless given. */
+  readonly mtu?: number;
+}
+
+/**
+ * A Linux tap device. Frames go as they lie in guests' memory, and come into a buffer that devices copy them from. Each
+ * has its struct virtio_net_hdr, so checksums and segmentation are left to whoever receives.
+ */
+export class TapUplink implements Uplink {
+  readonly name: string;
+  readonly offloads: number;
+  readonly counters: UplinkCounters<TapDrop> = {
+    sent: 0,
+    sentBytes: 0,
+    received: 0,
+    receivedBytes: 0,
+    drops: { refused: 0, scattered: 0, undelivered: 0 },
+  };
+  problem: string | undefined;
+  private readonly tap: Tap;
+  private readonly memory: HostMemory;
+  private readonly base: number;
+  private readonly at: number;
+  private readonly header = new NativeBytes(HEADER_BYTES);
+  private readonly parts = new IoVector(PARTS_MAX);
+  private readonly frame: Frame;
+  private device: FrameSink | undefined;
+  /** The descriptor may have more. */
+  private isReady = true;
+  /** The frame that was read has no room at the device yet. */
+  private isHeld = false;
+  private isOpen = true;
+
+  /** @throws VirtioError, RangeError, SystemError for a device that cannot be opened or set up; it is closed again */
+  constructor({ memory, at, name, mtu }: TapUplinkOptions) {
+    if (memory.wasm === undefined)
+      throw new VirtioError('memory', 'wrapped', 'memory that was made or adopted', 'TapUplink');
+    if (!Number.isInteger(at) || at < 0 || at % 4 !== 0 || at + TAP_BYTES > memory.size)
+      throw new VirtioError('at', at, `a multiple of 4 with ${TAP_BYTES} bytes behind it`, 'TapUplink');
+    this.memory = memory;
+    this.base = addressOf(memory.u8);
+    this.at = at;
+    this.parts.add(this.header.address, HEADER_BYTES);
+    this.frame = new Frame(memory);
+    this.frame.ranges = new RangeList(1);
+    this.frame.ranges.push(at + HEADER_BYTES, 0);
+    this.frame.end = 1;
+    this.tap = openTap(name);
+    this.name = `tap:${this.tap.name}`;
+    try {
+      if (mtu !== undefined) setInterfaceMtu(this.tap.name, mtu);
+      bringInterfaceUp(this.tap.name);
+      this.offloads = this.agreeOnOffloads();
+    } catch (error) {
+      close(this.tap.fd);
+      throw error;
+    }
+  }
+
+  get fd(): number {
+    return this.isOpen && this.problem === undefined && !this.isHeld ? this.tap.fd : -1;
+  }
+
+  receive(frame: Frame): Delivered {
+    const { parts, counters, header } = this;
+    if (!this.isOpen || this.problem !== undefined) return this.refuse('refused');
+    this.describe(frame, header.view);
+    parts.truncate(1);
+    if (!addFrame(frame, this.base, parts)) return this.refuse('scattered');
+    // It is never full: what an interface that is down, or has no memory, does not take is lost.
+    if (writeParts(this.tap.fd, parts.address, parts.count) < 0) return this.refuse('refused');
+    counters.sent++;
+    counters.sentBytes += frame.length;
+    return DELIVERED.ACCEPTED;
+  }
+
+  attach(device: FrameSink | undefined): void {
+    this.device = device;
+    this.isHeld = false;
+  }
+
+  ready(): void {
+    this.isReady = true;
+  }
+
+  pump(budget: number): number {
+    const { device } = this;
+    if (device === undefined || this.problem !== undefined || !this.isOpen) return 0;
+    let left = 0;
+    while (left < budget && (this.isHeld || (this.isReady && this.read()))) {
+      const delivered = device.receive(this.frame);
+      this.isHeld = delivered === DELIVERED.FULL;
+      if (this.isHeld) break;
+      left++;
+      if (delivered === DELIVERED.DROPPED) this.counters.drops.undelivered++;
+    }
+    if (left > 0) device.flush?.();
+    return left;
+  }
+
+  close(): void {
+    if (!this.isOpen) return;
+    this.isOpen = false;
+    close(this.tap.fd);
+  }
+
+  /** @returns false when no frame is there */
+  private read(): boolean {
+    const { at, frame, counters } = this;
+    const bytes = readTo(this.tap.fd, this.base + at, TAP_BYTES);
+    if (bytes === NOT_NOW || bytes === GONE) {
+      this.isReady = false;
+      if (bytes === GONE) this.problem = 'the interface is gone';
+      return false;
+    }
+    const length = Math.max(0, bytes - HEADER_BYTES);
+    frame.ranges.length[0] = length;
+    frame.length = length;
+    this.readHeader();
+    counters.received++;
+    counters.receivedBytes += length;
+    return true;
+  }
+
+  private readHeader(): void {
+    const { frame, at } = this;
+    const { u8, u16 } = this.memory;
+    const at16 = at >>> 1;
+    frame.flags = u8[at + HDR.flags]! & FLAGS;
+    frame.gsoType = u8[at + HDR.gso_type]!;
+    frame.hdrLen = u16[at16 + (HDR.hdr_len >>> 1)]!;
+    frame.gsoSize = u16[at16 + (HDR.gso_size >>> 1)]!;
+    frame.csumStart = u16[at16 + (HDR.csum_start >>> 1)]!;
+    frame.csumOffset = u16[at16 + (HDR.csum_offset >>> 1)]!;
+  }
+
+  private describe(frame: Frame, header: DataView): void {
+    header.setUint8(HDR.flags, frame.flags & FLAGS);
+    header.setUint8(HDR.gso_type, frame.gsoType);
+    const works = frame.gsoType !== VIRTIO_NET_HDR_GSO.NONE || (frame.flags & VIRTIO_NET_HDR_F.NEEDS_CSUM) !== 0;
+    // The kernel finds headers itself. hdr_len is a driver's word that nobody checked.
+    header.setUint16(HDR.gso_size, works ? frame.gsoSize : 0, true);
+    header.setUint16(HDR.csum_start, works ? frame.csumStart : 0, true);
+    header.setUint16(HDR.csum_offset, works ? frame.csumOffset : 0, true);
+  }
+
+  private agreeOnOffloads(): number {
+    if (setTapOffloads(this.tap, TUN_OFFLOADS | TUN_USO)) return OFFLOADS | USO;
+    return setTapOffloads(this.tap, TUN_OFFLOADS) ? OFFLOADS : 0;
+  }
+
+  private refuse(reason: TapDrop): Delivered {
+    this.counters.drops[reason]++;
+    return DELIVERED.DROPPED;
+  }
+}
