@@ -84,7 +84,7 @@ export class FlowCommands {
     });
   }
 
-  /** @param priority 16 bits: groups with higher ones are tried first @throws VirtioError for one that another group has */
+  /** @param priority 16 bits, another one for each group: those with higher ones are tried first */
   createGroup(id: number, priority: number, done: AdminDone): boolean {
     const data = new Uint8Array(VIRTIO_NET_FF_GROUP.SIZE);
     new DataView(data.buffer).setUint16(VIRTIO_NET_FF_GROUP.group_priority, priority, true);

@@ -31,6 +31,9 @@ export interface SriovOwner {
   readonly isEnabled: boolean;
   /** NumVFs */
   readonly count: number;
-  /** @param id 1 to {@link count}, while the group is there. @returns the virtual function, or undefined when it is gone */
+  /**
+   * @param id 1 to {@link count}, while the group is there
+   * @returns the virtual function, one object for as long as it is there, or undefined when it is gone
+   */
   member(id: number): GroupMember | undefined;
 }
