@@ -13,6 +13,9 @@ import { plotHtml, plotSvg } from './plot.js';
 import { benchJson, earlierFigures, jsonText } from './report-json.js';
 import { formatNotes, formatTable, type Paint } from './report-table.js';
 import { peerName, runCases } from './run-cases.js';
+import { formatVhost, measureVhost, selectVhost, VHOST_TEXT, type VhostFigure } from './vhost-figures.js';
+import type { VhostPlan } from './vhost-runs.js';
+import { wrapText } from './wrap-text.js';
 
 /** Where the bench talks to. */
 export interface Terminal {
@@ -25,11 +28,13 @@ export interface Terminal {
 export async function bench(options: Options, terminal: Terminal): Promise<number> {
   const plans = selectCases(allCases(options.iommu, options.quick), options.filter);
   const offloads = OFFLOAD_NAMES.filter((name) => options.filter === undefined || options.filter.test(name));
+  const vhost = selectVhost(options);
+  const names = [...plans.map(({ name }) => name), ...offloads, ...vhost.map(({ name }) => name)];
   if (options.list) {
-    terminal.out([...plans.map(({ name }) => name), ...offloads].map((name) => `${name}\n`).join(''));
+    terminal.out(names.map((name) => `${name}\n`).join(''));
     return 0;
   }
-  if (plans.length + offloads.length === 0) {
+  if (names.length === 0) {
     terminal.err(`bench: no case is called like ${options.filter}; --list prints their names\n`);
     return 2;
   }
@@ -39,9 +44,9 @@ export async function bench(options: Options, terminal: Terminal): Promise<numbe
   const { warmSeconds, seconds, repeats } = options.timing;
   say(
     `ringwire bench · ${machineLine(machine)}\n` +
-      `${plans.length + offloads.length} cases, median of ${repeats} rounds of ${seconds} s behind ${warmSeconds} s of warm-up\n\n`,
+      `${names.length} cases, median of ${repeats} rounds of ${seconds} s behind ${warmSeconds} s of warm-up\n\n`,
   );
-  const wantsPeer = options.peer && plans.some((plan) => peerName(plan) !== undefined);
+  const wantsPeer = options.peer && (vhost.length > 0 || plans.some((plan) => peerName(plan) !== undefined));
   const noPeer = wantsPeer ? peerProblem(machine) : undefined;
   const peer = wantsPeer && noPeer === undefined ? (machine.dpdk ?? undefined) : undefined;
 
@@ -52,15 +57,16 @@ export async function bench(options: Options, terminal: Terminal): Promise<numbe
   const figures = measureOffloads(options.filter, options.timing);
 
   const keptJson = join(options.out, 'bench.json');
-  const json = benchJson(machine, results, figures);
   const earlier = earlierFigures(keptJson);
   say(formatTable(results, earlier, terminal.paint));
   if (figures.length > 0) say(`── offloads of a network device, in one thread\n${formatOffloads(figures)}\n`);
   say(`${formatNotes(results, earlier.size > 0)}\n`);
+  const beside = peer === undefined ? [] : await besidePeers(peer, vhost, options, say);
   if (noPeer !== undefined) say(`without DPDK: ${noPeer}\n`);
   for (const problem of results.peerProblems) say(`without DPDK, ${problem}\n`);
   say(formatSummary(results));
 
+  const json = benchJson(machine, results, figures, beside);
   const svg = plotSvg(json);
   const files: [string, string][] = [
     [keptJson, jsonText(json)],
@@ -72,7 +78,28 @@ export async function bench(options: Options, terminal: Terminal): Promise<numbe
   for (const [file, text] of files) write(file, text);
   if (jsonOnStdout) terminal.out(jsonText(json));
   say(`${((performance.now() - before) / 1000).toFixed(0)} s; written: ${files.map(([file]) => file).join(', ')}\n`);
-  return results.cases.every(({ problem }) => problem === null) ? 0 : 1;
+  return [...results.cases, ...beside].every(({ problem }) => problem === null) ? 0 : 1;
+}
+
+/** vhost-user beside DPDK's, each figure shown when it is there. */
+async function besidePeers(
+  peer: string,
+  plans: readonly VhostPlan[],
+  options: Options,
+  say: (text: string) => void,
+): Promise<VhostFigure[]> {
+  const figures: VhostFigure[] = [];
+  if (plans.length > 0) say("── a stock driver over vhost-user: our back-end beside DPDK's\n");
+  for (const plan of plans) {
+    const figure = await measureVhost(peer, plan, options);
+    if (typeof figure === 'string') say(`  ${plan.name}: none, ${figure}\n`);
+    else {
+      figures.push(figure);
+      say(formatVhost(figure));
+    }
+  }
+  if (figures.length > 0) say(`${wrapText(VHOST_TEXT, '· ')}\n`);
+  return figures;
 }
 
 function write(file: string, text: string): void {

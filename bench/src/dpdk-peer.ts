@@ -1,20 +1,13 @@
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Layout, PEER_QUEUE_SIZE } from './case-plan.js';
-import { childSeconds, watchOthers } from './cpu-share.js';
-import { complaint, steady, TestpmdOutput } from './dpdk-output.js';
-import { coresOf, freeHugeBytes, type Machine, procFile } from './machine.js';
+import { watchOthers } from './cpu-share.js';
+import { complaint, steady } from './dpdk-output.js';
+import { freeHugeBytes, type Machine, procFile } from './machine.js';
 import { median } from './statistics.js';
-
-/** MiB of huge pages that each of the two processes takes: enough for its mbufs. */
-const MEMORY_MIB = 128;
-const MBUFS = 8192;
-const START_MS = 10_000;
-const END_MS = 5000;
-const POLL_MS = 20;
+import { allowedCores, PeerFailure, TESTPMD_MIB, Testpmd } from './testpmd.js';
 
 export interface PeerResult {
   readonly mpps: number;
@@ -29,14 +22,10 @@ export interface PeerTiming {
   readonly samples: number;
 }
 
-export class PeerFailure extends Error {
-  override readonly name = 'PeerFailure';
-}
-
 /** Why DPDK can't stand beside on this machine, and what would help; undefined when it can. Nothing is changed. */
 export function peerProblem(machine: Machine, meminfo: string = procFile('meminfo')): string | undefined {
   if (machine.dpdk === null) return 'no dpdk-testpmd on PATH; get it with: apt-get install dpdk dpdk-dev';
-  const wanted = 2 * MEMORY_MIB;
+  const wanted = 2 * TESTPMD_MIB;
   const free = freeHugeBytes(meminfo) / 2 ** 20;
   if (free < wanted)
     return `${free} MiB of huge pages free, want ${wanted}; get them with: echo 512 > /proc/sys/vm/nr_hugepages`;
@@ -69,16 +58,24 @@ export async function measurePeer(
   const running: Testpmd[] = [];
   try {
     // One after the other: the receiver's socket has to be there when the sender looks for it.
-    const receiver = new Testpmd(program, directory, 'rx', [first!, second!], `net_vhost0,iface=${socket},queues=1`, [
-      '--forward-mode=rxonly',
-    ]);
+    const receiver = new Testpmd({
+      program,
+      directory,
+      prefix: 'rx',
+      cores: [first!, second!],
+      vdevs: [`net_vhost0,iface=${socket},queues=1`],
+      more: ['--auto-start', '--forward-mode=rxonly'],
+    });
     running.push(receiver);
     await receiver.started();
-    const device = `net_virtio_user0,path=${socket},queues=1,queue_size=${PEER_QUEUE_SIZE},packed_vq=${packed}`;
-    const sender = new Testpmd(program, directory, 'tx', [second!, first!], device, [
-      '--forward-mode=txonly',
-      `--txpkts=${bytes}`,
-    ]);
+    const sender = new Testpmd({
+      program,
+      directory,
+      prefix: 'tx',
+      cores: [second!, first!],
+      vdevs: [`net_virtio_user0,path=${socket},queues=1,queue_size=${PEER_QUEUE_SIZE},packed_vq=${packed}`],
+      more: ['--auto-start', '--forward-mode=txonly', `--txpkts=${bytes}`],
+    });
     running.push(sender);
     await sender.started();
     return await watch(receiver, sender, timing);
@@ -105,89 +102,4 @@ async function watch(receiver: Testpmd, sender: Testpmd, timing: PeerTiming): Pr
   const samples = steady(receiver.output.rxPps).map((pps) => pps / 1e6);
   if (samples.length === 0) throw new PeerFailure(`no frames arrive: ${complaint(receiver.text)}`);
   return { mpps: median(samples), samples, otherCores };
-}
-
-/** One testpmd. Its huge pages have no files and its runtime files are in our directory: nothing outlives it. */
-class Testpmd {
-  readonly output: TestpmdOutput = new TestpmdOutput();
-  text = '';
-  private readonly child: ChildProcessWithoutNullStreams;
-  private readonly ended: Promise<void>;
-  private alive = true;
-
-  constructor(
-    program: string,
-    directory: string,
-    prefix: string,
-    cores: readonly [number, number],
-    vdev: string,
-    more: readonly string[],
-  ) {
-    const eal = ['--no-pci', '--in-memory', '--no-telemetry', '--single-file-segments', '-m', `${MEMORY_MIB}`];
-    // The main lcore only reads commands; lcore 1 forwards.
-    const place = ['--lcores', `0@${cores[0]},1@${cores[1]}`, `--file-prefix=${prefix}`, '--vdev', vdev];
-    const application = ['--', '-i', '--auto-start', `--total-num-mbufs=${MBUFS}`, ...more];
-    this.child = spawn(program, [...eal, ...place, ...application], {
-      env: { ...process.env, RUNTIME_DIRECTORY: directory },
-    });
-    const kill = (): void => void this.child.kill('SIGKILL');
-    process.once('exit', kill);
-    this.ended = new Promise((resolve) => {
-      const finish = (): void => {
-        this.alive = false;
-        process.off('exit', kill);
-        resolve();
-      };
-      this.child.once('close', finish);
-      this.child.once('error', (error) => {
-        this.text += `\n${error.message}`;
-        finish();
-      });
-    });
-    // A command that comes too late for a process that just ended is no fault of its own.
-    this.child.stdin.on('error', () => undefined);
-    for (const stream of [this.child.stdout, this.child.stderr]) stream.setEncoding('latin1');
-    this.child.stdout.on('data', (piece: string) => {
-      this.text += piece;
-      this.output.push(piece);
-    });
-    this.child.stderr.on('data', (piece: string) => {
-      this.text += piece;
-    });
-  }
-
-  /** Wait for the first prompt. */
-  async started(): Promise<void> {
-    const deadline = performance.now() + START_MS;
-    while (this.output.prompts === 0) {
-      this.checkAlive();
-      if (performance.now() > deadline) throw new PeerFailure(`did not start: ${complaint(this.text)}`);
-      await sleep(POLL_MS);
-    }
-  }
-
-  checkAlive(): void {
-    if (!this.alive) throw new PeerFailure(`ended early: ${complaint(this.text)}`);
-  }
-
-  command(line: string): void {
-    this.child.stdin.write(`${line}\n`);
-  }
-
-  seconds(): number {
-    return this.child.pid === undefined ? 0 : childSeconds(this.child.pid);
-  }
-
-  /** Ask it to quit, and end it by its own id if it doesn't. */
-  async end(): Promise<void> {
-    if (this.alive) this.child.stdin.end('quit\n');
-    const timer = setTimeout(() => this.child.kill('SIGKILL'), END_MS);
-    await this.ended;
-    clearTimeout(timer);
-  }
-}
-
-function allowedCores(): number[] {
-  const list = /^Cpus_allowed_list:\s+(\S+)/m.exec(procFile('self/status'))?.[1];
-  return list === undefined ? [] : coresOf(list);
 }

@@ -3,6 +3,7 @@ import type { CaseResult } from './case-result.js';
 import type { Machine } from './machine.js';
 import type { OffloadFigure } from './offload-figures.js';
 import { DISTURBED, type IommuRatio, type PeerRatio, type Results } from './run-cases.js';
+import type { VhostFigure } from './vhost-figures.js';
 
 /** The bench's JSON; more keys may join, these stay what they are. */
 export interface BenchJson {
@@ -11,14 +12,16 @@ export interface BenchJson {
   readonly cases: readonly CaseResult[];
   readonly ratios: readonly (PeerRatio | IommuRatio)[];
   readonly offloads: readonly OffloadFigure[];
+  readonly vhost: readonly VhostFigure[];
 }
 
 export function benchJson(
   machine: Machine,
   { cases, ratios, iommuRatios }: Results,
   offloads: readonly OffloadFigure[] = [],
+  vhost: readonly VhostFigure[] = [],
 ): BenchJson {
-  return { schema: 1, machine, cases, ratios: [...ratios, ...iommuRatios], offloads };
+  return { schema: 1, machine, cases, ratios: [...ratios, ...iommuRatios], offloads, vhost };
 }
 
 export const jsonText = (json: BenchJson): string => `${JSON.stringify(json, null, 2)}\n`;

@@ -1,10 +1,11 @@
 import type { CasePlan } from './case-plan.js';
 import { type CaseResult, caseResult, failedCase, problemOf } from './case-result.js';
 import { ring, withIommu } from './cases.js';
-import { measurePeer, PeerFailure, type PeerResult } from './dpdk-peer.js';
+import { measurePeer, type PeerResult } from './dpdk-peer.js';
 import { CaseFailure, type CaseRun, runCase } from './measure.js';
 import { isNetTransmit } from './net-cases.js';
 import type { Options } from './options.js';
+import { PeerFailure } from './testpmd.js';
 
 /** One rate by another, both measured in the same seconds. */
 interface RateRatio {

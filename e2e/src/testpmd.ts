@@ -3,21 +3,22 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { findProgram, Program } from './program.js';
 
 /** MiB of huge pages that a testpmd takes. */
-const MEMORY_MIB = 256;
+const MEMORY_MIB = 128;
 const TESTPMD = 'dpdk-testpmd';
 /** Has it print line by line, so that answers come when they are given. */
 const STDBUF = 'stdbuf';
 /** Between two questions. */
 const POLL_MS = 50;
 
-/** Why testpmd cannot be run here; undefined when it can. */
-export function testpmdProblem(): string | undefined {
+/** Why testpmd cannot be run here; undefined when it can. @param processes that are to run at the same time */
+export function testpmdProblem(processes = 1): string | undefined {
   for (const program of [TESTPMD, STDBUF])
     if (findProgram(program) === undefined) return `${program} is not installed (Debian: dpdk, coreutils)`;
   const field = (name: string): number =>
     Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(readFileSync('/proc/meminfo', 'utf8'))?.[1] ?? 0);
   const free = (field('HugePages_Free') * field('Hugepagesize')) / 1024;
-  if (free < MEMORY_MIB) return `${free} MiB of huge pages are free, want ${MEMORY_MIB}`;
+  const wanted = processes * MEMORY_MIB;
+  if (free < wanted) return `${free} MiB of huge pages are free, want ${wanted}`;
   return undefined;
 }
 

@@ -27,6 +27,7 @@ export interface AdminSetup extends AdminWishes {
 }
 
 const COMMAND_LIMIT = 5000;
+const NO_QUEUES = { first: 0, count: 0 };
 const QUEUE_SIZE = 16;
 
 /** Features of rings and transports, and nothing of the device's type. */
@@ -70,7 +71,7 @@ function bringUp(setup: AdminSetup, driver: VirtioDriver, arena: DmaArena): Admi
   const features = Uint32Array.from({ length: FEATURE_WORDS }, (_, word) => offered[word]! & KNOWN[word]!);
   const refused = driver.negotiate(features);
   if (refused !== undefined) return refused;
-  const { first, count } = transport.adminQueues();
+  const { first, count } = transport.adminQueues?.() ?? NO_QUEUES;
   if (count === 0) return breakdown(BREAK.NO_QUEUE, 'there is no administration virtqueue (virtio 1.4 §2.13)');
   const plan = mapInterrupts(transport, [first], messages);
   const live = bringUpQueue(driver, arena, first, QUEUE_SIZE, ADMIN_ENTRIES);

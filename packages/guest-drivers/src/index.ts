@@ -29,4 +29,4 @@ export { openPollDriver, PLAIN_POLL_FEATURES, type PollNetDriver, type PollSetup
 export type { ReceivedFrame } from './received-frame.js';
 export type { RssCommands, RssConfig } from './rss-commands.js';
 export type { DeviceStats, StatsCommands, StatsWish } from './stats-commands.js';
-export type { MsixMessage, Transport } from './transport.js';
+export { CAUSE, type MsixMessage, type QueueSetup, type Transport, type VectorPlan } from './transport.js';

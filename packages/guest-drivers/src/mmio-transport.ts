@@ -84,11 +84,6 @@ export class MmioTransport implements Transport {
     return this.access.read(MMIO_CONFIG_AT + at, bytes);
   }
 
-  /** virtio 1.4 §4.2.5: there are none. */
-  adminQueues(): { first: number; count: number } {
-    return { first: 0, count: 0 };
-  }
-
   queueSizeMax(index: number): number {
     if (index >= this.queueLimit) return 0;
     this.set('QueueSel', index);

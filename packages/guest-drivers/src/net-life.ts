@@ -77,7 +77,7 @@ function openNetSession(
   if (isBreakdown(agreement)) return agreement;
   const indexes = queueIndexes(agreement);
   const hasAdmin = hasFeature(agreement.features, VIRTIO_F.ADMIN_VQ);
-  const admins = hasAdmin ? driver.transport.adminQueues() : { first: 0, count: 0 };
+  const admins = (hasAdmin ? driver.transport.adminQueues?.() : undefined) ?? { first: 0, count: 0 };
   if (admins.count > 0) indexes.push(admins.first);
   const plan = mapInterrupts(driver.transport, indexes, setup.messages);
   const lives: LiveQueue[] = [];

@@ -36,7 +36,7 @@ export interface VectorPlan {
  * remembers what they mean. Whoever calls keeps to virtio 1.4 §3.1.1; {@link VirtioDriver} does.
  */
 export interface Transport {
-  readonly name: 'pci' | 'mmio';
+  readonly name: 'pci' | 'mmio' | 'vhost-user';
   /** A `VIRTIO_ID`. */
   readonly deviceId: number;
   /** Queues that the device says it has; MMIO does not say, and `queueSizeMax` tells. */
@@ -55,8 +55,11 @@ export interface Transport {
   /** @param at below configBytes, aligned to `bytes` */
   readConfig(at: number, bytes: 1 | 2 | 4): number;
 
-  /** Indexes of administration virtqueues, with ADMIN_VQ negotiated; none where the device gives what cannot be. */
-  adminQueues(): { readonly first: number; readonly count: number };
+  /**
+   * Indexes of administration virtqueues, with ADMIN_VQ negotiated; none where the device gives what cannot be. Left out by
+   * transports that have no such queues.
+   */
+  adminQueues?(): { readonly first: number; readonly count: number };
   /** The largest Queue Size that the device offers for a queue that is not enabled; 0 when there is none. */
   queueSizeMax(index: number): number;
   /** Program a queue and enable it. @param features the negotiated ones @returns what is wrong with the device */

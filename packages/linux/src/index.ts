@@ -15,9 +15,11 @@ export {
   newEvent,
   newMemoryFile,
   PollSet,
+  pinThread,
   SystemError,
   setNonBlocking,
   signalEvent,
+  socketPair,
   takeEvent,
 } from './libc.js';
 export {

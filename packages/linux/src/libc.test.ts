@@ -28,8 +28,10 @@ import {
   newEvent,
   newMemoryFile,
   PollSet,
+  pinThread,
   SystemError,
   signalEvent,
+  socketPair,
   takeEvent,
 } from './libc.js';
 
@@ -187,4 +189,45 @@ test('VU-10: what cannot be mapped for writing is refused, and the memory stays 
     closeSync(fd);
   }
   expect(memory.u8[0]).toBe(9);
+});
+
+test("two sockets of a pair are each other's far end", () => {
+  const before = openFds();
+  const [one, other] = socketPair();
+  expect(receive(other, new Uint8Array(4), [])).toBe(NOT_NOW);
+  expect(send(one, Uint8Array.of(5, 6))).toBe(2);
+  const bytes = new Uint8Array(4);
+  expect(receive(other, bytes, [])).toBe(2);
+  expect([...bytes]).toEqual([5, 6, 0, 0]);
+  close(one);
+  expect(receive(other, bytes, [])).toBe(GONE);
+  close(other);
+  expect(openFds()).toBe(before);
+});
+
+test('a thread that blocks in a set goes on when a descriptor is ready, and after the time given', () => {
+  const event = newEvent();
+  const set = new PollSet(1);
+  set.add(event);
+  expect(set.block(1)).toBe(0);
+  signalEvent(event);
+  expect(set.block(60_000)).toBe(1);
+  expect(set.isReady(0)).toBe(true);
+  close(event);
+});
+
+test("a file of a size that there can't be leaves no descriptor behind", () => {
+  const before = openFds();
+  expect(() => newMemoryFile('none', -1)).toThrow('ftruncate: EINVAL');
+  expect(openFds()).toBe(before);
+});
+
+test('a thread is had on one core, and not on one that is not there', () => {
+  const allowed = (): string =>
+    /^Cpus_allowed_list:\s+(\S+)/m.exec(readFileSync('/proc/thread-self/status', 'latin1'))![1]!;
+  const core = Number.parseInt(allowed(), 10);
+  pinThread(core);
+  expect(allowed()).toBe(`${core}`);
+
+  expect(() => pinThread(1000)).toThrow('sched_setaffinity: EINVAL');
 });

@@ -10,6 +10,7 @@ export type Address = number;
 
 const calls = {
   socket: libc.func('int socket(int, int, int)'),
+  socketpair: libc.func('int socketpair(int, int, int, uintptr_t)'),
   bind: libc.func('int bind(int, uintptr_t, unsigned int)'),
   connect: libc.func('int connect(int, uintptr_t, unsigned int)'),
   listen: libc.func('int listen(int, int)'),
@@ -26,6 +27,7 @@ const calls = {
   ftruncate: libc.func('int ftruncate(int, int64_t)'),
   mprotect: libc.func('int mprotect(uintptr_t, uintptr_t, int)'),
   sigaction: libc.func('int sigaction(int, uintptr_t, uintptr_t)'),
+  sched_setaffinity: libc.func('int sched_setaffinity(int, uintptr_t, uintptr_t)'),
   mmap: libc.func('intptr_t mmap(uintptr_t, uintptr_t, int, int, int, int64_t)'),
 } as const;
 
@@ -156,6 +158,12 @@ function unixSocket(path: string, use: (fd: number, address: Address, bytes: num
   return fd;
 }
 
+/** Two non-blocking UNIX stream sockets that are connected to each other. */
+export function socketPair(): [number, number] {
+  done('socketpair', calls.socketpair(AF_UNIX, SOCK_STREAM | NONBLOCK_CLOEXEC, 0, eight.address));
+  return [eight.view.getInt32(0, true), eight.view.getInt32(4, true)];
+}
+
 /** @returns a non-blocking socket, or {@link NOT_NOW}, also where the client has gone again */
 export function accept(listener: number): number {
   const fd = calls.accept4(listener, 0, 0, NONBLOCK_CLOEXEC) as number;
@@ -203,12 +211,18 @@ export function takeEvent(fd: number): boolean {
   return calls.read(fd, eight.address, 8) === 8;
 }
 
-/** A new file in memory of a size in bytes. */
-export function newMemoryFile(name: string, bytes: number): number {
-  const MFD_CLOEXEC = 1;
-  const fd = done('memfd_create', calls.memfd_create(name, MFD_CLOEXEC));
-  done('ftruncate', calls.ftruncate(fd, bytes));
-  return fd;
+/**
+ * A new file in memory of a size in bytes.
+ * @param huge of huge pages of the default size, which `bytes` is a multiple of then
+ * @throws SystemError for a size that there can't be
+ */
+export function newMemoryFile(name: string, bytes: number, huge = false): number {
+  const [MFD_CLOEXEC, MFD_HUGETLB] = [1, 4];
+  const fd = done('memfd_create', calls.memfd_create(name, MFD_CLOEXEC | (huge ? MFD_HUGETLB : 0)));
+  if (calls.ftruncate(fd, bytes) === 0) return fd;
+  const why = new SystemError('ftruncate', koffi.errno());
+  close(fd);
+  throw why;
 }
 
 const PROT_READ_WRITE = 3;
@@ -291,7 +305,12 @@ export class PollSet {
 
   /** Look without waiting. @returns how many are ready */
   look(): number {
-    return Math.max(0, calls.poll(this.entries.address, this.count, 0) as number);
+    return this.block(0);
+  }
+
+  /** Wait with the whole thread, the event loop included. @returns how many are ready; 0 in the end, or after a signal */
+  block(milliseconds: number): number {
+    return Math.max(0, calls.poll(this.entries.address, this.count, milliseconds) as number);
   }
 
   /** Wait in a thread of libuv's pool, while the event loop goes on. The set is not to be changed meanwhile. */
@@ -305,4 +324,11 @@ export class PollSet {
   isReady(index: number): boolean {
     return this.entries.view.getUint16(index * POLLFD_BYTES + 6, true) !== 0;
   }
+}
+
+/** Have the calling thread run on one core only. @throws SystemError for a core that it may not run on */
+export function pinThread(core: number): void {
+  const mask = new NativeBytes(128);
+  mask.u8[core >>> 3] = 1 << (core & 7);
+  done('sched_setaffinity', calls.sched_setaffinity(0, mask.u8.length, mask.address));
 }

@@ -47,6 +47,40 @@ test('a station that moves is found where it sent last', () => {
   expect(counts()).toEqual([1, 2, 2]);
 });
 
+test('in the middle of a flow, frames follow a station that moves, and go to all when its device went', () => {
+  const { lan, counts } = plugged(3);
+  const send = (): void => void lan.ports[0]!.receive(frame(station(2), station(1)));
+  lan.ports[1]!.receive(frame(BROADCAST, station(2)));
+  send();
+  send();
+  expect(counts()).toEqual([1, 2, 1]);
+  lan.ports[2]!.receive(frame(BROADCAST, station(2)));
+  send();
+  expect(counts()).toEqual([2, 3, 2]);
+  lan.ports[2]!.attach(undefined);
+  send();
+  expect(counts()).toEqual([2, 4, 2]);
+  // Its sender moved: what it sent before counts no more.
+  lan.ports[1]!.receive(frame(BROADCAST, station(1)));
+  send();
+  lan.ports[1]!.receive(frame(station(1), station(3)));
+  expect(counts()).toEqual([4, 5, 2]);
+});
+
+test('addresses are told apart in all of their bytes', () => {
+  const { lan, counts } = plugged(3);
+  const from = [0x02, 0x84, 0xa2, 0xb4, 0xc2, 0x99];
+  lan.ports[1]!.receive(frame(BROADCAST, from));
+  expect(counts()).toEqual([1, 0, 1]);
+  lan.ports[0]!.receive(frame(from, station(1)));
+  expect(counts()).toEqual([1, 1, 1]);
+  for (let byte = 0; byte < 6; byte++) {
+    const other = from.map((value, at) => (at === byte ? value ^ 0x40 : value));
+    lan.ports[0]!.receive(frame(other, station(1)));
+    expect(counts()).toEqual([1, 2 + byte, 2 + byte]);
+  }
+});
+
 test('a frame to its own port goes nowhere, as one without anybody else does', () => {
   const { lan, counts } = plugged(2);
   lan.ports[0]!.receive(frame(BROADCAST, station(1)));

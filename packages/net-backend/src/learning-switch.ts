@@ -9,6 +9,8 @@ const ENTRIES = 4096;
 const WAYS = 4;
 const NOBODY = -1;
 const ADDRESSES_BYTES = 12;
+/** In the first byte of an address: it is a group's. */
+const GROUP = 1;
 
 /** What went into a switch at one port. */
 export interface SwitchPortCounters {
@@ -34,10 +36,13 @@ export class LearningSwitch {
   private readonly plugs: readonly SwitchPort[];
   // Known addresses, in two parts, and the port of each. A full set of places loses the address that was learnt first.
   private readonly high = new Uint16Array(ENTRIES);
-  private readonly low = new Uint32Array(ENTRIES);
+  private readonly low = new Int32Array(ENTRIES);
   private readonly port = new Int16Array(ENTRIES).fill(NOBODY);
   private readonly turn = new Uint8Array(ENTRIES / WAYS);
+  /** Goes on whenever an address is known elsewhere than before: then nothing holds that a port remembers. */
+  private epoch = 0;
   private readonly bytes = new Uint8Array(ADDRESSES_BYTES);
+  private readonly words = new Uint32Array(this.bytes.buffer);
 
   /** @param ports 1 to 1024 */
   constructor(ports: number) {
@@ -57,14 +62,19 @@ export class LearningSwitch {
 
   /** A frame from the device at a port. */
   forward(frame: Frame, from: SwitchPort): Delivered {
-    const { bytes } = this;
-    if (!copyAddresses(frame, bytes)) {
-      from.counters.lost++;
-      return DELIVERED.DROPPED;
+    const { ranges, first, skip, memory } = frame;
+    const at = ranges.offset[first]! + skip;
+    let words = memory.u32;
+    let word = at >>> 2;
+    if ((at & 3) !== 0 || Math.min(frame.length, ranges.length[first]! - skip) < ADDRESSES_BYTES) {
+      if (!copyAddresses(frame, this.bytes)) {
+        from.counters.lost++;
+        return DELIVERED.DROPPED;
+      }
+      words = this.words;
+      word = 0;
     }
-    // A group's address is nobody's source.
-    if ((bytes[6]! & 1) === 0) this.learn(bytes[6]! * 256 + bytes[7]!, lowPart(bytes, 8), from.index);
-    const to = (bytes[0]! & 1) === 1 ? NOBODY : this.find(bytes[0]! * 256 + bytes[1]!, lowPart(bytes, 2));
+    const to = this.lookUp(words[word]! | 0, words[(word + 1) | 0]! | 0, words[(word + 2) | 0]! | 0, from);
     if (to === from.index) {
       from.counters.filtered++;
       return DELIVERED.ACCEPTED;
@@ -85,6 +95,25 @@ export class LearningSwitch {
   /** What was learnt of a port whose device went. */
   forget(port: number): void {
     for (let at = 0; at < ENTRIES; at++) if (this.port[at] === port) this.port[at] = NOBODY;
+    this.epoch++;
+  }
+
+  /**
+   * Learn whom a frame is from, and find whom it is for. Most frames have the addresses of the one before.
+   * @param w0,w1,w2 both addresses, destination first, as three words
+   * @returns a port, or NOBODY for a group or an address that is not known
+   */
+  private lookUp(w0: number, w1: number, w2: number, from: SwitchPort): number {
+    if (w0 === from.w0 && w1 === from.w1 && w2 === from.w2 && from.epoch === this.epoch) return from.to;
+    // A group's address is nobody's source. Each address is its last two bytes, and its first four.
+    if ((w1 & (GROUP << 16)) === 0) this.learn(w2 >>> 16, (w1 >>> 16) | (w2 << 16), from.index);
+    const to = (w0 & GROUP) !== 0 ? NOBODY : this.find(w1 & 0xffff, w0);
+    from.w0 = w0;
+    from.w1 = w1;
+    from.w2 = w2;
+    from.to = to;
+    from.epoch = this.epoch;
+    return to;
   }
 
   private flood(frame: Frame, from: SwitchPort): Delivered {
@@ -118,7 +147,9 @@ export class LearningSwitch {
     for (let at = first; at < first + WAYS; at++) {
       if (this.port[at] === NOBODY) free = at;
       else if (this.low[at] === low && this.high[at] === high) {
+        if (this.port[at] === port) return;
         this.port[at] = port;
+        this.epoch++;
         return;
       }
     }
@@ -127,6 +158,7 @@ export class LearningSwitch {
     this.high[at] = high;
     this.low[at] = low;
     this.port[at] = port;
+    this.epoch++;
   }
 
   private find(high: number, low: number): number {
@@ -142,6 +174,12 @@ class SwitchPort implements NetBackend {
   readonly index: number;
   readonly counters: SwitchPortCounters = { forwarded: 0, flooded: 0, filtered: 0, lost: 0 };
   device: FrameSink | undefined = undefined;
+  /** Addresses of the last frame, which port they lead to, and since when: see {@link LearningSwitch}. */
+  w0 = 0;
+  w1 = 0;
+  w2 = 0;
+  to: number = NOBODY;
+  epoch = -1;
   private readonly home: LearningSwitch;
 
   constructor(home: LearningSwitch, index: number) {
@@ -187,10 +225,6 @@ function copyAddresses(frame: Frame, into: Uint8Array): boolean {
     into[byte] = u8[ranges.offset[range]! + at++]!;
   }
   return true;
-}
-
-function lowPart(bytes: Uint8Array, at: number): number {
-  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
 }
 
 /** First of the places of an address. */

@@ -1,4 +1,6 @@
 export { SystemError } from '@ringwire/linux';
+export type { FrontEndOptions } from './front-end-options.js';
+export { openVhostUserTransport, type VhostUserTransport } from './front-end-transport.js';
 export { type Mapping, PeerMemory } from './peer-memory.js';
 export {
   type LoopTask,
@@ -8,3 +10,4 @@ export {
   type VhostUserServerOptions,
 } from './server.js';
 export type { RingLayouts } from './session.js';
+export { type RamRegion, SharedRam, type SharedRegion } from './shared-ram.js';

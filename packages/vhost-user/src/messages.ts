@@ -59,7 +59,7 @@ export const IOTLB = { iova: 0, size: 8, userspace: 16, access: 24, type: 25, SI
 export const IOTLB_TYPE = { MISS: 1, UPDATE: 2, INVALIDATE: 3, ACCESS_FAIL: 4 } as const;
 
 /** Every request that the back-end serves, by its number; another one is unknown, as its feature is not offered. */
-const REQUEST = {
+export const REQUEST = {
   GET_FEATURES: 1,
   SET_FEATURES: 2,
   SET_OWNER: 3,

@@ -13,7 +13,7 @@ import type { Vring } from './vring.js';
 const MESSAGES_PER_TURN = 32;
 const CHAINS_PER_TURN = 256;
 /** Turns of the devices between two looks at descriptors while frames flow: a look costs a system call. */
-const TURNS_PER_LOOK = 16;
+const TURNS_PER_LOOK = 64;
 /** Turns without work before the thread waits: a busy driver's next burst mostly comes sooner. */
 const IDLE_TURNS = 64;
 /** Longest wait, so that the time limit on messages is looked at. */

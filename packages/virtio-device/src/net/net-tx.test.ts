@@ -35,6 +35,20 @@ describe.each(LAYOUTS)('%s: frames without offloads', (layout) => {
     expect([bench.step(), send(), bench.step()]).toEqual([0, 1, 1]);
   });
 
+  test('with pollTurns a queue that always has frames is not notified of, from its first step on', () => {
+    const bench = new NetBench(layout, [], { pollTurns: 2 });
+    const { counters } = bench.queues[1]!;
+    const send = (): number => bench.transmit([join(plainHeader(), frameOf(60))]);
+    send();
+    bench.step();
+    const before = counters.notifications;
+    for (let n = 0; n < 5; n++) {
+      send();
+      bench.step();
+    }
+    expect(counters.notifications - before).toBe(0);
+  });
+
   test.each([
     ['12 bytes', [], 12],
     ['20 bytes with HASH_REPORT', [F.CTRL_VQ, F.HASH_REPORT], 20],

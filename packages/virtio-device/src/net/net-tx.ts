@@ -1,6 +1,6 @@
 import { DELIVERED, type Delivered, Frame, type NetBackend } from '@ringwire/net-backend';
 import { VIRTIO_NET_HDR_F } from '@ringwire/virtio-spec/net';
-import { ChainBurst } from '@ringwire/virtqueue';
+import { ChainBurst, type DeviceQueue } from '@ringwire/virtqueue';
 import { vlanIdOf } from './frame-bytes.js';
 import { NET_DROP } from './net-drop.js';
 import { NetQueue } from './net-queue.js';
@@ -56,6 +56,12 @@ export class TxQueue extends NetQueue {
     this.frame = new Frame(state.memory);
     this.frame.pair = pair;
     this.frame.ranges = this.burst.segments;
+  }
+
+  protected override open(queue: DeviceQueue): void {
+    super.open(queue);
+    // The first turn looks at the ring anyway, and asks to be told of more where it finds nothing.
+    queue.disableNotifications();
   }
 
   override close(): void {
