@@ -262,6 +262,8 @@ test('what no device can be is refused at the door, by its name', () => {
   expect(make({ memory: { buffer: new ArrayBuffer(8) } })).toThrow('want a shared WebAssembly.Memory (DeviceThread)');
   expect(make({ vectors: 2049 })).toThrow('vectors is 2049, want');
   expect(make({ speed: 1 })).toThrow('speed');
+  const lanes = { type: 'net', backend: [{ type: 'null' }, { type: 'null' }], scratch: 0, mac: [2, 0, 0, 0, 0, 1] };
+  expect(make({ transport: 'pci', model: lanes, admin: {} })).toThrow('none with queue threads');
 });
 
 test('what only the thread can find out rejects `ready`, and the registers are dead', async () => {

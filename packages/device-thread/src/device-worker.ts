@@ -30,8 +30,9 @@ async function run(order: ThreadOrder): Promise<void> {
     const model =
       board === undefined ? await buildModel(config.model, memory) : buildControlModel(config, words, board, memory);
     Atomics.store(places, busAt, busPlace + 1);
-    const { offer, vectors, budget, spinTurns } = config;
-    const served = { model, space, translated, vectors, budget, spinTurns, ...(offer === undefined ? {} : { offer }) };
+    const { offer, admin, vectors, budget, spinTurns } = config;
+    const given = { ...(offer === undefined ? {} : { offer }), ...(admin === undefined ? {} : { admin }) };
+    const served = { model, space, translated, vectors, budget, spinTurns, ...given };
     const control = model instanceof ControlModel ? model : undefined;
     const inspect = (device: VirtioDevice): void =>
       post({ type: 'saved', device: saveDevice(device, control?.snapshotOf(device)) });

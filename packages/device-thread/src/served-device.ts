@@ -22,7 +22,7 @@ export interface ServedDevice {
 }
 
 /** What a device of a thread is made of; the transport's own parts are filled in. */
-export type ServedConfig = Omit<VirtioMmioConfig, 'interrupt'> & Pick<VirtioPciConfig, 'vectors'>;
+export type ServedConfig = Omit<VirtioMmioConfig, 'interrupt'> & Pick<VirtioPciConfig, 'vectors' | 'admin'>;
 
 /** Writes of the words at `SHOWN`. */
 class Shown {
@@ -89,8 +89,9 @@ export function servePci(
   saved?: SavedFunction,
 ): ServedDevice {
   const shown = new Shown(words, layout);
-  const { vectors } = config;
-  const most = Math.min(config.model.queueSizes.length + 1, layout.vectors, vectors ?? layout.vectors);
+  const { vectors, admin } = config;
+  const queues = config.model.queueSizes.length + (admin === undefined ? 0 : (admin.queues ?? 1));
+  const most = Math.min(queues + 1, layout.vectors, vectors ?? layout.vectors);
   const virtio = new VirtioPci({
     ...config,
     vectors: most,

@@ -88,6 +88,8 @@ export interface ThreadConfig {
   readonly offer?: Uint32Array;
   /** PCI alone: most MSI-X vectors, up to 2048; one per queue and one more at most. 64 unless given. */
   readonly vectors?: number;
+  /** PCI alone: administration virtqueues of the device, for its self group; none unless given. Not with queue threads. */
+  readonly admin?: { readonly queues?: number; readonly queueSize?: number };
   /** Queues with a doorbell word, up to 65536; notifications of queues beyond are register accesses. 64 unless given. */
   readonly doorbells?: number;
   /** Most chains per queue and turn; 64 unless given. */
@@ -97,7 +99,8 @@ export interface ThreadConfig {
 }
 
 /** The same without gaps. */
-export type CompleteThreadConfig = Required<Omit<ThreadConfig, 'offer'>> & Pick<ThreadConfig, 'offer'>;
+export type CompleteThreadConfig = Required<Omit<ThreadConfig, 'offer' | 'admin'>> &
+  Pick<ThreadConfig, 'offer' | 'admin'>;
 
 /** What the worker is told, once. */
 export interface ThreadOrder {

@@ -71,17 +71,23 @@ const Model: z.ZodType<ModelConfig> = z.discriminatedUnion('type', [
 ]);
 
 /** A `ThreadConfig`, made complete. */
-export const ThreadConfigSchema: z.ZodType<CompleteThreadConfig> = z.strictObject({
-  transport: z.enum(['mmio', 'pci']),
-  model: Model,
-  memory: z.custom<WasmMemory>(isSharedMemory, 'want a shared WebAssembly.Memory'),
-  space: Space.default({ type: 'identity' }),
-  offer: z.custom<Uint32Array>((value) => value instanceof Uint32Array, 'want feature words 0–3').exactOptional(),
-  vectors: whole(0, 0x800).default(64),
-  doorbells: whole(1, 0x1_0000).default(64),
-  budget: whole(1, 0x1_0000).default(64),
-  spinTurns: whole(0, 0x7fff_ffff).default(1000),
-});
+export const ThreadConfigSchema: z.ZodType<CompleteThreadConfig> = z
+  .strictObject({
+    transport: z.enum(['mmio', 'pci']),
+    model: Model,
+    memory: z.custom<WasmMemory>(isSharedMemory, 'want a shared WebAssembly.Memory'),
+    space: Space.default({ type: 'identity' }),
+    offer: z.custom<Uint32Array>((value) => value instanceof Uint32Array, 'want feature words 0–3').exactOptional(),
+    vectors: whole(0, 0x800).default(64),
+    admin: z.strictObject({ queues: whole(1, 0xffff).exactOptional(), queueSize: QueueSize }).exactOptional(),
+    doorbells: whole(1, 0x1_0000).default(64),
+    budget: whole(1, 0x1_0000).default(64),
+    spinTurns: whole(0, 0x7fff_ffff).default(1000),
+  })
+  .refine(({ model, admin }) => admin === undefined || model.type !== 'net' || !Array.isArray(model.backend), {
+    path: ['admin'],
+    message: 'none with queue threads, which know no flow rules',
+  });
 
 export const ThreadOrderSchema: z.ZodType<ThreadOrder> = z.strictObject({
   type: z.literal('run'),

@@ -31,6 +31,8 @@ export const BREAK = {
   NO_RECOVERY: 14,
   /** The device did not suspend or resume in the time given. */
   SUSPEND: 15,
+  /** An administration command was not answered in the time given. */
+  ADMIN_UNANSWERED: 16,
 } as const;
 
 /** A failure that the device is to blame for: what it was, for programs and for people. */

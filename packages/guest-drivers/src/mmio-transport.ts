@@ -48,7 +48,7 @@ export class MmioTransport implements Transport {
   readonly queueLimit: number = QUEUES;
   readonly configBytes: number = CONFIG_BYTES;
   /** NOTIF_CONFIG_DATA has a field on PCI only. */
-  readonly unusable: readonly number[] = [VIRTIO_F.NOTIF_CONFIG_DATA];
+  readonly unusable: readonly number[] = [VIRTIO_F.NOTIF_CONFIG_DATA, VIRTIO_F.ADMIN_VQ];
   readonly vectorLimit = 0;
   private readonly access: MmioAccess;
   private notifiesWithData = false;

@@ -18,7 +18,7 @@ const MORE_REQUIREMENTS: readonly FeatureRequirement[] = [
   { bit: F.DEVICE_STATS, needs: [[F.CTRL_VQ]] },
 ];
 
-/** Features of rings and transports that both drivers know. SR_IOV and ADMIN_VQ are not theirs. */
+/** Features of rings and transports that both drivers know. SR_IOV is not theirs, ADMIN_VQ is when it is asked for. */
 const COMMON = [
   VIRTIO_F.VERSION_1,
   VIRTIO_F.ACCESS_PLATFORM,
@@ -38,6 +38,11 @@ export const NET_DRIVER_FEATURES: Uint32Array = featureWords([
   VIRTIO_F.SUSPEND,
   ...Object.values(F).filter((bit) => bit !== F.RSC_EXT && bit !== F.IPSEC),
 ]);
+
+/** The same of a driver that uses an administration virtqueue. */
+export const ADMIN_NET_FEATURES: Uint32Array = NET_DRIVER_FEATURES.map((bits, word) =>
+  word === VIRTIO_F.ADMIN_VQ >>> 5 ? bits | (1 << (VIRTIO_F.ADMIN_VQ & 31)) : bits,
+);
 
 /** All that the poll-mode driver knows: what needs interrupts, and tunnels, are left out. */
 export const POLL_DRIVER_FEATURES: Uint32Array = featureWords([

@@ -1,5 +1,6 @@
 import { hasFeature, VIRTIO_F, VIRTIO_ID, VirtioError } from '@ringwire/virtio-spec';
 import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
+import type { AdminClient } from './admin-client.js';
 import { BREAK, type Breakdown, breakdown } from './breakdown.js';
 import type { FramePieces } from './frame-pieces.js';
 import type { NetCommands } from './net-commands.js';
@@ -101,6 +102,11 @@ export class NetDriver {
   /** Commands to the device; undefined without CTRL_VQ, and while the device is not there. */
   get commands(): NetCommands | undefined {
     return this.state === 'running' ? this.life.session?.commands : undefined;
+  }
+
+  /** Administration commands; undefined unless they were asked for and there are any, and while the device is not there. */
+  get admin(): AdminClient | undefined {
+    return this.state === 'running' ? this.life.session?.admin?.client : undefined;
   }
 
   /** Whether {@link poll} has something to do. */

@@ -1,9 +1,11 @@
+import { hasFeature, VIRTIO_F } from '@ringwire/virtio-spec';
+import { AdminPort } from './admin-port.js';
 import { type Breakdown, isBreakdown } from './breakdown.js';
 import { CONTROL_ENTRIES } from './control-queue.js';
 import { DmaArena } from './dma-arena.js';
 import { mapInterrupts } from './interrupt-plan.js';
 import { bringUpQueue, type LiveQueue } from './live-queue.js';
-import { NET_DRIVER_FEATURES } from './net-accept.js';
+import { ADMIN_NET_FEATURES, NET_DRIVER_FEATURES } from './net-accept.js';
 import { agreeNet, type NetAgreement, queueIndexes, rxKind } from './net-agreement.js';
 import { type NetCounters, newNetCounters } from './net-counters.js';
 import { NetSession } from './net-session.js';
@@ -70,19 +72,24 @@ function openNetSession(
 ): NetSession | Breakdown {
   const problem = driver.begin();
   if (problem !== undefined) return driver.fail(problem);
-  const agreement = agreeNet(driver, NET_DRIVER_FEATURES, setup, counters);
+  const known = setup.admin === undefined ? NET_DRIVER_FEATURES : ADMIN_NET_FEATURES;
+  const agreement = agreeNet(driver, known, setup, counters);
   if (isBreakdown(agreement)) return agreement;
   const indexes = queueIndexes(agreement);
+  const hasAdmin = hasFeature(agreement.features, VIRTIO_F.ADMIN_VQ);
+  const admins = (hasAdmin ? driver.transport.adminQueues?.() : undefined) ?? { first: 0, count: 0 };
+  if (admins.count > 0) indexes.push(admins.first);
   const plan = mapInterrupts(driver.transport, indexes, setup.messages);
   const lives: LiveQueue[] = [];
   for (const index of indexes) {
-    const entries =
-      index === agreement.controlIndex ? CONTROL_ENTRIES : index % 2 === 1 ? TX_ENTRIES : rxEntries(agreement);
+    const isCommands = index === agreement.controlIndex || (admins.count > 0 && index === admins.first);
+    const entries = isCommands ? CONTROL_ENTRIES : index % 2 === 1 ? TX_ENTRIES : rxEntries(agreement);
     const live = bringUpQueue(driver, arena, index, setup.queueSize, entries);
     if (isBreakdown(live)) return live;
     lives.push(live);
   }
-  const session = new NetSession(setup, driver, arena, counters, agreement, plan, lives);
+  const admin = admins.count > 0 ? new AdminPort(lives.pop()!, arena, setup.admin!, setup.now) : undefined;
+  const session = new NetSession(setup, driver, arena, counters, agreement, plan, lives, admin);
   session.start();
   return session;
 }

@@ -1,5 +1,6 @@
 import { hasFeature } from '@ringwire/virtio-spec';
 import { VIRTIO_NET_F, VIRTIO_NET_S } from '@ringwire/virtio-spec/net';
+import type { AdminPort } from './admin-port.js';
 import { announceFrame } from './announce-frame.js';
 import { BREAK, type Breakdown, breakdown, isBreakdown } from './breakdown.js';
 import type { CommandScope } from './command-scope.js';
@@ -28,6 +29,8 @@ export class NetSession implements CommandScope {
   readonly mtu: number;
   readonly mac: Uint8Array<ArrayBuffer>;
   readonly commands: NetCommands | undefined;
+  /** The administration virtqueue, if it was asked for. */
+  readonly admin: AdminPort | undefined;
   readonly tx: readonly NetTxQueue[];
   readonly rx: readonly NetRxQueue[];
   activePairs = 1;
@@ -53,7 +56,9 @@ export class NetSession implements CommandScope {
     agreement: NetAgreement,
     plan: VectorPlan | undefined,
     lives: readonly LiveQueue[],
+    admin: AdminPort | undefined,
   ) {
+    this.admin = admin;
     const { features, rules, pairs } = agreement;
     this.setup = setup;
     this.driver = driver;
@@ -140,6 +145,7 @@ export class NetSession implements CommandScope {
       this.pollTransmit(pair);
     }
     this.control?.poll();
+    this.admin?.client.poll();
     return this.brokenRing() ?? done;
   }
 
@@ -156,13 +162,14 @@ export class NetSession implements CommandScope {
       const message = `a command is unanswered after ${this.setup.commandLimit} ms`;
       return breakdown(BREAK.CONTROL_UNANSWERED, message);
     }
-    return this.brokenRing();
+    return this.admin?.watch(now, this.setup.commandLimit) ?? this.brokenRing();
   }
 
   /** The device is reset, or given up: everybody who waits is told. */
   end(): void {
     for (const queue of this.tx) queue.abandon();
     this.control?.abandon();
+    this.admin?.client.abandon();
   }
 
   /** Ahead of a reset, where the transport has a way to stop a queue. */
@@ -295,7 +302,12 @@ export class NetSession implements CommandScope {
       const why = brokenQueue(this.rx[pair]!.live) ?? brokenQueue(this.tx[pair]!.live);
       if (why !== undefined) return why;
     }
-    return this.control === undefined ? undefined : brokenQueue(this.control.live);
+    const others = [this.control?.live, this.admin?.live];
+    for (const live of others) {
+      const why = live === undefined ? undefined : brokenQueue(live);
+      if (why !== undefined) return why;
+    }
+    return undefined;
   }
 }
 

@@ -1,4 +1,5 @@
 import { VirtioError } from '@ringwire/virtio-spec';
+import type { AdminWishes } from './admin-port.js';
 import type { Breakdown } from './breakdown.js';
 import type { DmaMemory } from './dma-memory.js';
 import type { Patience } from './patience.js';
@@ -53,13 +54,15 @@ export interface NetSetup {
   readonly commandLimit?: number;
   /** Tries to bring a device up again that asked for a reset, and milliseconds before the first; each next one is twice as long. */
   readonly recovery?: { readonly tries: number; readonly pause: number };
+  /** Use an administration virtqueue, where the device has one; not unless given. */
+  readonly admin?: AdminWishes;
   /** 0 ≤ x < 1, for an address where the device has none. */
   readonly random?: () => number;
 }
 
 /** A setup without gaps. */
-export type FullNetSetup = Required<Omit<NetSetup, 'patience' | 'features' | 'mac'>> &
-  Pick<NetSetup, 'patience' | 'features' | 'mac'>;
+export type FullNetSetup = Required<Omit<NetSetup, 'patience' | 'features' | 'mac' | 'admin'>> &
+  Pick<NetSetup, 'patience' | 'features' | 'mac' | 'admin'>;
 
 const LARGEST_FRAME_PAGES = 17;
 

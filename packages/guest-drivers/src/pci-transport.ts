@@ -15,6 +15,8 @@ import { findCapabilities, type PciMsix, type PciWindow } from './pci-capabiliti
 import { disableMsix, enableMsix } from './pci-msix.js';
 import type { MsixMessage, QueueSetup, Transport, VectorPlan } from './transport.js';
 
+const QUEUES_MAX = 0x1_0000;
+
 /** The structures of a function that a driver can use. */
 interface PciParts {
   readonly common: PciWindow;
@@ -78,6 +80,7 @@ export class PciTransport implements Transport {
     const unusable: number[] = [];
     if (lacks('queue_notif_config_data')) unusable.push(VIRTIO_F.NOTIF_CONFIG_DATA);
     if (lacks('queue_reset')) unusable.push(VIRTIO_F.RING_RESET);
+    if (lacks('admin_queue_num')) unusable.push(VIRTIO_F.ADMIN_VQ);
     this.unusable = unusable;
   }
 
@@ -108,8 +111,15 @@ export class PciTransport implements Transport {
     return this.access.barRead(bar, offset + at, bytes);
   }
 
+  adminQueues(): { first: number; count: number } {
+    if (this.unusable.includes(VIRTIO_F.ADMIN_VQ)) return { first: 0, count: 0 };
+    const first = this.get('admin_queue_index');
+    const count = this.get('admin_queue_num');
+    return first >= this.queueLimit && count <= QUEUES_MAX - first ? { first, count } : { first: 0, count: 0 };
+  }
+
   queueSizeMax(index: number): number {
-    if (index >= this.queueLimit) return 0;
+    if (index >= this.queueLimit && !this.isAdminQueue(index)) return 0;
     this.set('queue_select', index);
     return this.get('queue_size');
   }
@@ -198,6 +208,11 @@ export class PciTransport implements Transport {
       BREAK.NOTIFY_ADDRESS,
       `queue ${index} is to be notified at ${within}, want ${want} (virtio 1.4 §4.1.4.4)`,
     );
+  }
+
+  private isAdminQueue(index: number): boolean {
+    const { first, count } = this.adminQueues();
+    return index >= first && index < first + count;
   }
 
   private get(field: CommonCfgField): number {

@@ -55,6 +55,11 @@ export interface Transport {
   /** @param at below configBytes, aligned to `bytes` */
   readConfig(at: number, bytes: 1 | 2 | 4): number;
 
+  /**
+   * Indexes of administration virtqueues, with ADMIN_VQ negotiated; none where the device gives what cannot be. Left out by
+   * transports that have no such queues.
+   */
+  adminQueues?(): { readonly first: number; readonly count: number };
   /** The largest Queue Size that the device offers for a queue that is not enabled; 0 when there is none. */
   queueSizeMax(index: number): number;
   /** Program a queue and enable it. @param features the negotiated ones @returns what is wrong with the device */

@@ -1,5 +1,7 @@
 import type { HostMemory } from '@ringwire/guest-memory';
 import type { DeviceQueue } from '@ringwire/virtqueue';
+import type { DevicePart } from './admin/device-part.js';
+import type { SelfGroupParts } from './admin/self-group.js';
 import type { ModelSnapshot } from './inspection/snapshot-types.js';
 
 /** virtio 1.4 §2.10 Shared Memory Regions: bytes that device and driver both see. */
@@ -7,6 +9,16 @@ export interface SharedMemoryRegion {
   /** shmid, 0 to 255, unique in the device. */
   readonly id: number;
   readonly bytes: Uint8Array;
+}
+
+/** Device parts of a device type: configuration that its driver made by other ways than registers. virtio 1.4 §2.14 */
+export interface TypeParts {
+  /** What there is now, in their order. */
+  get(): readonly DevicePart[];
+  /** Why a part, foreign, cannot be set while these features are negotiated, or undefined. */
+  problem(part: DevicePart, features: Uint32Array): string | undefined;
+  /** Take over a part without a {@link problem}. The device was started, and no queue was used. */
+  set(part: DevicePart): void;
 }
 
 /**
@@ -20,6 +32,8 @@ export interface DeviceModel {
   readonly features: Uint32Array;
   /** Queue Size that is offered, per queue. */
   readonly queueSizes: readonly number[];
+  /** How many of them come before those for administration; all unless given. */
+  readonly ownQueues?: number;
   /** Device configuration, live. The device changes it and then calls {@link DevicePort.configChanged}. */
   readonly config: Uint8Array;
   /** Regions in ascending order of id; most types have none. */
@@ -48,8 +62,12 @@ export interface DeviceModel {
    * from then until the next {@link step}. Left out where {@link step} leaves nothing unfinished. virtio 1.4 §3.4.2
    */
   suspend?(): void;
+  /** What a driver does with the type by administration commands; nothing unless given. virtio 1.4 §2.12 */
+  readonly selfGroup?: SelfGroupParts;
+  /** Device parts of the type's own; nothing unless given. virtio 1.4 §2.14 */
+  readonly typeParts?: TypeParts;
   /** What the type adds to a snapshot of the device; nothing unless given. */
-  snapshot?(): ModelSnapshot;
+  snapshot?(): ModelSnapshot | undefined;
   /** Everything is off: reset, FAILED, or DEVICE_NEEDS_RESET. The port is not used until the next start. */
   stop(): void;
   /** Device reset, behind {@link stop}: for what outlives DEVICE_NEEDS_RESET, as an IOMMU's mappings do. */

@@ -55,6 +55,10 @@ export class DeviceRunner {
   /** The type is at work: calls that would disturb it have to wait. */
   busy = false;
 
+  private stopped = false;
+  /** The configuration changed while stopped: to be told later. */
+  private configHeld = false;
+
   private readonly parts: RunnerParts;
   private dma = true;
   private started = false;
@@ -73,7 +77,7 @@ export class DeviceRunner {
 
   /** Whether queues may be touched. */
   get live(): boolean {
-    return this.started && !this.halted && this.dma;
+    return this.started && !this.halted && this.dma && !this.stopped;
   }
 
   get dmaEnabled(): boolean {
@@ -84,6 +88,24 @@ export class DeviceRunner {
     if (this.dma === enabled) return;
     this.dma = enabled;
     this.notifyAll();
+  }
+
+  /** Somebody other than the driver stopped everything: no queue is touched, and nothing that happens is told. */
+  get isStopped(): boolean {
+    return this.stopped;
+  }
+
+  set isStopped(stopped: boolean) {
+    if (this.stopped === stopped) return;
+    this.stopped = stopped;
+    if (stopped) return;
+    if (this.configHeld) this.notifyConfig();
+    this.notifyAll();
+  }
+
+  /** Whether notifications wait for the next step. */
+  get hasNotifications(): boolean {
+    return this.configPending || !this.used.isEmpty;
   }
 
   start(port: DevicePort): void {
@@ -103,6 +125,7 @@ export class DeviceRunner {
   dropNotifications(): void {
     this.used.clear();
     this.configPending = false;
+    this.configHeld = false;
   }
 
   /** An available buffer notification. */
@@ -192,7 +215,7 @@ export class DeviceRunner {
       this.ownBurst = false;
       this.endBurst();
       // The interrupt waits for a step: the type may be at work within another device's burst.
-      if (this.configPending || !this.used.isEmpty) this.parts.wake();
+      if (this.hasNotifications) this.parts.wake();
     }
   }
 
@@ -203,6 +226,8 @@ export class DeviceRunner {
   }
 
   notifyConfig(): void {
+    this.configHeld = this.stopped;
+    if (this.stopped) return;
     this.configPending = true;
     if (!this.busy) this.parts.wake();
   }

@@ -1,5 +1,15 @@
+export type { AdminOptions } from './admin/administered-model.js';
+export type { DevicePart } from './admin/device-part.js';
+export type { GroupMember, SriovOwner } from './admin/group-member.js';
+export { MemberDevice } from './admin/member-device.js';
+export type { Capability, SelfGroupParts } from './admin/self-group.js';
 export { type DeviceCounters, newDeviceCounters } from './device-counters.js';
-export type { DeviceModel, DevicePort, SharedMemoryRegion } from './device-model.js';
+export type {
+  DeviceModel,
+  DevicePort,
+  SharedMemoryRegion,
+  TypeParts,
+} from './device-model.js';
 export { DeviceReplica, type ReplicaConfig, type ReplicaQueue } from './device-replica.js';
 export { EntropyModel } from './entropy-model.js';
 export { explainDevice } from './explain-device.js';

@@ -65,6 +65,16 @@ export class PciCommonConfig {
     this.queueVectorsWritten = new Uint16Array(device.queues.length).fill(VIRTIO_MSI_NO_VECTOR);
   }
 
+  /** The whole structure, accessed as a driver does. */
+  get registers(): BarRegion {
+    return this.region(0);
+  }
+
+  /** queue_notif_config_data, whether negotiated or not. */
+  notifyData(queue: number): number {
+    return this.options.notifConfigData(queue);
+  }
+
   /** Vector for configuration changes, or NO_VECTOR. */
   get configVector(): number {
     return this.vector(this.configVectorWritten);
@@ -127,14 +137,14 @@ export class PciCommonConfig {
 
   private readCell(cell: Cell): number {
     const { device } = this;
-    const slot = device.queues[this.queueSelect];
+    const slot = device.queueAt(this.queueSelect);
     switch (cell.field) {
       case 'device_feature':
         return device.deviceFeatures(this.deviceFeatureSelect);
       case 'config_msix_vector':
         return this.configVector;
       case 'num_queues':
-        return device.queues.length;
+        return device.numQueues;
       case 'config_generation':
         return device.config.generation & 0xff;
       case 'queue_size':
@@ -148,9 +158,9 @@ export class PciCommonConfig {
           ? this.options.notifConfigData(slot.index)
           : 0;
       case 'admin_queue_index':
+        return device.negotiated(VIRTIO_F.ADMIN_VQ) ? device.numQueues : 0;
       case 'admin_queue_num':
-        // Valid with VIRTIO_F_ADMIN_VQ alone, which is not offered.
-        return 0;
+        return device.negotiated(VIRTIO_F.ADMIN_VQ) ? device.queues.length - device.numQueues : 0;
       default:
         return this.rawCell(cell);
     }
@@ -159,7 +169,7 @@ export class PciCommonConfig {
   /** What a field was last written with, where that may differ from what it shows. */
   private rawCell(cell: Cell): number {
     const { device } = this;
-    const slot = device.queues[this.queueSelect];
+    const slot = device.queueAt(this.queueSelect);
     switch (cell.field) {
       case 'device_feature_select':
         return this.deviceFeatureSelect;

@@ -1,6 +1,6 @@
 import type { AddressSpace } from '@ringwire/guest-memory';
 import { isPvirtqSize, isVirtqSize, VirtioError } from '@ringwire/virtio-spec';
-import { type DeviceQueue, isRefusal, openDeviceQueue } from '@ringwire/virtqueue';
+import { type DeviceQueue, isRefusal, openDeviceQueue, type QueueState } from '@ringwire/virtqueue';
 import type { DeviceTrace } from './trace/device-trace.js';
 import { TracedQueue } from './trace/traced-queue.js';
 
@@ -82,13 +82,14 @@ export class QueueSlot {
 
   /**
    * Start the queue where the driver put it.
+   * @param position where another device left off in it; its start unless given
    * @returns false, with {@link refusal} set, when it cannot run there
    */
-  enable(space: AddressSpace, features: Uint32Array): boolean {
+  enable(space: AddressSpace, features: Uint32Array, position?: QueueState): boolean {
     this.refusal = this.problem();
     if (this.refusal !== undefined) return false;
     const [desc, driver, device] = [this.address(0), this.address(1), this.address(2)];
-    const queue = openDeviceQueue({ space, size: this.size, desc, driver, device, features });
+    const queue = openDeviceQueue({ space, size: this.size, desc, driver, device, features }, position);
     if (isRefusal(queue)) {
       this.refusal = queue.message;
       return false;

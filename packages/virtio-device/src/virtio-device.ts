@@ -1,6 +1,6 @@
 import type { AddressSpace } from '@ringwire/guest-memory';
 import { DEVICE_STATUS, FEATURE_WORDS, hasFeature, VIRTIO_F, VirtioError } from '@ringwire/virtio-spec';
-import { faultName, RING_FAULT } from '@ringwire/virtqueue';
+import { faultName, type QueueState, RING_FAULT } from '@ringwire/virtqueue';
 import { monotonicMicroseconds } from './clock.js';
 import { ConfigSpace } from './config-space.js';
 import { type DeviceCounters, newDeviceCounters } from './device-counters.js';
@@ -60,10 +60,13 @@ export class VirtioDevice {
 
   private statusBits = 0;
   private readonly accepted = new Uint32Array(FEATURE_WORDS);
+  /** Queues before those that there are with ADMIN_VQ alone. */
+  private readonly ownQueues: number;
   private readonly transport: Transport;
   private readonly runner: DeviceRunner;
   private readonly port: DevicePort;
   private readonly trace: DeviceTrace | undefined;
+  private readonly wake: () => void;
   // What waits until the type is not at work.
   private resetPending = false;
   private suspendPending = false;
@@ -77,11 +80,13 @@ export class VirtioDevice {
     this.space = space;
     this.trace = trace;
     this.transport = transport;
+    this.wake = wake;
     this.offered = offeredFeatures(model, config.offer, config.translated === true, transport.features);
     const { queueSizes } = model;
     if (queueSizes.length > QUEUES_MAX)
       throw new VirtioError('queueSizes.length', queueSizes.length, `at most ${QUEUES_MAX}`, 'virtio 1.4 §2.6');
     this.queues = queueSizes.map((size, index) => new QueueSlot(index, size, trace));
+    this.ownQueues = model.ownQueues ?? queueSizes.length;
     this.queueResets = new PendingQueues(queueSizes.length);
     this.disables = new PendingQueues(queueSizes.length);
     this.config = new ConfigSpace(model.config);
@@ -103,6 +108,21 @@ export class VirtioDevice {
   /** Whether the device runs: queues that are enabled are served. */
   get live(): boolean {
     return this.runner.live;
+  }
+
+  /** Whether what is asked of the device has to wait: its type is at work, or a reset is under way. */
+  get isChanging(): boolean {
+    return this.runner.busy;
+  }
+
+  /** Whether {@link stop} is in force. */
+  get isStopped(): boolean {
+    return this.runner.isStopped;
+  }
+
+  /** num_queues: those for administration are not counted. */
+  get numQueues(): number {
+    return this.ownQueues;
   }
 
   /** Whether the function may do DMA: PCI's bus master enable. Off, nothing moves; on again, everything goes on. */
@@ -184,22 +204,55 @@ export class VirtioDevice {
   }
 
   /**
+   * The device's owner stops it: what was taken is used, and from then on no queue is touched and the driver told nothing,
+   * while registers go on as ever. Notifications on their way leave with the next {@link step}.
+   * @returns false while they are, or while {@link isChanging}: to be called again
+   * @see virtio 1.4 §2.12.1.4.3.4
+   */
+  stop(): boolean {
+    const { runner } = this;
+    if (runner.busy) return false;
+    if (!runner.isStopped) {
+      if (runner.live) runner.burst(() => this.model.suspend?.());
+      runner.isStopped = true;
+      this.trace?.control('stopped by its owner');
+    }
+    if (runner.hasNotifications) this.wake();
+    return !runner.hasNotifications;
+  }
+
+  /** Take back {@link stop}. What there is to be told leaves with the next {@link step}. */
+  go(): void {
+    if (!this.runner.isStopped) return;
+    this.trace?.control('resumed by its owner');
+    this.runner.isStopped = false;
+  }
+
+  /** A queue as the driver sees it: those for administration are there with ADMIN_VQ alone. */
+  queueAt(index: number): QueueSlot | undefined {
+    return index < this.ownQueues || this.negotiated(VIRTIO_F.ADMIN_VQ) ? this.queues[index] : undefined;
+  }
+
+  /**
    * The queue whose registers the driver may write now, or undefined when they are frozen or there is no such queue.
    * A write that is not allowed is counted here.
    */
   writableQueue(index: number): QueueSlot | undefined {
-    const slot = this.queues[index];
+    const slot = this.queueAt(index);
     if (slot !== undefined && !slot.enabled && slot.sizeMax > 0 && (this.statusBits & SUSPEND) === 0) return slot;
     this.counters.queueWritesIgnored++;
     return undefined;
   }
 
-  /** The driver enables a queue: only once features are negotiated, which decide what its bytes mean. */
-  enableQueue(index: number): void {
+  /**
+   * The driver enables a queue: only once features are negotiated, which decide what its bytes mean.
+   * @param position where another device left off in it; its start unless given
+   */
+  enableQueue(index: number, position?: QueueState): void {
     const slot = this.writableQueue(index);
     if (slot === undefined) return;
     if ((this.statusBits & (FEATURES_OK | BROKEN)) === FEATURES_OK)
-      this.runner.burst(() => slot.enable(this.space, this.accepted));
+      this.runner.burst(() => slot.enable(this.space, this.accepted, position));
     else slot.refusal = 'features are not negotiated, or the device is broken (virtio 1.4 §3.1.1)';
     this.trace?.control(slot.enabled ? `queue ${index} enabled` : `queue ${index} not enabled: ${slot.refusal}`);
     if (slot.enabled) this.runner.queueChanged(slot);
@@ -301,7 +354,7 @@ export class VirtioDevice {
   }
 
   /** The device cannot go on: its queues end, and the driver is told. @see virtio 1.4 §2.1.2 */
-  private needsReset(reason: string): void {
+  needsReset(reason: string): void {
     if ((this.statusBits & DEVICE_NEEDS_RESET) !== 0) return;
     this.resetReason = reason;
     this.trace?.control(`DEVICE_NEEDS_RESET: ${reason}`);

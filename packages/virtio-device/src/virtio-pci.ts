@@ -26,6 +26,7 @@ import {
   VIRTIO_PCI_NON_TRANSITIONAL,
   VirtioError,
 } from '@ringwire/virtio-spec';
+import { AdministeredModel, type AdminOptions } from './admin/administered-model.js';
 import type { DeviceModel } from './device-model.js';
 import type { Transport } from './device-runner.js';
 import type { MsixSnapshot, PciSnapshot } from './inspection/snapshot-types.js';
@@ -63,6 +64,8 @@ export interface VirtioPciConfig extends VirtioDeviceConfig {
   readonly virtualFunctions?: VirtualFunctions;
   /** What makes it a virtual function: its place. It has no interrupt pin, so that it needs vectors. */
   readonly virtual?: VirtualSeat;
+  /** Administration virtqueues, behind the queues of the type; none unless given. */
+  readonly admin?: AdminOptions;
 }
 
 const SUBSYSTEM_ID = 0x1100;
@@ -92,14 +95,15 @@ export class VirtioPci {
 
   /** @throws VirtioError for a type, an offer or a layout that cannot be */
   constructor(config: VirtioPciConfig) {
-    const { model, notifyOffMultiplier: multiplier = 4, notifConfigData = (queue) => queue } = config;
+    const { admin, notifyOffMultiplier: multiplier = 4, notifConfigData = (queue) => queue } = config;
+    const model = admin === undefined ? config.model : new AdministeredModel(config.model, admin);
     const vectors = config.vectors ?? Math.min(model.queueSizes.length + 1, VECTORS_MAX);
     checkIds(config);
     this.trace = config.trace;
     const { virtual, virtualFunctions } = config;
     this.virtual = virtual;
     if (virtualFunctions !== undefined) this.virtualFunctions = virtualFunctions;
-    this.device = new VirtioDevice(config, this.transport());
+    this.device = new VirtioDevice({ ...config, model }, this.transport(admin !== undefined));
     checkMultiplier(multiplier, hasFeature(this.device.offered, VIRTIO_F.NOTIFICATION_DATA));
     const layout = layOutPci(model, vectors, multiplier);
     this.layout = layout;
@@ -131,7 +135,11 @@ export class VirtioPci {
       },
       config.host,
       {
-        reset: () => this.device.reset(),
+        reset: () => {
+          this.device.reset();
+          // A function-level reset leaves nothing as it was, the owner's stop included.
+          this.device.go();
+        },
         masterChanged: (allowed) => {
           this.device.dmaEnabled = allowed;
         },
@@ -184,9 +192,13 @@ export class VirtioPci {
     };
   }
 
-  private transport(): Transport {
+  private transport(isOwner: boolean): Transport {
     return {
-      features: [VIRTIO_F.NOTIF_CONFIG_DATA, ...(this.virtualFunctions === undefined ? [] : [VIRTIO_F.SR_IOV])],
+      features: [
+        VIRTIO_F.NOTIF_CONFIG_DATA,
+        ...(this.virtualFunctions === undefined ? [] : [VIRTIO_F.SR_IOV]),
+        ...(isOwner ? [VIRTIO_F.ADMIN_VQ] : []),
+      ],
       usedBuffer: (queue) => {
         if (this.hasMessages()) this.raise(this.common.queueVector(queue));
         else this.setIsr(this.isr | ISR_STATUS.QUEUE_INTERRUPT);

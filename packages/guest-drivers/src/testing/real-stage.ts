@@ -1,6 +1,13 @@
 import { GuestMemory, HostMemory, PageAllocator } from '@ringwire/guest-memory';
 import { FrameQueue, LoopbackBackend } from '@ringwire/net-backend';
-import { NetDevice, type NetDeviceOptions, type VirtioDevice, VirtioMmio, VirtioPci } from '@ringwire/virtio-device';
+import {
+  type AdminOptions,
+  NetDevice,
+  type NetDeviceOptions,
+  type VirtioDevice,
+  VirtioMmio,
+  VirtioPci,
+} from '@ringwire/virtio-device';
 import { featureWords, VIRTIO_F } from '@ringwire/virtio-spec';
 import { isBreakdown } from '../breakdown.js';
 import { type DmaMemory, guestDma } from '../dma-memory.js';
@@ -24,6 +31,8 @@ export interface RealOptions {
   /** Feature bits of rings and transports to offer; all when left out. */
   readonly offer?: readonly number[];
   readonly device?: Partial<NetDeviceOptions>;
+  /** Administration virtqueues, behind PCI. */
+  readonly admin?: AdminOptions;
   /** MSI-X messages of the host; without any the interrupt line is used. */
   readonly messages?: number;
 }
@@ -61,14 +70,15 @@ export class RealStage {
       holdWhenFull: true,
       ...options.device,
     });
-    const offer = featureWords([VIRTIO_F.VERSION_1, ...(options.offer ?? RING_BITS), ...NET_BITS]);
+    const admins = options.admin === undefined ? [] : [VIRTIO_F.ADMIN_VQ];
+    const offer = featureWords([VIRTIO_F.VERSION_1, ...(options.offer ?? RING_BITS), ...admins, ...NET_BITS]);
     const config = { model: this.net, space, offer, now: () => this.time * 1000 };
     this.messages = Array.from({ length: options.messages ?? 0 }, (_, data) => ({
       addressLo: 0xfee0_0000,
       addressHi: 0,
       data,
     }));
-    const [device, transport] = options.transport === 'pci' ? this.asPci(config) : this.asMmio(config);
+    const [device, transport] = options.transport === 'pci' ? this.asPci(config, options.admin) : this.asMmio(config);
     if (isBreakdown(transport)) throw new Error(transport.message);
     this.device = device;
     this.transport = transport;
@@ -112,9 +122,11 @@ export class RealStage {
 
   private asPci(
     config: ConstructorParameters<typeof VirtioPci>[0] extends infer C ? Omit<C, 'host'> : never,
+    admin: AdminOptions | undefined,
   ): [VirtioDevice, ReturnType<typeof openPciTransport>] {
     const virtio = new VirtioPci({
       ...config,
+      ...(admin === undefined ? {} : { admin }),
       host: {
         sendMessage: (_low, _high, data) => this.pending.push(data),
         setIntx: (level) => {

@@ -21,8 +21,8 @@ export class CoalescingCommands {
   /** By virtqueue index, without the control queue. */
   private readonly queues: readonly NetQueue[];
   /** What RX_SET and TX_SET last asked for: a queue that is enabled again starts with it. */
-  private readonly packets: Uint32Array = new Uint32Array(2);
-  private readonly usecs: Uint32Array = new Uint32Array(2);
+  readonly packets: Uint32Array = new Uint32Array(2);
+  readonly usecs: Uint32Array = new Uint32Array(2);
 
   constructor(state: NetState, queues: readonly NetQueue[]) {
     this.state = state;
@@ -39,6 +39,22 @@ export class CoalescingCommands {
   /** A queue was disabled and is enabled again. */
   restore({ index, coalescing }: NetQueue): void {
     coalescing.set(this.packets[index & 1]!, this.usecs[index & 1]!);
+  }
+
+  /** Whether a queue's parameters are those of its direction. */
+  isAsOthers({ index, coalescing }: NetQueue): boolean {
+    return coalescing.maxPackets === this.packets[index & 1] && coalescing.maxUsecs === this.usecs[index & 1];
+  }
+
+  /** RX_SET or TX_SET. @param direction 0 for receive queues, 1 for transmit queues */
+  setDirection(direction: typeof RX | typeof TX, packets: number, usecs: number): void {
+    this.packets[direction] = packets;
+    this.usecs[direction] = usecs;
+    for (const queue of this.queues) {
+      if ((queue.index & 1) !== direction) continue;
+      this.restore(queue);
+      this.recheck(queue);
+    }
   }
 
   run(command: ControlCommand): boolean {
@@ -58,13 +74,7 @@ export class CoalescingCommands {
 
   private setAll(command: ControlCommand, direction: typeof RX | typeof TX): boolean {
     if (command.data.length < COAL.SIZE) return false;
-    this.packets[direction] = command.u32(COAL.max_packets);
-    this.usecs[direction] = command.u32(COAL.max_usecs);
-    for (const queue of this.queues) {
-      if ((queue.index & 1) !== direction) continue;
-      this.restore(queue);
-      this.recheck(queue);
-    }
+    this.setDirection(direction, command.u32(COAL.max_packets), command.u32(COAL.max_usecs));
     return true;
   }
 

@@ -25,14 +25,13 @@ const ROWS: readonly { name: GuestOffload; offload: number; needs: readonly Gues
 export class GuestOffloads {
   /** `OFFLOAD` bits in force. */
   offloads = 0;
+  /** The words in force. */
+  low = 0;
+  high = 0;
   private readonly negotiated: Uint32Array = new Uint32Array(2);
 
   start(features: Uint32Array): void {
-    this.negotiated.fill(0);
-    for (const { name } of ROWS) {
-      if (hasFeature(features, VIRTIO_NET_F[`GUEST_${name}`]))
-        this.negotiated[BIT[name] >>> 5]! |= 1 << (BIT[name] & 31);
-    }
+    this.negotiated.set(negotiatedWords(features));
     this.apply(this.negotiated[0]!, this.negotiated[1]!);
   }
 
@@ -45,7 +44,22 @@ export class GuestOffloads {
 
   private apply(low: number, high: number): void {
     const isSet = (name: GuestOffload): boolean => (((BIT[name] < 32 ? low : high) >>> (BIT[name] & 31)) & 1) === 1;
+    this.low = low;
+    this.high = high;
     this.offloads = 0;
     for (const { name, offload, needs } of ROWS) if (isSet(name) && needs.every(isSet)) this.offloads |= offload;
   }
+}
+
+/** Whether the driver may have these offloads on, with these features negotiated. */
+export function canOffload(low: number, high: number, features: Uint32Array): boolean {
+  const [lowest, highest] = negotiatedWords(features);
+  return (low & ~lowest) === 0 && (high & ~highest) === 0;
+}
+
+function negotiatedWords(features: Uint32Array): [low: number, high: number] {
+  const words: [number, number] = [0, 0];
+  for (const { name } of ROWS)
+    if (hasFeature(features, VIRTIO_NET_F[`GUEST_${name}`])) words[BIT[name] < 32 ? 0 : 1] |= 1 << (BIT[name] & 31);
+  return words;
 }

@@ -2,12 +2,14 @@ import { DELIVERED, type Delivered, type Frame, type FrameSink, type NetBackend 
 import { OFFLOAD_AREA_BYTES } from '@ringwire/net-offload';
 import { hasFeature, VIRTIO_ID, VirtioError } from '@ringwire/virtio-spec';
 import { VIRTIO_NET_CONFIG_LIMITS, VIRTIO_NET_F, VIRTIO_NET_S } from '@ringwire/virtio-spec/net';
-import type { DeviceModel, DevicePort } from '../device-model.js';
+import type { SelfGroupParts } from '../admin/self-group.js';
+import type { DeviceModel, DevicePort, TypeParts } from '../device-model.js';
 import { counted } from '../inspection/counted.js';
 import type { NetSnapshot } from '../inspection/snapshot-types.js';
 import { ConfigSpace } from './config-space.js';
 import { ControlQueue } from './control-queue.js';
 import { DeviceSink } from './device-sink.js';
+import { FlowObjects } from './flow-objects.js';
 import { TracedBackend } from './frame-trace.js';
 import { GuestOffloads } from './guest-offloads.js';
 import { NET_DROP } from './net-drop.js';
@@ -20,6 +22,7 @@ import {
   type NetDeviceSettings,
   settingsOf,
 } from './net-options.js';
+import { NetParts } from './net-parts.js';
 import type { NetQueue } from './net-queue.js';
 import { RxQueue } from './net-rx.js';
 import { RxPath } from './net-rx-path.js';
@@ -58,6 +61,8 @@ export class NetDevice implements DeviceModel, HandedFrames {
   readonly sink: FrameSink;
   /** Frames, buffers and commands that were given up, by `NET_DROP` code. */
   readonly drops: Float64Array;
+  readonly selfGroup: SelfGroupParts;
+  readonly typeParts: TypeParts;
   private readonly settings: NetDeviceSettings;
   private readonly backend: NetBackend;
   private readonly state: NetState;
@@ -109,7 +114,10 @@ export class NetDevice implements DeviceModel, HandedFrames {
     const { filter, guest, pairQueues: dataQueues, configSpace: config } = this;
     const rxScratch = scratch + OFFLOAD_AREA_BYTES;
     this.path = new RxPath(state, filter, steering, guest, rxQueues, rxScratch, settings.validateChecksums);
-    this.control = new ControlQueue({ settings, state, config, filter, guest, steering, dataQueues });
+    const parts = { settings, state, config, filter, guest, steering, dataQueues };
+    this.control = new ControlQueue(parts);
+    this.selfGroup = new FlowObjects(state, steering.filter);
+    this.typeParts = new NetParts(parts, this.control.coalescingCommands);
     const hasControl = hasFeature(this.features, F.CTRL_VQ);
     const sizes = rxQueues.flatMap(() => [settings.rxQueueSize, settings.txQueueSize]);
     this.queueSizes = hasControl ? [...sizes, settings.controlQueueSize] : sizes;

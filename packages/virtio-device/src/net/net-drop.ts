@@ -49,6 +49,9 @@ export const NET_DROP = {
   CTRL_CHAIN_FAULT: 21,
   /** Control: answered VIRTIO_NET_ERR. */
   CTRL_REFUSED: 22,
+
+  /** Receive: a flow filter rule of the driver drops it. */
+  RX_FLOW_FILTER: 23,
 } as const;
 
 export const NET_DROP_CODES: number = Object.keys(NET_DROP).length;
@@ -94,4 +97,5 @@ export const NET_LOSSES: Readonly<Record<NetDropName, NetLoss>> = {
   CTRL_NO_ACK: { level: 'problem', why: 'a command has no byte for the answer' },
   CTRL_CHAIN_FAULT: { level: 'problem', why: "a command's chain of descriptors is faulty" },
   CTRL_REFUSED: { level: 'note', why: 'a command was answered VIRTIO_NET_ERR' },
+  RX_FLOW_FILTER: { level: 'note', why: 'a flow filter rule of the driver drops them' },
 };

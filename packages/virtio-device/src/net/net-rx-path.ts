@@ -9,7 +9,7 @@ import { NET_DROP } from './net-drop.js';
 import { BAD_CHECKSUM, handedFlags, handedPair, handedReport, type RxQueue } from './net-rx.js';
 import { ETHERNET_HEADER_BYTES, GSO_FRAME_BYTES_MAX, type NetState, VLAN_TAG_BYTES } from './net-state.js';
 import type { RxFilter } from './rx-filter.js';
-import type { Steering } from './steering.js';
+import { FILTERED, type Steering } from './steering.js';
 
 const { ACCEPTED, DROPPED } = DELIVERED;
 const HDR_F = VIRTIO_NET_HDR_F;
@@ -73,7 +73,7 @@ export class RxPath {
   deliver(frame: Frame, flags: number): Delivered {
     const { steering } = this;
     const pair = steering.pick(frame, this.queues);
-    if (pair < 0) return this.drop(frame, NET_DROP.RX_QUEUE_OFF);
+    if (pair < 0) return this.drop(frame, pair === FILTERED ? NET_DROP.RX_FLOW_FILTER : NET_DROP.RX_QUEUE_OFF);
     const taken = (this.guest.offloads & OFFLOAD.CSUM) === 0 ? 0 : flags;
     const delivered = this.queues[pair]!.place(frame, taken, steering);
     if (this.trace !== undefined && delivered === ACCEPTED) this.trace.received(pair, frame, NO_DROP);

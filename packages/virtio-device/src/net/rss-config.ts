@@ -22,6 +22,8 @@ export interface HashRules {
   readonly hashTypes: number;
   /** Undefined when no type is enabled. */
   readonly toeplitz: Toeplitz | undefined;
+  /** The driver's configuration as it was read, a copy. */
+  readonly bytes: Uint8Array;
 }
 
 /** virtio 1.4 §5.1.9.5.7.1: one RSS configuration, checked. Queues are numbers of pairs. */
@@ -32,7 +34,7 @@ export interface RssConfig extends HashRules {
   readonly txPairs: number;
 }
 
-export const NO_HASH: HashRules = { hashTypes: 0, toeplitz: undefined };
+export const NO_HASH: HashRules = { hashTypes: 0, toeplitz: undefined, bytes: new Uint8Array(0) };
 
 /**
  * Read struct virtio_net_rss_config.
@@ -53,7 +55,7 @@ export function readRssConfig(data: Uint8Array, pairs: number): RssConfig | unde
   if (!isPair(unclassified, pairs) || !table.every((queue) => isPair(queue, pairs))) return undefined;
   const txPairs = view.getUint16(behind, true);
   if (txPairs < 1 || txPairs > pairs) return undefined;
-  const rules = readHashRules(view.getUint32(at.hash_types, true), data.subarray(behind + 2));
+  const rules = readHashRules(view.getUint32(at.hash_types, true), data, behind + 2);
   return rules === undefined ? undefined : { ...rules, table, unclassified, txPairs };
 }
 
@@ -62,7 +64,7 @@ export function readHashConfig(data: Uint8Array): HashRules | undefined {
   const at = VIRTIO_NET_HASH_CONFIG;
   if (data.length < at.hash_key_data) return undefined;
   const view = new DataView(data.buffer, data.byteOffset, data.length);
-  return readHashRules(view.getUint32(at.hash_types, true), data.subarray(at.hash_key_length));
+  return readHashRules(view.getUint32(at.hash_types, true), data, at.hash_key_length);
 }
 
 /** struct rss_rq_id: bits 1 to 16 of a receive queue's index are its pair. */
@@ -71,14 +73,16 @@ const isPair = (id: number, pairs: number): boolean => (id & RSS_RQ_ID_RESERVED)
 /**
  * A key that is shorter than the longest input needs goes on with zeros: the hash types that it is meant for do not get
  * that far.
- * @param key u8 hash_key_length, and the key
+ * @param at where u8 hash_key_length is, and the key behind it, which ends the configuration
  */
-function readHashRules(hashTypes: number, key: Uint8Array): HashRules | undefined {
+function readHashRules(hashTypes: number, data: Uint8Array, at: number): HashRules | undefined {
+  const key = data.subarray(at);
   const keyBytes = key[0]!;
+  const bytes = data.slice(0, at + 1 + keyBytes);
   if ((hashTypes & ~HASH_TYPES) !== 0 || keyBytes > RSS_KEY_BYTES_MAX || key.length < 1 + keyBytes) return undefined;
-  if (hashTypes === 0) return NO_HASH;
+  if (hashTypes === 0) return { ...NO_HASH, bytes };
   if (keyBytes === 0) return undefined;
   const whole = new Uint8Array(VIRTIO_NET_CONFIG_LIMITS.rss_max_key_size.min);
   whole.set(key.subarray(1, 1 + keyBytes));
-  return { hashTypes, toeplitz: new Toeplitz(whole) };
+  return { hashTypes, toeplitz: new Toeplitz(whole), bytes };
 }

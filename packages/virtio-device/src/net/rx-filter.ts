@@ -11,6 +11,9 @@ export const VLAN_IDS = 4096;
 /** The frame passes. */
 const PASS = -1;
 
+const MAC_BYTES = 6;
+const COUNT_BYTES = 4;
+
 /** An Ethernet address as two numbers, for comparing. */
 const macLow = (mac: Uint8Array, at = 0): number =>
   (mac[at]! | (mac[at + 1]! << 8) | (mac[at + 2]! << 16) | (mac[at + 3]! << 24)) >>> 0;
@@ -43,6 +46,22 @@ export class MacList {
       this.low[i] = macLow(macs, 6 * i);
       this.high[i] = macHigh(macs, 6 * i);
     }
+  }
+
+  /**
+   * The list as TABLE_SET has it: le32 entries, then 6 bytes each. Of a list with more addresses than it holds only that is
+   * known: it is one longer than that, of addresses that no frame is sent to.
+   */
+  bytes(): Uint8Array {
+    const count = this.overflow ? this.capacity + 1 : this.count;
+    const bytes = new Uint8Array(COUNT_BYTES + MAC_BYTES * count);
+    const view = new DataView(bytes.buffer);
+    view.setUint32(0, count, true);
+    for (let i = 0; i < this.count; i++) {
+      view.setUint32(COUNT_BYTES + MAC_BYTES * i, this.low[i]!, true);
+      view.setUint16(COUNT_BYTES + MAC_BYTES * i + 4, this.high[i]!, true);
+    }
+    return bytes;
   }
 
   has(low: number, high: number): boolean {
@@ -99,6 +118,26 @@ export class RxFilter {
     this.ownHigh = macHigh(mac);
   }
 
+  /** The device's address. */
+  own(): Uint8Array {
+    const bytes = new Uint8Array(MAC_BYTES);
+    new DataView(bytes.buffer).setUint32(0, this.ownLow, true);
+    new DataView(bytes.buffer).setUint16(4, this.ownHigh, true);
+    return bytes;
+  }
+
+  /** Both lists, as TABLE_SET has them. */
+  macTable(): Uint8Array {
+    return Uint8Array.from([...this.unicast.bytes(), ...this.multicast.bytes()]);
+  }
+
+  /** @param table as {@link readMacTable} takes it */
+  setMacTable(table: Uint8Array): void {
+    const [unicast, multicast] = readMacTable(table)!;
+    this.unicast.set(unicast, unicast.length / MAC_BYTES);
+    this.multicast.set(multicast, multicast.length / MAC_BYTES);
+  }
+
   /** @returns PASS (-1), or the `NET_DROP` for which the frame is not the driver's */
   refusal(frame: Frame): number {
     if (this.filtersMacs && !this.promisc && !this.passesMac(frame)) return NET_DROP.RX_MAC_FILTER;
@@ -130,4 +169,19 @@ export class RxFilter {
     const id = vlanIdOf(frame);
     return id < 0 || ((this.vlans[id >>> 5]! >>> (id & 31)) & 1) === 1;
   }
+}
+
+/** The addresses of both lists of a MAC table, foreign; undefined unless it is as long as it says. */
+export function readMacTable(table: Uint8Array): [unicast: Uint8Array, multicast: Uint8Array] | undefined {
+  const lists: Uint8Array[] = [];
+  let at = 0;
+  for (let list = 0; list < 2; list++) {
+    if (at + COUNT_BYTES > table.length) return undefined;
+    const count = new DataView(table.buffer, table.byteOffset).getUint32(at, true);
+    const end = at + COUNT_BYTES + MAC_BYTES * count;
+    if (end > table.length) return undefined;
+    lists.push(table.subarray(at + COUNT_BYTES, end));
+    at = end;
+  }
+  return at === table.length ? [lists[0]!, lists[1]!] : undefined;
 }

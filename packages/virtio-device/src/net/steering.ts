@@ -1,6 +1,7 @@
 import type { Frame } from '@ringwire/net-backend';
 import { PacketHash, rssQueue } from '@ringwire/net-offload';
 import { VIRTIO_NET_F, VIRTIO_NET_HASH_REPORT } from '@ringwire/virtio-spec/net';
+import { FLOW, FlowFilter } from './flow-filter.js';
 import { FlowTable, flowKey } from './flow-table.js';
 import { HeaderReader } from './header-reader.js';
 import type { NetQueue } from './net-queue.js';
@@ -9,6 +10,8 @@ import { type HashRules, NO_HASH, type RssConfig } from './rss-config.js';
 
 /** No receive queue can take the frame. */
 const NOWHERE = -1;
+/** A flow filter rule drops it. */
+export const FILTERED: number = FLOW.DROP;
 
 /** How many pairs are in use, and which receive queue a frame belongs to: automatic steering or RSS, and the hash. */
 export class Steering {
@@ -31,6 +34,8 @@ export class Steering {
   private rss: RssConfig | undefined = undefined;
   private rules: HashRules = NO_HASH;
   private reportsHash = false;
+  /** Rules that go before all other steering. */
+  readonly filter: FlowFilter = new FlowFilter();
   private readonly flows: FlowTable;
   private readonly reader: HeaderReader = new HeaderReader();
   private readonly hash: PacketHash = new PacketHash();
@@ -48,6 +53,16 @@ export class Steering {
     this.rules = NO_HASH;
     this.reportsHash = this.state.has(VIRTIO_NET_F.HASH_REPORT);
     this.setPairs(1);
+  }
+
+  /** RSS_CONFIG as the driver gave it, while it is in force. */
+  get rssBytes(): Uint8Array | undefined {
+    return this.rss?.bytes;
+  }
+
+  /** HASH_CONFIG as the driver gave it, while it is in force. */
+  get hashBytes(): Uint8Array | undefined {
+    return this.rules === NO_HASH || this.rules === this.rss ? undefined : this.rules.bytes;
   }
 
   /** VQ_PAIRS_SET: automatic receive steering over so many pairs. */
@@ -91,12 +106,13 @@ export class Steering {
   }
 
   /**
-   * Choose a frame's receive queue, and calculate its hash where somebody wants to know it. Flow filter rules, which go
-   * before steering (virtio 1.4 §5.1.9.6.1), have their place at the top of this function.
+   * Choose a frame's receive queue, and calculate its hash where somebody wants to know it. Flow filter rules go before
+   * steering: virtio 1.4 §5.1.9.6.1.
    * @param queues receive queues by pair
-   * @returns a pair whose queue is on, or NOWHERE (-1)
+   * @returns a pair whose queue is on, NOWHERE (-1), or FILTERED (-2)
    */
   pick(frame: Frame, queues: readonly NetQueue[]): number {
+    if (this.filter.isActive) return this.pickFiltered(frame, queues);
     if (!this.looks) return queues[0]!.isOn ? 0 : NOWHERE;
     const { rss, rules } = this;
     const hashes = rules.toeplitz !== undefined && (this.reportsHash || rss !== undefined);
@@ -104,6 +120,19 @@ export class Steering {
     this.hashValue = 0;
     if (hashes || this.learns) this.reader.read(frame);
     if (hashes) this.calculateHash();
+    return rss === undefined ? this.pickAutomatic(queues) : this.pickRss(rss, queues);
+  }
+
+  /** The same where there are rules: the first that matches decides, and only without one anything else. */
+  private pickFiltered(frame: Frame, queues: readonly NetQueue[]): number {
+    const { reader, rss, rules } = this;
+    this.hashReport = VIRTIO_NET_HASH_REPORT.NONE;
+    this.hashValue = 0;
+    reader.read(frame);
+    const verdict = this.filter.match(frame, reader);
+    if (verdict === FLOW.DROP) return FILTERED;
+    if (rules.toeplitz !== undefined && (this.reportsHash || rss !== undefined)) this.calculateHash();
+    if (verdict !== FLOW.NO_MATCH) return queues[verdict]!.isOn ? verdict : NOWHERE;
     return rss === undefined ? this.pickAutomatic(queues) : this.pickRss(rss, queues);
   }
 
