@@ -21,7 +21,6 @@ export class DriverSide {
   private readonly lengths: Uint32Array;
   private readonly scattered: boolean;
   private readonly list: BufferList;
-  private readonly ids: Uint16Array;
   private readonly used = new UsedBurst(RECLAIM);
   /** Where the next frame lies. */
   private slot = 0;
@@ -36,7 +35,6 @@ export class DriverSide {
     this.lengths = Uint32Array.from(frames, ({ length }) => length);
     this.scattered = elementsOf(plan) > 1;
     this.list = new BufferList(Math.max(plan.batch, 2));
-    this.ids = new Uint16Array(plan.batch);
     frames.forEach((frame, slot) => {
       memory.u8.set(frame, bufferHost(slot));
     });
@@ -77,7 +75,7 @@ export class DriverSide {
     }
     this.slot = slot;
     this.next = next;
-    this.queue.addBurst(list, this.ids);
+    this.queue.addBurst(list);
   }
 
   private fillScattered(count: number): void {

@@ -42,11 +42,15 @@ export function netFrames(plan: CasePlan): NetFrames {
   };
 }
 
-/** What the driver of a case negotiates: no offload, since its frames are whole, and no control queue. */
+/**
+ * What the driver of a case negotiates: no offload, since its frames are whole, and no control queue. A poll-mode driver
+ * has IN_ORDER, as DPDK's pair beside it.
+ */
 export function netFeatures(plan: CasePlan): Uint32Array {
   const bits: number[] = [VIRTIO_F.VERSION_1, VIRTIO_NET_F.MAC, VIRTIO_NET_F.STATUS, VIRTIO_NET_F.MTU];
   if (plan.layout === 'packed') bits.push(VIRTIO_F.RING_PACKED);
   if (plan.behindIommu) bits.push(VIRTIO_F.ACCESS_PLATFORM, VIRTIO_F.ORDER_PLATFORM);
+  if (plan.net?.driver === 'pmd') bits.push(VIRTIO_F.IN_ORDER);
   if (plan.net?.driver === 'kernel') bits.push(VIRTIO_F.EVENT_IDX, VIRTIO_F.INDIRECT_DESC, VIRTIO_NET_F.MRG_RXBUF);
   return featureWords(bits);
 }

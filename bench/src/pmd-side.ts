@@ -42,7 +42,7 @@ export class PmdSide extends NetDriverSide {
     this.u8 = memory.u8;
     this.burst = new FrameBurst(plan.batch);
     this.received = new FrameBurst(2 * plan.batch);
-    for (const at of pool.data) memory.u8.set(this.frames.bytes, at);
+    for (let buffer = 0; buffer < pool.buffers; buffer++) memory.u8.set(this.frames.bytes, pool.dataOf(buffer));
   }
 
   send(frames: number): void {
@@ -52,7 +52,8 @@ export class PmdSide extends NetDriverSide {
       const sent = this.offer(Math.min(left, this.batch));
       left -= sent;
       link.work();
-      if (driver.reclaim(0) === 0 && sent === 0) this.noProgress();
+      // The driver takes sent frames back when its ring is half full; those of the last bursts are asked for.
+      if (sent === 0 && driver.reclaim(0) === 0) this.noProgress();
     }
   }
 
@@ -68,7 +69,7 @@ export class PmdSide extends NetDriverSide {
       const came = driver.rxBurst(0, received);
       for (let i = 0; i < came; i++) {
         const frame = received.frame[i]!;
-        arrivals.add(pool.data[frame]!, received.length[i]!);
+        arrivals.add(pool.dataOf(frame), received.length[i]!);
         pool.put(frame);
       }
       onTheWay -= came;
@@ -78,7 +79,8 @@ export class PmdSide extends NetDriverSide {
   }
 
   damage(): void {
-    for (const at of this.pool.data) this.u8[at + 41]! ^= 0x10;
+    const { pool, u8 } = this;
+    for (let buffer = 0; buffer < pool.buffers; buffer++) u8[pool.dataOf(buffer) + 41]! ^= 0x10;
   }
 
   protected check(): void {
@@ -90,13 +92,15 @@ export class PmdSide extends NetDriverSide {
   private offer(count: number): number {
     const { pool, burst, i32, lengths, driver } = this;
     let { slot, next } = this;
+    const { frame, length: bytes } = burst;
     burst.clear();
-    for (let i = 0; i < count; i++) {
-      const buffer = pool.take();
+    pool.takeBurst(burst, count);
+    for (let i = 0; i < count; i = (i + 1) | 0) {
+      const buffer = frame[i]!;
       const length = lengths[slot]!;
-      i32[pool.data[buffer]! >>> 2] = next;
-      pool.length[buffer] = length;
-      burst.push(buffer, length);
+      i32[pool.dataOf(buffer) >>> 2] = next;
+      pool.setLength(buffer, length);
+      bytes[i] = length;
       next = (next + 1) | 0;
       slot = slot + 1 === lengths.length ? 0 : slot + 1;
     }

@@ -20,7 +20,6 @@ export class RingCost {
   private readonly device: DeviceQueue;
   private readonly batch: number;
   private readonly list: BufferList;
-  private readonly ids: Uint16Array;
   private readonly burst: ChainBurst;
   private readonly used: UsedBurst;
 
@@ -35,16 +34,15 @@ export class RingCost {
     this.batch = plan.batch;
     this.list = new BufferList(plan.batch);
     for (let i = 0; i < plan.batch; i++) this.list.addReadable(bufferGpa(i), BUFFER_BYTES);
-    this.ids = new Uint16Array(plan.batch);
     this.burst = new ChainBurst(plan.batch);
     this.used = new UsedBurst(plan.batch);
   }
 
   /** Add, publish, take, put, publish and reclaim until as many buffers went round, the last burst whole. */
   circulate(buffers: number): void {
-    const { driver, device, batch, list, ids, burst, used } = this;
+    const { driver, device, batch, list, burst, used } = this;
     for (let back = 0; back < buffers; ) {
-      driver.addBurst(list, ids);
+      driver.addBurst(list);
       driver.publish();
       burst.clear();
       const taken = device.takeBurst(burst, batch);

@@ -125,7 +125,7 @@ export class AdminQueue {
       if (this.live.queue.takeUsed(used, SLOTS) === 0 && !this.live.queue.enableNotifications()) break;
       const replies: (() => void)[] = [];
       for (let i = 0; i < used.count; i++) {
-        const reply = this.finish(used.id[i]!, used.outcome[i] === USED.GOOD ? used.written[i]! : 0);
+        const reply = this.finish(used.token[i]!, used.outcome[i] === USED.GOOD ? used.written[i]! : 0);
         if (reply !== undefined) replies.push(reply);
       }
       done += replies.length;

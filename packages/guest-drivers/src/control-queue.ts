@@ -107,7 +107,7 @@ export class ControlQueue {
       done += used.count;
       const answers: (() => void)[] = [];
       for (let i = 0; i < used.count; i++)
-        answers.push(this.finish(used.id[i]!, used.outcome[i] === USED.GOOD ? used.written[i]! : 0));
+        answers.push(this.finish(used.token[i]!, used.outcome[i] === USED.GOOD ? used.written[i]! : 0));
       // Behind the loop: what is done then may send the next command.
       for (const answer of answers) answer();
     }

@@ -3,10 +3,35 @@ import { VirtioError } from '@ringwire/virtio-spec';
 import { type DmaMemory, hostOffset } from './dma-memory.js';
 
 /** Bytes in front of a frame's first byte: room for any struct virtio_net_hdr, and a cache line. */
-export const HEADROOM = 64;
-/** `next` of a frame's last buffer. */
+const HEADROOM = 64;
+/** In place of the buffer behind a frame's last one. */
 export const LAST = -1;
 
+/**
+ * Words of {@link FramePool.words}, of which each buffer has 2^SHIFT. In a burst all that is said of a frame is looked at: in
+ * one array, and one cache line mostly, that costs less than in parallel ones.
+ */
+export const FRAME = {
+  SHIFT: 3,
+  /** Host offset of the data's first byte. */
+  DATA: 0,
+  /** Bytes of data in this buffer. */
+  LENGTH: 1,
+  /** Not 0 when NEXT, OFFLOAD or DATA may be other than in the pool. */
+  IS_SPECIAL: 2,
+  /** Low word of the device's address of a byte, less the byte's host offset. A buffer lies within 4 GiB of addresses. */
+  DELTA_LO: 3,
+  /** High word of the device's address. */
+  ADDRESS_HI: 4,
+  /** The frame's next buffer, or {@link LAST}. */
+  NEXT: 5,
+  /** In a frame's first buffer: `flags`, and `gso_type` in bits 8–15, of struct virtio_net_hdr. */
+  OFFLOAD: 6,
+  /** Host offset behind the headroom: where data begins in the pool. */
+  START: 7,
+} as const;
+// Plain module constants: a hot loop reads an object's member from memory.
+const { SHIFT, DATA, LENGTH, IS_SPECIAL, DELTA_LO, ADDRESS_HI, NEXT, OFFLOAD, START } = FRAME;
 const PAGE = 4096;
 const BLOCK = 64 * PAGE;
 
@@ -17,24 +42,18 @@ export interface FramePoolOptions {
 }
 
 /**
- * Buffers of one size for a poll-mode driver, known by number. A frame lies in one buffer, or in several that `next`
- * links; whoever holds the number of its first one owns it. Everything that is said of a frame stands in arrays here,
- * so that no packet costs an object.
+ * Buffers of one size for a poll-mode driver, known by number. A frame lies in one buffer, or in several that are linked;
+ * whoever holds the number of its first one owns it. Everything that is said of a frame stands in arrays here, so that no
+ * packet costs an object. In the pool a buffer is unlinked, and its data begins behind the headroom and asks for no offload.
  */
 export class FramePool {
   readonly memory: HostMemory;
   readonly dataBytes: number;
-  /** Device's address of each buffer's headroom, as two words. */
-  readonly addressLo: Uint32Array;
-  readonly addressHi: Uint32Array;
-  /** Host offset of each buffer's data: behind the headroom, unless the driver received it elsewhere. */
-  readonly data: Uint32Array;
-  /** Bytes of data in each buffer. */
-  readonly length: Uint32Array;
-  readonly next: Int32Array;
-  // Offload fields of a frame, in its first buffer; those of NetOffload that the poll-mode driver knows.
-  readonly flags: Uint8Array;
-  readonly gsoType: Uint8Array;
+  /** Buffers in all. */
+  readonly buffers: number;
+  /** What is said of each buffer: see {@link FRAME}. The methods below do the same for one word at a time. */
+  readonly words: Int32Array;
+  // The other offload fields of a frame, in its first buffer; those of NetOffload that the poll-mode driver knows.
   readonly hdrLen: Uint16Array;
   readonly gsoSize: Uint16Array;
   readonly csumStart: Uint16Array;
@@ -43,9 +62,7 @@ export class FramePool {
   readonly hashReport: Uint8Array;
   /** Buffers that nobody has. */
   free: number;
-  /** Where each buffer's data begins as long as nothing else was received there. */
-  readonly start: Uint32Array;
-  private readonly stack: Uint32Array;
+  private readonly stack: Int32Array;
   private readonly blocks: number[] = [];
   private readonly dma: DmaMemory;
 
@@ -57,21 +74,15 @@ export class FramePool {
     this.dma = dma;
     this.memory = dma.space.memory;
     this.dataBytes = dataBytes;
-    this.addressLo = new Uint32Array(buffers);
-    this.addressHi = new Uint32Array(buffers);
-    this.data = new Uint32Array(buffers);
-    this.start = new Uint32Array(buffers);
-    this.length = new Uint32Array(buffers);
-    this.next = new Int32Array(buffers).fill(LAST);
-    this.flags = new Uint8Array(buffers);
-    this.gsoType = new Uint8Array(buffers);
+    this.buffers = buffers;
+    this.words = new Int32Array(buffers << SHIFT);
     this.hdrLen = new Uint16Array(buffers);
     this.gsoSize = new Uint16Array(buffers);
     this.csumStart = new Uint16Array(buffers);
     this.csumOffset = new Uint16Array(buffers);
     this.hashValue = new Uint32Array(buffers);
     this.hashReport = new Uint8Array(buffers);
-    this.stack = Uint32Array.from({ length: buffers }, (_, i) => buffers - 1 - i);
+    this.stack = Int32Array.from({ length: buffers }, (_, i) => buffers - 1 - i);
     this.free = buffers;
     this.place(buffers);
   }
@@ -80,28 +91,122 @@ export class FramePool {
   take(): number {
     if (this.free === 0) return -1;
     const buffer = this.stack[--this.free]!;
-    this.next[buffer] = LAST;
-    this.data[buffer] = this.start[buffer]!;
-    this.length[buffer] = 0;
-    this.flags[buffer] = 0;
-    this.gsoType[buffer] = 0;
+    this.words[(buffer << SHIFT) + LENGTH] = 0;
     return buffer;
+  }
+
+  /** Append buffers without data to a burst, as many as there are and as fit. @returns how many */
+  takeBurst(frames: FrameBurst, most: number): number {
+    const { words, stack } = this;
+    const { frame, length } = frames;
+    const count = Math.min(most, this.free, frames.capacity - frames.count);
+    let at = frames.count;
+    let top = this.free;
+    for (const end = at + count; at < end; at = (at + 1) | 0) {
+      top = (top - 1) | 0;
+      const buffer = stack[top]!;
+      words[(buffer << SHIFT) + LENGTH] = 0;
+      frame[at] = buffer;
+      length[at] = 0;
+    }
+    frames.count = at;
+    this.free = top;
+    return count;
   }
 
   /** Give a frame back: its first buffer, and those behind it. */
   put(first: number): void {
-    for (let buffer = first; buffer !== LAST; buffer = this.next[buffer]!) this.stack[this.free++] = buffer;
+    const { words } = this;
+    for (let buffer = first; buffer !== LAST; ) {
+      const at = buffer << SHIFT;
+      const next = words[at + NEXT]!;
+      if (words[at + IS_SPECIAL] !== 0) {
+        words[at + IS_SPECIAL] = 0;
+        words[at + DATA] = words[at + START]!;
+        words[at + NEXT] = LAST;
+        words[at + OFFLOAD] = 0;
+      }
+      this.stack[this.free++] = buffer;
+      buffer = next;
+    }
   }
 
-  /** Bytes between a buffer's first one and its data. */
-  offsetOf(buffer: number): number {
-    return this.data[buffer]! - this.start[buffer]! + HEADROOM;
+  /** Give back the first `count` frames of a list. */
+  putBurst(frames: Int32Array, count: number): void {
+    const { words, stack } = this;
+    let top = this.free;
+    for (let i = 0; i < count; i = (i + 1) | 0) {
+      const buffer = frames[i]!;
+      if (words[((buffer << SHIFT) + IS_SPECIAL) | 0] === 0) {
+        stack[top] = buffer;
+        top = (top + 1) | 0;
+      } else {
+        this.free = top;
+        this.put(buffer);
+        top = this.free;
+      }
+    }
+    this.free = top;
+  }
+
+  /** Host offset of a buffer's data. */
+  dataOf(buffer: number): number {
+    return this.words[(buffer << SHIFT) + DATA]! >>> 0;
+  }
+
+  /** Let a buffer's data begin elsewhere in it. @param at host offset */
+  setData(buffer: number, at: number): void {
+    this.mark(buffer);
+    this.words[(buffer << SHIFT) + DATA] = at;
+  }
+
+  /** Bytes of data in a buffer. */
+  lengthOf(buffer: number): number {
+    return this.words[(buffer << SHIFT) + LENGTH]! >>> 0;
+  }
+
+  setLength(buffer: number, bytes: number): void {
+    this.words[(buffer << SHIFT) + LENGTH] = bytes;
+  }
+
+  /** The frame's next buffer, or {@link LAST}. */
+  nextOf(buffer: number): number {
+    return this.words[(buffer << SHIFT) + NEXT]!;
+  }
+
+  setNext(buffer: number, next: number): void {
+    this.mark(buffer);
+    this.words[(buffer << SHIFT) + NEXT] = next;
+  }
+
+  /** `flags` of a frame's header. */
+  flagsOf(first: number): number {
+    return this.words[(first << SHIFT) + OFFLOAD]! & 0xff;
+  }
+
+  /** `gso_type` of a frame's header. */
+  gsoTypeOf(first: number): number {
+    return this.words[(first << SHIFT) + OFFLOAD]! >>> 8;
+  }
+
+  /** What is to be done to a frame, or was found of it; its details stand in `hdrLen` and the other arrays. */
+  setOffload(first: number, flags: number, gsoType: number): void {
+    this.mark(first);
+    this.words[(first << SHIFT) + OFFLOAD] = flags | (gsoType << 8);
+  }
+
+  /** Device's address of a buffer's data, whole. */
+  addressOf(buffer: number): number {
+    const { words } = this;
+    const at = buffer << SHIFT;
+    const low = (words[at + DATA]! + words[at + DELTA_LO]!) >>> 0;
+    return words[at + ADDRESS_HI]! * 2 ** 32 + low;
   }
 
   /** Bytes of a whole frame. */
   frameBytes(first: number): number {
     let bytes = 0;
-    for (let buffer = first; buffer !== LAST; buffer = this.next[buffer]!) bytes += this.length[buffer]!;
+    for (let buffer = first; buffer !== LAST; buffer = this.nextOf(buffer)) bytes += this.lengthOf(buffer);
     return bytes;
   }
 
@@ -112,11 +217,13 @@ export class FramePool {
     const first = this.take();
     for (let buffer = first, at = 0; ; ) {
       const part = bytes.subarray(at, at + this.dataBytes);
-      this.memory.u8.set(part, this.data[buffer]!);
-      this.length[buffer] = part.length;
+      this.memory.u8.set(part, this.dataOf(buffer));
+      this.setLength(buffer, part.length);
       at += part.length;
       if (at >= bytes.length) return first;
-      buffer = this.next[buffer] = this.take();
+      const next = this.take();
+      this.setNext(buffer, next);
+      buffer = next;
     }
   }
 
@@ -124,18 +231,18 @@ export class FramePool {
   read(first: number): Uint8Array<ArrayBuffer> {
     const copy = new Uint8Array(this.frameBytes(first));
     let at = 0;
-    for (let buffer = first; buffer !== LAST; buffer = this.next[buffer]!) {
-      const start = this.data[buffer]!;
-      copy.set(this.memory.u8.subarray(start, start + this.length[buffer]!), at);
-      at += this.length[buffer]!;
+    for (let buffer = first; buffer !== LAST; buffer = this.nextOf(buffer)) {
+      const start = this.dataOf(buffer);
+      copy.set(this.memory.u8.subarray(start, start + this.lengthOf(buffer)), at);
+      at += this.lengthOf(buffer);
     }
     return copy;
   }
 
   /** Append a frame's host ranges. */
   ranges(first: number, list: RangeList): void {
-    for (let buffer = first; buffer !== LAST; buffer = this.next[buffer]!)
-      list.push(this.data[buffer]!, this.length[buffer]!);
+    for (let buffer = first; buffer !== LAST; buffer = this.nextOf(buffer))
+      list.push(this.dataOf(buffer), this.lengthOf(buffer));
   }
 
   /** Free the memory: no device may reach it any more. */
@@ -144,17 +251,32 @@ export class FramePool {
     this.free = 0;
   }
 
+  private mark(buffer: number): void {
+    this.words[(buffer << SHIFT) + IS_SPECIAL] = 1;
+  }
+
   private place(buffers: number): void {
+    const { words } = this;
     const pitch = HEADROOM + this.dataBytes;
     const perBlock = Math.floor(BLOCK / pitch);
-    for (let buffer = 0; buffer < buffers; buffer++) {
-      const within = buffer % perBlock;
-      if (within === 0) this.blocks.push(this.dma.allocate(Math.min(perBlock, buffers - buffer) * pitch));
-      const address = this.blocks.at(-1)! + within * pitch;
-      this.addressLo[buffer] = address >>> 0;
-      this.addressHi[buffer] = Math.floor(address / 2 ** 32);
-      this.start[buffer] = hostOffset(this.dma, address, pitch) + HEADROOM;
-      this.data[buffer] = this.start[buffer]!;
+    for (let buffer = 0, within = perBlock, block = 0; buffer < buffers; within++) {
+      if (within >= perBlock) {
+        block = this.dma.allocate(Math.min(perBlock, buffers - buffer) * pitch);
+        this.blocks.push(block);
+        within = 0;
+      }
+      const address = block + within * pitch;
+      const high = Math.floor(address / 2 ** 32);
+      // One that both words of an address change in stays out of use.
+      if (Math.floor((address + pitch - 1) / 2 ** 32) !== high) continue;
+      const start = hostOffset(this.dma, address, pitch) + HEADROOM;
+      const at = buffer << SHIFT;
+      words[at + DATA] = start;
+      words[at + NEXT] = LAST;
+      words[at + DELTA_LO] = (address + HEADROOM - start) | 0;
+      words[at + ADDRESS_HI] = high;
+      words[at + START] = start;
+      buffer++;
     }
   }
 }
@@ -164,13 +286,13 @@ export class FrameBurst {
   readonly capacity: number;
   count = 0;
   /** Each frame's first buffer in the pool. */
-  readonly frame: Uint32Array;
+  readonly frame: Int32Array;
   /** Bytes of each frame. */
   readonly length: Uint32Array;
 
   constructor(capacity: number) {
     this.capacity = capacity;
-    this.frame = new Uint32Array(capacity);
+    this.frame = new Int32Array(capacity);
     this.length = new Uint32Array(capacity);
   }
 

@@ -93,7 +93,7 @@ test('poll-mode: with random features, sizes and schedules, what comes is what w
             const first = pool.fill(sent[next]!);
             if (first < 0) break;
             if (isPartial) {
-              pool.flags[first] = 1;
+              pool.setOffload(first, 1, 0);
               pool.csumStart[first] = 34;
               pool.csumOffset[first] = 16;
             }

@@ -78,7 +78,7 @@ export class NetRxQueue {
       used.clear();
       this.at = 0;
       if (queue.detachUnused(used) === 0) return;
-      for (let i = 0; i < used.count; i++) this.buffers.recycle(this.buffers.slotOf(used.id[i]!));
+      for (let i = 0; i < used.count; i++) this.buffers.recycle(used.token[i]!);
       used.clear();
     }
   }
@@ -96,7 +96,7 @@ export class NetRxQueue {
     used.clear();
     this.at = 0;
     const count = this.live.queue.takeUsed(used, BURST);
-    for (let i = 0; i < count; i++) taken[i] = this.buffers.slotOf(used.id[i]!);
+    for (let i = 0; i < count; i++) taken[i] = used.token[i]!;
     return count > 0;
   }
 

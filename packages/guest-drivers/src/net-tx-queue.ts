@@ -53,7 +53,6 @@ export class NetTxQueue implements FrameBytes {
   private readonly cookies: Float64Array;
   private readonly freeSlots: Uint16Array;
   private freeCount: number;
-  private readonly slotOfId: Uint16Array;
   private readonly pages: PageStock;
   private readonly buffer: BufferList = new BufferList(TX_ENTRIES);
   private readonly used: UsedBurst = new UsedBurst(BURST);
@@ -92,7 +91,6 @@ export class NetTxQueue implements FrameBytes {
     this.cookies = new Float64Array(size);
     this.freeSlots = Uint16Array.from({ length: size }, (_, slot) => slot);
     this.freeCount = size;
-    this.slotOfId = new Uint16Array(size);
     this.pages = new PageStock(arena, pages);
     live.queue.disableNotifications();
   }
@@ -237,13 +235,11 @@ export class NetTxQueue implements FrameBytes {
   }
 
   private enqueue(slot: number, firstPage: number, cookie: number, bytes: number): number {
-    const id = this.live.queue.add(this.buffer);
-    if (id === NO_ROOM) {
+    if (this.live.queue.add(this.buffer, undefined, slot) === NO_ROOM) {
       this.pages.put(firstPage);
       return this.stop();
     }
     this.freeCount--;
-    this.slotOfId[id] = slot;
     this.firstPage[slot] = firstPage;
     this.cookies[slot] = cookie;
     this.live.publish();
@@ -268,8 +264,8 @@ export class NetTxQueue implements FrameBytes {
 
   private releaseAll(): void {
     const { used, done } = this;
-    // Before anybody is told: who sends the next frame then gets one of these ids for it.
-    for (let i = 0; i < used.count; i++) done[i] = this.slotOfId[used.id[i]!]!;
+    // Before anybody is told: who sends the next frame then gets one of these slots for it.
+    for (let i = 0; i < used.count; i++) done[i] = used.token[i]!;
     for (let i = 0; i < used.count; i++) this.release(done[i]!);
   }
 

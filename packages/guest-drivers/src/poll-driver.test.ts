@@ -99,13 +99,12 @@ describe.each(WAYS)('%s', (_, way) => {
     stage.deliver(withHeader(frameOf(100), { 0: 1, 6: 34, 8: 16, 10: 1 }));
     driver.rxBurst(0, burst);
     const [frame] = burst.frame;
-    expect([pool.flags[frame!], pool.csumStart[frame!], pool.csumOffset[frame!]]).toEqual([1, 34, 16]);
+    expect([pool.flagsOf(frame!), pool.csumStart[frame!], pool.csumOffset[frame!]]).toEqual([1, 34, 16]);
     burst.clear();
     const large = frameOf(5000);
     large[46] = 0x50;
     const first = pool.fill(large);
-    pool.flags[first] = 1;
-    pool.gsoType[first] = 1;
+    pool.setOffload(first, 1, 1);
     pool.gsoSize[first] = 1448;
     pool.csumStart[first] = 34;
     pool.csumOffset[first] = 16;
@@ -237,13 +236,13 @@ describe('pool', () => {
     expect([pool.read(first), pool.frameBytes(first), pool.free]).toEqual([frame, 200, 0]);
     expect(pool.fill(frameOf(60))).toBe(-1);
     pool.put(first);
-    expect(pool.next[pool.take()]).toBe(LAST);
+    expect(pool.nextOf(pool.take())).toBe(LAST);
   });
 
   test('addresses go over 4 GiB, and closing frees the memory', () => {
     const allocator = pages();
     const pool = new FramePool(guestDma(memory, allocator), { buffers: 200 });
-    expect([pool.addressHi[0], pool.addressHi[199]]).toEqual([0, 1]);
+    expect([0, 199].map((buffer) => Math.floor(pool.addressOf(buffer) / 2 ** 32))).toEqual([0, 1]);
     pool.close();
     expect(allocator.inUse).toBe(0);
   });

@@ -1,5 +1,5 @@
-import { BufferList, USED, UsedBurst } from '@ringwire/virtqueue';
-import { type FrameBurst, type FramePool, HEADROOM } from './frame-pool.js';
+import { BufferList, ELEMENT_SHIFT, USED, UsedBurst } from '@ringwire/virtqueue';
+import { FRAME, FrameBurst, type FramePool } from './frame-pool.js';
 import type { LiveQueue } from './live-queue.js';
 import type { NetCounters } from './net-counters.js';
 import { NetOffload } from './net-offload.js';
@@ -8,7 +8,9 @@ import { LARGEST_FRAME, readNumBuffers, readRxHeader } from './rx-header.js';
 
 const BURST = 32;
 const ETHERNET = 14;
+// Plain module constants: a hot loop reads an imported object's member from memory.
 const { GOOD } = USED;
+const { SHIFT, DATA, LENGTH, DELTA_LO, ADDRESS_HI } = FRAME;
 
 /** Receive queue of a poll-mode driver: buffers go up to the application, and others from the pool take their place. */
 export class PollRxQueue {
@@ -20,14 +22,10 @@ export class PollRxQueue {
   /** Nothing stands in a header that matters: it is not looked at. */
   private readonly isPlain: boolean;
   private readonly buffersMax: number;
-  private readonly bufferOfId: Uint32Array;
   private readonly list: BufferList;
-  private readonly posted: Uint32Array;
-  private readonly ids: Uint16Array = new Uint16Array(BURST);
+  private readonly posted: FrameBurst = new FrameBurst(BURST);
   private readonly used: UsedBurst = new UsedBurst(BURST);
   private readonly offload: NetOffload = new NetOffload();
-  /** Of the used buffers at hand: an id is another buffer's as soon as the ring is filled again. */
-  private readonly taken: Uint32Array = new Uint32Array(BURST);
   private at = 0;
 
   constructor(live: LiveQueue, pool: FramePool, rules: OffloadRules, isMergeable: boolean, counters: NetCounters) {
@@ -38,9 +36,7 @@ export class PollRxQueue {
     this.isMergeable = isMergeable;
     this.isPlain = !isMergeable && rules.receive.flags === 0 && rules.receive.types === 0 && !rules.hashReport;
     this.buffersMax = Math.ceil((rules.hdrBytes + LARGEST_FRAME) / pool.dataBytes);
-    this.bufferOfId = new Uint32Array(live.queue.size);
     this.list = new BufferList(BURST);
-    this.posted = new Uint32Array(BURST);
     live.queue.disableNotifications();
     this.fill();
   }
@@ -61,12 +57,12 @@ export class PollRxQueue {
   /** The device was reset: all buffers go back into the pool. */
   abandon(): void {
     const { used, pool } = this;
-    for (; this.at < used.count; this.at++) pool.put(this.taken[this.at]!);
+    for (; this.at < used.count; this.at++) pool.put(used.token[this.at]!);
     for (;;) {
       used.clear();
       this.at = 0;
       if (this.live.queue.detachUnused(used) === 0) return;
-      for (let i = 0; i < used.count; i++) pool.put(this.bufferOfId[used.id[i]!]!);
+      pool.putBurst(used.token, used.count);
       used.clear();
     }
   }
@@ -78,25 +74,29 @@ export class PollRxQueue {
   }
 
   private fill(): void {
-    const { pool, list, posted, ids } = this;
+    const { pool, list, posted } = this;
     const { queue } = this.live;
     const { hdrBytes } = this.rules;
+    const { words } = pool;
+    const elements = list.words;
+    const { frame } = posted;
     const length = pool.dataBytes + hdrBytes;
     for (let room = Math.min(queue.free, pool.free); room > 0; ) {
-      const count = Math.min(room, BURST);
-      for (let i = 0; i < count; i++) {
-        const buffer = pool.take();
-        const low = pool.addressLo[buffer]! + HEADROOM - hdrBytes;
-        posted[i] = buffer;
-        list.addressLo[i] = low;
-        list.addressHi[i] = pool.addressHi[buffer]! + (low > 0xffff_ffff ? 1 : 0);
-        list.length[i] = length;
+      posted.clear();
+      const count = pool.takeBurst(posted, room);
+      for (let i = 0; i < count; i = (i + 1) | 0) {
+        const buffer = frame[i]!;
+        const word = buffer << SHIFT;
+        const element = i << ELEMENT_SHIFT;
+        elements[element] = (((words[(word + DATA) | 0]! - hdrBytes) | 0) + words[(word + DELTA_LO) | 0]!) | 0;
+        elements[element + 1] = words[(word + ADDRESS_HI) | 0]!;
+        elements[element + 2] = length;
+        elements[element + 3] = buffer;
       }
       list.count = count;
       list.readable = 0;
-      const added = queue.addBurst(list, ids);
-      for (let i = 0; i < added; i++) this.bufferOfId[ids[i]!] = posted[i]!;
-      for (let i = added; i < count; i++) pool.put(posted[i]!);
+      const added = queue.addBurst(list);
+      for (let i = added; i < count; i++) pool.put(frame[i]!);
       if (added < count) break;
       room -= count;
     }
@@ -104,11 +104,11 @@ export class PollRxQueue {
 
   /** One buffer per frame, and no header to be read: nothing but lengths. */
   private takePlain(frames: FrameBurst, room: number): void {
-    const { used, pool, bufferOfId, counters } = this;
-    const { id, written, outcome } = used;
+    const { used, pool, counters } = this;
+    const { token, written, outcome } = used;
     const { hdrBytes } = this.rules;
     const { frame, length } = frames;
-    const lengths = pool.length;
+    const { words } = pool;
     let at = frames.count;
     let bytes = 0;
     let good = 0;
@@ -117,18 +117,19 @@ export class PollRxQueue {
       const taken = this.live.queue.takeUsed(used, left);
       if (taken === 0) break;
       left -= taken;
-      for (let i = 0; i < taken; i++) {
-        const buffer = bufferOfId[id[i]!]!;
+      for (let i = 0; i < taken; i = (i + 1) | 0) {
+        const buffer = token[i]!;
         const size = written[i]! - hdrBytes;
         if (outcome[i] !== GOOD || size < ETHERNET) {
           this.giveUp(buffer, outcome[i]!);
           continue;
         }
-        lengths[buffer] = size;
+        words[((buffer << SHIFT) + LENGTH) | 0] = size;
         frame[at] = buffer;
-        length[at++] = size;
-        bytes += size;
-        good++;
+        length[at] = size;
+        at = (at + 1) | 0;
+        bytes = (bytes + size) | 0;
+        good = (good + 1) | 0;
       }
     }
     frames.count = at;
@@ -137,26 +138,24 @@ export class PollRxQueue {
   }
 
   private hasBuffer(): boolean {
-    const { used, taken } = this;
+    const { used } = this;
     if (this.at < used.count) return true;
     used.clear();
     this.at = 0;
-    const count = this.live.queue.takeUsed(used, BURST);
-    for (let i = 0; i < count; i++) taken[i] = this.bufferOfId[used.id[i]!]!;
-    return count > 0;
+    return this.live.queue.takeUsed(used, BURST) > 0;
   }
 
   private takeFrame(frames: FrameBurst): void {
     const { pool, rules, used, counters } = this;
     const i = this.at++;
-    const first = this.taken[i]!;
+    const first = used.token[i]!;
     const size = used.written[i]! - rules.hdrBytes;
     if (used.outcome[i] !== GOOD || size < 0) {
       this.giveUp(first, used.outcome[i]!);
       return;
     }
-    pool.length[first] = size;
-    const header = pool.data[first]! - rules.hdrBytes;
+    pool.setLength(first, size);
+    const header = pool.dataOf(first) - rules.hdrBytes;
     const total = this.isMergeable ? this.takeRest(first, size, readNumBuffers(pool.memory, header)) : size;
     if (total < 0) pool.put(first);
     else if (total < ETHERNET) this.giveUp(first, GOOD);
@@ -186,13 +185,13 @@ export class PollRxQueue {
         return -1;
       }
       const i = this.at++;
-      const buffer = this.taken[i]!;
+      const buffer = used.token[i]!;
       const written = used.outcome[i] === GOOD ? used.written[i]! : 0;
       if (written === 0) isWhole = false;
       // A buffer behind the first one has data where the first one's header is.
-      pool.data[buffer]! -= this.rules.hdrBytes;
-      pool.length[buffer] = written;
-      pool.next[last] = buffer;
+      pool.setData(buffer, pool.dataOf(buffer) - this.rules.hdrBytes);
+      pool.setLength(buffer, written);
+      pool.setNext(last, buffer);
       last = buffer;
       total += written;
     }
@@ -203,8 +202,7 @@ export class PollRxQueue {
 
   private keepOffload(first: number): void {
     const { pool, offload } = this;
-    pool.flags[first] = offload.flags;
-    pool.gsoType[first] = offload.gsoType;
+    if ((offload.flags | offload.gsoType) !== 0) pool.setOffload(first, offload.flags, offload.gsoType);
     pool.hdrLen[first] = offload.hdrLen;
     pool.gsoSize[first] = offload.gsoSize;
     pool.csumStart[first] = offload.csumStart;

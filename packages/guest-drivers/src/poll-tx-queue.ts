@@ -1,6 +1,6 @@
 import { VirtioError } from '@ringwire/virtio-spec';
-import { BufferList, NO_ROOM, UsedBurst } from '@ringwire/virtqueue';
-import { type FrameBurst, type FramePool, HEADROOM, LAST } from './frame-pool.js';
+import { BufferList, ELEMENT_SHIFT, NO_ROOM, UsedBurst } from '@ringwire/virtqueue';
+import { FRAME, type FrameBurst, type FramePool, LAST } from './frame-pool.js';
 import type { LiveQueue } from './live-queue.js';
 import type { NetCounters } from './net-counters.js';
 import { NetOffload } from './net-offload.js';
@@ -9,7 +9,8 @@ import { type FrameBytes, writePlainHeader, writeTxHeader } from './tx-header.js
 
 const BURST = 32;
 const ETHERNET = 14;
-const SIGN = 1 << 31;
+// Plain module constants: a hot loop reads an imported object's member from memory.
+const { SHIFT, DATA, LENGTH, IS_SPECIAL, DELTA_LO, ADDRESS_HI } = FRAME;
 /** Buffers of the longest frame that is sent. */
 export const POLL_TX_ENTRIES = 32;
 
@@ -22,10 +23,8 @@ export class PollTxQueue implements FrameBytes {
   private readonly counters: NetCounters;
   /** No offload was negotiated: each header is all zeros. */
   private readonly isPlain: boolean;
-  private readonly frameOfId: Uint32Array;
   private readonly list: BufferList = new BufferList(BURST);
   private readonly chain: BufferList = new BufferList(POLL_TX_ENTRIES);
-  private readonly ids: Uint16Array = new Uint16Array(BURST);
   private readonly used: UsedBurst = new UsedBurst(BURST);
   private readonly offload: NetOffload = new NetOffload();
   private current = LAST;
@@ -38,7 +37,6 @@ export class PollTxQueue implements FrameBytes {
     this.frameMax = frameMax;
     this.counters = counters;
     this.isPlain = rules.transmit.flags === 0 && rules.transmit.types === 0;
-    this.frameOfId = new Uint32Array(live.queue.size);
     live.queue.disableNotifications();
   }
 
@@ -70,25 +68,24 @@ export class PollTxQueue implements FrameBytes {
 
   /** Put what the device has sent back into the pool. @returns frames */
   reclaim(): number {
-    const { used, pool, frameOfId } = this;
-    const { id } = used;
+    const { used, pool } = this;
     let done = 0;
     for (;;) {
       used.clear();
       const count = this.live.queue.takeUsed(used, BURST);
       if (count === 0) return done;
-      for (let i = 0; i < count; i++) pool.put(frameOfId[id[i]!]!);
+      pool.putBurst(used.token, count);
       done += count;
     }
   }
 
   /** The device was reset: what it had goes back into the pool unsent. */
   abandon(): void {
-    const { used } = this;
+    const { used, pool } = this;
     for (;;) {
       used.clear();
       if (this.live.queue.detachUnused(used) === 0) return;
-      for (let i = 0; i < used.count; i++) this.pool.put(this.frameOfId[used.id[i]!]!);
+      pool.putBurst(used.token, used.count);
       this.counters.txLost += used.count;
     }
   }
@@ -96,9 +93,9 @@ export class PollTxQueue implements FrameBytes {
   byteAt(offset: number): number {
     const { pool } = this;
     let at = offset;
-    for (let buffer = this.current; buffer !== LAST; buffer = pool.next[buffer]!) {
-      if (at < pool.length[buffer]!) return pool.memory.u8[pool.data[buffer]! + at]!;
-      at -= pool.length[buffer]!;
+    for (let buffer = this.current; buffer !== LAST; buffer = pool.nextOf(buffer)) {
+      if (at < pool.lengthOf(buffer)) return pool.memory.u8[pool.dataOf(buffer) + at]!;
+      at -= pool.lengthOf(buffer);
     }
     return 0;
   }
@@ -108,36 +105,36 @@ export class PollTxQueue implements FrameBytes {
    * @returns frames taken, up to the first one that is not so, and at most BURST
    */
   private addPlain(frames: FrameBurst, from: number): number {
-    const { pool, list, ids, frameOfId, frameMax } = this;
+    const { pool, list, frameMax } = this;
     const { queue } = this.live;
     const { frame } = frames;
     const { hdrBytes } = this.rules;
-    const { u32 } = pool.memory;
-    const { addressLo, addressHi, data, start, length: lengths, next } = pool;
-    const { addressLo: low32, addressHi: high32, length: bytes32 } = list;
-    const headerAt = HEADROOM - hdrBytes;
+    const { words } = pool;
+    const elements = list.words;
+    const { i32 } = pool.memory;
     const count = Math.min(frames.count - from, BURST, queue.free);
     let bytes = 0;
     let ready = 0;
     // `| 0` keeps V8 to 32-bit additions without overflow checks.
     for (; ready < count; ready = (ready + 1) | 0) {
       const buffer = frame[(from + ready) | 0]!;
-      const length = lengths[buffer]!;
-      const at = data[buffer]!;
-      if (next[buffer] !== LAST || length < ETHERNET || length > frameMax || (at & 3) !== 0) break;
-      clearHeader(u32, (at - hdrBytes) >>> 2, at >>> 2);
-      const base = addressLo[buffer]! | 0;
-      const low = (base + ((at - start[buffer]! + headerAt) | 0)) | 0;
-      low32[ready] = low;
-      high32[ready] = addressHi[buffer]! + carryOf(base, low);
-      bytes32[ready] = length + hdrBytes;
+      const word = buffer << SHIFT;
+      const at = words[(word + DATA) | 0]!;
+      const length = words[(word + LENGTH) | 0]!;
+      if (words[(word + IS_SPECIAL) | 0] !== 0 || length < ETHERNET || length > frameMax) break;
+      const header = (at - hdrBytes) | 0;
+      clearHeader(i32, header >>> 2, at >>> 2);
+      const element = ready << ELEMENT_SHIFT;
+      elements[element] = (header + words[(word + DELTA_LO) | 0]!) | 0;
+      elements[element + 1] = words[(word + ADDRESS_HI) | 0]!;
+      elements[element + 2] = length + hdrBytes;
+      elements[element + 3] = buffer;
       bytes = (bytes + length) | 0;
     }
     if (ready === 0) return 0;
     list.count = ready;
     list.readable = ready;
-    const added = queue.addBurst(list, ids);
-    for (let i = 0; i < added; i++) frameOfId[ids[i]!] = frame[(from + i) | 0]!;
+    const added = queue.addBurst(list);
     this.counters.txFrames += added;
     this.counters.txBytes += bytes;
     return added;
@@ -149,18 +146,15 @@ export class PollTxQueue implements FrameBytes {
     this.current = first;
     this.check(first, length);
     const { hdrBytes } = rules;
-    const header = pool.data[first]! - hdrBytes;
-    if (pool.flags[first] === 0 && pool.gsoType[first] === 0) writePlainHeader(pool.memory, header, rules, length);
+    const header = pool.dataOf(first) - hdrBytes;
+    if (pool.flagsOf(first) === 0 && pool.gsoTypeOf(first) === 0) writePlainHeader(pool.memory, header, rules, length);
     else writeTxHeader(pool.memory, header, rules, this.offloadOf(first), length, this);
     chain.clear();
-    for (let buffer = first; buffer !== LAST; buffer = pool.next[buffer]!) {
+    for (let buffer = first; buffer !== LAST; buffer = pool.nextOf(buffer)) {
       const extra = buffer === first ? hdrBytes : 0;
-      const address = pool.addressHi[buffer]! * 2 ** 32 + pool.addressLo[buffer]! + pool.offsetOf(buffer) - extra;
-      chain.addReadable(address, pool.length[buffer]! + extra);
+      chain.addReadable(pool.addressOf(buffer) - extra, pool.lengthOf(buffer) + extra);
     }
-    const id = this.live.queue.add(chain);
-    if (id === NO_ROOM) return false;
-    this.frameOfId[id] = first;
+    if (this.live.queue.add(chain, undefined, first) === NO_ROOM) return false;
     this.counters.txFrames++;
     this.counters.txBytes += length;
     return true;
@@ -170,7 +164,7 @@ export class PollTxQueue implements FrameBytes {
     const { pool } = this;
     if (length !== pool.frameBytes(first) || length < ETHERNET)
       throw new VirtioError('length', length, `that of the frame, ${ETHERNET} bytes or more`, 'FrameBurst');
-    if (pool.gsoType[first] === 0 && length > this.frameMax)
+    if (pool.gsoTypeOf(first) === 0 && length > this.frameMax)
       throw new VirtioError(
         'length',
         length,
@@ -178,7 +172,7 @@ export class PollTxQueue implements FrameBytes {
         'virtio 1.4 §5.1.4.2',
       );
     let buffers = 0;
-    for (let buffer = first; buffer !== LAST; buffer = pool.next[buffer]!) buffers++;
+    for (let buffer = first; buffer !== LAST; buffer = pool.nextOf(buffer)) buffers++;
     const most = Math.min(this.live.entries, POLL_TX_ENTRIES);
     if (buffers > most)
       throw new VirtioError('buffers', buffers, `at most ${most} in this queue`, 'virtio 1.4 §2.7.5.3.1');
@@ -186,8 +180,8 @@ export class PollTxQueue implements FrameBytes {
 
   private offloadOf(first: number): NetOffload {
     const { pool, offload } = this;
-    offload.flags = pool.flags[first]!;
-    offload.gsoType = pool.gsoType[first]!;
+    offload.flags = pool.flagsOf(first);
+    offload.gsoType = pool.gsoTypeOf(first);
     offload.hdrLen = pool.hdrLen[first]!;
     offload.gsoSize = pool.gsoSize[first]!;
     offload.csumStart = pool.csumStart[first]!;
@@ -198,11 +192,9 @@ export class PollTxQueue implements FrameBytes {
 
 /**
  * Make a header all zeros. One that is already so is not written: its cache line then stays with the device, which read it
- * last and reads it again.
+ * last and reads it again. The shortest header, which nearly every frame has, is looked at in one go.
  */
-function clearHeader(u32: Uint32Array, from: number, end: number): void {
-  for (let word = from; word < end; word = (word + 1) | 0) if (u32[word] !== 0) u32[word] = 0;
+function clearHeader(i32: Int32Array, from: number, end: number): void {
+  if ((i32[from]! | i32[from + 1]! | i32[from + 2]!) === 0 && end === from + 3) return;
+  for (let word = from; word < end; word = (word + 1) | 0) if (i32[word] !== 0) i32[word] = 0;
 }
-
-/** Whether a sum of 32 bits went over their end: then it is below what was added to, both unsigned. */
-const carryOf = (base: number, sum: number): number => ((sum ^ SIGN) < (base ^ SIGN) ? 1 : 0);

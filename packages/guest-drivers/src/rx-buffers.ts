@@ -35,12 +35,10 @@ export class RxBuffers {
   // Per slot and element.
   private readonly address: Float64Array;
   private readonly host: Uint32Array;
-  private readonly slotOfId: Uint16Array;
   // Slots to be posted.
   private readonly waiting: Uint16Array;
   private waitingCount = 0;
   private readonly list: BufferList;
-  private readonly ids: Uint16Array;
 
   /** @param bytesMax most memory to be spent; there is one buffer at least */
   constructor(live: LiveQueue, arena: DmaArena, bytes: number, bytesMax: number) {
@@ -57,16 +55,9 @@ export class RxBuffers {
     this.address = new Float64Array(this.count * this.elements);
     this.host = new Uint32Array(this.count * this.elements);
     this.allocate(arena);
-    this.slotOfId = new Uint16Array(size);
     this.waiting = new Uint16Array(this.count);
     this.list = new BufferList(Math.max(this.elements, Math.min(size, this.count)));
-    this.ids = new Uint16Array(size);
     for (let slot = 0; slot < this.count; slot++) this.recycle(slot);
-  }
-
-  /** The slot of a used buffer. */
-  slotOf(id: number): number {
-    return this.slotOfId[id]!;
   }
 
   /** Host offset of a slot's first byte. */
@@ -98,13 +89,12 @@ export class RxBuffers {
   }
 
   private postBurst(): void {
-    const { list, ids, waiting } = this;
+    const { list, waiting } = this;
     list.clear();
     const count = Math.min(this.waitingCount, this.live.queue.free);
-    for (let i = 0; i < count; i++) list.addWritable(this.address[waiting[i]!]!, this.bytes);
+    for (let i = 0; i < count; i++) list.addWritable(this.address[waiting[i]!]!, this.bytes, waiting[i]!);
     if (count === 0) return;
-    const added = this.live.queue.addBurst(list, ids);
-    for (let i = 0; i < added; i++) this.slotOfId[ids[i]!] = waiting[i]!;
+    const added = this.live.queue.addBurst(list);
     waiting.copyWithin(0, added, this.waitingCount);
     this.waitingCount -= added;
   }
@@ -116,9 +106,7 @@ export class RxBuffers {
       list.clear();
       for (let i = slot * this.elements; i < (slot + 1) * this.elements; i++)
         list.addWritable(this.address[i]!, this.elementBytes);
-      const id = this.live.queue.add(list);
-      if (id === NO_ROOM) return;
-      this.slotOfId[id] = slot;
+      if (this.live.queue.add(list, undefined, slot) === NO_ROOM) return;
       this.waitingCount--;
     }
   }

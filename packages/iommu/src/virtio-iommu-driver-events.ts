@@ -28,8 +28,8 @@ export class EventBuffers {
       used.clear();
       if (queue.takeUsed(used, BURST) === 0) return;
       for (let i = 0; i < used.count; i++) {
-        const offset = offsets.get(used.id[i]!)!;
-        offsets.delete(used.id[i]!);
+        const offset = offsets.get(used.token[i]!)!;
+        offsets.delete(used.token[i]!);
         const whole = used.outcome[i] === USED.GOOD && used.written[i]! >= VIRTIO_IOMMU_FAULT.SIZE;
         const at = this.host + offset;
         // A copy: the device may still be writing.

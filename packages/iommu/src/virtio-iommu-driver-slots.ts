@@ -111,7 +111,7 @@ export class RequestSlots {
       if (queue.takeUsed(used, BURST) === 0) return;
       for (let i = 0; i < used.count; i++) {
         const whole = used.outcome[i] === USED.GOOD;
-        this.finish(used.id[i]!, whole ? used.written[i]! : 0, report);
+        this.finish(used.token[i]!, whole ? used.written[i]! : 0, report);
       }
     }
   }

@@ -147,7 +147,7 @@ describe.each(LAYOUTS)('%s', (layout) => {
     lives.queue.publishUsed();
     const used = new UsedBurst(SIZE);
     expect(lives.driver.takeUsed(used, SIZE)).toBe(5);
-    expect([...used.id.subarray(0, 5)]).toEqual([ids[1], ids[0], ids[2], ids[3], ids[4]]);
+    expect([...used.token.subarray(0, 5)]).toEqual([ids[1], ids[0], ids[2], ids[3], ids[4]]);
     expect(lives.queue.save()).toEqual(expect.objectContaining({ lastAvailIdx: 5, usedIdx: 5 }));
   });
 
@@ -206,7 +206,7 @@ describe.each(LAYOUTS)('%s', (layout) => {
           expect(lives.driver.broken).toBe(0);
           for (let i = 0; i < used.count; i++) {
             // Each is one that is out: a second time the driver would call the device broken.
-            expect(offered.delete(used.id[i]!)).toBe(true);
+            expect(offered.delete(used.token[i]!)).toBe(true);
           }
         };
         const publish = (): void => {

@@ -13,17 +13,20 @@ test('an address is cut into the two words of a descriptor, up to 2^53-1', () =>
 test('elements are kept in order, the device-readable ones counted', () => {
   const list = new BufferList(3).addReadable(0x1000, 1).addReadable(0x1_0000_0002, 0xffff_ffff).addWritable(0x3000, 3);
   expect([list.count, list.readable]).toEqual([3, 2]);
-  expect([...list.addressLo]).toEqual([0x1000, 2, 0x3000]);
-  expect([...list.addressHi]).toEqual([0, 1, 0]);
-  expect([...list.length]).toEqual([1, 0xffff_ffff, 3]);
+  expect([...list.words]).toEqual([0x1000, 0, 1, 0, 2, 1, 0xffff_ffff, 1, 0x3000, 0, 3, 2]);
+  expect([0, 1, 2].map((i) => [list.lo(i), list.hi(i), list.bytes(i)])).toEqual([
+    [0x1000, 0, 1],
+    [2, 1, 0xffff_ffff],
+    [0x3000, 0, 3],
+  ]);
 });
 
-test('a cleared list is empty and keeps its arrays', () => {
+test('a cleared list is empty and keeps its array', () => {
   const list = new BufferList(2).addReadable(0x1000, 1).addWritable(0x2000, 2);
-  const arrays = list.length;
+  const array = list.words;
   list.clear().addWritable(0x4000, 4);
-  expect([list.count, list.readable, list.length[0]]).toEqual([1, 0, 4]);
-  expect(list.length).toBe(arrays);
+  expect([list.count, list.readable, list.bytes(0)]).toEqual([1, 0, 4]);
+  expect(list.words).toBe(array);
 });
 
 test('drv.split.framing.1, drv.packed.scatter-gather.3: a device-readable element behind a writable one is refused', () => {

@@ -1,6 +1,10 @@
 import { VirtioError } from '@ringwire/virtio-spec';
 import { checkedCapacity } from './capacity.js';
 
+const ELEMENT_WORDS = 4;
+/** Words of one element of a {@link BufferList}, as a shift. */
+export const ELEMENT_SHIFT = 2;
+
 /** Low and high word of an address below 2^53. */
 export const lowWord = (address: number): number => address >>> 0;
 export const highWord = (address: number): number => (address < 0x1_0000_0000 ? 0 : (address / 0x1_0000_0000) >>> 0);
@@ -10,19 +14,20 @@ export const highWord = (address: number): number => (address < 0x1_0000_0000 ? 
  * (virtio 1.4 §2.7.4.2, §2.8.17), so `addReadable` after `addWritable` is refused.
  */
 export class BufferList {
-  // Each element's address as the two words that a descriptor has, and its length in bytes.
-  readonly addressLo: Uint32Array;
-  readonly addressHi: Uint32Array;
-  readonly length: Uint32Array;
+  /**
+   * Four per element: low and high word of its address, its length in bytes, as in a descriptor, and the caller's token for
+   * {@link DriverQueue.addBurst}.
+   */
+  readonly words: Uint32Array;
+  readonly capacity: number;
   count = 0;
   /** Leading elements that the device reads; the others it writes. */
   readable = 0;
 
   /** @param capacity elements, at most the Queue Size they are for */
   constructor(capacity: number) {
-    this.addressLo = new Uint32Array(checkedCapacity(capacity));
-    this.addressHi = new Uint32Array(capacity);
-    this.length = new Uint32Array(capacity);
+    this.capacity = checkedCapacity(capacity);
+    this.words = new Uint32Array(capacity * ELEMENT_WORDS);
   }
 
   clear(): this {
@@ -31,20 +36,36 @@ export class BufferList {
     return this;
   }
 
-  addReadable(address: number, length: number): this {
+  /** @param token what says of a buffer of this element alone that it was used, 32 bits */
+  addReadable(address: number, length: number, token: number = this.count): this {
     if (this.readable !== this.count)
       throw new VirtioError('readable', this.count, 'device-readable elements first', 'virtio 1.4 §2.7.4.2');
-    this.push(address, length);
+    this.push(address, length, token);
     this.readable++;
     return this;
   }
 
-  addWritable(address: number, length: number): this {
-    this.push(address, length);
+  addWritable(address: number, length: number, token: number = this.count): this {
+    this.push(address, length, token);
     return this;
   }
 
-  private push(address: number, length: number): void {
+  /** Low word of an element's address. */
+  lo(element: number): number {
+    return this.words[element << ELEMENT_SHIFT]!;
+  }
+
+  /** High word of an element's address. */
+  hi(element: number): number {
+    return this.words[(element << ELEMENT_SHIFT) + 1]!;
+  }
+
+  /** Bytes of an element. */
+  bytes(element: number): number {
+    return this.words[(element << ELEMENT_SHIFT) + 2]!;
+  }
+
+  private push(address: number, length: number, token: number): void {
     const at = this.count;
     const lo = address >>> 0;
     const hi = (address / 0x1_0000_0000) >>> 0;
@@ -53,11 +74,13 @@ export class BufferList {
       throw new VirtioError('address', address, 'an integer below 2^53', 'virtio 1.4 §2.7.5');
     if (length >>> 0 !== length || length === 0)
       throw new VirtioError('length', length, '1 to 2^32-1 bytes', 'virtio 1.4 §2.7.5');
-    if (at === this.length.length)
-      throw new VirtioError('count', at + 1, `at most ${this.length.length} elements`, 'virtio 1.4 §2.7.5');
-    this.addressLo[at] = lo;
-    this.addressHi[at] = hi;
-    this.length[at] = length;
+    if (at === this.capacity)
+      throw new VirtioError('count', at + 1, `at most ${this.capacity} elements`, 'virtio 1.4 §2.7.5');
+    const word = at << ELEMENT_SHIFT;
+    this.words[word] = lo;
+    this.words[word + 1] = hi;
+    this.words[word + 2] = length;
+    this.words[word + 3] = token;
     this.count = at + 1;
   }
 }

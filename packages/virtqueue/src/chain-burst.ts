@@ -62,6 +62,14 @@ export class ChainBurst {
     return this.segments.bytes(this.firstWritable[i]!, this.first[i + 1]! - this.firstWritable[i]!);
   }
 
+  /**
+   * How many chains from the first one on are one segment each that the device reads: chain `i` is segment `i` then. Nearly
+   * all chains of a transmit queue are so; there may be more of them than it says.
+   */
+  get plainReadable(): number {
+    return this.settledWritable ? 0 : Math.min(this.settled, this.count);
+  }
+
   /** Empty the burst for the next turn. */
   clear(): void {
     if (this.faults > 0) {

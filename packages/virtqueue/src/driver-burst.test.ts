@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { BufferList } from './buffer-list.js';
 import type { DriverQueue } from './driver-queue.js';
 import { bufferOf, DriverBench, F, LAYOUTS, type Layout } from './testing/driver-bench.js';
+import { UsedBurst } from './used-burst.js';
 
 const LIST = bufferOf(
   [
@@ -15,20 +16,15 @@ const LIST = bufferOf(
   ],
 );
 
-/** The same elements one by one, until the ring is full. */
-function addSingly(queue: DriverQueue, list: BufferList): number[] {
-  const ids: number[] = [];
-  for (let at = 0; at < list.count && queue.free > 0; at++) {
-    const address = list.addressHi[at]! * 2 ** 32 + list.addressLo[at]!;
-    const isReadable = at < list.readable;
-    ids.push(isReadable ? queue.addReadable(address, list.length[at]!) : queue.addWritable(address, list.length[at]!));
+/** The same elements one by one, until the ring is full. @returns how many */
+function addSingly(queue: DriverQueue, list: BufferList): number {
+  let at = 0;
+  for (; at < list.count && queue.free > 0; at++) {
+    const address = list.hi(at) * 2 ** 32 + list.lo(at);
+    if (at < list.readable) queue.addReadable(address, list.bytes(at));
+    else queue.addWritable(address, list.bytes(at));
   }
-  return ids;
-}
-
-function addInBurst(queue: DriverQueue, list: BufferList): number[] {
-  const ids = new Uint16Array(list.length.length);
-  return [...ids.subarray(0, queue.addBurst(list, ids))].map((_, at) => ids[at]!);
+  return at;
 }
 
 const stateOf = ({ queue }: DriverBench): number[] => [queue.free, queue.outstanding, queue.counters.added];
@@ -45,7 +41,7 @@ function parts({ config, guest, layout }: DriverBench): number[][] {
 
 test('virtio 1.4 §2.7.13: a burst in a split ring, byte by byte', () => {
   const bench = new DriverBench('split', { size: 4 });
-  expect(addInBurst(bench.queue, bufferOf([[0x1_0000_1000, 0x10]], [[0x2000, 0x20]]))).toEqual([0, 1]);
+  expect(bench.queue.addBurst(bufferOf([[0x1_0000_1000, 0x10]], [[0x2000, 0x20]]))).toBe(2);
   expect([0, 1, 2].map((index) => bench.desc(index))).toEqual([
     '0010000001000000 10000000 0000 0000',
     '0020000000000000 20000000 0200 0000',
@@ -70,7 +66,7 @@ test('virtio 1.4 §2.8.21.1: a burst in a packed ring, byte by byte, over the en
       [0x3000, 0x30],
     ],
   );
-  expect(addInBurst(queue, list)).toEqual([1, 2, 0]);
+  expect(queue.addBurst(list)).toBe(3);
   // The first of the burst is not available yet.
   expect([1, 2, 0].map((slot) => bench.desc(slot))).toEqual([
     '0010000001000000 10000000 0100 0000',
@@ -93,15 +89,14 @@ describe.each(LAYOUTS)('%s', (layout) => {
       const [one, other] = two(8, features);
       for (let round = 0; round < 40; round++) {
         const list = slice(LIST, round % 5, 1 + ((round * 3) % 5));
-        const ids = addSingly(one.queue, list);
-        expect(addInBurst(other.queue, list)).toEqual(ids);
+        expect(other.queue.addBurst(list)).toBe(addSingly(one.queue, list));
         // Now and then a second burst before publishing, or a list between two.
         if (round % 4 === 1) {
-          expect(addInBurst(other.queue, LIST)).toEqual(addSingly(one.queue, LIST));
+          expect(other.queue.addBurst(LIST)).toBe(addSingly(one.queue, LIST));
         } else if (round % 4 === 2) {
           const pair = bufferOf([[0x1000, 1]], [[0x2000, 2]]);
           expect(other.queue.add(pair)).toBe(one.queue.add(pair));
-          expect(addInBurst(other.queue, list)).toEqual(addSingly(one.queue, list));
+          expect(other.queue.addBurst(list)).toBe(addSingly(one.queue, list));
         }
         expect(parts(other)).toEqual(parts(one));
         expect(other.queue.publish()).toBe(one.queue.publish());
@@ -114,21 +109,39 @@ describe.each(LAYOUTS)('%s', (layout) => {
 
   test('a burst takes what there is room for, and nothing in a full ring', () => {
     const [one] = two(4);
-    expect(addInBurst(one.queue, LIST).length).toBe(4);
+    expect(one.queue.addBurst(LIST)).toBe(4);
     expect(stateOf(one)).toEqual([0, 4, 4]);
     const before = one.guest.snapshot();
-    expect(addInBurst(one.queue, LIST)).toEqual([]);
+    expect(one.queue.addBurst(LIST)).toBe(0);
     expect(one.guest.changes(before)).toEqual([]);
     one.queue.publish();
     one.use(2, 0);
     one.take();
-    expect(addInBurst(one.queue, LIST)).toEqual([2]);
+    expect(one.queue.addBurst(LIST)).toBe(1);
     expect(one.strayChanges()).toEqual([]);
+  });
+
+  test('buffers come back by their tokens, all 32 bits of them, and others by their ids', () => {
+    const [one] = two(8);
+    const list = new BufferList(2).addReadable(0x1000, 1, 0x7fff_ffff).addWritable(0x2000, 2, -5);
+    expect(one.queue.addBurst(list)).toBe(2);
+    expect(one.queue.add(bufferOf([[0x3000, 3]], [[0x4000, 4]]), undefined, 70_000)).toBe(2);
+    const id = one.queue.addReadable(0x5000, 5);
+    one.queue.publish();
+    for (const [used, span] of heads(one)) one.use(used, 0, layout === 'packed' ? span : 1);
+    expect(one.take().map(([token]) => token)).toEqual([0x7fff_ffff, -5, 70_000, id]);
+  });
+
+  test('buffers that are detached are known by their tokens, too', () => {
+    const [one] = two(4);
+    one.queue.addBurst(new BufferList(2).addReadable(0x1000, 1, 1000).addReadable(0x2000, 2, 2000));
+    const burst = new UsedBurst(4);
+    expect([one.queue.detachUnused(burst), ...burst.token.subarray(0, 2)]).toEqual([2, 1000, 2000]);
   });
 
   test('an empty burst is nothing', () => {
     const [one] = two(4);
-    expect(addInBurst(one.queue, new BufferList(1))).toEqual([]);
+    expect(one.queue.addBurst(new BufferList(1))).toBe(0);
     expect(one.queue.publish()).toBe(false);
     expect(stateOf(one)).toEqual([4, 0, 0]);
   });
@@ -137,9 +150,9 @@ describe.each(LAYOUTS)('%s', (layout) => {
 function slice(list: BufferList, from: number, count: number): BufferList {
   const part = new BufferList(count);
   for (let at = from; at < Math.min(from + count, list.count); at++) {
-    const address = list.addressHi[at]! * 2 ** 32 + list.addressLo[at]!;
-    if (at < list.readable) part.addReadable(address, list.length[at]!);
-    else part.addWritable(address, list.length[at]!);
+    const address = list.hi(at) * 2 ** 32 + list.lo(at);
+    if (at < list.readable) part.addReadable(address, list.bytes(at));
+    else part.addWritable(address, list.bytes(at));
   }
   return part;
 }

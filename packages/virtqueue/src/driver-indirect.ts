@@ -57,9 +57,9 @@ export class DriverIndirect {
       if (linked) {
         if (i + 1 < buffer.count) flagsAndNext |= VIRTQ_DESC_F.NEXT | ((i - from + 1) << 16);
       } else flagsAndNext <<= 16; // id 0, then flags
-      u32[word] = buffer.addressLo[i]!;
-      u32[word + 1] = buffer.addressHi[i]!;
-      u32[word + 2] = buffer.length[i]!;
+      u32[word] = buffer.lo(i);
+      u32[word + 1] = buffer.hi(i);
+      u32[word + 2] = buffer.bytes(i);
       u32[word + 3] = flagsAndNext;
       word += WORDS;
     }
@@ -80,7 +80,7 @@ export function directElements(
   if (count < 1 || count > size)
     throw new VirtioError('count', count, `1 to Queue Size, ${size}, elements`, 'virtio 1.4 §2.7.5.3.1, §2.8.17');
   let bytes = 0;
-  for (let i = 0; i < count; i++) bytes += buffer.length[i]!;
+  for (let i = 0; i < count; i++) bytes += buffer.bytes(i);
   if (bytes > CHAIN_BYTES_MAX) throw new VirtioError('bytes', bytes, 'at most 2^32', 'virtio 1.4 §2.7.5.2');
   if (direct === undefined) return count > 1 && tables !== undefined && count <= tables.entries ? 0 : count;
   if (!Number.isInteger(direct) || direct < 0 || direct > count)
@@ -95,6 +95,6 @@ export function directElements(
 /** Device-writable bytes of a buffer; 2^32-1 stands for more, which no used length can say either. */
 export function writableBytes(buffer: BufferList): number {
   let bytes = 0;
-  for (let i = buffer.readable; i < buffer.count; i++) bytes += buffer.length[i]!;
+  for (let i = buffer.readable; i < buffer.count; i++) bytes += buffer.bytes(i);
   return Math.min(bytes, 0xffff_ffff);
 }

@@ -7,7 +7,7 @@ import {
   VIRTQ_DESC_F,
   VirtioError,
 } from '@ringwire/virtio-spec';
-import { type BufferList, highWord, lowWord } from './buffer-list.js';
+import { type BufferList, ELEMENT_SHIFT, highWord, lowWord } from './buffer-list.js';
 import { DriverIndirect, directElements, type IndirectTables, writableBytes } from './driver-indirect.js';
 import { DriverPackedEvents } from './driver-packed-events.js';
 import { BROKEN, type DriverQueue, NO_ROOM } from './driver-queue.js';
@@ -26,6 +26,14 @@ const FLAGS16 = PVIRTQ_DESC.flags >> 1;
 const { NEXT, WRITE, INDIRECT, AVAIL, USED: USED_FLAG } = VIRTQ_DESC_F;
 const { GOOD } = USED;
 const MARKS = AVAIL | USED_FLAG;
+/** Words of {@link DriverPackedQueue.buffers} per id, as a shift, and what they are. */
+const BUFFER_SHIFT = 2;
+/** Ring slots of the outstanding buffer; 0: none is. */
+const SLOTS = 0;
+/** Device-writable bytes of the outstanding buffer. */
+const WRITABLE = 1;
+/** What the caller knows it by. */
+const TOKEN = 2;
 
 /** Driver side of a packed virtqueue, virtio 1.4 §2.8. A buffer's id is a number below Queue Size that is not in use. */
 export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
@@ -44,9 +52,8 @@ export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
   private desc16 = 0;
 
   private readonly events: DriverPackedEvents;
-  // Per id: ring slots of the outstanding buffer (0: not outstanding), its device-writable bytes.
-  private readonly slots: Uint16Array;
-  private readonly writable: Uint32Array;
+  /** What the driver knows of each id, in one array: a hot loop pays for every array that it touches. */
+  private readonly buffers: Uint32Array;
   /**
    * A ring of all ids. From head on: those outstanding, oldest first (exact while the device uses buffers in order),
    * and from tail on the free ones.
@@ -70,6 +77,8 @@ export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
   // IN_ORDER: buffers left of the batch that one used descriptor stands for, and the length it gives for the last.
   private batchLeft = 0;
   private batchLength = 0;
+  /** How many buffers the batch before had: the next one is mostly as large. */
+  private batchSize = 1;
 
   /** Zeroes the ring: it is the driver's to initialize (virtio 1.4 §2.8.13). */
   constructor(ring: QueueLayout, tables?: IndirectTables) {
@@ -85,8 +94,7 @@ export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
     this.desc32 = ring.desc >>> 2;
     this.desc16 = ring.desc >>> 1;
     this.events = new DriverPackedEvents(ring);
-    this.slots = new Uint16Array(size);
-    this.writable = new Uint32Array(size);
+    this.buffers = new Uint32Array(size << BUFFER_SHIFT);
     let ids = 1;
     while (ids < size) ids *= 2;
     this.idMask = ids - 1;
@@ -97,39 +105,41 @@ export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
     memory.engine.fill(ring.device, 0, PVIRTQ_EVENT_SUPPRESS.SIZE);
   }
 
-  addBurst(buffers: BufferList, id: Uint16Array): number {
+  addBurst(buffers: BufferList): number {
     if (this.broken !== BROKEN.NONE) return 0;
     const count = Math.min(buffers.count, this.free);
     let added = 0;
     if (count > 0 && this.unpublished === 0) {
       // The first descriptor since the last publication keeps its flags back.
       const flags = buffers.readable > 0 ? 0 : WRITE;
-      id[0] = this.addOne(buffers.addressLo[0]!, buffers.addressHi[0]!, buffers.length[0]!, flags);
+      const first = this.addOne(buffers.lo(0), buffers.hi(0), buffers.bytes(0), flags);
+      this.buffers[(first << BUFFER_SHIFT) + TOKEN] = buffers.words[3]!;
       added = 1;
     }
     const u32 = this.u32;
-    const { addressLo, addressHi, length: lengths, readable } = buffers;
+    const { words, readable } = buffers;
     const ids = this.ids;
     const idMask = this.idMask;
-    const slots = this.slots;
-    const writable = this.writable;
+    const own = this.buffers;
     const { size } = this;
     const firstWord = this.desc32;
     const lastWord = (firstWord + (size << DESC_SHIFT)) | 0;
     let tail = this.tail;
     let word = (firstWord + (this.avail << DESC_SHIFT)) | 0;
     let marks = this.availWrap === 0 ? USED_FLAG : AVAIL;
-    for (let i = added; i < count; i++) {
+    for (let i = added; i < count; i = (i + 1) | 0) {
       const buffer = ids[tail & idMask]!;
-      const length = lengths[i]!;
+      const from = i << ELEMENT_SHIFT;
+      const length = words[from + 2]!;
       const isReadable = i < readable;
-      u32[word] = addressLo[i]!;
-      u32[word + 1] = addressHi[i]!;
+      u32[word] = words[from]!;
+      u32[word + 1] = words[from + 1]!;
       u32[word + LEN32] = length;
       u32[word + ID_AND_FLAGS32] = buffer | ((isReadable ? marks : marks | WRITE) << 16);
-      slots[buffer] = 1;
-      writable[buffer] = isReadable ? 0 : length;
-      id[i] = buffer;
+      const at = buffer << BUFFER_SHIFT;
+      own[at] = 1;
+      own[at + WRITABLE] = isReadable ? 0 : length;
+      own[at + TOKEN] = words[from + 3]!;
       tail = (tail + 1) & 0xffff;
       word = (word + DESC_WORDS) | 0;
       if (word === lastWord) {
@@ -148,7 +158,7 @@ export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
     return count;
   }
 
-  add(buffer: BufferList, direct?: number): number {
+  add(buffer: BufferList, direct?: number, token?: number): number {
     const tables = this.tables;
     const chained = directElements(buffer, direct, this.size, tables);
     const inTable = chained < buffer.count;
@@ -166,10 +176,10 @@ export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
         const kind = i < buffer.readable ? 0 : WRITE;
         // The id counts in the last descriptor of a list; giving it in all of them costs nothing.
         const flags = i + 1 < needed ? kind | NEXT : kind;
-        this.#fillSlot(buffer.addressLo[i]!, buffer.addressHi[i]!, buffer.length[i]!, id, flags);
+        this.#fillSlot(buffer.lo(i), buffer.hi(i), buffer.bytes(i), id, flags);
       }
     }
-    this.#enqueue(id, needed, writableBytes(buffer));
+    this.#enqueue(id, needed, writableBytes(buffer), token);
     return id;
   }
 
@@ -264,9 +274,11 @@ export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
     } else this.avail = slot + 1;
   }
 
-  #enqueue(id: number, slots: number, writable: number): void {
-    this.slots[id] = slots;
-    this.writable[id] = writable;
+  #enqueue(id: number, slots: number, writable: number, token = id): void {
+    const at = id << BUFFER_SHIFT;
+    this.buffers[at + SLOTS] = slots;
+    this.buffers[at + WRITABLE] = writable;
+    this.buffers[at + TOKEN] = token;
     this.tail = (this.tail + 1) & 0xffff;
     this.unpublished++;
     this.free -= slots;
@@ -283,25 +295,25 @@ export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
   #takePlain(burst: UsedBurst, run: number): number {
     if (this.unpublished !== 0) return 0;
     const u32 = this.u32;
-    const { id: usedIds, written, outcome } = burst;
+    const { token, written, outcome } = burst;
     const ids = this.ids;
     const idMask = this.idMask;
-    const slots = this.slots;
-    const writable = this.writable;
+    const own = this.buffers;
     const { size } = this;
     let head = this.head;
     let word = (this.desc32 + (this.used << DESC_SHIFT)) | 0;
     let i = burst.count;
-    for (const end = i + run; i < end; i++) {
+    for (const end = i + run; i < end; i = (i + 1) | 0) {
       const id = u32[word + ID_AND_FLAGS32]! & 0xffff;
       const length = u32[word + LEN32]!;
-      if (id >= size || slots[id] !== 1) break;
-      const most = writable[id]!;
-      if (length > most && most !== 0) break;
-      usedIds[i] = id;
+      if (id >= size) break;
+      const at = id << BUFFER_SHIFT;
+      const most = own[at + WRITABLE]!;
+      if (own[at] !== 1 || (length > most && most !== 0)) break;
+      token[i] = own[at + TOKEN]!;
       written[i] = most === 0 ? 0 : length;
       outcome[i] = GOOD;
-      slots[id] = 0;
+      own[at] = 0;
       ids[(head + size) & idMask] = id;
       head = (head + 1) & 0xffff;
       word = (word + DESC_WORDS) | 0;
@@ -320,7 +332,7 @@ export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
     const word = this.desc32 + this.used * DESC_WORDS;
     const id = this.u32[word + ID_AND_FLAGS32]! & 0xffff;
     if (id >= this.size) return this.distrust(BROKEN.USED_ID_OUT_OF_RANGE);
-    if (this.slots[id] === 0 || !this.#isPublished(id)) return this.distrust(BROKEN.USED_ID_NOT_OUTSTANDING);
+    if (this.#slotsOf(id) === 0 || !this.#isPublished(id)) return this.distrust(BROKEN.USED_ID_NOT_OUTSTANDING);
     this.#finish(burst, id, this.u32[word + LEN32]!);
     return true;
   }
@@ -328,32 +340,75 @@ export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
   /** IN_ORDER: take buffers of the batch at hand. @returns buffers taken, at least one */
   #takeBatch(burst: UsedBurst, wanted: number): number {
     const count = Math.min(wanted, this.batchLeft);
-    for (let i = 0; i < count; i++) {
+    // Skipped buffers were used completely; the length is the last one's.
+    let done = this.#takeSkipped(burst, Math.min(count, this.batchLeft - 1));
+    for (; done < count; done++) {
       const id = this.ids[this.head & this.idMask]!;
-      // Skipped buffers were used completely; the length is the last one's.
-      const length = --this.batchLeft === 0 ? this.batchLength : this.writable[id]!;
+      const length = --this.batchLeft === 0 ? this.batchLength : this.#writableOf(id);
       this.#finish(burst, id, length);
     }
     return count;
   }
 
+  /** Take skipped buffers up to the first that has more slots than one. @returns buffers taken */
+  #takeSkipped(burst: UsedBurst, wanted: number): number {
+    const { token, written, outcome } = burst;
+    const own = this.buffers;
+    const ids = this.ids;
+    const idMask = this.idMask;
+    const { size } = this;
+    let head = this.head;
+    let i = burst.count;
+    for (const end = i + wanted; i < end; i = (i + 1) | 0) {
+      const id = ids[head & idMask]!;
+      const at = id << BUFFER_SHIFT;
+      if (own[at] !== 1) break;
+      token[i] = own[at + TOKEN]!;
+      written[i] = own[at + WRITABLE]!;
+      outcome[i] = GOOD;
+      own[at] = 0;
+      ids[(head + size) & idMask] = id;
+      head = (head + 1) & 0xffff;
+    }
+    const done = i - burst.count;
+    burst.count = i;
+    this.head = head;
+    this.free += done;
+    this.outstanding -= done;
+    this.batchLeft -= done;
+    this.#advance(done);
+    return done;
+  }
+
   #finish(burst: UsedBurst, id: number, length: number): void {
-    this.report(burst, id, length, this.writable[id]!);
-    const slots = this.slots[id]!;
+    this.report(burst, id, length, this.#writableOf(id));
+    const slots = this.#slotsOf(id);
     this.release(id);
     this.#advance(slots);
   }
 
   protected override isOut(id: number): boolean {
-    return this.slots[id] !== 0;
+    return this.#slotsOf(id) !== 0;
   }
 
   protected override release(id: number): void {
-    this.free += this.slots[id]!;
-    this.slots[id] = 0;
+    this.free += this.#slotsOf(id);
+    this.buffers[(id << BUFFER_SHIFT) + SLOTS] = 0;
     this.ids[(this.head + this.size) & this.idMask] = id;
     this.head = (this.head + 1) & 0xffff;
     this.outstanding--;
+  }
+
+  protected override tokenOf(id: number): number {
+    return this.buffers[(id << BUFFER_SHIFT) + TOKEN]!;
+  }
+
+  #slotsOf(id: number): number {
+    return this.buffers[(id << BUFFER_SHIFT) + SLOTS]!;
+  }
+
+  #writableOf(id: number): number {
+    return this.buffers[(id << BUFFER_SHIFT) + WRITABLE]!;
   }
 
   #advance(slots: number): void {
@@ -380,9 +435,12 @@ export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
     const id = this.u32[word + ID_AND_FLAGS32]! & 0xffff;
     if (id >= this.size) return this.distrust(BROKEN.USED_ID_OUT_OF_RANGE);
     const inRing = this.outstanding - this.unpublished;
-    for (let i = 0; i < inRing; i++) {
-      if (this.ids[(this.head + i) & this.idMask] !== id) continue;
-      this.batchLeft = i + 1;
+    const isAt = (at: number): boolean => this.ids[(this.head + at) & this.idMask] === id;
+    let last = this.batchSize - 1;
+    if (last >= inRing || !isAt(last)) for (last = 0; last < inRing && !isAt(last); ) last++;
+    if (last < inRing) {
+      this.batchSize = last + 1;
+      this.batchLeft = last + 1;
       this.batchLength = this.u32[word + LEN32]!;
       return true;
     }

@@ -13,6 +13,8 @@ export abstract class DriverQueueBase {
   abstract readonly size: number;
   /** Whether a buffer with the id is with the device. */
   protected abstract isOut(id: number): boolean;
+  /** What the buffer with an id is known by to the caller. */
+  protected abstract tokenOf(id: number): number;
   /** Take a buffer's id and descriptors back. */
   protected abstract release(id: number): void;
 
@@ -32,7 +34,7 @@ export abstract class DriverQueueBase {
     this.#detached = true;
     for (let id = 0; id < this.size && burst.count < burst.capacity; id++) {
       if (!this.isOut(id)) continue;
-      burst.push(id, 0, USED.UNUSED);
+      burst.push(this.tokenOf(id), 0, USED.UNUSED);
       this.release(id);
     }
     return burst.count - before;
@@ -51,10 +53,11 @@ export abstract class DriverQueueBase {
 
   /** Append one used buffer. @param length as the device gave it @param writable bytes that it may have written */
   protected report(burst: UsedBurst, id: number, length: number, writable: number): void {
-    if (length <= writable) burst.push(id, length, USED.GOOD);
-    else if (writable === 0) burst.push(id, 0, USED.GOOD);
+    const token = this.tokenOf(id);
+    if (length <= writable) burst.push(token, length, USED.GOOD);
+    else if (writable === 0) burst.push(token, 0, USED.GOOD);
     else {
-      burst.push(id, 0, USED.TOO_LONG);
+      burst.push(token, 0, USED.TOO_LONG);
       this.counters.tooLong++;
     }
   }

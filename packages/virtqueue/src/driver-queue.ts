@@ -56,16 +56,17 @@ export interface DriverQueue {
    * The same for a buffer of several elements. With INDIRECT_DESC and tables given, elements from `direct` on go into
    * one indirect table; otherwise all are chained.
    * @param direct elements to chain before the table; a packed ring allows 0 or all of them (virtio 1.4 §2.8.19)
+   * @param token what the buffer comes back as, 32 bits; its id unless given
    * @throws VirtioError for an empty list, or one longer than Queue Size or than 2^32 bytes in all
    */
-  add(buffer: BufferList, direct?: number): number;
+  add(buffer: BufferList, direct?: number, token?: number): number;
 
   /**
-   * Put buffers of one element each into the ring: every element of the list is a buffer of its own here.
-   * @param id filled with the buffers' ids, in the list's order
+   * Put buffers of one element each into the ring: every element of the list is a buffer of its own here, known by the
+   * list's token for it rather than by an id.
    * @returns buffers added, fewer than the list has when the ring is full
    */
-  addBurst(buffers: BufferList, id: Uint16Array): number;
+  addBurst(buffers: BufferList): number;
 
   /**
    * Make what was added visible, in one step.

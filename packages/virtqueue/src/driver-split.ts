@@ -13,7 +13,7 @@ import {
   virtqUsedBytes,
   virtqUsedEventAt,
 } from '@ringwire/virtio-spec';
-import { type BufferList, highWord, lowWord } from './buffer-list.js';
+import { type BufferList, ELEMENT_SHIFT, highWord, lowWord } from './buffer-list.js';
 import { DriverIndirect, directElements, type IndirectTables, writableBytes } from './driver-indirect.js';
 import { BROKEN, type DriverQueue, NO_ROOM } from './driver-queue.js';
 import { DriverQueueBase } from './driver-queue-base.js';
@@ -27,6 +27,16 @@ const ELEM_WORDS = VIRTQ_USED_ELEM.SIZE >> 2;
 const ELEM_SHIFT = 1;
 const { NEXT, WRITE, INDIRECT } = VIRTQ_DESC_F;
 const { GOOD } = USED;
+/** Words of {@link DriverSplitQueue.buffers} per id, as a shift, and what they are. */
+const BUFFER_SHIFT = 2;
+/** Descriptors of the outstanding buffer; 0: none is. */
+const DESCRIPTORS = 0;
+/** Device-writable bytes of the outstanding buffer. */
+const WRITABLE = 1;
+/** What the caller knows it by. */
+const TOKEN = 2;
+/** The descriptor behind this one in the list of free ones, or in its buffer. */
+const FOLLOWING = 3;
 
 /** Driver side of a split virtqueue, virtio 1.4 §2.7. A buffer's id is its first descriptor. */
 export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
@@ -51,15 +61,13 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
   private availEvent16 = 0;
 
   /**
-   * Free descriptors, linked from element size on; a buffer's own stay linked as they were taken. Freed ones go to the
-   * end of the list, so that with a device that uses buffers in order the list is the ring's order.
+   * What the driver knows of each id and descriptor, in one array: a hot loop pays for every array that it touches. Free
+   * descriptors are linked from element `size` on; a buffer's own stay linked as they were taken. Freed ones go to the end
+   * of the list, so that with a device that uses buffers in order the list is the ring's order.
    */
-  private readonly next: Uint16Array;
+  private readonly buffers: Uint32Array;
   private freeTail = 0;
-  /** Per id: device-writable bytes of the outstanding buffer. */
-  private readonly writable: Uint32Array;
-  // Per id: descriptors of the outstanding buffer (0: none is) and the last of them, the id itself unless there are more.
-  private readonly descriptors: Uint16Array;
+  /** Per id: the last descriptor of the outstanding buffer, the id itself unless there are more. */
   private readonly last: Uint16Array;
   /** Ids in the order they were added, at index & mask. */
   private readonly order: Uint16Array;
@@ -70,6 +78,8 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
   // IN_ORDER: buffers left of the batch that one used element stands for, and the length it gives for the last.
   private batchLeft = 0;
   private batchLength = 0;
+  /** How many buffers the batch before had: the next one is mostly as large. */
+  private batchSize = 1;
 
   /** Zeroes the ring: it is the driver's to initialize (virtio 1.4 §2.7.10.1). */
   constructor(ring: QueueLayout, tables?: IndirectTables) {
@@ -91,11 +101,10 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
     this.usedIdx16 = (ring.device + VIRTQ_USED.idx) >>> 1;
     this.usedRing32 = (ring.device + VIRTQ_USED.ring) >>> 2;
     this.availEvent16 = (ring.device + virtqAvailEventAt(size)) >>> 1;
-    this.next = Uint16Array.from({ length: size + 1 }, (_, i) => i + 1);
-    this.next[size] = 0;
+    this.buffers = new Uint32Array((size + 1) << BUFFER_SHIFT);
+    for (let i = 0; i < size; i++) this.#setFollowing(i, i + 1);
+    this.#setFollowing(size, 0);
     this.freeTail = size - 1;
-    this.writable = new Uint32Array(size);
-    this.descriptors = new Uint16Array(size);
     this.last = Uint16Array.from({ length: size }, (_, i) => i);
     this.order = new Uint16Array(size);
     memory.engine.fill(ring.desc, 0, virtqDescBytes(size));
@@ -103,36 +112,37 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
     memory.engine.fill(ring.device, 0, virtqUsedBytes(size));
   }
 
-  addBurst(buffers: BufferList, id: Uint16Array): number {
+  addBurst(buffers: BufferList): number {
     if (this.broken !== BROKEN.NONE) return 0;
     const u16 = this.u16;
     const u32 = this.u32;
-    const next = this.next;
-    const { writable, descriptors } = this;
+    const own = this.buffers;
     const order = this.order;
     const mask = this.mask;
     const desc32 = this.desc32;
     const ring16 = this.availRing16;
-    const { addressLo, addressHi, length: lengths, readable } = buffers;
+    const { words, readable } = buffers;
     const count = Math.min(buffers.count, this.free);
     let avail = this.avail;
-    let index = next[this.size]!;
-    for (let i = 0; i < count; i++) {
-      const length = lengths[i]!;
+    let index = this.#following(this.size);
+    for (let i = 0; i < count; i = (i + 1) | 0) {
+      const from = i << ELEMENT_SHIFT;
+      const length = words[from + 2]!;
       const word = (desc32 + (index << DESC_SHIFT)) | 0;
       const isReadable = i < readable;
-      u32[word] = addressLo[i]!;
-      u32[word + 1] = addressHi[i]!;
+      u32[word] = words[from]!;
+      u32[word + 1] = words[from + 1]!;
       u32[word + 2] = length;
       u32[word + 3] = isReadable ? 0 : WRITE;
-      writable[index] = isReadable ? 0 : length;
-      descriptors[index] = 1;
+      const at = index << BUFFER_SHIFT;
+      own[at] = 1;
+      own[at + WRITABLE] = isReadable ? 0 : length;
+      own[at + TOKEN] = words[from + 3]!;
       const slot = avail & mask;
       order[slot] = index;
       u16[ring16 + slot] = index;
-      id[i] = index;
       avail = (avail + 1) & 0xffff;
-      index = next[index]!;
+      index = own[at + FOLLOWING]!;
     }
     this.avail = avail;
     this.#setFreeHead(index, count);
@@ -141,19 +151,19 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
     return count;
   }
 
-  add(buffer: BufferList, direct?: number): number {
+  add(buffer: BufferList, direct?: number, token?: number): number {
     const tables = this.tables;
     const chained = directElements(buffer, direct, this.size, tables);
     const inTable = chained < buffer.count;
     const needed = inTable ? chained + 1 : chained;
     if (needed > this.free || this.broken !== BROKEN.NONE) return NO_ROOM;
-    const id = this.next[this.size]!;
+    const id = this.#following(this.size);
     let descriptor = id;
     for (let i = 0; i < chained; i++) {
-      const next = this.next[descriptor]!;
+      const next = this.#following(descriptor);
       const flags = i < buffer.readable ? 0 : WRITE;
       const link = i + 1 < needed ? NEXT | (next << 16) : 0;
-      this.#writeDescriptor(descriptor, buffer.addressLo[i]!, buffer.addressHi[i]!, buffer.length[i]!, flags | link);
+      this.#writeDescriptor(descriptor, buffer.lo(i), buffer.hi(i), buffer.bytes(i), flags | link);
       this.last[id] = descriptor;
       descriptor = next;
     }
@@ -163,11 +173,11 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
       const bytes = (buffer.count - chained) * VIRTQ_DESC.SIZE;
       this.#writeDescriptor(descriptor, lowWord(address), highWord(address), bytes, INDIRECT);
       this.last[id] = descriptor;
-      descriptor = this.next[descriptor]!;
+      descriptor = this.#following(descriptor);
     }
-    this.descriptors[id] = needed;
+    this.buffers[(id << BUFFER_SHIFT) + DESCRIPTORS] = needed;
     this.#setFreeHead(descriptor, needed);
-    this.#enqueue(id, writableBytes(buffer));
+    this.#enqueue(id, writableBytes(buffer), token);
     return id;
   }
 
@@ -233,10 +243,10 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
 
   protected override addOne(lo: number, hi: number, length: number, flags: number): number {
     if (this.free === 0 || this.broken !== BROKEN.NONE) return NO_ROOM;
-    const id = this.next[this.size]!;
+    const id = this.#following(this.size);
     this.#writeDescriptor(id, lo, hi, length, flags);
-    this.descriptors[id] = 1;
-    this.#setFreeHead(this.next[id]!, 1);
+    this.buffers[(id << BUFFER_SHIFT) + DESCRIPTORS] = 1;
+    this.#setFreeHead(this.#following(id), 1);
     this.#enqueue(id, flags === 0 ? 0 : length);
     return id;
   }
@@ -252,14 +262,16 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
 
   /** @param taken descriptors that went out of the free list before `head` */
   #setFreeHead(head: number, taken: number): void {
-    this.next[this.size] = head;
+    this.#setFollowing(this.size, head);
     this.free -= taken;
     if (this.free === 0) this.freeTail = this.size;
   }
 
-  #enqueue(id: number, writable: number): void {
+  #enqueue(id: number, writable: number, token = id): void {
     const slot = this.avail & this.mask;
-    this.writable[id] = writable;
+    const at = id << BUFFER_SHIFT;
+    this.buffers[at + WRITABLE] = writable;
+    this.buffers[at + TOKEN] = token;
     this.order[slot] = id;
     this.u16[this.availRing16 + slot] = id;
     this.avail = (this.avail + 1) & 0xffff;
@@ -274,9 +286,8 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
    */
   #takePlain(burst: UsedBurst, wanted: number): number {
     const u32 = this.u32;
-    const { id: ids, written, outcome } = burst;
-    const { writable, descriptors } = this;
-    const next = this.next;
+    const { token, written, outcome } = burst;
+    const own = this.buffers;
     const mask = this.mask;
     const ring32 = this.usedRing32;
     // Rarely does a driver look for used buffers between adding and publishing: then ids need a closer look.
@@ -285,18 +296,20 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
     let freeTail = this.freeTail;
     let freed = 0;
     let i = burst.count;
-    for (const end = i + wanted; i < end; i++) {
+    for (const end = i + wanted; i < end; i = (i + 1) | 0) {
       const word = (ring32 + ((used & mask) << ELEM_SHIFT)) | 0;
       const id = u32[word]!;
       const length = u32[word + 1]!;
-      if (id > mask || descriptors[id] !== 1 || length > writable[id]!) break;
-      ids[i] = id;
+      if (id > mask) break;
+      const at = id << BUFFER_SHIFT;
+      if (own[at] !== 1 || length > own[at + WRITABLE]!) break;
+      token[i] = own[at + TOKEN]!;
       written[i] = length;
       outcome[i] = GOOD;
-      descriptors[id] = 0;
-      next[freeTail] = id;
+      own[at] = 0;
+      own[(freeTail << BUFFER_SHIFT) + FOLLOWING] = id;
       freeTail = id;
-      freed++;
+      freed = (freed + 1) | 0;
       used = (used + 1) & 0xffff;
     }
     burst.count = i;
@@ -312,7 +325,7 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
     const word = this.usedRing32 + (this.used & this.mask) * ELEM_WORDS;
     const id = this.u32[word]!;
     if (id >= this.size) return this.distrust(BROKEN.USED_ID_OUT_OF_RANGE);
-    if (this.descriptors[id] === 0 || !this.#isPublished(id)) return this.distrust(BROKEN.USED_ID_NOT_OUTSTANDING);
+    if (this.#descriptorsOf(id) === 0 || !this.#isPublished(id)) return this.distrust(BROKEN.USED_ID_NOT_OUTSTANDING);
     this.#finish(burst, id, this.u32[word + 1]!);
     return true;
   }
@@ -320,32 +333,84 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
   /** IN_ORDER: take buffers of the batch at hand. @returns buffers taken, at least one */
   #takeBatch(burst: UsedBurst, wanted: number): number {
     const count = Math.min(wanted, this.batchLeft);
-    for (let i = 0; i < count; i++) {
+    // Skipped buffers were used completely; the length is the last one's.
+    let done = this.#takeSkipped(burst, Math.min(count, this.batchLeft - 1));
+    for (; done < count; done++) {
       const id = this.order[this.used & this.mask]!;
-      // Skipped buffers were used completely; the length is the last one's.
-      const length = --this.batchLeft === 0 ? this.batchLength : this.writable[id]!;
+      const length = --this.batchLeft === 0 ? this.batchLength : this.#writableOf(id);
       this.#finish(burst, id, length);
     }
     return count;
   }
 
+  /** Take skipped buffers up to the first that has more descriptors than one. @returns buffers taken */
+  #takeSkipped(burst: UsedBurst, wanted: number): number {
+    const { token, written, outcome } = burst;
+    const own = this.buffers;
+    const order = this.order;
+    const mask = this.mask;
+    let used = this.used;
+    let freeTail = this.freeTail;
+    let i = burst.count;
+    for (const end = i + wanted; i < end; i = (i + 1) | 0) {
+      const id = order[used & mask]!;
+      const at = id << BUFFER_SHIFT;
+      if (own[at] !== 1) break;
+      token[i] = own[at + TOKEN]!;
+      written[i] = own[at + WRITABLE]!;
+      outcome[i] = GOOD;
+      own[at] = 0;
+      own[(freeTail << BUFFER_SHIFT) + FOLLOWING] = id;
+      freeTail = id;
+      used = (used + 1) & 0xffff;
+    }
+    const done = i - burst.count;
+    burst.count = i;
+    this.used = used;
+    this.freeTail = freeTail;
+    this.free += done;
+    this.outstanding -= done;
+    this.batchLeft -= done;
+    return done;
+  }
+
   #finish(burst: UsedBurst, id: number, length: number): void {
-    this.report(burst, id, length, this.writable[id]!);
+    this.report(burst, id, length, this.#writableOf(id));
     this.release(id);
     this.used = (this.used + 1) & 0xffff;
   }
 
   protected override isOut(id: number): boolean {
-    return this.descriptors[id] !== 0;
+    return this.#descriptorsOf(id) !== 0;
+  }
+
+  protected override tokenOf(id: number): number {
+    return this.buffers[(id << BUFFER_SHIFT) + TOKEN]!;
   }
 
   protected override release(id: number): void {
-    this.next[this.freeTail] = id;
+    this.#setFollowing(this.freeTail, id);
     this.freeTail = this.last[id]!;
-    this.free += this.descriptors[id]!;
-    this.descriptors[id] = 0;
+    this.free += this.#descriptorsOf(id);
+    this.buffers[(id << BUFFER_SHIFT) + DESCRIPTORS] = 0;
     this.last[id] = id;
     this.outstanding--;
+  }
+
+  #descriptorsOf(id: number): number {
+    return this.buffers[(id << BUFFER_SHIFT) + DESCRIPTORS]!;
+  }
+
+  #writableOf(id: number): number {
+    return this.buffers[(id << BUFFER_SHIFT) + WRITABLE]!;
+  }
+
+  #following(descriptor: number): number {
+    return this.buffers[(descriptor << BUFFER_SHIFT) + FOLLOWING]!;
+  }
+
+  #setFollowing(descriptor: number, next: number): void {
+    this.buffers[(descriptor << BUFFER_SHIFT) + FOLLOWING] = next;
   }
 
   /** Read the used index. @returns used buffers waiting, 0 when the device is not to be believed */
@@ -367,9 +432,12 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
     const word = this.usedRing32 + slot * ELEM_WORDS;
     const id = this.u32[word]!;
     if (id >= this.size) return this.distrust(BROKEN.USED_ID_OUT_OF_RANGE);
-    for (let i = 0; i < waiting; i++) {
-      if (this.order[(slot + i) & this.mask] !== id) continue;
-      this.batchLeft = i + 1;
+    const isAt = (at: number): boolean => this.order[(slot + at) & this.mask] === id;
+    let last = this.batchSize - 1;
+    if (last >= waiting || !isAt(last)) for (last = 0; last < waiting && !isAt(last); ) last++;
+    if (last < waiting) {
+      this.batchSize = last + 1;
+      this.batchLeft = last + 1;
       this.batchLength = this.u32[word + 1]!;
       return true;
     }

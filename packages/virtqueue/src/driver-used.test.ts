@@ -88,11 +88,11 @@ describe.each(LAYOUTS)('%s', (layout) => {
       else for (let id = 0; id < 6; id++) bench.use(id, 0);
       const burst = new UsedBurst(3);
       expect([queue.takeUsed(burst, 0), queue.takeUsed(burst, 2), queue.takeUsed(burst, 2)]).toEqual([0, 2, 1]);
-      expect([...burst.id]).toEqual([0, 1, 2]);
+      expect([...burst.token]).toEqual([0, 1, 2]);
       expect([queue.takeUsed(burst, 5), queue.outstanding, queue.free]).toEqual([0, 3, 5]);
       expect(queue.hasUsed()).toBe(true);
       burst.clear();
-      expect([queue.takeUsed(burst, 5), [...burst.id]]).toEqual([3, [3, 4, 5]]);
+      expect([queue.takeUsed(burst, 5), [...burst.token]]).toEqual([3, [3, 4, 5]]);
       expect(queue.hasUsed()).toBe(false);
     }
   });
@@ -188,7 +188,7 @@ describe.each(LAYOUTS)('%s, sizes', (layout) => {
       for (const id of ids.toReversed()) bench.use(id, id & 3);
       burst.clear();
       expect(queue.takeUsed(burst, size)).toBe(size);
-      expect([...burst.id]).toEqual(ids.toReversed());
+      expect([...burst.token]).toEqual(ids.toReversed());
       expect([...burst.written]).toEqual(ids.toReversed().map((id) => id & 3));
       expect([queue.free, queue.outstanding]).toEqual([size, 0]);
     }

@@ -190,7 +190,7 @@ describe.each(LAYOUTS)('%s', (layout) => {
         count,
         ...new Array(count).fill(USED.UNUSED),
       ]);
-      detached.push(...burst.id.subarray(0, count));
+      detached.push(...burst.token.subarray(0, count));
     }
     expect(detached.sort()).toEqual([ids[0], ids[1], ids[3], ids[4]].sort());
     expect([queue.outstanding, queue.free, queue.counters.used]).toEqual([0, 8, 1]);
@@ -238,7 +238,7 @@ describe.each(LAYOUTS)('%s', (layout) => {
     bench.queue.takeUsed(burst, 4);
     bench.poke(bench.config.desc, 'ee'.repeat(64));
     bench.poke(bench.config.device + 4, 'ee'.repeat(32));
-    expect([burst.count, burst.id[0], burst.written[0], burst.outcome[0]]).toEqual([1, 1, 10, USED.GOOD]);
+    expect([burst.count, burst.token[0], burst.written[0], burst.outcome[0]]).toEqual([1, 1, 10, USED.GOOD]);
   });
 
   test.each([[[100, 101, 100]], [[101, 100, 0xffff_ffff]], [[50, 0xffff_ffff]], [[0xffff_ffff, 100, 101]]])(

@@ -1,4 +1,4 @@
-export { BufferList } from './buffer-list.js';
+export { BufferList, ELEMENT_SHIFT } from './buffer-list.js';
 export { ChainBurst } from './chain-burst.js';
 export type { DevicePackedQueue } from './device-packed.js';
 export { type DeviceQueue, TAKE, type Take } from './device-queue.js';

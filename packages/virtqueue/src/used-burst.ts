@@ -15,8 +15,11 @@ export class UsedBurst {
   /** Most buffers that fit. */
   readonly capacity: number;
   count = 0;
-  /** What {@link DriverQueue.add} returned for the buffer; free for the next one from now on. */
-  readonly id: Uint16Array;
+  /**
+   * What {@link DriverQueue.add} returned for the buffer, free for the next one from now on; or, as a signed number, the
+   * token that it had in {@link DriverQueue.addBurst}.
+   */
+  readonly token: Int32Array;
   /** Bytes the device wrote, never more than the buffer's device-writable bytes; 0 for a buffer without any. */
   readonly written: Uint32Array;
   /** A `USED` code. */
@@ -25,7 +28,7 @@ export class UsedBurst {
   /** @param capacity buffers, 1 ≤ capacity ≤ 32768 */
   constructor(capacity: number) {
     this.capacity = checkedCapacity(capacity);
-    this.id = new Uint16Array(capacity);
+    this.token = new Int32Array(capacity);
     this.written = new Uint32Array(capacity);
     this.outcome = new Uint8Array(capacity);
   }
@@ -34,9 +37,9 @@ export class UsedBurst {
     this.count = 0;
   }
 
-  push(id: number, written: number, outcome: number): void {
+  push(token: number, written: number, outcome: number): void {
     const i = this.count;
-    this.id[i] = id;
+    this.token[i] = token;
     this.written[i] = written;
     this.outcome[i] = outcome;
     this.count = i + 1;

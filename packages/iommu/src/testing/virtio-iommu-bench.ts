@@ -160,7 +160,7 @@ export class IommuBench {
       this.used.clear();
       this.request.takeUsed(this.used, many);
       for (let i = 0; i < many; i++) {
-        const at = writable + slotOf[this.used.id[i]!]! * 4;
+        const at = writable + slotOf[this.used.token[i]!]! * 4;
         const status = this.used.written[i] === 4 ? u8[at]! : -1;
         seen.set(status, (seen.get(status) ?? 0) + 1);
       }
@@ -188,7 +188,7 @@ export class IommuBench {
     this.used.clear();
     this.event.takeUsed(this.used, 256);
     return Array.from({ length: this.used.count }, (_, i) => {
-      const at = this.reportOf.get(this.used.id[i]!)!;
+      const at = this.reportOf.get(this.used.token[i]!)!;
       return toHex(this.guest.read(at, this.used.written[i]!));
     });
   }

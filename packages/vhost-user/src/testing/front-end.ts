@@ -114,7 +114,8 @@ export class FrontEnd {
     queue.takeUsed(this.burst, SIZE);
     if (queue.broken !== 0) throw new Error(`ring ${index}: the device broke it, ${queue.broken}`);
     for (let i = 0; i < this.burst.count; i++) {
-      if (!this.out[index].delete(this.burst.id[i]!)) throw new Error(`buffer ${this.burst.id[i]} came back twice`);
+      if (!this.out[index].delete(this.burst.token[i]!))
+        throw new Error(`buffer ${this.burst.token[i]} came back twice`);
       this.used[index]++;
     }
   }

@@ -166,7 +166,7 @@ export class SessionStage {
 export function usedOf(queue: DriverQueue): { id: number; written: number }[] {
   const burst = new UsedBurst(QUEUE_SIZE);
   const count = queue.takeUsed(burst, QUEUE_SIZE);
-  return Array.from({ length: count }, (_, at) => ({ id: burst.id[at]!, written: burst.written[at]! }));
+  return Array.from({ length: count }, (_, at) => ({ id: burst.token[at]!, written: burst.written[at]! }));
 }
 
 /** Both ends of a connection. */

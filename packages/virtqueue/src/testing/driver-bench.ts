@@ -170,7 +170,7 @@ export class DriverBench {
 export function outcomes(queue: DriverQueue, max = 0xffff): [number, number, number][] {
   const burst = new UsedBurst(queue.size);
   queue.takeUsed(burst, max);
-  return Array.from({ length: burst.count }, (_, i) => [burst.id[i]!, burst.written[i]!, burst.outcome[i]!]);
+  return Array.from({ length: burst.count }, (_, i) => [burst.token[i]!, burst.written[i]!, burst.outcome[i]!]);
 }
 
 type Element = readonly [address: number, length: number];

@@ -12,6 +12,8 @@ export class DriverUnderAttack {
   readonly queue: DriverQueue;
   taken = 0;
   private readonly kind: Kind;
+  /** Of buffers added in bursts: never a number that is an id. */
+  private nextToken = 0x1_0000;
   /** Buffers that are out: device-writable bytes, ring slots, and whether the device may know of them. */
   private readonly out: Map<number, { writable: number; slots: number; isPublished: boolean }> = new Map();
 
@@ -39,7 +41,7 @@ export class DriverUnderAttack {
   finish(): void {
     const rest = new UsedBurst(this.kind.size);
     this.queue.detachUnused(rest);
-    for (const id of rest.id.subarray(0, rest.count)) check(this.out.delete(id), 'detached twice', id);
+    for (const id of rest.token.subarray(0, rest.count)) check(this.out.delete(id), 'detached twice', id);
     check(this.out.size === 0, 'lost', [...this.out.keys()]);
     this.checkCount();
   }
@@ -60,20 +62,20 @@ export class DriverUnderAttack {
     }
     const { free } = this.queue;
     const id = this.queue.add(list);
+    check(id < this.kind.size, 'an id past the queue', id);
     if (id !== NO_ROOM) this.enter(id, free - this.queue.free, (list.count - list.readable) * length);
   }
 
   private addBurst(a: number, b: number): void {
     const list = new BufferList(4);
-    for (let at = 0; at <= a % 4; at++) list.addWritable(0x1_0fff, 1 + (b % 64));
-    const ids = new Uint16Array(4);
-    const count = this.queue.addBurst(list, ids);
-    for (const id of ids.subarray(0, count)) this.enter(id, 1, 1 + (b % 64));
+    for (let at = 0; at <= a % 4; at++) list.addWritable(0x1_0fff, 1 + (b % 64), this.nextToken + at);
+    const count = this.queue.addBurst(list);
+    for (let at = 0; at < count; at++) this.enter(this.nextToken++, 1, 1 + (b % 64));
   }
 
-  private enter(id: number, slots: number, writable: number): void {
-    check(id >= 0 && id < this.kind.size && !this.out.has(id), 'an id that is out already', id);
-    this.out.set(id, { writable, slots, isPublished: false });
+  private enter(token: number, slots: number, writable: number): void {
+    check(token >= 0 && !this.out.has(token), 'a buffer that is out already', token);
+    this.out.set(token, { writable, slots, isPublished: false });
   }
 
   private publish(): void {
@@ -88,7 +90,7 @@ export class DriverUnderAttack {
     const count = this.queue.takeUsed(burst, max);
     check(count <= max && count === burst.count && !(isBroken && count > 0), 'takeUsed', count, max, isBroken);
     for (let i = 0; i < count; i++) {
-      const id = burst.id[i]!;
+      const id = burst.token[i]!;
       const buffer = this.out.get(id);
       check(buffer?.isPublished === true, 'a buffer that was not out', id);
       const most = burst.outcome[i] === USED.GOOD ? buffer.writable : 0;

@@ -104,7 +104,7 @@ function add(loop: Loopback, a: number, b: number): void {
   if (count > 1 || direct !== undefined || (b & 1) === 0) id = driver.add(list, direct);
   else if (readableCount === 1) id = driver.addReadable(readable[0]!.address, readable[0]!.length);
   else id = driver.addWritable(writable[0]!.address, writable[0]!.length);
-  check((id === NO_ROOM) === slots > free, 'room', id, slots, free);
+  check((id === NO_ROOM) === slots > free && id < kind.size, 'room', id, slots, free);
   if (id === NO_ROOM) arena.release([...readable, ...writable]);
   else enqueue(loop, id, slots, readable, writable, a ^ b);
 }
@@ -117,16 +117,17 @@ function addBurst(loop: Loopback, a: number, b: number): void {
   if (elements.length === 0) return;
   fill(loop, readable, writable, a ^ b);
   const list = new BufferList(elements.length);
-  for (const { address, length } of readable) list.addReadable(address, length);
-  for (const { address, length } of writable) list.addWritable(address, length);
-  const ids = new Uint16Array(elements.length);
+  const tokens = elements.map(() => loop.nextToken++);
+  for (const [at, { address, length }] of elements.entries())
+    if (at < readable.length) list.addReadable(address, length, tokens[at]!);
+    else list.addWritable(address, length, tokens[at]!);
   const free = loop.driver.free;
-  const added = loop.driver.addBurst(list, ids);
+  const added = loop.driver.addBurst(list);
   check(added === Math.min(elements.length, free), 'addBurst', added, elements.length, free);
   elements.forEach((element, at) => {
     if (at >= added) loop.arena.release([element]);
-    else if (at < readable.length) enqueue(loop, ids[at]!, 1, [element], [], 0);
-    else enqueue(loop, ids[at]!, 1, [], [element], a ^ b);
+    else if (at < readable.length) enqueue(loop, tokens[at]!, 1, [element], [], 0);
+    else enqueue(loop, tokens[at]!, 1, [], [element], a ^ b);
   });
 }
 
@@ -137,7 +138,13 @@ export function takeUsed(loop: Loopback, max: number): number {
   check(loop.driver.takeUsed(burst, max) === wanted, 'takeUsed', burst.count, wanted);
   for (let i = 0; i < wanted; i++) {
     const buffer = loop.used.shift()!;
-    check(burst.id[i] === buffer.id && burst.outcome[i] === 0, 'used', burst.id[i], buffer.id, burst.outcome[i]);
+    check(
+      burst.token[i] === buffer.token && burst.outcome[i] === 0,
+      'used',
+      burst.token[i],
+      buffer.token,
+      burst.outcome[i],
+    );
     check(burst.written[i] === buffer.written, 'written', burst.written[i], buffer.written);
     const bytes = Uint8Array.from(buffer.writable.flatMap((element) => [...loop.arena.read(element)]));
     check(sameBytes(bytes.subarray(0, buffer.written), buffer.answer.subarray(0, buffer.written)), 'answer');
@@ -145,7 +152,7 @@ export function takeUsed(loop: Loopback, max: number): number {
       bytes.subarray(buffer.written).every((byte) => byte === 0xee),
       'bytes behind the answer',
     );
-    check(loop.out.delete(buffer.id), 'an id that came back twice', buffer.id);
+    check(loop.out.delete(buffer.token), 'an id that came back twice', buffer.token);
     loop.arena.release([...buffer.readable, ...buffer.writable]);
     loop.completed++;
   }
@@ -220,16 +227,16 @@ function fill(loop: Loopback, readable: readonly Element[], writable: readonly E
 
 function enqueue(
   loop: Loopback,
-  id: number,
+  token: number,
   slots: number,
   readable: readonly Element[],
   writable: readonly Element[],
   seed: number,
 ): void {
-  check(!loop.out.has(id) && id < loop.kind.size, 'an id that is out already', id);
+  check(!loop.out.has(token), 'a buffer that is out already', token);
   const length = writable.reduce((sum, element) => sum + element.length, 0);
   const buffer: Buffer = {
-    id,
+    token,
     slots,
     readable,
     writable,
@@ -237,6 +244,6 @@ function enqueue(
     answer: Uint8Array.from({ length }, (_, byte) => 0x55 ^ (seed + 13 * byte)),
     written: 0,
   };
-  loop.out.set(id, buffer);
+  loop.out.set(token, buffer);
   loop.added.push(buffer);
 }

@@ -8,7 +8,8 @@ import { type Kind, partsOf, placeQueue } from './random-queue.js';
 
 /** A buffer as driver and device have to agree about it. */
 export interface Buffer {
-  readonly id: number;
+  /** What the driver's queue gives back for it: its id, or the token that it was added with. */
+  readonly token: number;
   /** Ring slots that it takes. */
   readonly slots: number;
   readonly readable: readonly Element[];
@@ -46,12 +47,14 @@ export class Loopback {
   readonly inFlight: Taken[] = [];
   readonly put: Buffer[] = [];
   readonly used: Buffer[] = [];
-  /** By id, all of the above. */
+  /** By token, all of the above. */
   readonly out: Map<number, Buffer> = new Map();
   /** A side that sleeps looks at the ring no more, until the other one notifies it. */
   driverSleeps = false;
   deviceSleeps = false;
   completed = 0;
+  /** Of buffers added in bursts: never a number that is an id. */
+  nextToken = 0x1_0000;
   /** The chain taken last, as long as nothing was given back since. */
   lastTaken: Taken | undefined;
   readonly #config: QueueConfig;

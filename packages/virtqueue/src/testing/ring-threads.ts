@@ -85,7 +85,7 @@ function drive(config: QueueConfig, memory: HostMemory, count: number): number {
     burst.clear();
     const used = queue.takeUsed(burst, config.size);
     for (let i = 0; i < used; i++) {
-      const id = burst.id[i]!;
+      const id = burst.token[i]!;
       const sequence = sequenceOf[id]!;
       const place = placeOf[id]!;
       const wanted = sequence % 2 === 0 ? 0 : 4;
