@@ -5,6 +5,7 @@ import {
   type Delivered,
   EVERY_OFFLOAD,
   type Frame,
+  type FrameRun,
   type FrameSink,
   type NetBackend,
 } from '@ringwire/net-backend';
@@ -40,6 +41,21 @@ export class CheckingBackend implements NetBackend {
     else copyFrame(frame, 0, this.memory, to, length);
     this.arrivals.add(to, length);
     return DELIVERED.ACCEPTED;
+  }
+
+  receiveRun({ ranges, first, count, skip }: FrameRun): number {
+    const { engine, arrivals } = this;
+    const { offset, length } = ranges;
+    let { slot } = this;
+    for (let i = first; i < first + count; i = (i + 1) | 0) {
+      const to = (SINK + slot * BUFFER_PITCH) | 0;
+      const bytes = (length[i]! - skip) | 0;
+      engine.copy(to, (offset[i]! + skip) | 0, bytes);
+      arrivals.add(to, bytes);
+      slot = (slot + 1) & (SINK_FRAMES - 1);
+    }
+    this.slot = slot;
+    return count;
   }
 
   attach(_device: FrameSink | undefined): void {}

@@ -46,3 +46,28 @@ export class Frame {
     this.innerNhOffset = 0;
   }
 }
+
+/**
+ * Frames on their way together, each in one range and complete: nothing is left to be done to them. One object is reused;
+ * it is good during the call that hands it on.
+ */
+export class FrameRun {
+  /** What the ranges are offsets into. */
+  memory: HostMemory;
+  /** Frame `i` is range `first` + i, for i below `count`, without its first `skip` bytes. */
+  ranges: RangeList = NO_RANGES;
+  first = 0;
+  count = 0;
+  /** Below the length of every one of these ranges. */
+  skip = 0;
+  /** Bytes of all frames, from the destination addresses on. */
+  bytes = 0;
+  /** Queue pair that they came from. */
+  pair = 0;
+  /** Of words that were read ahead of their use. It means nothing: a word that nobody keeps would not be read. */
+  touched = 0;
+
+  constructor(memory: HostMemory) {
+    this.memory = memory;
+  }
+}

@@ -1,4 +1,4 @@
-import type { Frame } from './frame.js';
+import type { Frame, FrameRun } from './frame.js';
 
 /** What became of a frame that was handed on. */
 export const DELIVERED = {
@@ -36,6 +36,12 @@ export interface FrameSink {
   readonly offloads: number;
   /** Never throws, never keeps the frame. */
   receive(frame: Frame): Delivered;
+  /**
+   * Take the first frames of a run, in a loop of one's own instead of a call per frame. A sink that cannot do better than
+   * that leaves it out.
+   * @returns how many were ACCEPTED; the one behind them comes to {@link receive}, which says why it was not
+   */
+  receiveRun?(run: FrameRun): number;
   /**
    * A burst of frames is over: what was received becomes visible to whoever waits for it, in one step. To be called after
    * the last `receive` of a burst; a sink that has nothing to do then leaves it out.

@@ -1,4 +1,4 @@
-import type { Frame } from './frame.js';
+import type { Frame, FrameRun } from './frame.js';
 import { DELIVERED, type Delivered, EVERY_OFFLOAD, type FrameSink, type NetBackend } from './net-backend.js';
 
 /** A cable with nobody at its far end: what is sent is counted, and nothing comes. */
@@ -11,6 +11,12 @@ export class NullBackend implements NetBackend {
     this.frames++;
     this.bytes += frame.length;
     return DELIVERED.ACCEPTED;
+  }
+
+  receiveRun({ count, bytes }: FrameRun): number {
+    this.frames += count;
+    this.bytes += bytes;
+    return count;
   }
 
   attach(_device: FrameSink | undefined): void {}

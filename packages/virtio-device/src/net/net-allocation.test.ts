@@ -104,12 +104,11 @@ describe.each(LAYOUTS)('%s', (layout) => {
       sent.addReadable(TX_AT + i * BUFFER_BYTES, packet.length);
       posted.addWritable(RX_AT + i * BUFFER_BYTES, BUFFER_BYTES);
     }
-    const ids = new Uint16Array(BURST);
     const used = new UsedBurst(64);
     const bursts = (): void => {
       for (let n = 0; n < BURSTS; n++) {
-        tx.addBurst(sent, ids);
-        rx.addBurst(posted, ids);
+        tx.addBurst(sent);
+        rx.addBurst(posted);
         tx.publish();
         rx.publish();
         device.step(64);

@@ -1,4 +1,4 @@
-import { DELIVERED, type Delivered, Frame, type NetBackend } from '@ringwire/net-backend';
+import { DELIVERED, type Delivered, Frame, FrameRun, type NetBackend } from '@ringwire/net-backend';
 import { VIRTIO_NET_HDR_F } from '@ringwire/virtio-spec/net';
 import { ChainBurst, type DeviceQueue } from '@ringwire/virtqueue';
 import { vlanIdOf } from './frame-bytes.js';
@@ -23,6 +23,8 @@ const NEVER = Number.POSITIVE_INFINITY;
 export class TxQueue extends NetQueue {
   private readonly burst: ChainBurst = new ChainBurst(BURST);
   private readonly frame: Frame;
+  /** Frames of the burst that ask for nothing, for a backend that takes several at once. */
+  private readonly run: FrameRun;
   /** In place of a frame that a chain does not have. */
   private readonly noFrame: Frame;
   private readonly header: TxHeader = new TxHeader();
@@ -34,8 +36,6 @@ export class TxQueue extends NetQueue {
   /** When to ask the backend again after it had no room. */
   retryAt: number = NEVER;
 
-  /** What {@link plainsEnd} saw of frames, kept so that it does look. */
-  protected beginnings = 0;
   private readonly pollTurns: number;
   /** Turns in vain since the last frame, up to `pollTurns`. */
   private idleTurns = 0;
@@ -58,6 +58,9 @@ export class TxQueue extends NetQueue {
     this.frame = new Frame(state.memory);
     this.frame.pair = pair;
     this.frame.ranges = this.burst.segments;
+    this.run = new FrameRun(state.memory);
+    this.run.pair = pair;
+    this.run.ranges = this.burst.segments;
   }
 
   protected override open(queue: DeviceQueue): void {
@@ -128,21 +131,72 @@ export class TxQueue extends NetQueue {
    * @returns the first chain that was not dealt with
    */
   private sendPlains(from: number, taken: number): number {
-    const { frame, burst, backend, queue, state, steering } = this;
-    if (!state.linkUp || steering.learns) return from;
-    const { headerBytes } = state;
-    const { first, segments } = burst;
-    const { length } = segments;
-    const end = this.plainsEnd(from, taken);
-    frame.skip = headerBytes;
+    const { queue, backend, run } = this;
+    this.findPlains(from, taken);
+    const end = from + run.count;
+    let i = from;
+    if (i < end && backend.receiveRun !== undefined) {
+      const accepted = backend.receiveRun(run);
+      i += accepted;
+      if (i === end) this.count(accepted, run.bytes);
+      else this.countFirst(accepted);
+      if (this.queue !== queue) this.isHeld = true;
+    }
+    return this.isHeld || i === end ? i : this.sendEach(i, end);
+  }
+
+  /**
+   * Find how many such frames follow one another from a chain on: they make {@link run}. Header and first bytes of each are
+   * read here, one right behind the other: what has to come from another core's cache then comes for many frames at once,
+   * rather than for each when it is sent.
+   */
+  private findPlains(from: number, taken: number): void {
+    const { burst, state, steering, run } = this;
+    const { headerBytes, memory, mtu } = state;
+    run.first = from;
+    run.count = 0;
+    if (!state.linkUp || steering.learns) return;
+    // There chain `i` is range `i`.
+    const end = Math.min(taken, burst.plainReadable);
+    const { offset, length } = burst.segments;
+    const { u32 } = memory;
+    const shortest = headerBytes + ETHERNET_HEADER_BYTES;
+    const longest = shortest + mtu;
+    let bytes = 0;
+    let touched = 0;
+    let i = from;
+    for (; i < end; i = (i + 1) | 0) {
+      const at = offset[i]!;
+      const readable = length[i]!;
+      if ((at & 3) !== 0 || readable < shortest || readable > longest) break;
+      const header = u32[at >>> 2]!;
+      touched ^= u32[(at + headerBytes) >>> 2]!;
+      if ((header & ASKS) !== 0) break;
+      bytes = (bytes + readable) | 0;
+    }
+    run.count = i - from;
+    run.skip = headerBytes;
+    run.bytes = bytes - run.count * headerBytes;
+    run.touched = touched;
+  }
+
+  private countFirst(packets: number): void {
+    const { first, skip } = this.run;
+    this.count(packets, this.burst.segments.bytes(first, packets) - packets * skip);
+  }
+
+  /** Send such frames one by one. @returns the first that was not dealt with */
+  private sendEach(from: number, end: number): number {
+    const { frame, burst, backend, queue, run } = this;
+    const { length } = burst.segments;
+    frame.skip = run.skip;
     let packets = 0;
     let bytes = 0;
     let i = from;
     for (; i < end; i++) {
-      const range = first[i]!;
-      frame.first = range;
-      frame.end = range + 1;
-      frame.length = length[range]! - headerBytes;
+      frame.first = i;
+      frame.end = i + 1;
+      frame.length = length[i]! - run.skip;
       const delivered = backend.receive(frame);
       if (delivered === ACCEPTED) {
         packets++;
@@ -153,34 +207,7 @@ export class TxQueue extends NetQueue {
         break;
       }
     }
-    if (packets > 0) this.count(packets, bytes);
-    return i;
-  }
-
-  /**
-   * Look at the headers of a burst, and at where its frames begin. A driver on another core has just written both: looked
-   * at all at once, they are waited for side by side, rather than one after the other as each frame is sent.
-   * @returns the first chain that is none for {@link sendPlains}
-   */
-  private plainsEnd(from: number, taken: number): number {
-    const { burst, state } = this;
-    const { headerBytes, memory } = state;
-    const { first, firstWritable, segments } = burst;
-    const { offset, length } = segments;
-    const { u32 } = memory;
-    const shortest = headerBytes + ETHERNET_HEADER_BYTES;
-    const longest = shortest + state.mtu;
-    let beginnings = 0;
-    let i = from;
-    for (; i < taken; i++) {
-      const range = first[i]!;
-      const at = offset[range]!;
-      const readable = length[range]!;
-      if (firstWritable[i] !== range + 1 || (at & 3) !== 0 || readable < shortest || readable > longest) break;
-      if ((u32[at >>> 2]! & ASKS) !== 0) break;
-      beginnings |= u32[(at + headerBytes) >>> 2]!;
-    }
-    this.beginnings = beginnings;
+    this.count(packets, bytes);
     return i;
   }
 
@@ -196,6 +223,7 @@ export class TxQueue extends NetQueue {
 
   /** Frames left that asked for nothing. */
   private count(packets: number, bytes: number): void {
+    if (packets === 0) return;
     const { statistics } = this;
     statistics.add(TX_STAT.tx_packets, packets);
     statistics.add(TX_STAT.tx_bytes, bytes);

@@ -143,7 +143,7 @@ export class NetBench {
     this.used.clear();
     this.queues[index]!.takeUsed(this.used, this.size);
     return Array.from({ length: this.used.count }, (_, i) => ({
-      id: this.used.id[i]!,
+      id: this.used.token[i]!,
       written: this.used.written[i]!,
     }));
   }
