@@ -1,13 +1,13 @@
 import { evictThread } from '@ringwire/iommu';
 import { MsixTable } from '@ringwire/pci';
+import { DEVICE_STATUS } from '@ringwire/virtio-spec';
 import {
   COMMON_CFG,
-  DEVICE_STATUS,
   ISR_STATUS,
   MMIO_INTERRUPT,
   MMIO_REGISTERS,
   VIRTIO_MSI_NO_VECTOR,
-} from '@ringwire/virtio-spec';
+} from '@ringwire/virtio-spec/transport';
 import { type ControlLayout, LIFE, SHADOW_WORDS, SHOWN } from './control-layout.js';
 import { InterruptRaiser } from './interrupt-words.js';
 import { ACCESS_KIND, abandonMailbox } from './mailbox.js';

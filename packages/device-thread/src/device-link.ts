@@ -1,4 +1,5 @@
-import { MMIO_REGISTERS, notifiedVqIndex, VirtioError } from '@ringwire/virtio-spec';
+import { notifiedVqIndex, VirtioError } from '@ringwire/virtio-spec';
+import { MMIO_REGISTERS } from '@ringwire/virtio-spec/transport';
 import {
   BELL_MODE,
   type ControlLayout,

@@ -1,5 +1,6 @@
 import { GuestMemory, HostMemory } from '@ringwire/guest-memory';
-import { MMIO_REGISTERS, VIRTIO_F } from '@ringwire/virtio-spec';
+import { VIRTIO_F } from '@ringwire/virtio-spec';
+import { MMIO_REGISTERS } from '@ringwire/virtio-spec/transport';
 import { expect, test } from 'vitest';
 import { BREAK, isBreakdown } from './breakdown.js';
 import { openMmioTransport } from './mmio-transport.js';

@@ -1,13 +1,12 @@
+import { hasFeature, VIRTIO_F } from '@ringwire/virtio-spec';
 import {
-  hasFeature,
   MMIO_CONFIG_AT,
   MMIO_INTERRUPT,
   MMIO_MAGIC_VALUE,
   MMIO_REGISTERS,
   MMIO_VERSION,
   type MmioRegister,
-  VIRTIO_F,
-} from '@ringwire/virtio-spec';
+} from '@ringwire/virtio-spec/transport';
 import type { MmioAccess } from './access.js';
 import { BREAK, type Breakdown, breakdown } from './breakdown.js';
 import type { MsixMessage, QueueSetup, Transport, VectorPlan } from './transport.js';

@@ -1,5 +1,6 @@
 import { GuestMemory, HostMemory } from '@ringwire/guest-memory';
-import { VIRTIO_ID, VIRTIO_PCI_CFG_TYPE } from '@ringwire/virtio-spec';
+import { VIRTIO_ID } from '@ringwire/virtio-spec';
+import { VIRTIO_PCI_CFG_TYPE } from '@ringwire/virtio-spec/transport';
 import { expect, test } from 'vitest';
 import { BREAK, isBreakdown } from './breakdown.js';
 import { findCapabilities } from './pci-capabilities.js';

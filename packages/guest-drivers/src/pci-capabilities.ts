@@ -14,7 +14,7 @@ import {
   VIRTIO_PCI_CAP,
   VIRTIO_PCI_CFG_TYPE,
   VIRTIO_PCI_NOTIFY_CAP,
-} from '@ringwire/virtio-spec';
+} from '@ringwire/virtio-spec/transport';
 import type { PciAccess } from './access.js';
 import { barSizes } from './pci-bars.js';
 

@@ -1,14 +1,6 @@
 import { PCI_COMMAND, PCI_HEADER } from '@ringwire/pci';
-import {
-  COMMON_CFG,
-  type CommonCfgField,
-  hasFeature,
-  VIRTIO_F,
-  VIRTIO_ID,
-  VIRTIO_MSI_NO_VECTOR,
-  VIRTIO_PCI_ID,
-  VIRTIO_PCI_TRANSITIONAL_ID,
-} from '@ringwire/virtio-spec';
+import { hasFeature, VIRTIO_F, VIRTIO_ID, VIRTIO_PCI_ID, VIRTIO_PCI_TRANSITIONAL_ID } from '@ringwire/virtio-spec';
+import { COMMON_CFG, type CommonCfgField, VIRTIO_MSI_NO_VECTOR } from '@ringwire/virtio-spec/transport';
 import type { PciAccess } from './access.js';
 import { BREAK, type Breakdown, breakdown } from './breakdown.js';
 import { findCapabilities, type PciMsix, type PciWindow } from './pci-capabilities.js';

@@ -1,11 +1,10 @@
+import { VIRTIO_PCI_ID, VIRTIO_PCI_TRANSITIONAL_ID } from '@ringwire/virtio-spec';
 import {
   VIRTIO_PCI_CAP,
   VIRTIO_PCI_CAP64,
   VIRTIO_PCI_CFG_TYPE,
-  VIRTIO_PCI_ID,
   VIRTIO_PCI_NOTIFY_CAP,
-  VIRTIO_PCI_TRANSITIONAL_ID,
-} from '@ringwire/virtio-spec';
+} from '@ringwire/virtio-spec/transport';
 import { nameOf, PCI_CAP_ID } from './capability-ids.js';
 import {
   PCI_EXP,

@@ -1,15 +1,14 @@
 import { type Capability, type PciFunction, vendorSpecific } from '@ringwire/pci';
+import { VIRTIO_PCI_ID, VirtioError } from '@ringwire/virtio-spec';
 import {
   VIRTIO_PCI_BAR_MAX,
   VIRTIO_PCI_CAP,
   VIRTIO_PCI_CAP64,
   VIRTIO_PCI_CFG_CAP,
   VIRTIO_PCI_CFG_TYPE,
-  VIRTIO_PCI_ID,
   VIRTIO_PCI_NOTIFY_CAP,
   VIRTIO_PCI_VNDR_DATA,
-  VirtioError,
-} from '@ringwire/virtio-spec';
+} from '@ringwire/virtio-spec/transport';
 import type { PciLayout, Place } from './pci-layout.js';
 
 /** Bytes for people and tools, in a format that the vendor defines. @see virtio 1.4 §4.1.4.8 */

@@ -1,4 +1,4 @@
-import { COMMON_CFG } from '@ringwire/virtio-spec';
+import { COMMON_CFG } from '@ringwire/virtio-spec/transport';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { DeviceBench, F, placeOf, S, SIZE } from './testing/device-bench.js';

@@ -1,12 +1,11 @@
 import type { BarRegion } from '@ringwire/pci';
+import { DEVICE_STATUS, VIRTIO_F } from '@ringwire/virtio-spec';
 import {
   COMMON_CFG,
   COMMON_CFG_SIZE,
   type CommonCfgField,
-  DEVICE_STATUS,
-  VIRTIO_F,
   VIRTIO_MSI_NO_VECTOR,
-} from '@ringwire/virtio-spec';
+} from '@ringwire/virtio-spec/transport';
 import { QUEUE_AREA } from './queue-slot.js';
 import type { VirtioDevice } from './virtio-device.js';
 

@@ -1,4 +1,5 @@
-import { COMMON_CFG_SIZE, VirtioError } from '@ringwire/virtio-spec';
+import { VirtioError } from '@ringwire/virtio-spec';
+import { COMMON_CFG_SIZE } from '@ringwire/virtio-spec/transport';
 import type { DeviceModel, SharedMemoryRegion } from './device-model.js';
 
 /** Where a structure lies: bytes from the start of its BAR. */

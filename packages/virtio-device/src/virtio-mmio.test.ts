@@ -1,4 +1,4 @@
-import { MMIO_REGISTERS } from '@ringwire/virtio-spec';
+import { MMIO_REGISTERS } from '@ringwire/virtio-spec/transport';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { DeviceBench, F, S, SIZE } from './testing/device-bench.js';

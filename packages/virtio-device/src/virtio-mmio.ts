@@ -1,3 +1,4 @@
+import { notifiedVqIndex, VIRTIO_F, VirtioError } from '@ringwire/virtio-spec';
 import {
   MMIO_CONFIG_AT,
   MMIO_INTERRUPT,
@@ -5,10 +6,7 @@ import {
   MMIO_REGISTERS,
   MMIO_VERSION,
   type MmioRegister,
-  notifiedVqIndex,
-  VIRTIO_F,
-  VirtioError,
-} from '@ringwire/virtio-spec';
+} from '@ringwire/virtio-spec/transport';
 import type { SharedMemoryRegion } from './device-model.js';
 import type { Transport } from './device-runner.js';
 import { QUEUE_AREA } from './queue-slot.js';

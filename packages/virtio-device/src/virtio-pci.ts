@@ -16,16 +16,14 @@ import {
   type VirtualSeat,
 } from '@ringwire/pci';
 import {
-  COMMON_CFG,
   hasFeature,
-  ISR_STATUS,
   VIRTIO_F,
   VIRTIO_ID,
-  VIRTIO_MSI_NO_VECTOR,
   VIRTIO_PCI_ID,
   VIRTIO_PCI_NON_TRANSITIONAL,
   VirtioError,
 } from '@ringwire/virtio-spec';
+import { COMMON_CFG, ISR_STATUS, VIRTIO_MSI_NO_VECTOR } from '@ringwire/virtio-spec/transport';
 import { AdministeredModel, type AdminOptions } from './admin/administered-model.js';
 import type { DeviceModel } from './device-model.js';
 import type { Transport } from './device-runner.js';

@@ -4,7 +4,7 @@ import {
   MMIO_REGISTERS,
   MMIO_VERSION,
   type MmioRegister,
-} from '@ringwire/virtio-spec';
+} from '@ringwire/virtio-spec/transport';
 import type { MmioAccess } from '../access.js';
 import type { Field, ScriptedDevice } from './scripted-device.js';
 

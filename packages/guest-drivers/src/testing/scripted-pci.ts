@@ -1,11 +1,6 @@
 import { PCI_CAP_ID, PCI_HEADER, PCI_MSIX, PCI_MSIX_ENTRY, PCI_STATUS } from '@ringwire/pci';
-import {
-  COMMON_CFG,
-  COMMON_CFG_SIZE,
-  PCI_CAP_ID_VNDR,
-  VIRTIO_PCI_CFG_TYPE,
-  VIRTIO_PCI_ID,
-} from '@ringwire/virtio-spec';
+import { VIRTIO_PCI_ID } from '@ringwire/virtio-spec';
+import { COMMON_CFG, COMMON_CFG_SIZE, PCI_CAP_ID_VNDR, VIRTIO_PCI_CFG_TYPE } from '@ringwire/virtio-spec/transport';
 import type { PciAccess } from '../access.js';
 import type { Field, ScriptedDevice } from './scripted-device.js';
 import { readBytes } from './scripted-mmio.js';

@@ -1,5 +1,6 @@
-import { COMMON_CFG, DEVICE_STATUS, hasFeature, isPvirtqSize, isVirtqSize, VIRTIO_F } from '@ringwire/virtio-spec';
+import { DEVICE_STATUS, hasFeature, isPvirtqSize, isVirtqSize, VIRTIO_F } from '@ringwire/virtio-spec';
 import { VIRTIO_DEV_PART } from '@ringwire/virtio-spec/admin';
+import { COMMON_CFG } from '@ringwire/virtio-spec/transport';
 import { acceptanceProblem, statusNames } from '../offered-features.js';
 import type { VirtioPci } from '../virtio-pci.js';
 import { type DevicePart, partKey, QUEUE_POSITION, selectorNumber } from './device-part.js';

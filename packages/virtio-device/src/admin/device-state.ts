@@ -1,10 +1,11 @@
-import { COMMON_CFG, DEVICE_STATUS, FEATURE_WORDS, hasFeature, VIRTIO_F } from '@ringwire/virtio-spec';
+import { DEVICE_STATUS, FEATURE_WORDS, hasFeature, VIRTIO_F } from '@ringwire/virtio-spec';
 import {
   VIRTIO_DEV_PART,
   VIRTIO_DEV_PART_DEVICE_TYPE,
   VIRTIO_DEV_PART_VQ_CFG,
   VIRTIO_DEV_PART_VQ_NOTIFY,
 } from '@ringwire/virtio-spec/admin';
+import { COMMON_CFG } from '@ringwire/virtio-spec/transport';
 import type { QueueState } from '@ringwire/virtqueue';
 import { type DevicePart, QUEUE_POSITION, selectorNumber } from './device-part.js';
 import { readPosition } from './queue-position.js';

@@ -1,5 +1,6 @@
-import { COMMON_CFG, DEVICE_STATUS, FEATURE_WORDS } from '@ringwire/virtio-spec';
+import { DEVICE_STATUS, FEATURE_WORDS } from '@ringwire/virtio-spec';
 import { VIRTIO_DEV_PART, VIRTIO_DEV_PART_VQ_CFG, VIRTIO_DEV_PART_VQ_NOTIFY } from '@ringwire/virtio-spec/admin';
+import { COMMON_CFG } from '@ringwire/virtio-spec/transport';
 import type { QueueSlot } from '../queue-slot.js';
 import type { VirtioPci } from '../virtio-pci.js';
 import { type DevicePart, devicePart, numbered } from './device-part.js';

@@ -1,5 +1,6 @@
 import { ACCESS } from '@ringwire/guest-memory';
-import { COMMON_CFG, DEVICE_STATUS, hasFeature, VIRTIO_F, VIRTQ_USED } from '@ringwire/virtio-spec';
+import { DEVICE_STATUS, hasFeature, VIRTIO_F, VIRTQ_USED } from '@ringwire/virtio-spec';
+import { COMMON_CFG } from '@ringwire/virtio-spec/transport';
 import type { QueueState } from '@ringwire/virtqueue';
 import { QUEUE_AREA } from '../queue-slot.js';
 import type { VirtioPci } from '../virtio-pci.js';
