@@ -5,6 +5,8 @@ import { type CpioEntry, cpioArchive } from './cpio.js';
 
 /** Where `guest-parts.sh` puts a kernel, its modules and a busybox. */
 const PARTS = fileURLToPath(new URL('../../node_modules/.cache/ringwire-guest/', import.meta.url));
+/** Its busybox runs on this machine too. */
+export const BUSYBOX: string = join(PARTS, 'busybox');
 /** What a guest loads, with all that these depend on. */
 const MODULES = ['virtio_pci', 'virtio_net', 'bridge'] as const;
 
@@ -51,7 +53,7 @@ export function makeGuestImage(directory: string): GuestImage {
   const modules = loadOrder(MODULES);
   const entries: CpioEntry[] = [
     ...['bin', 'dev', 'modules', 'proc', 'sys', 'tmp'].map((path) => ({ path, mode: DIRECTORY })),
-    { path: 'bin/busybox', mode: PROGRAM, bytes: readFileSync(join(PARTS, 'busybox')) },
+    { path: 'bin/busybox', mode: PROGRAM, bytes: readFileSync(BUSYBOX) },
     { path: 'bin/sh', mode: LINK, bytes: Buffer.from('busybox') },
     { path: 'init', mode: PROGRAM, bytes: Buffer.from(INIT) },
     { path: 'modules/order', mode: PROGRAM, bytes: Buffer.from(modules.map(({ name }) => `${name}\n`).join('')) },

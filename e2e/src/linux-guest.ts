@@ -33,6 +33,8 @@ export interface GuestOptions {
   readonly directory: string;
   readonly image: GuestImage;
   readonly nics: readonly GuestNic[];
+  /** 1 unless given. */
+  readonly processors?: number;
   /** A socket's path: the guest is not booted, it comes from there. */
   readonly incoming?: string;
 }
@@ -48,11 +50,11 @@ export class LinuxGuest {
   /** What was read of its first serial port. */
   private read = 0;
 
-  constructor({ name, directory, image, nics, incoming }: GuestOptions) {
+  constructor({ name, directory, image, nics, processors = 1, incoming }: GuestOptions) {
     this.incoming = incoming;
     this.log = join(directory, `${name}.log`);
     this.qmp = join(directory, `${name}.qmp`);
-    const machine = ['-accel', 'tcg', '-cpu', 'qemu64', '-smp', '2', '-m', `${MEMORY_MIB}`];
+    const machine = ['-accel', 'tcg', '-cpu', 'qemu64', '-smp', `${processors}`, '-m', `${MEMORY_MIB}`];
     const bare = ['-nodefaults', '-no-user-config', '-display', 'none'];
     // The back-end maps the guest's memory: it has to be a file's.
     const memory = ['-object', `memory-backend-memfd,id=ram,size=${MEMORY_MIB}M,share=on`, '-numa', 'node,memdev=ram'];

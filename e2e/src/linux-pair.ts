@@ -25,7 +25,7 @@ export class LinuxPair {
     this.ringwire = ringwire;
     const guest = (at: 0 | 1): LinuxGuest => {
       const nic = { socket: sockets[at], mac: `02:00:00:00:01:0${at + 1}`, properties, queuePairs };
-      return new LinuxGuest({ name: `guest${at}`, directory, image, nics: [nic] });
+      return new LinuxGuest({ name: `guest${at}`, directory, image, nics: [nic], processors: queuePairs });
     };
     this.guests = [guest(0), guest(1)];
   }

@@ -14,10 +14,12 @@ export class ServedPair {
   /** Why connections ended, in their order. */
   readonly ends: string[] = [];
   readonly memory: PeerMemory;
+  readonly devices: readonly NetDevice[];
   private readonly server: VhostUserServer;
   private readonly running: Promise<void>;
 
-  constructor(directory: string) {
+  /** @param mtu of both devices */
+  constructor(directory: string, mtu = 1500) {
     const memory = HostMemory.create(MEMORY_BYTES);
     this.paths = ['a', 'b'].map((name) => join(directory, `${name}.sock`));
     const devices = this.paths.map((path, index) => {
@@ -26,6 +28,7 @@ export class ServedPair {
         scratch: index * NET_SCRATCH_BYTES,
         backend: this.lan.ports[index]!,
         mac: Uint8Array.of(2, 0, 0, 0, 0, index + 1),
+        mtu,
         pairs: 2,
         // The control queue stays with a vhost-user front-end.
         externalControl: true,
@@ -33,6 +36,7 @@ export class ServedPair {
       });
       return { path, model };
     });
+    this.devices = devices.map(({ model }) => model);
     const start = 2 * NET_SCRATCH_BYTES;
     this.memory = new PeerMemory(memory, start, memory.size - start);
     this.server = new VhostUserServer({

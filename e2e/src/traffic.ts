@@ -12,7 +12,7 @@ export async function pings(guest: LinuxGuest, address: string, size: number): P
 }
 
 /** How many answers a ping counted in what it said at its end. */
-function answered(said: string): number {
+export function answered(said: string): number {
   return Number(/(\d+) packets received/.exec(said)?.[1]);
 }
 
@@ -26,7 +26,7 @@ export async function makeFile(guest: LinuxGuest, bytes: number): Promise<string
 }
 
 /** @returns the digest of what came */
-async function fetchFile(guest: LinuxGuest, address: string): Promise<string> {
+export async function fetchFile(guest: LinuxGuest, address: string): Promise<string> {
   return digestOf(await guest.run(`wget -q -O - http://${address}/file | sha256sum`));
 }
 

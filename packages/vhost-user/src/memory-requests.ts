@@ -41,10 +41,12 @@ export class MemoryRequests {
     });
   }
 
+  /** QEMU 7.2 adds each region once for every pair of rings: what is there already is left as it is. */
   addRegion(payload: DataView, fds: number[]): Outcome {
     const region = regionOf(payload, SINGLE_REGION.region);
     if (typeof region === 'string') return region;
     if (fds.length !== 1) return 'a region without a descriptor';
+    if (this.table.has(region)) return undefined;
     if (this.table.count === SLOTS_MAX) return `more than ${SLOTS_MAX} regions`;
     return this.port.withoutRings(() => this.table.add(region, fds[0]!));
   }

@@ -81,6 +81,12 @@ export class MemoryTable {
     return -1;
   }
 
+  /** Whether there is a region that is the same in everything. */
+  has(request: RegionRequest): boolean {
+    const at = this.find(request);
+    return at >= 0 && this.regions[at]!.mmapOffset === request.mmapOffset;
+  }
+
   /** Map one more region. @returns why it can't be; nothing has changed then */
   add(request: RegionRequest, fd: number): string | undefined {
     const problem = overlapProblem([...this.regions, request]);
@@ -93,15 +99,19 @@ export class MemoryTable {
   }
 
   /** Let go of a region, found by its addresses and size. @returns whether there was such a one */
-  remove({ gpa, size, userspace }: RegionRequest): boolean {
-    const at = this.regions.findIndex(
-      (region) => region.gpa === gpa && region.size === size && region.userspace === userspace,
-    );
+  remove(request: RegionRequest): boolean {
+    const at = this.find(request);
     if (at < 0) return false;
     const [region] = this.regions.splice(at, 1);
     this.renew();
     this.peer.unmap(region!.mapping);
     return true;
+  }
+
+  private find({ gpa, size, userspace }: RegionRequest): number {
+    return this.regions.findIndex(
+      (region) => region.gpa === gpa && region.size === size && region.userspace === userspace,
+    );
   }
 
   /** Whether the file of a region was cut short. */

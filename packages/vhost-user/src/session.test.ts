@@ -251,6 +251,27 @@ describe.each([
   });
 });
 
+test('a region that is there is added again and changes nothing: QEMU 7.2 does so once for every pair of rings', () => {
+  stage.setUp(SPLIT);
+  stage.say(16, longs(0x1_8008));
+  const queues = (): unknown[] => stage.session.port.vrings.map(({ queue }) => queue);
+  stage.start();
+  const running = queues();
+  const region = (size: number, offset: number): Uint8Array =>
+    joined(longs(0), longs(RAM.gpa, size, RAM.userspace, offset));
+  stage.say(37, region(RAM.size, RAM.offset), [stage.file], 9);
+  expect(stage.peer.answer()?.payload).toEqual(longs(0));
+  expect(queues().map((queue, at) => queue === running[at])).toEqual([true, true]);
+  expect(held().maps).toBe(before.maps + 2);
+  for (const [size, offset] of [
+    [RAM.size, 0],
+    [RAM.size - 4096, RAM.offset],
+  ] as const) {
+    stage.say(37, region(size, offset), [stage.file], 9);
+    expect(stage.peer.answer()?.payload).toEqual(longs(1));
+  }
+});
+
 test('without protocol features a kick enables a ring', () => {
   stage.setUp(SPLIT);
   stage.say(2, longs(SPLIT & ~(1n << 30n)));
