@@ -11,6 +11,8 @@ interface PortSettings {
   readonly mtu?: number | undefined;
   readonly rings?: RingLayouts | undefined;
   readonly hold?: boolean | undefined;
+  /** The front-end listens at the socket, which is connected to rather than made. */
+  readonly connect?: boolean | undefined;
 }
 
 /** What `ringwire serve` may be told, by options and by a file alike. */
@@ -36,6 +38,7 @@ interface PortConfig {
   readonly mtu: number;
   readonly rings: RingLayouts;
   readonly hold: boolean;
+  readonly connect: boolean;
 }
 
 export interface ServeConfig {
@@ -55,6 +58,7 @@ export const SERVE_DEFAULTS = {
   mtu: 1500,
   rings: 'both',
   hold: false,
+  connect: false,
   memory: 2048,
 } as const;
 
@@ -80,6 +84,7 @@ export function serveConfig(settings: ServeSettings): ServeConfig {
       mtu: port.mtu ?? mtu ?? SERVE_DEFAULTS.mtu,
       rings: port.rings ?? settings.rings ?? SERVE_DEFAULTS.rings,
       hold: port.hold ?? settings.hold ?? SERVE_DEFAULTS.hold,
+      connect: port.connect ?? settings.connect ?? SERVE_DEFAULTS.connect,
     })),
     uplinks,
     mtu,

@@ -36,6 +36,7 @@ const ofPort = {
   mtu: Positive.optional(),
   rings: z.enum(['both', 'split', 'packed']).optional(),
   hold: z.boolean().optional(),
+  connect: z.boolean().optional(),
 };
 
 /** The same words as the options, and for each port its own. */

@@ -80,7 +80,10 @@ export class ServedPorts {
         uplink.attach(port);
       }
       this.server = serverOf({
-        devices: this.ports.map(({ socket, model }, index) => ({ path: socket, model, rings: ports[index]!.rings })),
+        devices: this.ports.map(({ socket, model }, index) => {
+          const { rings, connect } = ports[index]!;
+          return { path: socket, model, rings, connect };
+        }),
         memory: new PeerMemory(memory, own, memory.size - own),
         tasks: this.uplinks,
         onState: (socket, state, features) => listener.portState(socket, state, features),

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { createSocket, type Socket as Datagrams } from 'node:dgram';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -70,6 +70,29 @@ test.each(['SIGINT', 'SIGTERM'] as const)(
     socket.destroy();
   },
 );
+
+test('a front-end that listens is connected to, and again when it was gone', async () => {
+  const peers: Socket[] = [];
+  const listener = createServer((peer) => peers.push(peer.on('error', () => undefined)));
+  await new Promise<void>((resolve) => listener.listen(ports[0]!, resolve));
+  const code = serve('--port', ports[0]!, '--connect', '--memory', '64');
+  for (let round = 0; round < 2; round++) {
+    await until(() => peers.length > round);
+    const peer = peers[round]!;
+    const answers: Buffer[] = [];
+    peer.on('data', (bytes) => answers.push(bytes));
+    // GET_QUEUE_NUM, version 1.
+    peer.write(Uint8Array.of(17, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0));
+    await until(() => answers.length > 0);
+    expect(Buffer.concat(answers)[12]).toBe(1);
+    peer.destroy();
+  }
+  process.emit('SIGTERM');
+  expect(await code).toBe(0);
+  // The socket is the front-end's own.
+  expect(existsSync(ports[0]!)).toBe(true);
+  await new Promise((resolve) => listener.close(resolve));
+});
 
 test('what happens as JSON, an object a line', async () => {
   const [socket] = ports as [string];

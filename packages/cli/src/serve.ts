@@ -16,6 +16,7 @@ interface ServeOptions {
   readonly split?: true;
   readonly packed?: true;
   readonly hold?: true;
+  readonly connect?: true;
   readonly trace?: string;
   readonly metrics?: ListenAddress;
   readonly config?: string;
@@ -31,7 +32,8 @@ Uplinks:
   pcap:FILE[,play=FILE], pcap:play=FILE       frames go to one capture; another is played once all ports run
   none                                        no uplink
 
-The file of --config has the same words, YAML or (*.json) JSON; a port may have its own mac, queues, queueSize, mtu, rings and hold:
+The file of --config has the same words, YAML or (*.json) JSON; a port may have its own mac, queues, queueSize, mtu, rings,
+hold and connect:
   ports:
     - socket: /tmp/a.sock
       mac: 02:00:00:00:00:0a
@@ -52,7 +54,8 @@ Examples:
     qemu-system-x86_64 … -object memory-backend-memfd,id=m,size=512M,share=on -numa node,memdev=m \\
       -chardev socket,id=c,path=/tmp/a.sock -netdev vhost-user,id=n,chardev=c -device virtio-net-pci,netdev=n
 
-One front-end at a time may connect to each socket, and another one after it. SIGINT or SIGTERM ends.
+One front-end at a time may connect to each socket, and another one after it. With --connect it is the front-end that makes the
+socket, as QEMU does for "-chardev socket,id=c,path=/tmp/a.sock,server=on". SIGINT or SIGTERM ends.
 
 Exit code: 0 ended by a signal, 2 a socket or an uplink cannot be made or the options cannot be used.
 `;
@@ -69,7 +72,7 @@ export function addServe(program: Command, terminal: Terminal, done: (code: Exit
     .command('serve')
     .summary('serve network devices to vhost-user front-ends, such as DPDK and QEMU, on one switch (Linux)')
     .description('Serve one network device per socket to vhost-user front-ends. A learning switch joins them.')
-    .option('--port <socket>', 'path of a UNIX socket to make; once per device', another)
+    .option('--port <socket>', 'path of a UNIX socket; once per device', another)
     .option('--uplink <where>', `one more port of the switch: ${UPLINKS}`, anotherUplink)
     .option('--memory <MiB>', `room for the memory of all front-ends; ${memory}`, memorySize)
     .option('--queues <n>', `pairs of queues of a device; ${queues}`, queuePairs)
@@ -78,6 +81,7 @@ export function addServe(program: Command, terminal: Terminal, done: (code: Exit
     .option('--split', 'offer split rings only')
     .option('--packed', 'serve packed rings only; without these two a front-end has the choice')
     .option('--hold', 'hold a sender up while the receiver has no buffer, rather than drop its frames')
+    .option('--connect', 'front-ends listen at the sockets: connect to them, and again when they were gone')
     .option('--trace <file>', 'write every frame to a pcapng file, and why it was dropped')
     .option(
       '--metrics <host:port>',
@@ -124,7 +128,7 @@ async function serve(options: ServeOptions, terminal: Terminal): Promise<void> {
 }
 
 function settingsOf(options: ServeOptions): ServeSettings {
-  const { port, uplink, split, packed, memory, queues, queueSize, mtu, hold, trace, metrics, json } = options;
+  const { port, uplink, split, packed, memory, queues, queueSize, mtu, hold, connect, trace, metrics, json } = options;
   if (split === true && packed === true) throw new UnusableInput('want --split or --packed, not both');
   return {
     ports: port?.map((socket) => ({ socket })),
@@ -135,6 +139,7 @@ function settingsOf(options: ServeOptions): ServeSettings {
     mtu,
     rings: split === true ? 'split' : packed === true ? 'packed' : undefined,
     hold,
+    connect,
     trace,
     metrics,
     json,
