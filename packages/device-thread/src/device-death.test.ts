@@ -6,6 +6,7 @@ import { BUS_WORDS, InvalidationBus, IommuDomain, RequesterTable } from '@ringwi
 import { VIRTIO_F } from '@ringwire/virtio-spec';
 import { build } from 'esbuild';
 import { expect, test } from 'vitest';
+import { sourceAliases } from '../../../tools/source-aliases.mjs';
 import { LIFE } from './control-layout.js';
 import { DeviceThread, type ThreadOptions } from './device-thread.js';
 import { EntropySide, S } from './testing/entropy-side.js';
@@ -14,8 +15,6 @@ import type { ThreadConfig } from './thread-config.js';
 import { type SpawnWorker, spawnWorker, type ThreadWorker } from './thread-worker.js';
 
 const url = new URL('testing/failing-model.mjs', import.meta.url).href;
-const sourceOf = (name: string, file: string): string =>
-  fileURLToPath(new URL(`../../${name}/src/${file}.ts`, import.meta.url));
 const RUNNING = S.ACK | S.DRIVER | S.FEATURES | S.OK;
 
 interface Stage {
@@ -244,12 +243,7 @@ test('a driver in a third thread resets a dead device', async () => {
     write: false,
     platform: 'node',
     format: 'cjs',
-    alias: {
-      '@ringwire/virtio-spec/iommu': sourceOf('virtio-spec', 'iommu-config'),
-      ...Object.fromEntries(
-        ['guest-memory', 'iommu', 'pci', 'virtio-spec'].map((name) => [`@ringwire/${name}`, sourceOf(name, 'index')]),
-      ),
-    },
+    alias: sourceAliases(),
   });
   const driver = new Worker(outputFiles[0]!.text, { eval: true, workerData: thread.link.place });
   const said = await new Promise((resolve, reject) => {
