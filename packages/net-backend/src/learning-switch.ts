@@ -1,5 +1,5 @@
 import { VirtioError } from '@ringwire/virtio-spec';
-import type { Frame } from './frame.js';
+import { type Frame, FrameRun } from './frame.js';
 import { DELIVERED, type Delivered, EVERY_OFFLOAD, type FrameSink, type NetBackend } from './net-backend.js';
 
 const HERE = 'LearningSwitch';
@@ -41,6 +41,8 @@ export class LearningSwitch {
   private readonly turn = new Uint8Array(ENTRIES / WAYS);
   /** Goes on whenever an address is known elsewhere than before: then nothing holds that a port remembers. */
   private epoch = 0;
+  /** Of a run, what goes to one address. */
+  private part: FrameRun | undefined = undefined;
   private readonly bytes = new Uint8Array(ADDRESSES_BYTES);
   private readonly words = new Uint32Array(this.bytes.buffer);
 
@@ -85,6 +87,56 @@ export class LearningSwitch {
     if (delivered === DELIVERED.ACCEPTED) from.counters.forwarded++;
     else if (delivered === DELIVERED.DROPPED) from.counters.lost++;
     return delivered;
+  }
+
+  /** Frames from the device at a port, as many of the first ones as go to a known address whose device takes runs. */
+  forwardRun(run: FrameRun, from: SwitchPort): number {
+    const part = this.part ?? new FrameRun(run.memory);
+    this.part = part;
+    part.memory = run.memory;
+    part.ranges = run.ranges;
+    part.skip = run.skip;
+    part.pair = run.pair;
+    let done = 0;
+    while (done < run.count) {
+      const to = this.findAlike(run, done, part, from);
+      const device = to === NOBODY || to === from.index ? undefined : this.plugs[to]!.device;
+      const accepted = device?.receiveRun?.(part) ?? 0;
+      from.counters.forwarded += accepted;
+      done += accepted;
+      if (accepted < part.count || accepted === 0) break;
+    }
+    return done;
+  }
+
+  /**
+   * Find how many frames from one on have its addresses: they make a run of their own.
+   * @returns where they go: a port, or NOBODY, for none of them in particular
+   */
+  private findAlike(run: FrameRun, at: number, part: FrameRun, from: SwitchPort): number {
+    const { offset, length } = run.ranges;
+    const { u32 } = run.memory;
+    const { skip } = run;
+    const start = run.first + at;
+    const end = run.first + run.count;
+    const word = (offset[start]! + skip) >>> 2;
+    const w0 = u32[word]! | 0;
+    const w1 = u32[word + 1]! | 0;
+    const w2 = u32[word + 2]! | 0;
+    let bytes = 0;
+    let i = start;
+    for (; i < end; i = (i + 1) | 0) {
+      const begin = offset[i]! + skip;
+      const frameBytes = length[i]! - skip;
+      const its = begin >>> 2;
+      if ((begin & 3) !== 0 || frameBytes < ADDRESSES_BYTES) break;
+      if ((u32[its]! | 0) !== w0 || (u32[its + 1]! | 0) !== w1 || (u32[its + 2]! | 0) !== w2) break;
+      bytes += frameBytes;
+    }
+    part.first = start;
+    part.count = i - start;
+    part.bytes = bytes;
+    return i === start ? NOBODY : this.lookUp(w0, w1, w2, from);
   }
 
   /** The end of a burst from a port, for all that frames went to. */
@@ -193,6 +245,10 @@ class SwitchPort implements NetBackend {
 
   receive(frame: Frame): Delivered {
     return this.home.forward(frame, this);
+  }
+
+  receiveRun(run: FrameRun): number {
+    return this.home.forwardRun(run, this);
   }
 
   flush(): void {

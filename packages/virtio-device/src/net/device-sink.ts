@@ -1,4 +1,4 @@
-import type { Delivered, Frame, FrameSink } from '@ringwire/net-backend';
+import type { Delivered, Frame, FrameRun, FrameSink } from '@ringwire/net-backend';
 import type { GuestOffloads } from './guest-offloads.js';
 import type { NetDevice } from './net-device.js';
 
@@ -18,6 +18,10 @@ export class DeviceSink implements FrameSink {
 
   receive(frame: Frame): Delivered {
     return this.device.receive(frame);
+  }
+
+  receiveRun(run: FrameRun): number {
+    return this.device.receiveRun(run);
   }
 
   flush(): void {

@@ -1,4 +1,11 @@
-import { DELIVERED, type Delivered, type Frame, type FrameSink, type NetBackend } from '@ringwire/net-backend';
+import {
+  DELIVERED,
+  type Delivered,
+  type Frame,
+  type FrameRun,
+  type FrameSink,
+  type NetBackend,
+} from '@ringwire/net-backend';
 import { OFFLOAD_AREA_BYTES } from '@ringwire/net-offload';
 import { hasFeature, VIRTIO_ID, VirtioError } from '@ringwire/virtio-spec';
 import { VIRTIO_NET_CONFIG_LIMITS, VIRTIO_NET_F, VIRTIO_NET_S } from '@ringwire/virtio-spec/net';
@@ -310,6 +317,11 @@ export class NetDevice implements DeviceModel, HandedFrames {
     this.state.drop(NET_DROP.RX_STOPPED);
     this.state.trace?.received(-1, frame, NET_DROP.RX_STOPPED);
     return DELIVERED.DROPPED;
+  }
+
+  /** Frames for the driver, from {@link sink}. @returns how many were taken */
+  receiveRun(run: FrameRun): number {
+    return this.isInStep || this.isOpen || this.openBurst() ? this.path.receiveRun(run) : 0;
   }
 
   /** A frame from another thread's {@link NetShare}; by older rules than now it is steered anew. */

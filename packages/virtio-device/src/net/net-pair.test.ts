@@ -1,5 +1,5 @@
 import { GuestMemory, HostMemory } from '@ringwire/guest-memory';
-import { type NetBackend, pairBackends } from '@ringwire/net-backend';
+import { LearningSwitch, type NetBackend, pairBackends } from '@ringwire/net-backend';
 import { featureWords, VIRTIO_F } from '@ringwire/virtio-spec';
 import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
 import { type DriverQueue, openDriverQueue, UsedBurst } from '@ringwire/virtqueue';
@@ -126,5 +126,49 @@ describe.each(LAYOUTS)('%s: two devices on a cable', (layout) => {
     b.device.start(b.port);
     a.send(join(plainHeader(), frameOf(60)));
     expect(b.received().length).toBe(1);
+  });
+
+  test('through a switch, frames that go on many at once arrive as frames that go on one by one', () => {
+    const [OTHER, HERE] = ['525400aabbcc', '525400123456'];
+    const lengths = [60, 13, 61, 1514, 1515, 14, 60, 2000, 64, 64];
+    const [together, singly] = [true, false].map((runs) => {
+      const part = RAM + NET_SCRATCH_BYTES;
+      const memory = HostMemory.create(2 * part);
+      const { ports } = new LearningSwitch(2);
+      const rings = layout === 'packed' ? [VIRTIO_F.RING_PACKED] : [];
+      const backend = (port: NetBackend): NetBackend =>
+        runs
+          ? port
+          : {
+              offloads: port.offloads,
+              receive: (frame) => port.receive(frame),
+              flush: () => port.flush?.(),
+              attach: (device) =>
+                port.attach(
+                  device && { offloads: 0, receive: (f) => device.receive(f), flush: () => device.flush?.() },
+                ),
+              pump: (budget) => port.pump(budget),
+            };
+      const [a, b] = ports.map((port, index) => new Guest(memory, index * part, backend(port), rings)) as [
+        Guest,
+        Guest,
+      ];
+      a.post();
+      b.send(join(plainHeader(), frameOf(60, 0, OTHER).fill(0x52, 6, 7)));
+      for (let i = 0; i < 6; i++) b.post();
+      // The switch has heard of nobody at first, then of b.
+      a.send(join(plainHeader(), frameOf(60, 1, HERE)));
+      b.send(join(plainHeader(), Uint8Array.of(...hex(`${OTHER} ${HERE} 88b5`), ...new Uint8Array(46))));
+      a.send(...lengths.map((length, seed) => join(plainHeader(), frameOf(length, seed, HERE))));
+      return {
+        got: b.received(),
+        drops: [...b.device.drops],
+        sent: [...a.device.drops],
+        ports: ports.map(({ counters }) => counters),
+        told: b.port.notifications,
+      };
+    });
+    expect(together).toEqual(singly);
+    expect(together!.got.map(({ length }) => length - 12)).toEqual([60, 60, 61, 1514, 14, 60]);
   });
 });

@@ -1,4 +1,4 @@
-import { DELIVERED, type Delivered, type Frame, type FrameSink, OFFLOAD } from '@ringwire/net-backend';
+import { DELIVERED, type Delivered, type Frame, type FrameRun, type FrameSink, OFFLOAD } from '@ringwire/net-backend';
 import { CHECKSUMS, OFFLOAD_FAULT, OffloadEngine, verifyChecksums } from '@ringwire/net-offload';
 import { VirtioError } from '@ringwire/virtio-spec';
 import { VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO } from '@ringwire/virtio-spec/net';
@@ -67,6 +67,18 @@ export class RxPath {
     if (!this.fits(frame)) return this.drop(frame, NET_DROP.RX_LONG_FRAME);
     if (this.validates && (this.guest.offloads & OFFLOAD.CSUM) !== 0) return this.validate(frame);
     return this.deliver(frame, frame.flags & HDR_F.DATA_VALID);
+  }
+
+  /**
+   * The same for the first frames of a run, as long as there is nothing to be decided about them.
+   * @returns frames that lie in their buffers
+   */
+  receiveRun(run: FrameRun): number {
+    const { state, queues } = this;
+    const validates = this.validates && (this.guest.offloads & OFFLOAD.CSUM) !== 0;
+    const isPlain = this.filter.isOpen && this.steering.isIdle && !validates && this.trace === undefined;
+    if (!isPlain || !state.linkUp || run.memory !== state.memory) return 0;
+    return queues[0]!.placeRun(run, ETHERNET_HEADER_BYTES, ETHERNET_HEADER_BYTES + state.mtu);
   }
 
   /** Steer a frame that is as the driver takes it. @param flags for its header, as far as the driver takes any */

@@ -1,5 +1,5 @@
-import { DELIVERED, type Delivered, type Frame } from '@ringwire/net-backend';
-import { VIRTIO_NET_F, VIRTIO_NET_HDR_F } from '@ringwire/virtio-spec/net';
+import { DELIVERED, type Delivered, type Frame, type FrameRun } from '@ringwire/net-backend';
+import { VIRTIO_NET_F, VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_SIZE } from '@ringwire/virtio-spec/net';
 import { ChainBurst, type DeviceQueue } from '@ringwire/virtqueue';
 import { FrameCursor } from './frame-bytes.js';
 import { NET_DROP } from './net-drop.js';
@@ -16,6 +16,8 @@ const AHEAD_MAX = 64;
 const RETRY_USECS = 50;
 const { ACCEPTED, FULL, DROPPED } = DELIVERED;
 const { NEEDS_CSUM, DATA_VALID } = VIRTIO_NET_HDR_F;
+/** num_buffers = 1, in the header's third word. */
+const ONE_BUFFER = 0x1_0000;
 /** In place of a frame's flags: its checksum was looked at, and is wrong. */
 export const BAD_CHECKSUM = -1;
 /** Of flags that are handed to another thread: all that there are, and all ones for BAD_CHECKSUM. */
@@ -106,6 +108,44 @@ export class RxQueue extends NetQueue {
     this.stopListening();
     if (++this.frames === PUBLISH_FRAMES) this.publishFrames();
     return ACCEPTED;
+  }
+
+  /**
+   * Put the first frames of a run into a buffer of one range each, as {@link place} does where there is nothing to be said
+   * of them, nor any reason to look for more room.
+   * @param shortest,longest bytes of a frame
+   * @returns frames placed
+   */
+  placeRun(run: FrameRun, shortest: number, longest: number): number {
+    const { queue, stock, state } = this;
+    const { headerBytes, memory } = state;
+    if (queue === undefined || headerBytes !== VIRTIO_NET_HDR_SIZE.V1) return 0;
+    const { u32, engine } = memory;
+    const { firstWritable, written } = stock;
+    const { offset: fromOffset, length: fromLength } = run.ranges;
+    let i = 0;
+    for (; i < run.count; i = (i + 1) | 0) {
+      if (this.next === stock.count && !this.refill(queue)) break;
+      const { next } = this;
+      const frameBytes = (fromLength[run.first + i]! - run.skip) | 0;
+      const total = frameBytes + headerBytes;
+      const range = firstWritable[next]!;
+      const to = stock.segments.offset[range]!;
+      if (frameBytes < shortest || frameBytes > longest || (to & 3) !== 0) break;
+      if (range >= stock.end(next) || stock.segments.length[range]! < total) break;
+      const header = to >>> 2;
+      u32[header] = 0;
+      u32[header + 1] = 0;
+      u32[header + 2] = ONE_BUFFER;
+      engine.copy(to + headerBytes, fromOffset[run.first + i]! + run.skip, frameBytes);
+      written[next] = total;
+      this.next = next + 1;
+      this.bytes += frameBytes;
+      if (++this.frames === PUBLISH_FRAMES) this.publishFrames();
+    }
+    if (i > 0) this.stopListening();
+    if (this.countsChecksums && i > 0) this.statistics.add(RX_STAT.rx_csum_none, i);
+    return i;
   }
 
   /** The end of a burst of frames: used buffers become visible, buffers that were not needed are in the ring again. */

@@ -138,6 +138,11 @@ export class RxFilter {
     this.multicast.set(multicast, multicast.length / MAC_BYTES);
   }
 
+  /** Whether every frame passes. */
+  get isOpen(): boolean {
+    return (!this.filtersMacs || this.promisc) && !this.filtersVlans;
+  }
+
   /** @returns PASS (-1), or the `NET_DROP` for which the frame is not the driver's */
   refusal(frame: Frame): number {
     if (this.filtersMacs && !this.promisc && !this.passesMac(frame)) return NET_DROP.RX_MAC_FILTER;

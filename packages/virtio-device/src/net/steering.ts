@@ -105,6 +105,11 @@ export class Steering {
     if (key !== 0) this.flows.set(key, frame.pair);
   }
 
+  /** Whether every frame goes to the first queue, whatever is in it. */
+  get isIdle(): boolean {
+    return !this.looks && !this.filter.isActive;
+  }
+
   /**
    * Choose a frame's receive queue, and calculate its hash where somebody wants to know it. Flow filter rules go before
    * steering: virtio 1.4 §5.1.9.6.1.
