@@ -121,7 +121,7 @@ export class PollTxQueue implements FrameBytes {
       const word = buffer << SHIFT;
       const at = words[(word + DATA) | 0]!;
       const length = words[(word + LENGTH) | 0]!;
-      if (words[(word + IS_SPECIAL) | 0] !== 0 || length < ETHERNET || length > frameMax) break;
+      if (words[(word + IS_SPECIAL) | 0] !== 0 || length < ETHERNET || length > frameMax || (at & 3) !== 0) break;
       const header = (at - hdrBytes) | 0;
       clearHeader(i32, header >>> 2, at >>> 2);
       const element = ready << ELEMENT_SHIFT;

@@ -4,10 +4,9 @@ import {
   type ChainBurst,
   type DeviceQueue,
   type QueueConfig,
-  type QueueCounters,
-  type QueueState,
   TAKE,
   type Take,
+  WrappedQueue,
 } from '@ringwire/virtqueue';
 import type { DirtyLog } from './dirty-log.js';
 
@@ -30,8 +29,7 @@ export interface RingLogging {
  * of it when it is put with none (it may have been begun), and the parts of the ring that a device writes. A buffer is
  * marked before the used index tells of it.
  */
-export class LoggedQueue implements DeviceQueue {
-  private readonly queue: DeviceQueue;
+export class LoggedQueue extends WrappedQueue {
   private readonly config: QueueConfig;
   private readonly log: DirtyLog;
   private readonly logging: RingLogging;
@@ -48,54 +46,34 @@ export class LoggedQueue implements DeviceQueue {
    * @param logging the ring where it lies, unless given
    */
   constructor(queue: DeviceQueue, config: QueueConfig, log: DirtyLog, logging: RingLogging = { ring: true }) {
-    this.queue = queue;
+    super(queue);
     this.config = config;
     this.log = log;
     this.logging = logging;
     this.locate();
   }
 
-  get layout(): 'split' | 'packed' {
-    return this.queue.layout;
-  }
-
-  get size(): number {
-    return this.queue.size;
-  }
-
-  get inFlight(): number {
-    return this.queue.inFlight;
-  }
-
-  get ringFault(): number {
-    return this.queue.ringFault;
-  }
-
-  get counters(): QueueCounters {
-    return this.queue.counters;
-  }
-
-  takeBurst(burst: ChainBurst, max: number): number {
+  override takeBurst(burst: ChainBurst, max: number): number {
     const first = burst.count;
     const taken = this.queue.takeBurst(burst, max);
     for (let i = first; i < first + taken; i++) this.remember(burst, i);
     return taken;
   }
 
-  takeAvailable(burst: ChainBurst): Take {
+  override takeAvailable(burst: ChainBurst): Take {
     const outcome = this.queue.takeAvailable(burst);
     if (outcome === TAKE.CHAIN || outcome === TAKE.CHAIN_FAULT) this.remember(burst, burst.count - 1);
     return outcome;
   }
 
-  putUsed(token: number, written: number): void {
+  override putUsed(token: number, written: number): void {
     this.queue.putUsed(token, written);
     this.isRingWritten = true;
     const ranges = this.writable[token];
     if (ranges !== undefined) this.log.markRanges(ranges, 0, ranges.count, written > 0 ? written : EVERYTHING);
   }
 
-  putUsedBurst(burst: ChainBurst, from: number, count: number): void {
+  override putUsedBurst(burst: ChainBurst, from: number, count: number): void {
     for (let i = from; i < from + count; i++) {
       const written = burst.written[i]!;
       burst.written[i] = 0;
@@ -103,42 +81,30 @@ export class LoggedQueue implements DeviceQueue {
     }
   }
 
-  publishUsed(): boolean {
+  override publishUsed(): boolean {
     const notify = this.queue.publishUsed();
     if (this.isRingWritten) this.markRing();
     return notify;
   }
 
-  untake(token: number): void {
-    this.queue.untake(token);
-  }
-
-  hasAvailable(): boolean {
-    return this.queue.hasAvailable();
-  }
-
-  disableNotifications(): void {
+  override disableNotifications(): void {
     this.queue.disableNotifications();
     this.markRing();
   }
 
-  enableNotifications(): boolean {
+  override enableNotifications(): boolean {
     const isWaiting = this.queue.enableNotifications();
     this.markRing();
     return isWaiting;
   }
 
-  refresh(): boolean {
+  override refresh(): boolean {
     const isReachable = this.queue.refresh();
     this.locate();
     return isReachable;
   }
 
-  save(): QueueState {
-    return this.queue.save();
-  }
-
-  stop(): void {
+  override stop(): void {
     if (this.isRingWritten) this.markRing();
     this.queue.stop();
   }

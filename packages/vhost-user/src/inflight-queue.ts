@@ -5,11 +5,11 @@ import {
   isRefusal,
   openDeviceQueue,
   type QueueConfig,
-  type QueueCounters,
   type QueueState,
   RING_FAULT,
   TAKE,
   type Take,
+  WrappedQueue,
 } from '@ringwire/virtqueue';
 import { PackedRecord } from './inflight-packed.js';
 import type { InflightRecord, InflightRegion } from './inflight-record.js';
@@ -19,14 +19,13 @@ import { SplitRecord } from './inflight-split.js';
  * A device queue whose chains in flight are on record, and which begins with those that an earlier life left. The order
  * of things is the protocol's: on record before a chain is used, off it when its used element is visible.
  */
-export class InflightQueue implements DeviceQueue {
-  private readonly queue: DeviceQueue;
+export class InflightQueue extends WrappedQueue {
   private readonly record: InflightRecord;
   private hasPut = false;
   private stopped = false;
 
   private constructor(queue: DeviceQueue, record: InflightRecord) {
-    this.queue = queue;
+    super(queue);
     this.record = record;
   }
 
@@ -51,27 +50,7 @@ export class InflightQueue implements DeviceQueue {
     this.record.finish();
   }
 
-  get layout(): 'split' | 'packed' {
-    return this.queue.layout;
-  }
-
-  get size(): number {
-    return this.queue.size;
-  }
-
-  get inFlight(): number {
-    return this.queue.inFlight;
-  }
-
-  get ringFault(): number {
-    return this.queue.ringFault;
-  }
-
-  get counters(): QueueCounters {
-    return this.queue.counters;
-  }
-
-  takeBurst(burst: ChainBurst, max: number): number {
+  override takeBurst(burst: ChainBurst, max: number): number {
     const { record } = this;
     const first = burst.count;
     const most = Math.min(max, burst.capacity - first);
@@ -85,25 +64,25 @@ export class InflightQueue implements DeviceQueue {
     return again + taken;
   }
 
-  takeAvailable(burst: ChainBurst): Take {
+  override takeAvailable(burst: ChainBurst): Take {
     const before = burst.faults;
     if (this.takeBurst(burst, 1) === 0) return this.ringFault === RING_FAULT.NONE ? TAKE.EMPTY : TAKE.RING_FAULT;
     return burst.faults === before ? TAKE.CHAIN : TAKE.CHAIN_FAULT;
   }
 
-  putUsed(token: number, written: number): void {
+  override putUsed(token: number, written: number): void {
     this.queue.putUsed(token, written);
     this.hasPut = true;
     this.record.put(token);
   }
 
-  putUsedBurst(burst: ChainBurst, from: number, count: number): void {
+  override putUsedBurst(burst: ChainBurst, from: number, count: number): void {
     this.queue.putUsedBurst(burst, from, count);
     this.hasPut ||= count > 0;
     for (let i = from; i < from + count; i++) this.record.put(burst.token[i]!);
   }
 
-  publishUsed(): boolean {
+  override publishUsed(): boolean {
     if (!this.hasPut || this.stopped || this.ringFault !== RING_FAULT.NONE) return false;
     this.hasPut = false;
     this.record.beforePublish();
@@ -112,34 +91,18 @@ export class InflightQueue implements DeviceQueue {
     return notify;
   }
 
-  untake(token: number): void {
+  override untake(token: number): void {
     this.queue.untake(token);
     this.record.gaveBack(token);
   }
 
-  hasAvailable(): boolean {
-    return this.queue.hasAvailable();
-  }
-
-  disableNotifications(): void {
-    this.queue.disableNotifications();
-  }
-
-  enableNotifications(): boolean {
-    return this.queue.enableNotifications();
-  }
-
-  refresh(): boolean {
+  override refresh(): boolean {
     const isReachable = this.queue.refresh();
     if (isReachable) this.record.relocate();
     return isReachable;
   }
 
-  save(): QueueState {
-    return this.queue.save();
-  }
-
-  stop(): void {
+  override stop(): void {
     this.stopped = true;
     this.queue.stop();
   }

@@ -1,11 +1,4 @@
-import {
-  ChainBurst,
-  type DeviceQueue,
-  type QueueCounters,
-  type QueueState,
-  TAKE,
-  type Take,
-} from '@ringwire/virtqueue';
+import { ChainBurst, type DeviceQueue, TAKE, type Take, WrappedQueue } from '@ringwire/virtqueue';
 import type { IotlbMisses } from './iotlb-misses.js';
 
 /** Chains to know translations of in advance, and how few of them are left when it looks for more. */
@@ -17,8 +10,7 @@ const AHEAD_LEAST = 32;
  * are looked at again when the device looks for chains the next time. Nothing is held meanwhile, so other rings and other
  * devices go on.
  */
-export class WaitingQueue implements DeviceQueue {
-  private readonly queue: DeviceQueue;
+export class WaitingQueue extends WrappedQueue {
   private readonly misses: IotlbMisses;
   /** The next chain waits: there is no use in looking for it before a translation comes. */
   private waits = false;
@@ -27,31 +19,11 @@ export class WaitingQueue implements DeviceQueue {
   private readonly ahead: ChainBurst = new ChainBurst(AHEAD);
 
   constructor(queue: DeviceQueue, misses: IotlbMisses) {
-    this.queue = queue;
+    super(queue);
     this.misses = misses;
   }
 
-  get layout(): 'split' | 'packed' {
-    return this.queue.layout;
-  }
-
-  get size(): number {
-    return this.queue.size;
-  }
-
-  get inFlight(): number {
-    return this.queue.inFlight;
-  }
-
-  get ringFault(): number {
-    return this.queue.ringFault;
-  }
-
-  get counters(): QueueCounters {
-    return this.queue.counters;
-  }
-
-  takeBurst(burst: ChainBurst, max: number): number {
+  override takeBurst(burst: ChainBurst, max: number): number {
     const { misses } = this;
     this.waits = false;
     const before = misses.count;
@@ -80,49 +52,17 @@ export class WaitingQueue implements DeviceQueue {
     this.known = misses.count === before ? taken : 0;
   }
 
-  takeAvailable(burst: ChainBurst): Take {
+  override takeAvailable(burst: ChainBurst): Take {
     if (this.takeBurst(burst, 1) === 0) return this.ringFault === 0 ? TAKE.EMPTY : TAKE.RING_FAULT;
     return burst.fault[burst.count - 1] === 0 ? TAKE.CHAIN : TAKE.CHAIN_FAULT;
   }
 
-  putUsed(token: number, written: number): void {
-    this.queue.putUsed(token, written);
-  }
-
-  putUsedBurst(burst: ChainBurst, from: number, count: number): void {
-    this.queue.putUsedBurst(burst, from, count);
-  }
-
-  publishUsed(): boolean {
-    return this.queue.publishUsed();
-  }
-
-  untake(token: number): void {
-    this.queue.untake(token);
-  }
-
-  hasAvailable(): boolean {
+  override hasAvailable(): boolean {
     return !this.waits && this.queue.hasAvailable();
   }
 
-  disableNotifications(): void {
-    this.queue.disableNotifications();
-  }
-
-  enableNotifications(): boolean {
+  override enableNotifications(): boolean {
     return this.queue.enableNotifications() && !this.waits;
-  }
-
-  refresh(): boolean {
-    return this.queue.refresh();
-  }
-
-  save(): QueueState {
-    return this.queue.save();
-  }
-
-  stop(): void {
-    this.queue.stop();
   }
 
   /** @returns false where the chain waits, or there is none */

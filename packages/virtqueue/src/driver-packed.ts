@@ -435,9 +435,12 @@ export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
     const id = this.u32[word + ID_AND_FLAGS32]! & 0xffff;
     if (id >= this.size) return this.distrust(BROKEN.USED_ID_OUT_OF_RANGE);
     const inRing = this.outstanding - this.unpublished;
-    const isAt = (at: number): boolean => this.ids[(this.head + at) & this.idMask] === id;
+    const { ids, idMask, head } = this;
     let last = this.batchSize - 1;
-    if (last >= inRing || !isAt(last)) for (last = 0; last < inRing && !isAt(last); ) last++;
+    if (last >= inRing || ids[(head + last) & idMask] !== id) {
+      last = 0;
+      while (last < inRing && ids[(head + last) & idMask] !== id) last++;
+    }
     if (last < inRing) {
       this.batchSize = last + 1;
       this.batchLeft = last + 1;

@@ -432,9 +432,12 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
     const word = this.usedRing32 + slot * ELEM_WORDS;
     const id = this.u32[word]!;
     if (id >= this.size) return this.distrust(BROKEN.USED_ID_OUT_OF_RANGE);
-    const isAt = (at: number): boolean => this.order[(slot + at) & this.mask] === id;
+    const { order, mask } = this;
     let last = this.batchSize - 1;
-    if (last >= waiting || !isAt(last)) for (last = 0; last < waiting && !isAt(last); ) last++;
+    if (last >= waiting || order[(slot + last) & mask] !== id) {
+      last = 0;
+      while (last < waiting && order[(slot + last) & mask] !== id) last++;
+    }
     if (last < waiting) {
       this.batchSize = last + 1;
       this.batchLeft = last + 1;

@@ -10,3 +10,4 @@ export { CHAIN_FAULT, faultName, type QueueCounters, RING_FAULT } from './queue-
 export { isRefusal, type QueueConfig, type QueueRefusal } from './queue-layout.js';
 export type { QueueState } from './queue-state.js';
 export { USED, UsedBurst } from './used-burst.js';
+export { WrappedQueue } from './wrapped-queue.js';
