@@ -210,7 +210,7 @@ test('what cannot be served is refused with exit code 2', async () => {
     return err;
   };
   const none = join(directory, 'none', 'a.sock');
-  expect(await refused('--port', none)).toBe('ringwire: a socket cannot be made: bind: ENOENT\n');
+  expect(await refused('--port', none)).toBe(`ringwire: a socket cannot be made: bind ${none}: ENOENT\n`);
   const long = join(directory, 'x'.repeat(120));
   expect(await refused('--port', long)).toContain("a socket's path has at most 107 bytes");
   expect(await refused('--port', ports[0]!, '--port', ports[0]!)).toBe('ringwire: two ports have the same socket\n');

@@ -113,8 +113,8 @@ test('two messages are received one by one, each with its own descriptors', () =
 });
 
 test('a failed call throws with the name of its errno', () => {
-  expect(() => connectUnix(path)).toThrow(new SystemError('connect', 2));
-  expect(() => listenUnix(join(directory, 'none', 's'))).toThrow('bind: ENOENT');
+  expect(() => connectUnix(path)).toThrow(new SystemError(`connect ${path}`, 2));
+  expect(() => listenUnix(join(directory, 'none', 's'))).toThrow(`bind ${join(directory, 'none', 's')}: ENOENT`);
   expect(() => listenUnix('x'.repeat(108))).toThrow(RangeError);
 });
 
@@ -123,12 +123,12 @@ test('a socket takes the place of one whose process was killed, and of nothing e
   close(listenUnix(path));
   const listener = listenUnix(path);
   const client = connectUnix(path);
-  expect(() => listenUnix(path)).toThrow(new SystemError('bind', 98));
+  expect(() => listenUnix(path)).toThrow(new SystemError(`bind ${path}`, 98));
   const server = accept(listener);
   expect(send(client, Uint8Array.of(1))).toBe(1);
   const file = join(directory, 'file');
   writeFileSync(file, 'kept');
-  expect(() => listenUnix(file)).toThrow('bind: EADDRINUSE');
+  expect(() => listenUnix(file)).toThrow(`bind ${file}: EADDRINUSE`);
   expect(readFileSync(file, 'latin1')).toBe('kept');
   for (const fd of [listener, client, server]) close(fd);
 });

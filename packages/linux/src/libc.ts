@@ -43,6 +43,7 @@ export class SystemError extends Error {
   override readonly name = 'SystemError';
   /** Such as `EINVAL`. */
   readonly code: string;
+  /** The system call, and what it was about where there is more to say. */
   readonly call: string;
 
   constructor(call: string, errno: number) {
@@ -116,8 +117,8 @@ export function listenUnix(path: string): number {
 
 function boundUnix(path: string): number {
   return unixSocket(path, (fd, address, bytes) => {
-    done('bind', calls.bind(fd, address, bytes));
-    done('listen', calls.listen(fd, BACKLOG));
+    done(`bind ${path}`, calls.bind(fd, address, bytes));
+    done(`listen ${path}`, calls.listen(fd, BACKLOG));
   });
 }
 
@@ -138,7 +139,7 @@ const isCode = (error: unknown, code: string): boolean => error instanceof Syste
 
 /** A non-blocking UNIX stream socket that is connected. @throws SystemError, RangeError for a path that is too long */
 export function connectUnix(path: string): number {
-  return unixSocket(path, (fd, address, bytes) => done('connect', calls.connect(fd, address, bytes)));
+  return unixSocket(path, (fd, address, bytes) => done(`connect ${path}`, calls.connect(fd, address, bytes)));
 }
 
 function unixSocket(path: string, use: (fd: number, address: Address, bytes: number) => void): number {
