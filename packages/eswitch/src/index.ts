@@ -1,3 +1,10 @@
 export type { EswitchPort, PortKind, PortRefusal } from './eswitch-port.js';
+export type { GateCounters } from './gate-port.js';
 export type { LinkSetting, MulticastHash, PortSettings, PortVlan, PortWishes } from './port-settings.js';
-export { OPEN_GATE, type TransmitGate } from './transmit-gate.js';
+export type { RateNodeSettings } from './rate-node.js';
+export type { StormLimits } from './storm-limits.js';
+export { type ArbiterOptions, TransmitArbiter } from './transmit-arbiter.js';
+export { FRAME_KIND, type FrameKind, OPEN_GATE, type TransmitGate } from './transmit-gate.js';
+export { runUntil, type Stepped, VirtualClock } from './virtual-clock.js';
+export { WIRE, wireBytes } from './wire-bytes.js';
+export type { WireRoom } from './wire-room.js';
