@@ -1,0 +1,111 @@
+import { type HostMemory, RangeList } from '@ringwire/guest-memory';
+import { copyFrame, type Delivered, Frame, type FrameSink } from '@ringwire/net-backend';
+import { OFFLOAD_AREA_BYTES, OFFLOAD_FAULT, OffloadEngine, VLAN_TAG } from '@ringwire/net-offload';
+import { VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO } from '@ringwire/virtio-spec/net';
+import { Decision, FORM } from './decision.js';
+import { FrameHead, HEAD_AREA_BYTES } from './frame-head.js';
+
+/** Longest frame: an IP packet of 65535 bytes, an Ethernet header and a tag. */
+export const FRAME_BYTES_MAX = 65_553;
+/** Bytes of memory that a passage works in: a head, an engine's, and a frame of another memory. Multiples of 8. */
+const ENGINE_AT = HEAD_AREA_BYTES;
+const FRAME_AT = (ENGINE_AT + OFFLOAD_AREA_BYTES + 7) & ~7;
+export const PASSAGE_BYTES: number = (FRAME_AT + FRAME_BYTES_MAX + 7) & ~7;
+
+const WORK = VIRTIO_NET_HDR_F.NEEDS_CSUM | VIRTIO_NET_HDR_F.UDP_TUNNEL_CSUM;
+
+/** One frame on its way through a switch, and what is done to it there. Reused. */
+export class Passage {
+  readonly head: FrameHead;
+  readonly decision: Decision;
+  /** Bytes of the longest frame that it becomes, how many those are, and all their bytes. */
+  longest = 0;
+  frames = 0;
+  bytes = 0;
+  private readonly memory: HostMemory;
+  private readonly engine: OffloadEngine;
+  private readonly brought: Frame;
+  private hasWork = false;
+  /** `FORM` of the frame that the engine has, or -1. */
+  private inEngine = -1;
+
+  /**
+   * @param at host offset of PASSAGE_BYTES bytes, a multiple of 8
+   * @param ports of the switch
+   */
+  constructor(memory: HostMemory, at: number, ports: number) {
+    this.memory = memory;
+    this.head = new FrameHead(memory, at);
+    this.engine = new OffloadEngine(memory, at + ENGINE_AT);
+    this.decision = new Decision(ports);
+    this.brought = new Frame(memory);
+    this.brought.ranges = new RangeList(1);
+    this.brought.ranges.push(at + FRAME_AT, 0);
+    this.brought.end = 1;
+  }
+
+  /**
+   * Take a frame in: from here on its first bytes are a copy of its sender's.
+   * @param frame of 14 to FRAME_BYTES_MAX bytes
+   * @param headBytes that are looked into
+   * @returns false when what is to be done to it does not fit it
+   */
+  enter(frame: Frame, headBytes: number): boolean {
+    const own = frame.memory === this.memory ? frame : this.bring(frame);
+    this.hasWork = (own.flags & WORK) !== 0 || own.gsoType !== VIRTIO_NET_HDR_GSO.NONE;
+    this.inEngine = -1;
+    this.longest = own.length;
+    this.frames = 1;
+    this.bytes = own.length;
+    if (!this.hasWork) {
+      this.head.load(own, headBytes);
+      return true;
+    }
+    const { engine } = this;
+    if (engine.take(own) !== OFFLOAD_FAULT.NONE) return false;
+    this.head.load(engine.frame, headBytes);
+    this.measure(engine.frame);
+    return true;
+  }
+
+  /** Hand the frame to a receiver, finished as far as that needs it. @param form a `FORM` */
+  deliver(sink: FrameSink, form: number): Delivered {
+    const { head, engine } = this;
+    if (!this.hasWork) return sink.receive(form === FORM.WHOLE ? head.frame() : head.frameWithoutTag());
+    if (this.inEngine !== form) {
+      // What was sound with a tag is sound without it, and the other way round.
+      engine.take(form === FORM.WHOLE ? head.frame() : head.frameWithoutTag());
+      this.inEngine = form;
+    }
+    return engine.deliver(sink);
+  }
+
+  /** Bytes of the frame as it is in a `FORM`. */
+  lengthIn(form: number): number {
+    return form === FORM.WHOLE ? this.head.length : this.head.length - VLAN_TAG.SIZE;
+  }
+
+  private measure({ gsoType, gsoSize, hdrLen, length }: Frame): void {
+    if (gsoType === VIRTIO_NET_HDR_GSO.NONE || gsoSize === 0) return;
+    this.longest = this.engine.largestSegment();
+    this.frames = Math.max(1, Math.ceil((length - hdrLen) / gsoSize));
+    this.bytes = length + (this.frames - 1) * hdrLen;
+  }
+
+  private bring(frame: Frame): Frame {
+    const { brought, memory } = this;
+    copyFrame(frame, 0, memory, brought.ranges.offset[0]!, frame.length);
+    brought.ranges.length[0] = frame.length;
+    brought.length = frame.length;
+    brought.pair = frame.pair;
+    brought.flags = frame.flags;
+    brought.gsoType = frame.gsoType;
+    brought.gsoSize = frame.gsoSize;
+    brought.hdrLen = frame.hdrLen;
+    brought.csumStart = frame.csumStart;
+    brought.csumOffset = frame.csumOffset;
+    brought.outerThOffset = frame.outerThOffset;
+    brought.innerNhOffset = frame.innerNhOffset;
+    return brought;
+  }
+}
