@@ -11,6 +11,8 @@ export class Decision {
   /** An `ESWITCH_DROP`, or NO_DROP. */
   drop = 0;
   count = 0;
+  /** It is to a station that the switch does not know. */
+  isUnknown = false;
   /** Number of each receiver, which `FORM` it gets, and the `ESWITCH_DROP` for which it does not, or NO_DROP. */
   readonly port: Uint16Array;
   readonly form: Uint8Array;
@@ -26,6 +28,7 @@ export class Decision {
   clear(): void {
     this.drop = -1;
     this.count = 0;
+    this.isUnknown = false;
   }
 
   add(port: number, form: number, drop: number): void {

@@ -1,15 +1,17 @@
 import { DELIVERED, type Delivered, type Frame } from '@ringwire/net-backend';
 import { ETHERNET } from '@ringwire/net-offload';
 import { AddressTable } from './address-table.js';
+import type { Decision } from './decision.js';
 import { ESWITCH_DROP, type EswitchPortCounters, NO_DROP } from './drop-reason.js';
 import { checkOptions, type EswitchOptions } from './eswitch-options.js';
 import type { EswitchPort } from './eswitch-port.js';
 import { Forwarding, type ForwardingTables } from './forwarding.js';
 import { type FrameHead, LINK_HEADER_BYTES } from './frame-head.js';
 import { LearnedTable } from './learned-table.js';
-import { isZeroMac, macHigh, macLow, sameMac } from './mac-address.js';
+import { GROUP, isZeroMac, macHigh, macLow, sameMac } from './mac-address.js';
 import { FRAME_BYTES_MAX, PASSAGE_BYTES, Passage } from './passage.js';
 import { type PortHome, SwitchPort } from './switch-port.js';
+import { FRAME_KIND, type FrameKind } from './transmit-gate.js';
 
 /** How deep frames that come back while they are handed on may nest: a bridge that returns what it gets is one. */
 const NESTED = 3;
@@ -101,6 +103,7 @@ export class Eswitch implements PortHome {
     if (port.device === undefined) this.tables.learned?.forget(port.number);
     if (port.number === WIRE) this.followWire();
     else port.refreshLink();
+    this.tellGate(port);
   }
 
   /** A frame from the device at a port. */
@@ -113,7 +116,9 @@ export class Eswitch implements PortHome {
     const { head, decision } = passage;
     this.forwarding.decide(from, head, passage.longest, decision);
     if (decision.drop !== NO_DROP) return lose(frame, from, decision.drop);
-    if (!this.admits(from, passage)) return DELIVERED.FULL;
+    const admitted = this.admit(from, passage);
+    if (admitted === DELIVERED.FULL) return admitted;
+    if (admitted === DELIVERED.DROPPED) return lose(frame, from, ESWITCH_DROP.STORM);
     this.depth++;
     const delivered = this.hand(passage);
     this.depth--;
@@ -135,12 +140,25 @@ export class Eswitch implements PortHome {
       if (number !== from.number) this.plugs[number]!.device?.flush?.();
     }
     if (isOwn) this.noteUnflushed(from.number);
+    if (isGated(from)) this.options.gate.endTurn(from.number);
   }
 
-  /** Whether the gate lets a frame go that has somebody to go to. */
-  private admits({ kind, number }: SwitchPort, { decision, frames, bytes }: Passage): boolean {
-    if (kind === 'wire' || kind === 'representor') return true;
-    return this.options.gate.admit(number, frames, bytes, decision.has(WIRE));
+  deadlineOf(from: SwitchPort): number {
+    return isGated(from) ? this.options.gate.deadline(from.number) : Number.POSITIVE_INFINITY;
+  }
+
+  /** What the gate says of a frame that has somebody to go to. */
+  private admit(from: SwitchPort, { head, decision, frames, bytes }: Passage): Delivered {
+    if (!isGated(from)) return DELIVERED.ACCEPTED;
+    return this.options.gate.admit(from.number, frames, bytes, decision.has(WIRE), kindOf(head, decision));
+  }
+
+  private tellGate(port: SwitchPort): void {
+    if (!isGated(port)) return;
+    const { gate } = this.options;
+    const { maxTxRate, minTxRate } = port.settings;
+    gate.setRates(port.number, maxTxRate, minTxRate);
+    if (port.device === undefined) gate.forget(port.number);
   }
 
   /** Hand copies to all that get one. */
@@ -196,6 +214,16 @@ export class Eswitch implements PortHome {
       for (const group of multicast) groups.add(macLow(group), macHigh(group), number);
     }
   }
+}
+
+/** Whether what a port sends passes the gate. */
+function isGated({ kind }: SwitchPort): boolean {
+  return kind === 'physical' || kind === 'virtual';
+}
+
+function kindOf({ toLow, toHigh }: FrameHead, { isUnknown }: Decision): FrameKind {
+  if ((toLow & GROUP) === 0) return isUnknown ? FRAME_KIND.UNKNOWN : FRAME_KIND.UNICAST;
+  return toLow === -1 && toHigh === 0xffff ? FRAME_KIND.BROADCAST : FRAME_KIND.MULTICAST;
 }
 
 /** A frame that goes nowhere. */

@@ -14,6 +14,8 @@ export interface PortHome {
   readonly isCarried: boolean;
   forward(frame: Frame, from: SwitchPort): Delivered;
   flush(from: SwitchPort): void;
+  /** When a port's device is to offer again what was answered with FULL, in µs. */
+  deadlineOf(from: SwitchPort): number;
   /** Something about a port is other than before: its settings, its link, or its device. */
   changed(port: SwitchPort): void;
   /** Addresses that may be listed beyond those that are. */
@@ -178,6 +180,10 @@ class PortBackend implements NetBackend {
   /** Frames are handed on when they come; none waits here. */
   pump(_budget: number): number {
     return 0;
+  }
+
+  deadline(): number {
+    return this.home.deadlineOf(this.port);
   }
 }
 

@@ -106,7 +106,7 @@ export class TransmitArbiter implements TransmitGate {
     this.ports[port]?.withdraw();
   }
 
-  /** Weight and burst of a port, besides its rates. @throws VirtioError for what cannot be */
+  /** More of a port than its rates, which a switch sets anew when anything is set for the port. @throws VirtioError for what cannot be */
   setPort(port: number, changes: Partial<RateNodeSettings>): void {
     this.change(this.portAt(port).node, changes);
   }
