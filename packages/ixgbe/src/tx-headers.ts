@@ -4,6 +4,8 @@ import {
   FrameHeaders,
   HEADER_BYTES,
   IPPROTO,
+  IPV4,
+  IPV6,
   parseFrame,
   pseudoHeaderSum,
   putChecksum,
@@ -18,8 +20,6 @@ import type { TxContext } from './tx-context.js';
 const ADDRESSES_BYTES = 12;
 const TAG_TYPE = 0x8100;
 const IP_BYTES_MOST = 0xffff;
-const IPV4_AT = { total_length: 2, checksum: 10 } as const;
-const IPV6_AT = { payload_length: 4, SIZE: 40 } as const;
 const SCTP_AT = { checksum: 8, SIZE: 12 } as const;
 
 /** Host memory that {@link TxHeaders} works in. */
@@ -81,9 +81,9 @@ export class TxHeaders {
     const { memory, at } = this;
     const ipAt = context.macBytes + this.inserted;
     const { ipBytes } = context;
-    if (ipBytes < IPV4_AT.checksum + 2 || ipAt + ipBytes > this.bytes) return false;
-    this.put16(ipAt + IPV4_AT.checksum, 0);
-    putChecksum(memory.u8, at + ipAt + IPV4_AT.checksum, memory.engine.checksum(at + ipAt, ipBytes));
+    if (ipBytes < IPV4.checksum + 2 || ipAt + ipBytes > this.bytes) return false;
+    this.put16(ipAt + IPV4.checksum, 0);
+    putChecksum(memory.u8, at + ipAt + IPV4.checksum, memory.engine.checksum(at + ipAt, ipBytes));
     return true;
   }
 
@@ -110,19 +110,17 @@ export class TxHeaders {
    */
   askSegments(context: TxContext): boolean {
     const { memory, at, frame, headers } = this;
+    const { transport } = context;
+    if (context.segmentBytes === 0 || !this.setIpLength(context)) return false;
+    // Only with its length is the packet one that can be looked into.
     parseFrame(memory.u8, at, this.bytes, headers);
     const { ip } = headers;
-    const { transport } = context;
     if (ip.version !== (context.isIpv4 ? 4 : 6) || ip.transport === 0 || ip.transport !== transport) return false;
     if (ip.at !== context.macBytes + this.inserted || ip.payload !== ip.at + context.ipBytes) return false;
-    if (ip.transportBytes !== context.transportBytes || context.segmentBytes === 0) return false;
+    if (ip.transportBytes !== context.transportBytes) return false;
     const length = frame.length - ip.payload;
-    if (length <= ip.transportBytes || frame.length - ip.at > IP_BYTES_MOST) return false;
-    if (ip.version === 4) {
-      this.put16(ip.at + IPV4_AT.total_length, frame.length - ip.at);
-      this.sumIpv4(context);
-      ip.length = frame.length - ip.at;
-    } else this.put16(ip.at + IPV6_AT.payload_length, frame.length - ip.at - IPV6_AT.SIZE);
+    if (length <= ip.transportBytes) return false;
+    if (ip.version === 4) this.sumIpv4(context);
     const isTcp = transport === IPPROTO.TCP;
     if (!isTcp) this.put16(ip.payload + UDP.length, length);
     const sum = pseudoHeaderSum(memory, at, ip, transport, length);
@@ -136,6 +134,17 @@ export class TxHeaders {
     frame.hdrLen = ip.payload + ip.transportBytes;
     frame.csumStart = ip.payload;
     frame.csumOffset = csumOffset;
+    return true;
+  }
+
+  /** Drivers leave the length of a packet that is to be cut up at 0. @returns false when IP has no such length */
+  private setIpLength({ isIpv4, macBytes, ipBytes }: TxContext): boolean {
+    const ipAt = macBytes + this.inserted;
+    const length = this.frame.length - ipAt;
+    if (length > IP_BYTES_MOST || ipAt + ipBytes > this.bytes) return false;
+    if (ipBytes < (isIpv4 ? IPV4.SIZE : IPV6.SIZE)) return false;
+    if (isIpv4) this.put16(ipAt + IPV4.total_length, length);
+    else this.put16(ipAt + IPV6.payload_length, length - IPV6.SIZE);
     return true;
   }
 
