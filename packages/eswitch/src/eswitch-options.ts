@@ -35,6 +35,11 @@ export interface EswitchOptions {
   readonly defaultPort?: number;
   /** What a promiscuous port gets besides groups' frames: those to addresses that nobody has, or those to anybody. */
   readonly promiscuous?: 'unmatched' | 'everything';
+  /**
+   * Every virtual function has a representor, behind the last of them: what no flow rule knows goes from the function to
+   * its representor, and what is sent on that to the function. What no rule knows of the wire is the physical function's.
+   */
+  readonly switchdev?: boolean;
 }
 
 /** @throws VirtioError for what cannot be */
@@ -50,6 +55,7 @@ export function checkOptions(options: EswitchOptions, areaBytes: number): Requir
     learnedFor: 300 * MICROSECONDS_PER_SECOND,
     defaultPort: -1,
     promiscuous: 'unmatched',
+    switchdev: false,
     ...options,
   } as const;
   if (!Number.isInteger(at) || at < 0 || at % 8 !== 0 || at + areaBytes > memory.size)

@@ -1,24 +1,35 @@
 import { DELIVERED, type Delivered, type Frame } from '@ringwire/net-backend';
-import { ETHERNET } from '@ringwire/net-offload';
+import { ETHERNET, HEADER_BYTES } from '@ringwire/net-offload';
+import { VirtioError } from '@ringwire/virtio-spec';
 import { AddressTable } from './address-table.js';
+import { checkMirrors, checkRules } from './check-rules.js';
 import { ESWITCH_DROP, type EswitchPortCounters, NO_DROP } from './drop-reason.js';
 import { checkOptions, type EswitchOptions } from './eswitch-options.js';
-import type { EswitchPort } from './eswitch-port.js';
+import type { EswitchPort, PortKind } from './eswitch-port.js';
+import { type Explanation, type ExplanationStep, explained } from './explanation.js';
+import type { FlowRule, Mirror } from './flow-rule.js';
+import { CompiledRule, type FlowCounters } from './flow-table.js';
 import { Forwarding, type ForwardingTables } from './forwarding.js';
 import { type FrameHead, LINK_HEADER_BYTES } from './frame-head.js';
 import { LearnedTable } from './learned-table.js';
 import { isZeroMac, macHigh, macLow, sameMac } from './mac-address.js';
+import { MirrorTable } from './mirror-table.js';
 import { FRAME_BYTES_MAX, PASSAGE_BYTES, Passage } from './passage.js';
 import { type PortHome, SwitchPort } from './switch-port.js';
 
 /** How deep frames that come back while they are handed on may nest: a bridge that returns what it gets is one. */
 const NESTED = 3;
 /** Bytes of host memory that a switch works in. */
-export const ESWITCH_AREA_BYTES: number = NESTED * PASSAGE_BYTES;
+export const ESWITCH_AREA_BYTES: number = (NESTED + 1) * PASSAGE_BYTES;
 
 const WIRE = 0;
 const PHYSICAL = 1;
 const FIRST_VIRTUAL = 2;
+
+/** A port, and what went through it. */
+export interface CountingPort extends EswitchPort {
+  readonly counters: EswitchPortCounters;
+}
 
 /**
  * The switch inside a network card: a wire, a physical function, virtual functions, and what each of them may do.
@@ -27,17 +38,23 @@ const FIRST_VIRTUAL = 2;
  * copy, and holds nobody up. Only the gate, and a wire that is a frame's only receiver, make a sender wait (FULL).
  */
 export class Eswitch implements PortHome {
-  readonly wire: EswitchPort & { readonly counters: EswitchPortCounters };
-  readonly physical: EswitchPort & { readonly counters: EswitchPortCounters };
-  readonly virtual: readonly (EswitchPort & { readonly counters: EswitchPortCounters })[];
+  readonly wire: CountingPort;
+  readonly physical: CountingPort;
+  readonly virtual: readonly CountingPort[];
+  /** Of the virtual functions, in switchdev mode; none otherwise. */
+  readonly representors: readonly CountingPort[];
   /** All of them, by number. */
-  readonly ports: readonly (EswitchPort & { readonly counters: EswitchPortCounters })[];
+  readonly ports: readonly CountingPort[];
   private readonly plugs: readonly SwitchPort[];
   private readonly options: Required<EswitchOptions>;
   private readonly tables: ForwardingTables;
   private readonly forwarding: Forwarding;
+  /** One for each depth, and the last one for what is only asked. */
   private readonly passages: readonly Passage[];
   private depth = 0;
+  /** How often each rule matched, in the order of the rules. */
+  rules: readonly FlowCounters[] = [];
+  private headBytes = LINK_HEADER_BYTES;
   private areTablesStale = true;
   /** Ports that frames went to since they were flushed. */
   private readonly unflushed: Uint16Array;
@@ -48,23 +65,34 @@ export class Eswitch implements PortHome {
   constructor(options: EswitchOptions) {
     const whole = checkOptions(options, ESWITCH_AREA_BYTES);
     this.options = whole;
-    const count = FIRST_VIRTUAL + whole.virtualFunctions;
-    this.plugs = Array.from({ length: count }, (_, number) => {
-      const kind = number === WIRE ? 'wire' : number === PHYSICAL ? 'physical' : 'virtual';
-      return new SwitchPort(this, number, kind);
-    });
+    const representors = FIRST_VIRTUAL + whole.virtualFunctions;
+    const count = representors + (whole.switchdev ? whole.virtualFunctions : 0);
+    this.plugs = Array.from(
+      { length: count },
+      (_, number) => new SwitchPort(this, number, kindOf(number, representors)),
+    );
     this.ports = this.plugs;
     this.wire = this.plugs[WIRE]!;
     this.physical = this.plugs[PHYSICAL]!;
-    this.virtual = this.plugs.slice(FIRST_VIRTUAL);
+    this.virtual = this.plugs.slice(FIRST_VIRTUAL, representors);
+    this.representors = this.plugs.slice(representors);
     const learned = whole.learning
       ? new LearnedTable(whole.macTableEntries, count, whole.learnedPerPort, whole.learnedFor)
       : undefined;
     const stations = new AddressTable();
-    this.tables = { ports: this.plugs, stations, groups: new AddressTable(), learned, options: whole };
+    const groups = new AddressTable();
+    this.tables = {
+      ports: this.plugs,
+      stations,
+      groups,
+      learned,
+      options: whole,
+      rules: [],
+      mirrors: new MirrorTable([]),
+    };
     this.forwarding = new Forwarding(this.tables);
     this.passages = Array.from(
-      { length: NESTED },
+      { length: NESTED + 1 },
       (_, index) => new Passage(whole.memory, whole.at + index * PASSAGE_BYTES, count),
     );
     this.unflushed = new Uint16Array(count);
@@ -108,22 +136,65 @@ export class Eswitch implements PortHome {
     if (this.depth === NESTED) return lose(frame, from, ESWITCH_DROP.LOOP);
     if (frame.length < ETHERNET.SIZE || frame.length > FRAME_BYTES_MAX) return lose(frame, from, ESWITCH_DROP.LENGTH);
     const passage = this.passages[this.depth]!;
-    if (!passage.enter(frame, LINK_HEADER_BYTES)) return lose(frame, from, ESWITCH_DROP.BAD_OFFLOAD);
+    if (!passage.enter(frame, this.headBytes)) return lose(frame, from, ESWITCH_DROP.BAD_OFFLOAD);
     if (this.areTablesStale) this.refreshTables();
     const { head, decision } = passage;
     this.forwarding.decide(from, head, passage.longest, decision);
-    if (decision.drop !== NO_DROP) return lose(frame, from, decision.drop);
-    if (!this.admits(from, passage)) return DELIVERED.FULL;
-    this.depth++;
-    const delivered = this.hand(passage);
-    this.depth--;
-    if (delivered === DELIVERED.FULL) return delivered;
+    const { drop } = decision;
+    if (drop === NO_DROP && !this.admits(from, passage)) return DELIVERED.FULL;
+    // A receiver may set other ones.
+    const { rules } = this.tables;
+    if (decision.count > 0) {
+      this.depth++;
+      const delivered = this.hand(passage);
+      this.depth--;
+      if (delivered === DELIVERED.FULL) return delivered;
+    }
+    countRules(rules, passage);
     const { counters } = from;
+    counters.copies += drop === NO_DROP ? decision.count - 1 : decision.count;
+    if (drop !== NO_DROP) return lose(frame, from, drop);
     counters.inFrames++;
     counters.inBytes += frame.length;
-    counters.copies += decision.count - 1;
     this.learn(from, head);
-    return delivered;
+    return DELIVERED.ACCEPTED;
+  }
+
+  /**
+   * Say what becomes of which frames, in order: all rules at once, with new counters.
+   * @throws VirtioError for a rule that cannot be; then the rules are as before
+   */
+  setRules(rules: readonly FlowRule[]): void {
+    checkRules(rules, this.plugs.length);
+    this.tables.rules = rules.map((rule, index) => new CompiledRule(rule, index, this.plugs.length));
+    this.headBytes = this.tables.rules.some(({ looksInside }) => looksInside) ? HEADER_BYTES : LINK_HEADER_BYTES;
+    this.rules = this.tables.rules.map(({ counters }) => counters);
+  }
+
+  /** Say which ports' frames others get as well: all mirrors at once. @throws VirtioError for one that cannot be */
+  setMirrors(mirrors: readonly Mirror[]): void {
+    checkMirrors(mirrors, this.plugs.length);
+    this.tables.mirrors = new MirrorTable(mirrors);
+  }
+
+  /**
+   * What would become of a frame that came in at a port now, and why. Nothing is changed by asking.
+   * @param bytes of a complete frame, 14 to 65553 from the destination address on
+   * @throws VirtioError for a port that there is not, or another length
+   */
+  explain(port: number, bytes: Uint8Array): Explanation {
+    const from = this.plugs[port];
+    if (from === undefined)
+      throw new VirtioError('port', port, `an integer from 0 to ${this.plugs.length - 1}`, 'Eswitch.explain');
+    if (bytes.length < ETHERNET.SIZE || bytes.length > FRAME_BYTES_MAX)
+      throw new VirtioError('bytes', bytes.length, `${ETHERNET.SIZE} to ${FRAME_BYTES_MAX} bytes`, 'Eswitch.explain');
+    if (this.areTablesStale) this.refreshTables();
+    const passage = this.passages[NESTED]!;
+    passage.enterBytes(bytes, this.headBytes);
+    const notes: ExplanationStep[] = [];
+    const note = (rule: string, outcome: string, at: number): void => void notes.push({ rule, outcome, port: at });
+    this.forwarding.decide(from, passage.head, bytes.length, passage.decision, { note });
+    return explained(port, notes, passage.decision);
   }
 
   /** The end of a burst from a port, for all that frames went to. Its own device's turn makes visible what that got. */
@@ -189,12 +260,21 @@ export class Eswitch implements PortHome {
     const { macTableEntries } = this.options;
     stations.reset(macTableEntries);
     groups.reset(macTableEntries);
-    for (const { number, settings } of this.plugs) {
+    // The last one that is added is found first.
+    for (const { number, settings } of this.plugs.toReversed()) {
       const { mac, unicast, multicast } = settings;
       if (!isZeroMac(mac)) stations.add(macLow(mac), macHigh(mac), number);
       for (const address of unicast) stations.add(macLow(address), macHigh(address), number);
       for (const group of multicast) groups.add(macLow(group), macHigh(group), number);
     }
+  }
+}
+
+function countRules(rules: readonly CompiledRule[], { decision, head }: Passage): void {
+  for (let at = 0; at < decision.ruleCount; at++) {
+    const { counters } = rules[decision.rules[at]!]!;
+    counters.frames++;
+    counters.bytes += head.length;
   }
 }
 
@@ -204,4 +284,10 @@ function lose(frame: Frame, { counters }: SwitchPort, reason: number): Delivered
   counters.inBytes += frame.length;
   counters.drops[reason]!++;
   return DELIVERED.DROPPED;
+}
+
+function kindOf(number: number, representors: number): PortKind {
+  if (number === WIRE) return 'wire';
+  if (number === PHYSICAL) return 'physical';
+  return number < representors ? 'virtual' : 'representor';
 }

@@ -1,7 +1,7 @@
 import type { HostMemory } from '@ringwire/guest-memory';
 import { RangeList } from '@ringwire/guest-memory';
 import { copyFrame, Frame } from '@ringwire/net-backend';
-import { ETHERNET, ETHERTYPE, HEADER_BYTES, VLAN_TAG } from '@ringwire/net-offload';
+import { ETHERNET, ETHERTYPE, FrameHeaders, HEADER_BYTES, parseFrame, VLAN_TAG } from '@ringwire/net-offload';
 import { macHigh, macLow } from './mac-address.js';
 
 const TAG = VLAN_TAG.SIZE;
@@ -43,6 +43,8 @@ export class FrameHead {
   private readonly whole: Frame;
   private readonly bare: Frame;
   private isBareMade = false;
+  private readonly parsed: FrameHeaders = new FrameHeaders();
+  private isParsed = false;
   private source: Frame;
   /** How much further back everything in the frame lies than its sender says. */
   private shift = 0;
@@ -75,6 +77,7 @@ export class FrameHead {
     this.shift = 0;
     this.whole.ranges.clear();
     this.isBareMade = false;
+    this.isParsed = false;
     this.toLow = macLow(this.u8, this.at);
     this.toHigh = macHigh(this.u8, this.at);
     this.fromLow = macLow(this.u8, this.at + ETHERNET.source);
@@ -100,7 +103,17 @@ export class FrameHead {
     u8[tag + 3] = tci;
     this.whole.ranges.clear();
     this.isBareMade = false;
+    this.isParsed = false;
     this.readTags();
+  }
+
+  /** What it carries, as far as that was copied. Offsets count from {@link at}. */
+  headers(): FrameHeaders {
+    if (!this.isParsed) {
+      parseFrame(this.u8, this.at, this.bytes, this.parsed);
+      this.isParsed = true;
+    }
+    return this.parsed;
   }
 
   /** The frame. Good until the next change of the head. */

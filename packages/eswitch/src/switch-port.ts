@@ -95,9 +95,7 @@ export class SwitchPort implements EswitchPort {
   /** Follow the link. */
   refreshLink(): void {
     const { link } = this.settings;
-    const isUp =
-      link === 'enable' ||
-      (link === 'auto' && (this.kind === 'wire' ? this.device !== undefined : this.home.isCarried));
+    const isUp = link === 'enable' || (link === 'auto' && this.isCarried());
     if (isUp === this.isUp) return;
     this.isUp = isUp;
     this.onLink?.(isUp);
@@ -106,6 +104,11 @@ export class SwitchPort implements EswitchPort {
   plug(device: FrameSink | undefined): void {
     this.device = device;
     this.home.changed(this);
+  }
+
+  private isCarried(): boolean {
+    if (this.kind === 'representor') return true;
+    return this.kind === 'wire' ? this.device !== undefined : this.home.isCarried;
   }
 
   private adopt(settings: PortSettings): void {
