@@ -1,8 +1,10 @@
-import { DELIVERED, type Delivered, type Frame } from '@ringwire/net-backend';
+import { DELIVERED, type Delivered, type Frame, type FrameRun } from '@ringwire/net-backend';
 import { ETHERNET, HEADER_BYTES } from '@ringwire/net-offload';
 import { VirtioError } from '@ringwire/virtio-spec';
 import { AddressTable } from './address-table.js';
+import { takeAlike } from './alike-run.js';
 import { checkMirrors, checkRules } from './check-rules.js';
+import { FORM } from './decision.js';
 import { ESWITCH_DROP, type EswitchPortCounters, NO_DROP } from './drop-reason.js';
 import { checkOptions, type EswitchOptions } from './eswitch-options.js';
 import type { EswitchPort, PortKind } from './eswitch-port.js';
@@ -25,6 +27,8 @@ export const ESWITCH_AREA_BYTES: number = (NESTED + 1) * PASSAGE_BYTES;
 const WIRE = 0;
 const PHYSICAL = 1;
 const FIRST_VIRTUAL = 2;
+/** In place of a port: such frames have to be looked at one by one. */
+const NOWHERE = -1;
 
 /** A port, and what went through it. */
 export interface CountingPort extends EswitchPort {
@@ -54,6 +58,8 @@ export class Eswitch implements PortHome {
   private depth = 0;
   /** How often each rule matched, in the order of the rules. */
   rules: readonly FlowCounters[] = [];
+  /** Goes on whenever anything is set: then no port knows any more where frames go. */
+  private epoch = 0;
   private headBytes = LINK_HEADER_BYTES;
   private areTablesStale = true;
   /** Ports that frames went to since they were flushed. */
@@ -126,6 +132,7 @@ export class Eswitch implements PortHome {
 
   changed(port: SwitchPort): void {
     this.areTablesStale = true;
+    this.epoch++;
     if (port.device === undefined) this.tables.learned?.forget(port.number);
     if (port.number === WIRE) this.followWire();
     else port.refreshLink();
@@ -136,6 +143,10 @@ export class Eswitch implements PortHome {
     if (this.depth === NESTED) return lose(frame, from, ESWITCH_DROP.LOOP);
     if (frame.length < ETHERNET.SIZE || frame.length > FRAME_BYTES_MAX) return lose(frame, from, ESWITCH_DROP.LENGTH);
     const passage = this.passages[this.depth]!;
+    if (passage.isPlain(frame)) {
+      const delivered = this.forwardPlain(frame, from, passage);
+      if (delivered >= 0) return delivered as Delivered;
+    }
     if (!passage.enter(frame, this.headBytes)) return lose(frame, from, ESWITCH_DROP.BAD_OFFLOAD);
     if (this.areTablesStale) this.refreshTables();
     const { head, decision } = passage;
@@ -160,12 +171,49 @@ export class Eswitch implements PortHome {
     return DELIVERED.ACCEPTED;
   }
 
+  /** A frame whose header says all that there is to be decided. @returns DELIVERED, or NOWHERE */
+  private forwardPlain(frame: Frame, from: SwitchPort, passage: Passage): number {
+    passage.partOf(frame);
+    const { part } = passage;
+    const to = this.wayOf(part, from, passage);
+    if (to === NOWHERE || frame.length > this.plugs[to]!.settings.longestFrame) return NOWHERE;
+    if (from.number !== WIRE && !this.options.gate.admit(from.number, 1, frame.length, to === WIRE))
+      return DELIVERED.FULL;
+    return this.handRun(passage, from, this.plugs[to]!) === 1 ? DELIVERED.ACCEPTED : DELIVERED.FULL;
+  }
+
+  /**
+   * The first frames of a run, as far as each one's header says all that there is to be decided.
+   * @returns how many were dealt with: each of them is with its receiver, or lost there
+   */
+  forwardRun(run: FrameRun, from: SwitchPort): number {
+    if (this.depth === NESTED || run.memory !== this.options.memory) return 0;
+    const passage = this.passages[this.depth]!;
+    const { part } = passage;
+    let done = 0;
+    while (done < run.count) {
+      takeAlike(run, done, FRAME_BYTES_MAX, part);
+      if (part.count === 0) break;
+      const to = this.wayOf(part, from, passage);
+      if (to === NOWHERE) break;
+      const port = this.plugs[to]!;
+      if (!fits(part, port.settings.longestFrame)) break;
+      if (from.number !== WIRE && !this.options.gate.admit(from.number, part.count, part.bytes, to === WIRE)) break;
+      const count = part.count;
+      const gone = this.handRun(passage, from, port);
+      done += gone;
+      if (gone < count) break;
+    }
+    return done;
+  }
+
   /**
    * Say what becomes of which frames, in order: all rules at once, with new counters.
    * @throws VirtioError for a rule that cannot be; then the rules are as before
    */
   setRules(rules: readonly FlowRule[]): void {
     checkRules(rules, this.plugs.length);
+    this.epoch++;
     this.tables.rules = rules.map((rule, index) => new CompiledRule(rule, index, this.plugs.length));
     this.headBytes = this.tables.rules.some(({ looksInside }) => looksInside) ? HEADER_BYTES : LINK_HEADER_BYTES;
     this.rules = this.tables.rules.map(({ counters }) => counters);
@@ -174,20 +222,21 @@ export class Eswitch implements PortHome {
   /** Say which ports' frames others get as well: all mirrors at once. @throws VirtioError for one that cannot be */
   setMirrors(mirrors: readonly Mirror[]): void {
     checkMirrors(mirrors, this.plugs.length);
+    this.epoch++;
     this.tables.mirrors = new MirrorTable(mirrors);
   }
 
   /**
    * What would become of a frame that came in at a port now, and why. Nothing is changed by asking.
-   * @param bytes of a complete frame, 14 to 65553 from the destination address on
-   * @throws VirtioError for a port that there is not, or another length
+   * @param bytes of a complete frame, from the destination address on
+   * @throws VirtioError for a port that there is not
    */
   explain(port: number, bytes: Uint8Array): Explanation {
     const from = this.plugs[port];
     if (from === undefined)
       throw new VirtioError('port', port, `an integer from 0 to ${this.plugs.length - 1}`, 'Eswitch.explain');
     if (bytes.length < ETHERNET.SIZE || bytes.length > FRAME_BYTES_MAX)
-      throw new VirtioError('bytes', bytes.length, `${ETHERNET.SIZE} to ${FRAME_BYTES_MAX} bytes`, 'Eswitch.explain');
+      return { port, steps: [{ rule: 'ingress', outcome: 'LENGTH', port }], drop: 'LENGTH', ports: [] };
     if (this.areTablesStale) this.refreshTables();
     const passage = this.passages[NESTED]!;
     passage.enterBytes(bytes, this.headBytes);
@@ -206,6 +255,72 @@ export class Eswitch implements PortHome {
       if (number !== from.number) this.plugs[number]!.device?.flush?.();
     }
     if (isOwn) this.noteUnflushed(from.number);
+  }
+
+  /** Where frames with the header of a run go: one port, as they are, whatever is behind it; or NOWHERE in particular. */
+  private wayOf(part: FrameRun, from: SwitchPort, passage: Passage): number {
+    const { word0, word1, word2, type16 } = part;
+    if (
+      word0 === from.word0 &&
+      word1 === from.word1 &&
+      word2 === from.word2 &&
+      type16 === from.type16 &&
+      from.knownAt === this.epoch
+    )
+      return from.knownTo;
+    from.word0 = word0;
+    from.word1 = word1;
+    from.word2 = word2;
+    from.type16 = type16;
+    from.knownTo = this.findWay(part, from, passage);
+    from.knownAt = this.epoch;
+    return from.knownTo;
+  }
+
+  private findWay(part: FrameRun, from: SwitchPort, passage: Passage): number {
+    const { tables } = this;
+    if (tables.rules.length > 0 || !tables.mirrors.isEmpty || from.settings.portVlan !== undefined) return NOWHERE;
+    if (from.kind === 'representor') return NOWHERE;
+    if (this.areTablesStale) this.refreshTables();
+    const { head, decision } = passage;
+    passage.enterOf(part, 0);
+    if (head.etherType < 0 || head.tags > 0) return NOWHERE;
+    // What is learnt comes and goes without notice.
+    const { stations, learned } = tables;
+    if (
+      learned !== undefined &&
+      (stations.find(head.fromLow, head.fromHigh) < 0 || stations.find(head.toLow, head.toHigh) < 0)
+    )
+      return NOWHERE;
+    this.forwarding.decide(from, head, ETHERNET.SIZE, decision);
+    const isOne = decision.drop === NO_DROP && decision.count === 1 && decision.portDrop[0] === NO_DROP;
+    return isOne && decision.form[0] === FORM.WHOLE ? decision.port[0]! : NOWHERE;
+  }
+
+  /** Hand a passage's part to one port: at once as far as that goes, and one by one. @returns how many went or were lost */
+  private handRun(passage: Passage, from: SwitchPort, port: SwitchPort): number {
+    const { part } = passage;
+    const { count, first } = part;
+    this.depth++;
+    const accepted = port.device?.receiveRun?.(part) ?? 0;
+    const bytes = accepted === count ? part.bytes : part.ranges.bytes(first, accepted) - accepted * part.skip;
+    from.counters.inFrames += accepted;
+    from.counters.inBytes += bytes;
+    port.counters.outFrames += accepted;
+    port.counters.outBytes += bytes;
+    if (accepted > 0) this.noteUnflushed(port.number);
+    let done = accepted;
+    const { decision } = passage;
+    for (; done < count; done++) {
+      passage.enterOf(part, done);
+      decision.clear();
+      decision.add(port.number, FORM.WHOLE, NO_DROP);
+      if (this.hand(passage) === DELIVERED.FULL) break;
+      from.counters.inFrames++;
+      from.counters.inBytes += passage.bytes;
+    }
+    this.depth--;
+    return done;
   }
 
   /** Whether the gate lets a frame go that has somebody to go to. */
@@ -276,6 +391,14 @@ function countRules(rules: readonly CompiledRule[], { decision, head }: Passage)
     counters.frames++;
     counters.bytes += head.length;
   }
+}
+
+/** Whether a receiver takes frames as long as those of a run. */
+function fits({ ranges, first, count, skip, bytes }: FrameRun, longest: number): boolean {
+  if (bytes <= longest) return true;
+  const { length } = ranges;
+  for (let at = first; at < first + count; at++) if (length[at]! - skip > longest) return false;
+  return true;
 }
 
 /** A frame that goes nowhere. */

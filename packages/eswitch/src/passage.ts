@@ -1,6 +1,6 @@
 import { type HostMemory, RangeList } from '@ringwire/guest-memory';
-import { copyFrame, type Delivered, Frame, type FrameSink } from '@ringwire/net-backend';
-import { OFFLOAD_AREA_BYTES, OFFLOAD_FAULT, OffloadEngine, VLAN_TAG } from '@ringwire/net-offload';
+import { copyFrame, type Delivered, Frame, FrameRun, type FrameSink } from '@ringwire/net-backend';
+import { ETHERNET, OFFLOAD_AREA_BYTES, OFFLOAD_FAULT, OffloadEngine, VLAN_TAG } from '@ringwire/net-offload';
 import { VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO } from '@ringwire/virtio-spec/net';
 import { Decision, FORM } from './decision.js';
 import { FrameHead, HEAD_AREA_BYTES } from './frame-head.js';
@@ -19,6 +19,8 @@ const WORK = VIRTIO_NET_HDR_F.NEEDS_CSUM | VIRTIO_NET_HDR_F.UDP_TUNNEL_CSUM;
 export class Passage {
   readonly head: FrameHead;
   readonly decision: Decision;
+  /** Frames of a run that go the same way. */
+  readonly part: FrameRun;
   /** Bytes of the longest frame that it becomes, how many those are, and all their bytes. */
   longest = 0;
   frames = 0;
@@ -28,6 +30,8 @@ export class Passage {
   private readonly entry: OffloadEngine;
   private readonly exit: OffloadEngine;
   private readonly brought: Frame;
+  /** A frame of a run. */
+  private readonly one: Frame;
   private hasWork = false;
   /** `FORM` of the frame that the exit has, or -1. */
   private inExit = -1;
@@ -42,6 +46,8 @@ export class Passage {
     this.entry = new OffloadEngine(memory, at + ENTRY_AT);
     this.exit = new OffloadEngine(memory, at + EXIT_AT);
     this.decision = new Decision(ports);
+    this.part = new FrameRun(memory);
+    this.one = new Frame(memory);
     this.brought = new Frame(memory);
     this.brought.ranges = new RangeList(1);
     this.brought.ranges.push(at + FRAME_AT, 0);
@@ -80,6 +86,44 @@ export class Passage {
     brought.length = bytes.length;
     brought.clearOffloads();
     this.enter(brought, headBytes);
+  }
+
+  /** Whether a frame could be one of a run. */
+  isPlain({ memory, ranges, first, end, skip, length, flags, gsoType }: Frame): boolean {
+    if (memory !== this.memory || end !== first + 1 || flags !== 0 || gsoType !== VIRTIO_NET_HDR_GSO.NONE) return false;
+    return ((ranges.offset[first]! + skip) & 3) === 0 && ranges.length[first]! === skip + length;
+  }
+
+  /** Make such a frame the {@link part}. Its header is read once. */
+  partOf({ ranges, first, skip, length, pair }: Frame): void {
+    const { part, memory } = this;
+    const { u32, u16 } = memory;
+    const word = (ranges.offset[first]! + skip) >>> 2;
+    part.ranges = ranges;
+    part.first = first;
+    part.count = 1;
+    part.skip = skip;
+    part.bytes = length;
+    part.pair = pair;
+    part.hasHeader = true;
+    part.word0 = u32[word]! | 0;
+    part.word1 = u32[word + 1]! | 0;
+    part.word2 = u32[word + 2]! | 0;
+    part.type16 = u16[2 * word + ETHERNET.type / 2]!;
+  }
+
+  /** A frame of a run whose header was read before. */
+  enterOf(part: FrameRun, index: number): void {
+    const { one } = this;
+    const range = part.first + index;
+    one.ranges = part.ranges;
+    one.first = range;
+    one.end = range + 1;
+    one.skip = part.skip;
+    one.length = part.ranges.length[range]! - part.skip;
+    one.pair = part.pair;
+    this.enter(one, ETHERNET.SIZE);
+    this.head.setHeader(part.word0, part.word1, part.word2, part.type16);
   }
 
   /** Hand the frame to a receiver, finished as far as that needs it. @param form a `FORM` */

@@ -1,4 +1,11 @@
-import { type Delivered, EVERY_OFFLOAD, type Frame, type FrameSink, type NetBackend } from '@ringwire/net-backend';
+import {
+  type Delivered,
+  EVERY_OFFLOAD,
+  type Frame,
+  type FrameRun,
+  type FrameSink,
+  type NetBackend,
+} from '@ringwire/net-backend';
 import { VirtioError } from '@ringwire/virtio-spec';
 import { checkSettings, copySettings, PORT_ADDRESSES, wishFault } from './check-settings.js';
 import { type EswitchPortCounters, newPortCounters } from './drop-reason.js';
@@ -13,6 +20,7 @@ export interface PortHome {
   /** Whether functions whose link is 'auto' have one. */
   readonly isCarried: boolean;
   forward(frame: Frame, from: SwitchPort): Delivered;
+  forwardRun(run: FrameRun, from: SwitchPort): number;
   flush(from: SwitchPort): void;
   /** Something about a port is other than before: its settings, its link, or its device. */
   changed(port: SwitchPort): void;
@@ -33,6 +41,13 @@ export class SwitchPort implements EswitchPort {
   settings: PortSettings;
   filters: PortFilters;
   isUp = false;
+  /** Header of the last frame that came in, where such frames go (-1: to be looked at each), and since when. */
+  word0 = 0;
+  word1 = 0;
+  word2 = 0;
+  type16 = -1;
+  knownTo = -1;
+  knownAt = -1;
   private readonly home: PortHome;
   /** What the host set, and what the function asked for on top of it. */
   private host: PortSettings;
@@ -168,6 +183,10 @@ class PortBackend implements NetBackend {
 
   receive(frame: Frame): Delivered {
     return this.home.forward(frame, this.port);
+  }
+
+  receiveRun(run: FrameRun): number {
+    return this.home.forwardRun(run, this.port);
   }
 
   flush(): void {
