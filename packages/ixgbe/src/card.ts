@@ -62,6 +62,7 @@ export class IxgbeCard {
   readonly now: () => number;
   readonly wake: () => void;
   private readonly mac: Uint8Array;
+  private settledVersion = 0;
   private physical: PhysicalSide | undefined;
   private readonly virtual: (IxgbeFunction | undefined)[] = new Array<IxgbeFunction | undefined>(POOLS).fill(undefined);
 
@@ -170,6 +171,14 @@ export class IxgbeCard {
     return (this.registers.get(rowAt(PF_ROW.PFVMVIR, pool)) & PFVMVIR.VLANA_MASK) === PFVMVIR.VLANA_DESCRIPTOR;
   }
 
+  /** Tell the switch what was written since the last time. */
+  settle(): void {
+    if (this.settledVersion === this.settingsVersion) return;
+    this.settledVersion = this.settingsVersion;
+    // An address that goes from one port to another is refused as long as the first one has it.
+    if (this.settlePorts() > 0) this.statistics.refusedSettings += this.settlePorts();
+  }
+
   /** A queue of a pool was stopped: the physical function's driver is told which, and why. */
   misbehaved(queue: number, pool: number, isTransmit: boolean, cause: number): void {
     const { registers } = this;
@@ -198,6 +207,12 @@ export class IxgbeCard {
     this.resetRegisters();
     for (const mailbox of this.mailboxes) mailbox.physicalReset();
     for (const virtual of this.virtual) virtual?.stop();
+  }
+
+  private settlePorts(): number {
+    let refused = this.physical?.settle() ?? 0;
+    for (const virtual of this.virtual) refused += virtual?.settle() ?? 0;
+    return refused;
   }
 
   private resetRegisters(): void {

@@ -94,8 +94,8 @@ export abstract class IxgbeFunction implements Personality, QueueOwner, TxRules 
   protected told(): void {}
   /** What a queue's interrupt entry (IVAR) says: a vector, or -1. */
   protected abstract vectorOf(queue: number, isTransmit: boolean): number;
-  /** Bring what follows from registers up to date. */
-  protected abstract settle(): void;
+  /** Tell the switch what the registers say of this function's port. @returns how many settings it refused */
+  abstract settle(): number;
   /** The physical function wrote to the mailbox. */
   abstract mailboxCalled(): void;
 
@@ -105,7 +105,7 @@ export abstract class IxgbeFunction implements Personality, QueueOwner, TxRules 
 
   step(budget: number): number {
     if (this.isInStep || this.pci.removed) return 0;
-    this.settle();
+    this.card.settle();
     this.follow();
     if (!this.pci.mayMaster) return 0;
     this.isInStep = true;

@@ -53,7 +53,7 @@ export class PhysicalIxgbe extends IxgbeFunction implements PhysicalSide {
       virtualFunctions: place.virtualFunctions,
       reset: () => this.resetCard(),
     });
-    this.settler = new SwitchSettler(card, port);
+    this.settler = new SwitchSettler(port);
     this.pci = this.makePci(place, options);
     this.interrupts.reset();
     card.attachPhysical(this);
@@ -113,8 +113,8 @@ export class PhysicalIxgbe extends IxgbeFunction implements PhysicalSide {
     return (entry & IVAR.VALID) === 0 ? -1 : entry & IVAR.VECTOR_MASK;
   }
 
-  protected settle(): void {
-    this.settler.settle((card) => physicalSettings(card, this.ownPools()));
+  settle(): number {
+    return this.settler.settle(physicalSettings(this.card, this.ownPools()));
   }
 
   mailboxCalled(): void {}

@@ -20,6 +20,8 @@ const WIRE_MBITS = 10_000;
 const RATE_POINT = 2 ** RTTBCNRC.RF_INT_SHIFT;
 const VLAN_MASK = 0xfff;
 const PRIORITY_SHIFT = 13;
+const TAG_BYTES = 4;
+const FRAME_LEAST = 64;
 const NO_MAC: Uint8Array = new Uint8Array(6);
 
 type Settings = Partial<PortSettings>;
@@ -69,7 +71,7 @@ function settingsOfPools(card: IxgbeCard, pools: Pools, list: readonly number[])
     checkMac: isChecked(0),
     checkVlan: isChecked(PFVFSPOOF.VLANAS_SHIFT),
     maxTxRate: rateOf(card, list),
-    longestFrame: card.longestFrame,
+    longestFrame: longestOf(card),
   };
 }
 
@@ -89,7 +91,7 @@ function settingsWithoutPools(card: IxgbeCard): Settings {
     checkMac: false,
     checkVlan: false,
     maxTxRate: 0,
-    longestFrame: card.longestFrame,
+    longestFrame: longestOf(card),
   };
 }
 
@@ -126,9 +128,14 @@ function vlansOf(card: IxgbeCard, [low, high]: Pools): 'all' | ReadonlySet<numbe
     if ((entry & PFVLVF.VI_EN) === 0) continue;
     const ofLow = registers.get(rowAt(PF_ROW.PFVLVFB, 2 * i));
     const ofHigh = registers.get(rowAt(PF_ROW.PFVLVFB, 2 * i + 1));
-    if ((ofLow & low) !== 0 || (ofHigh & high) !== 0) vlans.add(entry & PFVLVF.VLAN_MASK);
+    if ((ofLow & low) !== 0 || (ofHigh & high) !== 0) addVlan(vlans, entry & PFVLVF.VLAN_MASK);
   }
   return vlans;
+}
+
+/** 0 in a tag is a priority alone, and 4095 is nobody's. */
+function addVlan(vlans: Set<number>, vlan: number): void {
+  if (vlan > 0 && vlan < VLAN_MASK) vlans.add(vlan);
 }
 
 const hasVlanFilter = (card: IxgbeCard): boolean => (card.registers.get(PF_REG.VLNCTRL) & VLNCTRL.VFE) !== 0;
@@ -138,7 +145,7 @@ function filteredVlans(card: IxgbeCard): ReadonlySet<number> {
   const vlans = new Set<number>();
   for (let i = 0; i < PF_ROW.VFTA.count; i++) {
     let bits = card.registers.get(rowAt(PF_ROW.VFTA, i));
-    for (let vlan = i * 32; bits !== 0; vlan++, bits >>>= 1) if ((bits & 1) !== 0) vlans.add(vlan);
+    for (let vlan = i * 32; bits !== 0; vlan++, bits >>>= 1) if ((bits & 1) !== 0) addVlan(vlans, vlan);
   }
   return vlans;
 }
@@ -169,7 +176,7 @@ function portVlan({ registers }: IxgbeCard, pool: number): PortVlan | undefined 
   if ((insert & PFVMVIR.VLANA_MASK) !== PFVMVIR.VLANA_DEFAULT) return undefined;
   const tag = insert & PFVMVIR.PORT_VLAN_MASK;
   const id = tag & VLAN_MASK;
-  return id === 0 ? undefined : { id, priority: tag >>> PRIORITY_SHIFT, protocol: 0x8100 };
+  return id === 0 || id === VLAN_MASK ? undefined : { id, priority: tag >>> PRIORITY_SHIFT, protocol: 0x8100 };
 }
 
 /** The gate is the port's, rates are queues': the highest of them, and none where a queue has none. In Mbit/s. */
@@ -186,3 +193,6 @@ function rateOf(card: IxgbeCard, pools: readonly number[]): number {
   }
   return highest;
 }
+
+/** With the tag that a frame may have more. */
+const longestOf = (card: IxgbeCard): number => Math.max(FRAME_LEAST, card.longestFrame + TAG_BYTES);

@@ -1,45 +1,40 @@
 import type { PortSettings } from '@ringwire/eswitch';
 import { VirtioError } from '@ringwire/virtio-spec';
-import type { IxgbeCard } from './card.js';
 import type { IxgbePort } from './ixgbe-function.js';
 
 type Changes = Partial<PortSettings>;
 type Setting = keyof PortSettings;
 
-/** Keeps the settings of one port of the switch as the registers say: those that changed are set, when they are asked for. */
+/** Keeps the settings of one port of the switch as the registers say: those that changed are set. */
 export class SwitchSettler {
-  private readonly card: IxgbeCard;
   private readonly port: IxgbePort;
-  private version = 0;
   /** What was set last, as text. */
   private readonly known = new Map<string, string>();
 
-  constructor(card: IxgbeCard, port: IxgbePort) {
-    this.card = card;
+  constructor(port: IxgbePort) {
     this.port = port;
   }
 
-  /** @param compute called when registers were written since the last time */
-  settle(compute: (card: IxgbeCard) => Changes): void {
-    const { card, port } = this;
-    if (this.version === card.settingsVersion || port.configure === undefined) return;
-    this.version = card.settingsVersion;
-    const wanted = compute(card);
+  /** @returns how many settings the switch refused: a driver may have written what cannot be */
+  settle(wanted: Changes): number {
+    if (this.port.configure === undefined) return 0;
+    let refused = 0;
     for (const name of Object.keys(wanted) as Setting[]) {
       const text = textOf(wanted[name]);
       if (this.known.get(name) === text) continue;
-      this.known.set(name, text);
-      this.set({ [name]: wanted[name] });
+      if (this.set({ [name]: wanted[name] })) this.known.set(name, text);
+      else refused++;
     }
+    return refused;
   }
 
-  /** A driver may have written what no switch can do: everything else holds nevertheless. */
-  private set(change: Changes): void {
+  private set(change: Changes): boolean {
     try {
       this.port.configure!(change);
+      return true;
     } catch (error) {
-      if (!(error instanceof VirtioError)) throw error;
-      this.card.statistics.refusedSettings++;
+      if (error instanceof VirtioError) return false;
+      throw error;
     }
   }
 }

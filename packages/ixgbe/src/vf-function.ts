@@ -51,7 +51,7 @@ export class VirtualIxgbe extends IxgbeFunction {
     this.index = place.seat.index;
     const { card } = this;
     this.causes = new VectorCauses(VECTORS, (vector) => this.pci.msix!.raise(vector), card.now);
-    this.settler = new SwitchSettler(card, this.port);
+    this.settler = new SwitchSettler(this.port);
     this.pci = this.makePci(place, options, place.host);
     card.attachVirtual(this.index, this);
     this.plugIn();
@@ -95,8 +95,8 @@ export class VirtualIxgbe extends IxgbeFunction {
     return (entry & IVAR.VALID) === 0 ? -1 : entry & IVAR.VF_VECTOR_MASK;
   }
 
-  protected settle(): void {
-    this.settler.settle((card) => poolSettings(card, this.index));
+  settle(): number {
+    return this.settler.settle(poolSettings(this.card, this.index));
   }
 
   mailboxCalled(): void {
