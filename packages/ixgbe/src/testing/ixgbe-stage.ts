@@ -80,6 +80,11 @@ export class StageFunction {
     return memory.u8.slice(this.host + at, this.host + at + length);
   }
 
+  /** All of its RAM, as text that is quick to compare. */
+  ram(): string {
+    return Buffer.from(memory.u8.slice(this.host, this.host + RAM_BYTES)).toString('latin1');
+  }
+
   words(at: number, count: number): number[] {
     return Array.from({ length: count }, (_, i) => memory.u32[(this.host + at) / 4 + i]!);
   }
@@ -226,7 +231,7 @@ export class IxgbeStage {
       if (at !== VF_REG.VTEICR && at !== VF_REG.VFMAILBOX)
         registers.push(`${at.toString(16)}=${vf.read(at).toString(16)}`);
     }
-    const ram = Buffer.from(vf.get(0, RAM_BYTES)).toString('latin1');
+    const ram = vf.ram();
     return JSON.stringify(
       { registers, ram, counts: this.nic.personalityOf(number - 1), messages: vf.messages },
       (key, value) => (key === 'counts' ? (value as { statistics: unknown }).statistics : value),
