@@ -1,3 +1,4 @@
+import type { PortSettings } from '@ringwire/eswitch';
 import { PF_REG, PF_ROW, rowAt } from '@ringwire/nic-spec/ixgbe';
 import { expect, test } from 'vitest';
 import { IxgbeStage } from './testing/ixgbe-stage.js';
@@ -12,7 +13,7 @@ function stageOf(): IxgbeStage {
   return stage;
 }
 
-function settingsOf(stage: IxgbeStage, number: number): Record<string, unknown> {
+function settingsOf(stage: IxgbeStage, number: number): Partial<PortSettings> {
   stage.step();
   return stage.ports[number]!.settings;
 }

@@ -15,7 +15,7 @@ export interface Sent {
 export class FakePort implements NetBackend, IxgbePort {
   readonly backend: NetBackend = this;
   readonly sent: Sent[] = [];
-  readonly settings: Record<string, unknown> = {};
+  readonly settings: Partial<PortSettings> = {};
   device: FrameSink | undefined;
   offloads = 0;
   answer: Delivered = DELIVERED.ACCEPTED;
