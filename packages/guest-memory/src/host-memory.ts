@@ -2,6 +2,14 @@ import { VirtioError } from '@ringwire/virtio-spec';
 import { firstByteOfOne, requireLittleEndian } from './byte-order.js';
 import type { CopyEngine } from './copy-engine.js';
 import { JsCopyEngine } from './js-copy-engine.js';
+import {
+  type ArrayMaker,
+  markPrivate,
+  PLAIN_ARRAYS,
+  PRIVATE_BYTES,
+  PrivateArrays,
+  publicBytes,
+} from './private-arrays.js';
 import { requireSharedMemory } from './shared-memory.js';
 import { WasmCopyEngine } from './wasm-copy-engine.js';
 import { WASM_PAGE, type WasmMemory, webAssembly } from './web-assembly.js';
@@ -31,6 +39,8 @@ export class HostMemory {
   readonly wasm: WasmMemory | undefined;
   /** Each thread has its own engine over the same bytes. */
   readonly engine: CopyEngine;
+  /** Makes typed arrays that lie in the same memory, where no offset below {@link size} leads, as far as it has room for that. */
+  readonly arrays: ArrayMaker;
 
   private constructor(
     buffer: ArrayBuffer | SharedArrayBuffer,
@@ -45,6 +55,8 @@ export class HostMemory {
     this.i32 = new Int32Array(buffer, byteOffset, Math.floor(byteLength / 4));
     this.view = new DataView(buffer, byteOffset, byteLength);
     this.wasm = wasm;
+    const hasPrivate = wasm !== undefined && buffer.byteLength > byteLength;
+    this.arrays = hasPrivate ? new PrivateArrays(buffer as SharedArrayBuffer) : PLAIN_ARRAYS;
     this.engine = wasm === undefined ? new JsCopyEngine(this.u8, this.view) : new WasmCopyEngine(wasm, byteLength);
   }
 
@@ -57,13 +69,17 @@ export class HostMemory {
       throw new VirtioError('bytes', bytes, 'an integer from 1 to 2^32', 'HostMemory.create');
     }
     requireSharedMemory('HostMemory.create');
-    const pages = Math.ceil(bytes / WASM_PAGE);
-    return HostMemory.adopt(new webAssembly.Memory({ initial: pages, maximum: pages, shared: true }));
+    const size = Math.ceil(bytes / WASM_PAGE) * WASM_PAGE;
+    const pages = (size + PRIVATE_BYTES <= MAX_BYTES ? size + PRIVATE_BYTES : size) / WASM_PAGE;
+    const memory = new webAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+    if (memory.buffer.byteLength > size) markPrivate(memory.buffer as SharedArrayBuffer, size);
+    return HostMemory.adopt(memory);
   }
 
   /**
-   * Another thread's memory, as its structured clone arrives. A memory made elsewhere is taken at its present size,
-   * and growing it later adds nothing here; it has to be shared, because growing one that isn't detaches every view.
+   * Another thread's memory, as its structured clone arrives: its end says what of it {@link create} kept for private
+   * arrays. A memory made elsewhere is taken at its present size, without any, and growing it later adds nothing here; it
+   * has to be shared, because growing one that isn't detaches every view.
    */
   static adopt(memory: WasmMemory): HostMemory {
     requireSharedMemory('HostMemory.adopt');
@@ -71,7 +87,7 @@ export class HostMemory {
     if (!(memory instanceof webAssembly.Memory) || !(buffer instanceof SharedArrayBuffer)) {
       throw new VirtioError('memory', String(memory), 'a shared WebAssembly.Memory', 'HostMemory.adopt');
     }
-    return new HostMemory(buffer, 0, buffer.byteLength, memory);
+    return new HostMemory(buffer, 0, publicBytes(buffer), memory);
   }
 
   /**

@@ -4,6 +4,7 @@ export { GuestMemory, type GuestRegion } from './guest-memory.js';
 export { HostMemory } from './host-memory.js';
 export { IdentitySpace } from './identity-space.js';
 export { PageAllocator } from './page-allocator.js';
+export { type ArrayMaker, homeOf, PLAIN_ARRAYS } from './private-arrays.js';
 export { copyRanges, gather, scatter } from './range-copy.js';
 export { RangeList } from './range-list.js';
-export type { WasmMemory } from './web-assembly.js';
+export { MemoryModule, type WasmMemory } from './web-assembly.js';

@@ -1,0 +1,1 @@
+export { openLoopedDeviceQueue, openLoopedDriverQueue } from './open-looped-queue.js';
