@@ -40,8 +40,8 @@ export class PmdSide extends NetDriverSide {
     this.batch = plan.batch;
     this.i32 = memory.i32;
     this.u8 = memory.u8;
-    this.burst = new FrameBurst(plan.batch);
-    this.received = new FrameBurst(2 * plan.batch);
+    this.burst = new FrameBurst(plan.batch, memory.arrays);
+    this.received = new FrameBurst(2 * plan.batch, memory.arrays);
     for (let buffer = 0; buffer < pool.buffers; buffer++) memory.u8.set(this.frames.bytes, pool.dataOf(buffer));
   }
 

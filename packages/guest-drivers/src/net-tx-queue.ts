@@ -55,7 +55,7 @@ export class NetTxQueue implements FrameBytes {
   private freeCount: number;
   private readonly pages: PageStock;
   private readonly buffer: BufferList = new BufferList(TX_ENTRIES);
-  private readonly used: UsedBurst = new UsedBurst(BURST);
+  private readonly used: UsedBurst;
   private readonly done: Uint16Array = new Uint16Array(BURST);
   private isReclaiming = false;
   // While frames of an old ring are given up: their ids must not meet those of a new one.
@@ -81,6 +81,7 @@ export class NetTxQueue implements FrameBytes {
     this.live = live;
     this.arena = arena;
     this.memory = arena.dma.space.memory;
+    this.used = new UsedBurst(BURST, this.memory.arrays);
     this.rules = rules;
     this.mtu = mtu;
     this.counters = counters;

@@ -24,7 +24,7 @@ export class PollRxQueue {
   private readonly buffersMax: number;
   private readonly list: BufferList;
   private readonly posted: FrameBurst = new FrameBurst(BURST);
-  private readonly used: UsedBurst = new UsedBurst(BURST);
+  private readonly used: UsedBurst;
   private readonly offload: NetOffload = new NetOffload();
   private at = 0;
 
@@ -36,7 +36,9 @@ export class PollRxQueue {
     this.isMergeable = isMergeable;
     this.isPlain = !isMergeable && rules.receive.flags === 0 && rules.receive.types === 0 && !rules.hashReport;
     this.buffersMax = Math.ceil((rules.hdrBytes + LARGEST_FRAME) / pool.dataBytes);
-    this.list = new BufferList(BURST);
+    const { arrays } = pool.memory;
+    this.list = new BufferList(BURST, arrays);
+    this.used = new UsedBurst(BURST, arrays);
     live.queue.disableNotifications();
     this.fill();
   }

@@ -56,7 +56,7 @@ export class RxBuffers {
     this.host = new Uint32Array(this.count * this.elements);
     this.allocate(arena);
     this.waiting = new Uint16Array(this.count);
-    this.list = new BufferList(Math.max(this.elements, Math.min(size, this.count)));
+    this.list = new BufferList(Math.max(this.elements, Math.min(size, this.count)), arena.dma.space.memory.arrays);
     for (let slot = 0; slot < this.count; slot++) this.recycle(slot);
   }
 

@@ -1,6 +1,6 @@
-// Generated from device-loops.wat by scripts/build-loops.mjs; a test compares the two.
+// Generated from device-loops.wat by tools/build-wasm.mjs; a test compares the two.
 
-/** A WebAssembly module, 1341 bytes in base64. */
+/** device-loops.wat as a WebAssembly module, 1341 bytes in base64. */
 export const DEVICE_LOOPS_WASM: string =
   'AGFzbQEAAAABVgZgD39/f39/f39/f39/f39/fwF/YAd/f39/f39/AX9gCX9/f39/f39/fwF/YAx/f39/f39/f39/f38Bf2AKf39/' +
   'f39/f39/fwF/YAh/f39/f39/fwF/AhMBBGhvc3QGbWVtb3J5AgMAgIAEAwcGAAECAwQFB1YGCXRha2VTcGxpdAAACHB1dFNwbGl0' +

@@ -1,4 +1,4 @@
-import { type HostMemory, MemoryModule } from '@ringwire/guest-memory';
+import { MemoryModule } from '@ringwire/guest-memory';
 import { DEVICE_LOOPS_WASM } from './device-loops-wasm.js';
 
 /** What device-loops.wat exports, which says what the parameters are. */
@@ -70,15 +70,5 @@ export interface DeviceLoops {
   ): number;
 }
 
-const MODULE = new MemoryModule<DeviceLoops>(DEVICE_LOOPS_WASM);
-const instances = new WeakMap<HostMemory, DeviceLoops>();
-
-/** The loops on a memory, which has to be a shared one. */
-export function deviceLoops(memory: HostMemory): DeviceLoops {
-  let loops = instances.get(memory);
-  if (loops === undefined) {
-    loops = MODULE.on(memory.wasm!);
-    instances.set(memory, loops);
-  }
-  return loops;
-}
+/** The loops of device queues, on shared memory. */
+export const deviceLoops: MemoryModule<DeviceLoops> = new MemoryModule(DEVICE_LOOPS_WASM);

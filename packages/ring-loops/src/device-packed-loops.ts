@@ -27,7 +27,7 @@ export class LoopedDevicePackedQueue extends DevicePackedQueue {
     this.view = memory.view;
     this.state = memory.arrays.u32(STATE_WORDS);
     this.home = homeOf(memory.arrays, this.chains, this.givenUp, this.state);
-    this.loops = this.home === undefined ? undefined : deviceLoops(memory);
+    this.loops = this.home === undefined ? undefined : deviceLoops.on(memory.wasm!);
     this.own = this.chains.byteOffset;
     this.given = this.givenUp.byteOffset;
   }

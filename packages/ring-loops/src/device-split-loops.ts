@@ -26,7 +26,7 @@ export class LoopedDeviceSplitQueue extends DeviceSplitQueue {
     this.view = memory.view;
     this.last = memory.arrays.u32(1);
     this.home = homeOf(memory.arrays, this.writable, this.taken, this.givenUp, this.last);
-    this.loops = this.home === undefined ? undefined : deviceLoops(memory);
+    this.loops = this.home === undefined ? undefined : deviceLoops.on(memory.wasm!);
     this.own = this.writable.byteOffset;
     this.order = this.taken.byteOffset;
     this.given = this.givenUp.byteOffset;

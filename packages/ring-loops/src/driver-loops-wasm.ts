@@ -1,6 +1,6 @@
-// Generated from driver-loops.wat by scripts/build-loops.mjs; a test compares the two.
+// Generated from driver-loops.wat by tools/build-wasm.mjs; a test compares the two.
 
-/** A WebAssembly module, 1235 bytes in base64. */
+/** driver-loops.wat as a WebAssembly module, 1235 bytes in base64. */
 export const DRIVER_LOOPS_WASM: string =
   'AGFzbQEAAAABOgRgCn9/f39/f39/f38Bf2AMf39/f39/f39/f39/AGALf39/f39/f39/f38Bf2AJf39/f39/f39/AX8CEwEEaG9z' +
   'dAZtZW1vcnkCAwCAgAQDBwYAAAABAgMHYAYIYWRkU3BsaXQAAA10YWtlVXNlZFNwbGl0AAEQdGFrZVNraXBwZWRTcGxpdAACCWFk' +

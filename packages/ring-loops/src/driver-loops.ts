@@ -1,4 +1,4 @@
-import { type HostMemory, MemoryModule } from '@ringwire/guest-memory';
+import { MemoryModule } from '@ringwire/guest-memory';
 import { DRIVER_LOOPS_WASM } from './driver-loops-wasm.js';
 
 /** What driver-loops.wat exports, which says what the parameters are. */
@@ -79,15 +79,5 @@ export interface DriverLoops {
   ): number;
 }
 
-const MODULE = new MemoryModule<DriverLoops>(DRIVER_LOOPS_WASM);
-const instances = new WeakMap<HostMemory, DriverLoops>();
-
-/** The loops on a memory, which has to be a shared one. */
-export function driverLoops(memory: HostMemory): DriverLoops {
-  let loops = instances.get(memory);
-  if (loops === undefined) {
-    loops = MODULE.on(memory.wasm!);
-    instances.set(memory, loops);
-  }
-  return loops;
-}
+/** The loops of driver queues, on shared memory. */
+export const driverLoops: MemoryModule<DriverLoops> = new MemoryModule(DRIVER_LOOPS_WASM);

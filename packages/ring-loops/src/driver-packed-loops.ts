@@ -23,7 +23,7 @@ export class LoopedDriverPackedQueue extends DriverPackedQueue {
     super(ring, tables);
     const { memory } = ring;
     this.home = homeOf(memory.arrays, this.buffers, this.ids);
-    this.loops = this.home === undefined ? undefined : driverLoops(memory);
+    this.loops = this.home === undefined ? undefined : driverLoops.on(memory.wasm!);
     this.own = this.buffers.byteOffset;
     this.idRing = this.ids.byteOffset;
   }

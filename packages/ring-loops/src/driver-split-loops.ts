@@ -26,7 +26,7 @@ export class LoopedDriverSplitQueue extends DriverSplitQueue {
     const { memory } = ring;
     this.state = memory.arrays.u32(1);
     this.home = homeOf(memory.arrays, this.buffers, this.order, this.state);
-    this.loops = this.home === undefined ? undefined : driverLoops(memory);
+    this.loops = this.home === undefined ? undefined : driverLoops.on(memory.wasm!);
     this.availEntries = ring.driver + VIRTQ_AVAIL.ring;
     this.usedEntries = ring.device + VIRTQ_USED.ring;
     this.own = this.buffers.byteOffset;

@@ -62,7 +62,7 @@ export class RxQueue extends NetQueue {
 
   protected override open(queue: DeviceQueue): void {
     super.open(queue);
-    if (this.stock.capacity !== queue.size) this.stock = new ChainBurst(queue.size);
+    if (this.stock.capacity !== queue.size) this.stock = new ChainBurst(queue.size, this.state.memory.arrays);
     this.ahead = 1;
     // Buffers are looked for when there is a frame: nobody need tell of them.
     queue.disableNotifications();

@@ -21,7 +21,7 @@ const NEVER = Number.POSITIVE_INFINITY;
 
 /** One transmit queue: frames of its chains go to the backend where they lie. */
 export class TxQueue extends NetQueue {
-  private readonly burst: ChainBurst = new ChainBurst(BURST);
+  private readonly burst: ChainBurst;
   private readonly frame: Frame;
   /** Frames of the burst that ask for nothing, for a backend that takes several at once. */
   private readonly run: FrameRun;
@@ -54,6 +54,7 @@ export class TxQueue extends NetQueue {
     this.offload = offload;
     this.steering = steering;
     this.pollTurns = pollTurns;
+    this.burst = new ChainBurst(BURST, state.memory.arrays);
     this.noFrame = new Frame(state.memory);
     this.frame = new Frame(state.memory);
     this.frame.pair = pair;
