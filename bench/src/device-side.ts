@@ -1,5 +1,5 @@
 import type { AddressSpace, CopyEngine, HostMemory } from '@ringwire/guest-memory';
-import { openLoopedDeviceQueue } from '@ringwire/ring-loops';
+import { openLoopedDeviceQueue, privateArrays } from '@ringwire/ring-loops';
 import { ChainBurst, type DeviceQueue, isRefusal } from '@ringwire/virtqueue';
 import { type CasePlan, elementsOf } from './case-plan.js';
 import { notify, sleepUntilNotified, WORD } from './control-words.js';
@@ -49,7 +49,7 @@ export class DeviceSide {
     this.memory = memory;
     this.batch = plan.batch;
     this.scattered = elementsOf(plan) > 1;
-    this.burst = new ChainBurst(plan.batch, memory.arrays);
+    this.burst = new ChainBurst(plan.batch, privateArrays(memory));
     this.frames = frames;
     this.lengths = Uint32Array.from(frames, ({ length }) => length);
     this.sums = Uint32Array.from(frames, sumWithoutNumber);

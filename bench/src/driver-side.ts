@@ -1,5 +1,5 @@
 import type { HostMemory } from '@ringwire/guest-memory';
-import { openLoopedDriverQueue } from '@ringwire/ring-loops';
+import { openLoopedDriverQueue, privateArrays } from '@ringwire/ring-loops';
 import { BufferList, type DriverQueue, UsedBurst } from '@ringwire/virtqueue';
 import { type CasePlan, elementsOf, HEADER_BYTES } from './case-plan.js';
 import { notify, sleepUntilNotified, WORD } from './control-words.js';
@@ -35,8 +35,8 @@ export class DriverSide {
     this.i32 = memory.i32;
     this.lengths = Uint32Array.from(frames, ({ length }) => length);
     this.scattered = elementsOf(plan) > 1;
-    this.list = new BufferList(Math.max(plan.batch, 2), memory.arrays);
-    this.used = new UsedBurst(RECLAIM, memory.arrays);
+    this.list = new BufferList(Math.max(plan.batch, 2), privateArrays(memory));
+    this.used = new UsedBurst(RECLAIM, privateArrays(memory));
     frames.forEach((frame, slot) => {
       memory.u8.set(frame, bufferHost(slot));
     });

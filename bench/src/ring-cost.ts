@@ -1,5 +1,5 @@
 import type { HostMemory } from '@ringwire/guest-memory';
-import { openLoopedDeviceQueue, openLoopedDriverQueue } from '@ringwire/ring-loops';
+import { openLoopedDeviceQueue, openLoopedDriverQueue, privateArrays } from '@ringwire/ring-loops';
 import { BufferList, ChainBurst, type DeviceQueue, type DriverQueue, isRefusal, UsedBurst } from '@ringwire/virtqueue';
 import type { CasePlan } from './case-plan.js';
 import { bufferGpa, guestOf, queueConfig } from './guest-layout.js';
@@ -17,6 +17,7 @@ export class RingCost {
 
   constructor(plan: CasePlan, memory: HostMemory) {
     const config = queueConfig(plan, guestOf(memory));
+    const arrays = privateArrays(memory);
     this.driver = openLoopedDriverQueue(config);
     const device = openLoopedDeviceQueue(config);
     if (isRefusal(device)) throw new Error(device.message);
@@ -24,10 +25,10 @@ export class RingCost {
     this.driver.disableNotifications();
     this.device.disableNotifications();
     this.batch = plan.batch;
-    this.list = new BufferList(plan.batch, memory.arrays);
+    this.list = new BufferList(plan.batch, arrays);
     for (let i = 0; i < plan.batch; i++) this.list.addReadable(bufferGpa(i), BUFFER_BYTES);
-    this.burst = new ChainBurst(plan.batch, memory.arrays);
-    this.used = new UsedBurst(plan.batch, memory.arrays);
+    this.burst = new ChainBurst(plan.batch, arrays);
+    this.used = new UsedBurst(plan.batch, arrays);
   }
 
   /** Add, publish, take, put, publish and reclaim until as many buffers went round, the last burst whole. */

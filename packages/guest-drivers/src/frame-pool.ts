@@ -1,4 +1,5 @@
 import { type ArrayMaker, type HostMemory, homeOf, PLAIN_ARRAYS, type RangeList } from '@ringwire/guest-memory';
+import { privateArrays } from '@ringwire/ring-loops';
 import { VirtioError } from '@ringwire/virtio-spec';
 import { type DmaMemory, hostOffset } from './dma-memory.js';
 import { type FrameLoops, frameLoops } from './frame-loops.js';
@@ -79,7 +80,7 @@ export class FramePool {
     this.memory = dma.space.memory;
     this.dataBytes = dataBytes;
     this.buffers = buffers;
-    const { arrays } = this.memory;
+    const arrays = privateArrays(this.memory);
     this.words = arrays.i32(buffers << SHIFT);
     this.hdrLen = new Uint16Array(buffers);
     this.gsoSize = new Uint16Array(buffers);

@@ -1,4 +1,5 @@
 import type { HostMemory } from '@ringwire/guest-memory';
+import { privateArrays } from '@ringwire/ring-loops';
 import { type DriverQueue, USED, UsedBurst } from '@ringwire/virtqueue';
 import type { LiveQueue } from './live-queue.js';
 import type { NetCounters } from './net-counters.js';
@@ -43,7 +44,7 @@ export class NetRxQueue {
     this.live = live;
     this.buffers = buffers;
     this.memory = frame.memory;
-    this.used = new UsedBurst(BURST, frame.memory.arrays);
+    this.used = new UsedBurst(BURST, privateArrays(frame.memory));
     this.rules = rules;
     this.isMergeable = isMergeable;
     this.buffersMax = Math.ceil((rules.hdrBytes + LARGEST_FRAME) / buffers.bytes);

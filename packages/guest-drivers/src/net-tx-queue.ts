@@ -1,4 +1,5 @@
 import { ACCESS, type HostMemory } from '@ringwire/guest-memory';
+import { privateArrays } from '@ringwire/ring-loops';
 import { VirtioError } from '@ringwire/virtio-spec';
 import { BufferList, type DriverQueue, NO_ROOM, UsedBurst } from '@ringwire/virtqueue';
 import type { DmaArena } from './dma-arena.js';
@@ -81,7 +82,7 @@ export class NetTxQueue implements FrameBytes {
     this.live = live;
     this.arena = arena;
     this.memory = arena.dma.space.memory;
-    this.used = new UsedBurst(BURST, this.memory.arrays);
+    this.used = new UsedBurst(BURST, privateArrays(this.memory));
     this.rules = rules;
     this.mtu = mtu;
     this.counters = counters;

@@ -1,3 +1,4 @@
+import { privateArrays } from '@ringwire/ring-loops';
 import { BufferList, ELEMENT_SHIFT, USED, UsedBurst } from '@ringwire/virtqueue';
 import { FRAME, FrameBurst, type FramePool } from './frame-pool.js';
 import type { LiveQueue } from './live-queue.js';
@@ -36,7 +37,7 @@ export class PollRxQueue {
     this.isMergeable = isMergeable;
     this.isPlain = !isMergeable && rules.receive.flags === 0 && rules.receive.types === 0 && !rules.hashReport;
     this.buffersMax = Math.ceil((rules.hdrBytes + LARGEST_FRAME) / pool.dataBytes);
-    const { arrays } = pool.memory;
+    const arrays = privateArrays(pool.memory);
     this.list = new BufferList(BURST, arrays);
     this.used = new UsedBurst(BURST, arrays);
     live.queue.disableNotifications();

@@ -1,4 +1,5 @@
 import type { ArrayMaker } from '@ringwire/guest-memory';
+import { privateArrays } from '@ringwire/ring-loops';
 import { VirtioError } from '@ringwire/virtio-spec';
 import { BufferList, ELEMENT_SHIFT, NO_ROOM, UsedBurst } from '@ringwire/virtqueue';
 import { type FrameLoops, frameLoops } from './frame-loops.js';
@@ -42,7 +43,7 @@ export class PollTxQueue implements FrameBytes {
     this.rules = rules;
     this.frameMax = frameMax;
     this.counters = counters;
-    const { arrays } = pool.memory;
+    const arrays = privateArrays(pool.memory);
     this.list = new BufferList(BURST, arrays);
     this.used = new UsedBurst(BURST, arrays);
     this.total = arrays.u32(1);

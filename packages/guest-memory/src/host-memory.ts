@@ -2,14 +2,7 @@ import { VirtioError } from '@ringwire/virtio-spec';
 import { firstByteOfOne, requireLittleEndian } from './byte-order.js';
 import type { CopyEngine } from './copy-engine.js';
 import { JsCopyEngine } from './js-copy-engine.js';
-import {
-  type ArrayMaker,
-  markPrivate,
-  PLAIN_ARRAYS,
-  PRIVATE_BYTES,
-  PrivateArrays,
-  publicBytes,
-} from './private-arrays.js';
+import { markPrivate, PRIVATE_AREA, publicBytes } from './private-area.js';
 import { requireSharedMemory } from './shared-memory.js';
 import { WasmCopyEngine } from './wasm-copy-engine.js';
 import { WASM_PAGE, type WasmMemory, webAssembly } from './web-assembly.js';
@@ -39,8 +32,6 @@ export class HostMemory {
   readonly wasm: WasmMemory | undefined;
   /** Each thread has its own engine over the same bytes. */
   readonly engine: CopyEngine;
-  /** Makes typed arrays that lie in the same memory, where no offset below {@link size} leads, as far as it has room for that. */
-  readonly arrays: ArrayMaker;
 
   private constructor(
     buffer: ArrayBuffer | SharedArrayBuffer,
@@ -55,8 +46,6 @@ export class HostMemory {
     this.i32 = new Int32Array(buffer, byteOffset, Math.floor(byteLength / 4));
     this.view = new DataView(buffer, byteOffset, byteLength);
     this.wasm = wasm;
-    const hasPrivate = wasm !== undefined && buffer.byteLength > byteLength;
-    this.arrays = hasPrivate ? new PrivateArrays(buffer as SharedArrayBuffer) : PLAIN_ARRAYS;
     this.engine = wasm === undefined ? new JsCopyEngine(this.u8, this.view) : new WasmCopyEngine(wasm, byteLength);
   }
 
@@ -70,15 +59,15 @@ export class HostMemory {
     }
     requireSharedMemory('HostMemory.create');
     const size = Math.ceil(bytes / WASM_PAGE) * WASM_PAGE;
-    const pages = (size + PRIVATE_BYTES <= MAX_BYTES ? size + PRIVATE_BYTES : size) / WASM_PAGE;
+    const all = size + PRIVATE_AREA.BYTES;
+    const pages = (all > MAX_BYTES ? size : all) / WASM_PAGE;
     const memory = new webAssembly.Memory({ initial: pages, maximum: pages, shared: true });
-    if (memory.buffer.byteLength > size) markPrivate(memory.buffer as SharedArrayBuffer, size);
+    if (all <= MAX_BYTES) markPrivate(memory.buffer as SharedArrayBuffer, size);
     return HostMemory.adopt(memory);
   }
 
   /**
-   * Another thread's memory, as its structured clone arrives: its end says what of it {@link create} kept for private
-   * arrays. A memory made elsewhere is taken at its present size, without any, and growing it later adds nothing here; it
+   * Another thread's memory, as its structured clone arrives: its end says what of it {@link create} made private. A memory made elsewhere is taken at its present size, without any, and growing it later adds nothing here; it
    * has to be shared, because growing one that isn't detaches every view.
    */
   static adopt(memory: WasmMemory): HostMemory {

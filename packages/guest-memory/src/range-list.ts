@@ -1,5 +1,5 @@
 import { VirtioError } from '@ringwire/virtio-spec';
-import { type ArrayMaker, homeOf, PLAIN_ARRAYS } from './private-arrays.js';
+import { type ArrayMaker, homeOf, PLAIN_ARRAYS } from './array-maker.js';
 
 const HERE = 'RangeList';
 

@@ -2,6 +2,7 @@ import { ACCESS, type ArrayMaker, homeOf, NO_WINDOW } from '@ringwire/guest-memo
 import { PVIRTQ_DESC, VIRTQ_DESC_F } from '@ringwire/virtio-spec';
 import { type ChainBurst, DevicePackedQueue, type QueueLayout, type QueueState } from '@ringwire/virtqueue';
 import { type DeviceLoops, deviceLoops } from './device-loops.js';
+import { privateArrays, withdraw } from './private-arrays.js';
 
 const { NEXT, WRITE, INDIRECT, AVAIL, USED } = VIRTQ_DESC_F;
 const KIND = NEXT | INDIRECT | WRITE;
@@ -13,23 +14,34 @@ const { READ: DMA_READ, WRITE: DMA_WRITE } = ACCESS;
 /** A device's packed queue with its loops in WebAssembly, wherever what they work on lies in the ring's memory. */
 export class LoopedDevicePackedQueue extends DevicePackedQueue {
   private readonly home: ArrayMaker | undefined;
-  private readonly loops: DeviceLoops | undefined;
+  private loops: DeviceLoops | undefined;
   private readonly view: DataView;
   /** What a loop says besides how far it came. */
-  private readonly state: Uint32Array;
+  private state: Uint32Array;
   // Byte offsets of the tables.
   private readonly own: number;
   private readonly given: number;
 
   constructor(ring: QueueLayout, state?: QueueState & { layout: 'packed' }) {
-    super(ring, state);
+    super(ring, state, privateArrays(ring.memory));
     const { memory } = ring;
+    const arrays = privateArrays(memory);
     this.view = memory.view;
-    this.state = memory.arrays.u32(STATE_WORDS);
-    this.home = homeOf(memory.arrays, this.chains, this.givenUp, this.state);
+    this.state = arrays.u32(STATE_WORDS);
+    this.home = homeOf(arrays, this.chains, this.givenUp, this.state);
     this.loops = this.home === undefined ? undefined : deviceLoops.on(memory.wasm!);
     this.own = this.chains.byteOffset;
     this.given = this.givenUp.byteOffset;
+  }
+
+  /** The tables make room for those of another queue. */
+  override stop(): void {
+    super.stop();
+    const { memory } = this.ring;
+    this.loops = undefined;
+    this.chains = withdraw(memory, this.chains);
+    this.givenUp = withdraw(memory, this.givenUp);
+    this.state = withdraw(memory, this.state);
   }
 
   protected override takePlain(burst: ChainBurst, run: number): number {

@@ -2,6 +2,7 @@ import { ACCESS, type ArrayMaker, homeOf, NO_WINDOW } from '@ringwire/guest-memo
 import { VIRTQ_DESC, VIRTQ_DESC_F } from '@ringwire/virtio-spec';
 import { type ChainBurst, DeviceSplitQueue, type QueueLayout, type QueueState } from '@ringwire/virtqueue';
 import { type DeviceLoops, deviceLoops } from './device-loops.js';
+import { privateArrays, withdraw } from './private-arrays.js';
 
 const { NEXT, WRITE, INDIRECT } = VIRTQ_DESC_F;
 const KIND = NEXT | INDIRECT | WRITE;
@@ -11,25 +12,37 @@ const { READ: DMA_READ, WRITE: DMA_WRITE } = ACCESS;
 /** A device's split queue with its loops in WebAssembly, wherever what they work on lies in the rings' memory. */
 export class LoopedDeviceSplitQueue extends DeviceSplitQueue {
   private readonly home: ArrayMaker | undefined;
-  private readonly loops: DeviceLoops | undefined;
+  private loops: DeviceLoops | undefined;
   private readonly view: DataView;
   /** Bytes written into the last chain of a batch. */
-  private readonly last: Uint32Array;
+  private last: Uint32Array;
   // Byte offsets of the tables.
   private readonly own: number;
   private readonly order: number;
   private readonly given: number;
 
   constructor(ring: QueueLayout, state?: QueueState & { layout: 'split' }) {
-    super(ring, state);
+    super(ring, state, privateArrays(ring.memory));
     const { memory } = ring;
+    const arrays = privateArrays(memory);
     this.view = memory.view;
-    this.last = memory.arrays.u32(1);
-    this.home = homeOf(memory.arrays, this.writable, this.taken, this.givenUp, this.last);
+    this.last = arrays.u32(1);
+    this.home = homeOf(arrays, this.writable, this.taken, this.givenUp, this.last);
     this.loops = this.home === undefined ? undefined : deviceLoops.on(memory.wasm!);
     this.own = this.writable.byteOffset;
     this.order = this.taken.byteOffset;
     this.given = this.givenUp.byteOffset;
+  }
+
+  /** The tables make room for those of another queue. */
+  override stop(): void {
+    super.stop();
+    const { memory } = this.ring;
+    this.loops = undefined;
+    this.writable = withdraw(memory, this.writable);
+    this.taken = withdraw(memory, this.taken);
+    this.givenUp = withdraw(memory, this.givenUp);
+    this.last = withdraw(memory, this.last);
   }
 
   protected override takePlain(burst: ChainBurst, max: number): number {

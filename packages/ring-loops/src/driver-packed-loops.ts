@@ -8,6 +8,7 @@ import {
   type UsedBurst,
 } from '@ringwire/virtqueue';
 import { type DriverLoops, driverLoops } from './driver-loops.js';
+import { privateArrays } from './private-arrays.js';
 
 const { AVAIL, USED } = VIRTQ_DESC_F;
 
@@ -20,9 +21,10 @@ export class LoopedDriverPackedQueue extends DriverPackedQueue {
   private readonly idRing: number;
 
   constructor(ring: QueueLayout, tables?: IndirectTables) {
-    super(ring, tables);
+    super(ring, tables, privateArrays(ring.memory));
     const { memory } = ring;
-    this.home = homeOf(memory.arrays, this.buffers, this.ids);
+    const arrays = privateArrays(memory);
+    this.home = homeOf(arrays, this.buffers, this.ids);
     this.loops = this.home === undefined ? undefined : driverLoops.on(memory.wasm!);
     this.own = this.buffers.byteOffset;
     this.idRing = this.ids.byteOffset;

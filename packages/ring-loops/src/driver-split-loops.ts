@@ -8,6 +8,7 @@ import {
   type UsedBurst,
 } from '@ringwire/virtqueue';
 import { type DriverLoops, driverLoops } from './driver-loops.js';
+import { privateArrays } from './private-arrays.js';
 
 /** A driver's split queue with its loops in WebAssembly, wherever what they work on lies in the ring's memory. */
 export class LoopedDriverSplitQueue extends DriverSplitQueue {
@@ -22,10 +23,11 @@ export class LoopedDriverSplitQueue extends DriverSplitQueue {
   private readonly added: number;
 
   constructor(ring: QueueLayout, tables?: IndirectTables) {
-    super(ring, tables);
+    super(ring, tables, privateArrays(ring.memory));
     const { memory } = ring;
-    this.state = memory.arrays.u32(1);
-    this.home = homeOf(memory.arrays, this.buffers, this.order, this.state);
+    const arrays = privateArrays(memory);
+    this.state = arrays.u32(1);
+    this.home = homeOf(arrays, this.buffers, this.order, this.state);
     this.loops = this.home === undefined ? undefined : driverLoops.on(memory.wasm!);
     this.availEntries = ring.driver + VIRTQ_AVAIL.ring;
     this.usedEntries = ring.device + VIRTQ_USED.ring;

@@ -1,4 +1,4 @@
-import { ACCESS, type CopyEngine, NO_WINDOW } from '@ringwire/guest-memory';
+import { ACCESS, type ArrayMaker, type CopyEngine, NO_WINDOW, PLAIN_ARRAYS } from '@ringwire/guest-memory';
 import { PVIRTQ_DESC, VIRTQ_DESC_F, VirtioError } from '@ringwire/virtio-spec';
 import type { ChainBurst } from './chain-burst.js';
 import { CHAIN_BYTES_MAX, DeviceChain, MOST_BYTES } from './device-chain.js';
@@ -48,9 +48,9 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
   private events: DevicePackedEvents;
   private readonly chain: DeviceChain;
   /** Two words per token: buffer id | ring slots << 16, and device-writable bytes + 1 of a chain in flight, 0 of none. */
-  protected readonly chains: Uint32Array;
+  protected chains: Uint32Array;
   /** Per token: 1 when the chain is to be given up. */
-  protected readonly givenUp: Uint8Array;
+  protected givenUp: Uint8Array;
   /** First slots of the chains whose token is another one. */
   private readonly displaced = new Map<number, number>();
   /** Slots of chains that the driver has not got back yet: in flight, or put and not published. */
@@ -76,7 +76,8 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
   protected batchLength = 0;
   protected batchComplete = false;
 
-  constructor(ring: QueueLayout, state?: QueueState & { layout: 'packed' }) {
+  /** @param arrays for tables */
+  constructor(ring: QueueLayout, state?: QueueState & { layout: 'packed' }, arrays: ArrayMaker = PLAIN_ARRAYS) {
     super();
     this.ring = ring;
     this.size = ring.size;
@@ -86,7 +87,6 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
     this.#locate(ring);
     this.events = new DevicePackedEvents(ring);
     this.chain = new DeviceChain(ring);
-    const { arrays } = ring.memory;
     this.chains = arrays.u32(ring.size * CHAIN_WORDS);
     this.givenUp = arrays.u8(ring.size);
     this.avail = state?.lastAvailIdx ?? 0;

@@ -1,4 +1,4 @@
-import { ACCESS, NO_WINDOW } from '@ringwire/guest-memory';
+import { ACCESS, type ArrayMaker, NO_WINDOW, PLAIN_ARRAYS } from '@ringwire/guest-memory';
 import {
   VIRTQ_AVAIL,
   VIRTQ_AVAIL_F,
@@ -56,11 +56,11 @@ export class DeviceSplitQueue extends DeviceQueueBase implements DeviceQueue {
 
   private readonly chain: DeviceChain;
   /** Per head: device-writable bytes + 1 of the chain in flight, or NOT_IN_FLIGHT. */
-  protected readonly writable: Uint32Array;
+  protected writable: Uint32Array;
   /** Per head: the `CHAIN_FAULT` for which the chain is to be given up, or 0. */
-  protected readonly givenUp: Uint8Array;
+  protected givenUp: Uint8Array;
   /** Heads in the order they were taken, at lastAvail & mask. */
-  protected readonly taken: Uint16Array;
+  protected taken: Uint16Array;
   protected lastAvail = 0;
   /** The driver's available index as last seen. */
   private availSeen = 0;
@@ -73,7 +73,8 @@ export class DeviceSplitQueue extends DeviceQueueBase implements DeviceQueue {
   protected batchLength = 0;
   protected batchComplete = false;
 
-  constructor(ring: QueueLayout, state?: QueueState & { layout: 'split' }) {
+  /** @param arrays for tables */
+  constructor(ring: QueueLayout, state?: QueueState & { layout: 'split' }, arrays: ArrayMaker = PLAIN_ARRAYS) {
     super();
     this.ring = ring;
     this.size = ring.size;
@@ -82,7 +83,6 @@ export class DeviceSplitQueue extends DeviceQueueBase implements DeviceQueue {
     this.u32 = ring.memory.u32;
     this.#locate(ring);
     this.chain = new DeviceChain(ring);
-    const { arrays } = ring.memory;
     this.writable = arrays.u32(ring.size);
     this.givenUp = arrays.u8(ring.size);
     this.taken = arrays.u16(ring.size);

@@ -1,4 +1,4 @@
-import type { CopyEngine } from '@ringwire/guest-memory';
+import { type ArrayMaker, type CopyEngine, PLAIN_ARRAYS } from '@ringwire/guest-memory';
 import {
   PVIRTQ_DESC,
   PVIRTQ_EVENT_SUPPRESS,
@@ -53,12 +53,12 @@ export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
 
   private readonly events: DriverPackedEvents;
   /** What the driver knows of each id, in one array: a hot loop pays for every array that it touches. */
-  protected readonly buffers: Uint32Array;
+  protected buffers: Uint32Array;
   /**
    * A ring of all ids. From head on: those outstanding, oldest first (exact while the device uses buffers in order),
    * and from tail on the free ones.
    */
-  protected readonly ids: Uint16Array;
+  protected ids: Uint16Array;
   protected readonly idMask: number;
   protected head = 0;
   protected tail = 0;
@@ -80,8 +80,8 @@ export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
   /** How many buffers the batch before had: the next one is mostly as large. */
   private batchSize = 1;
 
-  /** Zeroes the ring: it is the driver's to initialize (virtio 1.4 §2.8.13). */
-  constructor(ring: QueueLayout, tables?: IndirectTables) {
+  /** Zeroes the ring: it is the driver's to initialize (virtio 1.4 §2.8.13). @param arrays for tables */
+  constructor(ring: QueueLayout, tables?: IndirectTables, arrays: ArrayMaker = PLAIN_ARRAYS) {
     super();
     const { size, memory } = ring;
     this.ring = ring;
@@ -94,7 +94,6 @@ export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
     this.desc32 = ring.desc >>> 2;
     this.desc16 = ring.desc >>> 1;
     this.events = new DriverPackedEvents(ring);
-    const { arrays } = memory;
     this.buffers = arrays.u32(size << BUFFER_SHIFT);
     let ids = 1;
     while (ids < size) ids *= 2;

@@ -1,3 +1,4 @@
+import { type ArrayMaker, PLAIN_ARRAYS } from '@ringwire/guest-memory';
 import {
   splitNotificationData,
   VIRTQ_AVAIL,
@@ -65,12 +66,12 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
    * descriptors are linked from element `size` on; a buffer's own stay linked as they were taken. Freed ones go to the end
    * of the list, so that with a device that uses buffers in order the list is the ring's order.
    */
-  protected readonly buffers: Uint32Array;
+  protected buffers: Uint32Array;
   protected freeTail = 0;
   /** Per id: the last descriptor of the outstanding buffer, the id itself unless there are more. */
   private readonly last: Uint16Array;
   /** Ids in the order they were added, at index & mask. */
-  protected readonly order: Uint16Array;
+  protected order: Uint16Array;
   protected avail = 0;
   protected published = 0;
   protected used = 0;
@@ -81,8 +82,8 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
   /** How many buffers the batch before had: the next one is mostly as large. */
   private batchSize = 1;
 
-  /** Zeroes the ring: it is the driver's to initialize (virtio 1.4 §2.7.10.1). */
-  constructor(ring: QueueLayout, tables?: IndirectTables) {
+  /** Zeroes the ring: it is the driver's to initialize (virtio 1.4 §2.7.10.1). @param arrays for tables */
+  constructor(ring: QueueLayout, tables?: IndirectTables, arrays: ArrayMaker = PLAIN_ARRAYS) {
     super();
     const { size, memory } = ring;
     this.ring = ring;
@@ -101,7 +102,6 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
     this.usedIdx16 = (ring.device + VIRTQ_USED.idx) >>> 1;
     this.usedRing32 = (ring.device + VIRTQ_USED.ring) >>> 2;
     this.availEvent16 = (ring.device + virtqAvailEventAt(size)) >>> 1;
-    const { arrays } = memory;
     this.buffers = arrays.u32((size + 1) << BUFFER_SHIFT);
     for (let i = 0; i < size; i++) this.#setFollowing(i, i + 1);
     this.#setFollowing(size, 0);

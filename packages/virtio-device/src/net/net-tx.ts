@@ -1,4 +1,5 @@
 import { DELIVERED, type Delivered, Frame, FrameRun, type NetBackend } from '@ringwire/net-backend';
+import { privateArrays } from '@ringwire/ring-loops';
 import { VIRTIO_NET_HDR_F } from '@ringwire/virtio-spec/net';
 import { ChainBurst, type DeviceQueue } from '@ringwire/virtqueue';
 import { vlanIdOf } from './frame-bytes.js';
@@ -54,7 +55,7 @@ export class TxQueue extends NetQueue {
     this.offload = offload;
     this.steering = steering;
     this.pollTurns = pollTurns;
-    this.burst = new ChainBurst(BURST, state.memory.arrays);
+    this.burst = new ChainBurst(BURST, privateArrays(state.memory));
     this.noFrame = new Frame(state.memory);
     this.frame = new Frame(state.memory);
     this.frame.pair = pair;
