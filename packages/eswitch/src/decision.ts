@@ -52,6 +52,9 @@ export class Decision {
   }
 }
 
+/** What is noted of a port that gets the frame. */
+export const DELIVERED_NOTE = 'delivered';
+
 /** Told of every step of a decision, for people: see `explain`. */
 export interface DecisionTrace {
   /**

@@ -68,7 +68,8 @@ const action = fc.oneof(
 );
 const rule = fc
   .record({ match, action })
-  .filter((one): one is FlowRule => !('port' in one.action && (one.match.ports?.includes(one.action.port) ?? false)));
+  .map((one): FlowRule => one)
+  .filter((one) => !('port' in one.action && (one.match.ports?.includes(one.action.port) ?? false)));
 const mirror = fc
   .record<Mirror>({ port, direction: fc.constantFrom('in', 'out', 'both'), to: port })
   .filter((one) => one.port !== one.to);
