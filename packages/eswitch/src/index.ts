@@ -1,3 +1,4 @@
+export { unaccountedFrames } from './conservation.js';
 export { dropName, ESWITCH_DROP, type EswitchDrop, type EswitchPortCounters } from './drop-reason.js';
 export { type CountingPort, ESWITCH_AREA_BYTES, Eswitch } from './eswitch.js';
 export type { EswitchOptions } from './eswitch-options.js';
