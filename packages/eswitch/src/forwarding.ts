@@ -195,6 +195,7 @@ export class Forwarding {
 
   private routeUnknown(from: SwitchPort, head: FrameHead): void {
     const { ports, options } = this.tables;
+    this.decision!.isUnknown = true;
     if (from.number !== WIRE) this.offer(WIRE, from, head, 'unknown address, to the wire');
     if (options.defaultPort !== NONE && !this.decision!.has(options.defaultPort))
       this.offer(options.defaultPort, from, head, 'unknown address, to the default port');
