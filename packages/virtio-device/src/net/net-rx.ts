@@ -121,7 +121,8 @@ export class RxQueue extends NetQueue {
     const { queue, stock, state } = this;
     const { headerBytes, memory } = state;
     if (queue === undefined || headerBytes !== VIRTIO_NET_HDR_SIZE.V1) return 0;
-    const { u32, engine } = memory;
+    const { u32, u16, engine } = memory;
+    const { hasHeader, word0, word1, word2, type16 } = run;
     const { firstWritable, written } = stock;
     const { offset: fromOffset, length: fromLength } = run.ranges;
     let i = 0;
@@ -139,6 +140,12 @@ export class RxQueue extends NetQueue {
       u32[header + 1] = 0;
       u32[header + 2] = ONE_BUFFER;
       engine.copy(to + headerBytes, fromOffset[run.first + i]! + run.skip, frameBytes);
+      if (hasHeader) {
+        u32[header + 3] = word0;
+        u32[header + 4] = word1;
+        u32[header + 5] = word2;
+        u16[2 * header + 12] = type16;
+      }
       written[next] = total;
       this.next = next + 1;
       this.bytes += frameBytes;

@@ -13,7 +13,7 @@ import type { TxOffload } from './tx-offload.js';
 
 /** Most chains in hand at once. */
 const BURST = 64;
-/** How soon a backend without room is asked again, in µs. */
+/** How soon a backend without room that cannot say when is asked again, in µs. */
 const RETRY_USECS = 50;
 /** A header without any of these, and without gso_type, asks for nothing: both are in its first halfword. */
 const ASKS = 0xff00 | VIRTIO_NET_HDR_F.NEEDS_CSUM | VIRTIO_NET_HDR_F.UDP_TUNNEL_CSUM;
@@ -97,7 +97,7 @@ export class TxQueue extends NetQueue {
       this.publish(sent);
       done += sent;
       if (sent < taken) {
-        this.retryAt = this.state.port!.now() + RETRY_USECS;
+        this.retryAt = this.whenRoom();
         return done;
       }
     }
@@ -111,6 +111,12 @@ export class TxQueue extends NetQueue {
       return 1;
     }
     return this.listen() ? 1 : 0;
+  }
+
+  /** When to ask a backend again that had no room, in µs. */
+  private whenRoom(): number {
+    const at = this.backend.deadline?.() ?? NEVER;
+    return at < NEVER ? at : this.state.port!.now() + RETRY_USECS;
   }
 
   /** @returns chains dealt with, fewer than taken when the backend has no more room or the device was stopped */
