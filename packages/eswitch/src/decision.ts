@@ -20,6 +20,8 @@ export class Decision {
   /** Ports that get a copy by rules that matched. */
   readonly mirrors: Uint16Array = new Uint16Array(RULES_MAX);
   mirrorCount = 0;
+  /** It is to a station that the switch does not know. */
+  isUnknown = false;
   /** Number of each receiver, which `FORM` it gets, and the `ESWITCH_DROP` for which it does not, or NO_DROP. */
   readonly port: Uint16Array;
   readonly form: Uint8Array;
@@ -37,6 +39,7 @@ export class Decision {
     this.count = 0;
     this.ruleCount = 0;
     this.mirrorCount = 0;
+    this.isUnknown = false;
   }
 
   add(port: number, form: number, drop: number): void {
@@ -51,6 +54,9 @@ export class Decision {
     return false;
   }
 }
+
+/** What is noted of a port that gets the frame. */
+export const DELIVERED_NOTE = 'delivered';
 
 /** Told of every step of a decision, for people: see `explain`. */
 export interface DecisionTrace {

@@ -29,20 +29,22 @@ export const ESWITCH_DROP = {
   LOOP: 11,
   /** What is left to be done to it does not fit it. */
   BAD_OFFLOAD: 12,
+  /** More frames of its kind than its sender may send. */
+  STORM: 13,
   /** No device is plugged in. */
-  NO_DEVICE: 13,
+  NO_DEVICE: 14,
   /** To a port whose link is down. */
-  RECEIVER_DOWN: 14,
+  RECEIVER_DOWN: 15,
   /** Longer than what the receiver takes. */
-  TOO_LONG: 15,
+  TOO_LONG: 16,
   /** The receiver has no room. */
-  NO_ROOM: 16,
+  NO_ROOM: 17,
   /** The receiver does not want it. */
-  REFUSED: 17,
+  REFUSED: 18,
 } as const;
 export type EswitchDrop = keyof typeof ESWITCH_DROP;
 
-export const DROP_REASONS: number = Object.keys(ESWITCH_DROP).length;
+const DROP_REASONS: number = Object.keys(ESWITCH_DROP).length;
 /** In place of a reason: the frame goes on. */
 export const NO_DROP = -1;
 

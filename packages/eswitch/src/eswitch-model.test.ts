@@ -1,6 +1,7 @@
 import { FrameRun } from '@ringwire/net-backend';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { unaccountedFrames } from './conservation.js';
 import { dropName } from './drop-reason.js';
 import type { FlowRule, Mirror } from './flow-rule.js';
 import type { PortSettings } from './port-settings.js';
@@ -68,7 +69,8 @@ const action = fc.oneof(
 );
 const rule = fc
   .record({ match, action })
-  .filter((one): one is FlowRule => !('port' in one.action && (one.match.ports?.includes(one.action.port) ?? false)));
+  .map((one): FlowRule => one)
+  .filter((one) => !('port' in one.action && (one.match.ports?.includes(one.action.port) ?? false)));
 const mirror = fc
   .record<Mirror>({ port, direction: fc.constantFrom('in', 'out', 'both'), to: port })
   .filter((one) => one.port !== one.to);
@@ -104,16 +106,6 @@ function send(stage: CardStage, from: number, bytes: Uint8Array, cuts: readonly 
     if (backend.receiveRun!(run) === 1) return;
   }
   backend.receive(one);
-}
-
-/** Frames in and copies are frames out and drops, at the whole card. */
-function isConserved(stage: CardStage): boolean {
-  let balance = 0;
-  for (const { counters } of stage.card.ports) {
-    balance += counters.inFrames + counters.copies - counters.outFrames;
-    for (const drops of counters.drops) balance -= drops;
-  }
-  return balance === 0;
 }
 
 test('whatever is set and sent, everybody gets what a slow model says, drops have its reasons, and frames are conserved', () => {
@@ -152,7 +144,7 @@ test('whatever is set and sent, everybody gets what a slow model says, drops hav
         const said = explanation.ports.map((one) => [one.port, one.drop] as const);
         const were = [...wants].map(([index, what]) => [index, typeof what === 'string' ? what : undefined] as const);
         expect(new Map(said)).toEqual(new Map(were));
-        expect(isConserved(stage)).toBe(true);
+        expect(unaccountedFrames(stage.card.ports)).toBe(0);
       }
     }),
     { numRuns: 1500 },

@@ -1,6 +1,7 @@
-import { DELIVERED } from '@ringwire/net-backend';
+import { DELIVERED, type Delivered } from '@ringwire/net-backend';
 import { expect, test } from 'vitest';
 import { BROADCAST, CardStage, ethernet, PHYSICAL, station, vf, WIRE } from './testing/card-stage.js';
+import { FRAME_KIND, OPEN_GATE } from './transmit-gate.js';
 
 const group = (last: number): Uint8Array => Uint8Array.of(1, 0, 0x5e, 0, 0, last);
 
@@ -131,11 +132,11 @@ test('links: auto follows the wire, unless the card floats; enable and disable d
 test('a gate that is closed leaves a frame with its sender, and is asked behind all checks', () => {
   const asked: unknown[] = [];
   let isOpen = false;
-  const admit = (...what: unknown[]): boolean => {
+  const admit = (...what: unknown[]): Delivered => {
     asked.push(what);
-    return isOpen;
+    return isOpen ? DELIVERED.ACCEPTED : DELIVERED.FULL;
   };
-  const stage = new CardStage(2, { gate: { admit, deadline: () => 0 } });
+  const stage = new CardStage(2, { gate: { ...OPEN_GATE, admit } });
   const bytes = ethernet(BROADCAST, station(2));
   expect(stage.send(vf(0), bytes)).toBe(DELIVERED.FULL);
   expect(stage.card.virtual[0]!.counters.inFrames).toBe(0);
@@ -145,9 +146,9 @@ test('a gate that is closed leaves a frame with its sender, and is asked behind 
   expect(stage.send(vf(0), ethernet(station(3), station(9)))).toBe(DELIVERED.DROPPED);
   expect(stage.send(WIRE, ethernet(station(3), station(9)))).toBe(DELIVERED.ACCEPTED);
   expect(asked).toEqual([
-    [vf(0), 1, 18, true],
-    [vf(0), 1, 18, true],
-    [vf(0), 1, 18, false],
+    [vf(0), 1, 18, true, FRAME_KIND.BROADCAST],
+    [vf(0), 1, 18, true, FRAME_KIND.BROADCAST],
+    [vf(0), 1, 18, false, FRAME_KIND.UNICAST],
   ]);
 });
 

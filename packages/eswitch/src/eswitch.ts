@@ -4,7 +4,7 @@ import { VirtioError } from '@ringwire/virtio-spec';
 import { AddressTable } from './address-table.js';
 import { takeAlike } from './alike-run.js';
 import { checkMirrors, checkRules } from './check-rules.js';
-import { FORM } from './decision.js';
+import { type Decision, FORM } from './decision.js';
 import { ESWITCH_DROP, type EswitchPortCounters, NO_DROP } from './drop-reason.js';
 import { checkOptions, type EswitchOptions } from './eswitch-options.js';
 import type { EswitchPort, PortKind } from './eswitch-port.js';
@@ -14,10 +14,11 @@ import { CompiledRule, type FlowCounters } from './flow-table.js';
 import { Forwarding, type ForwardingTables } from './forwarding.js';
 import { type FrameHead, LINK_HEADER_BYTES } from './frame-head.js';
 import { LearnedTable } from './learned-table.js';
-import { isZeroMac, macHigh, macLow, sameMac } from './mac-address.js';
+import { GROUP, isZeroMac, macHigh, macLow, sameMac } from './mac-address.js';
 import { MirrorTable } from './mirror-table.js';
 import { FRAME_BYTES_MAX, PASSAGE_BYTES, Passage } from './passage.js';
 import { type PortHome, SwitchPort } from './switch-port.js';
+import { FRAME_KIND, type FrameKind, OPEN_GATE } from './transmit-gate.js';
 
 /** How deep frames that come back while they are handed on may nest: a bridge that returns what it gets is one. */
 const NESTED = 3;
@@ -75,7 +76,7 @@ export class Eswitch implements PortHome {
     const count = representors + (whole.switchdev ? whole.virtualFunctions : 0);
     this.plugs = Array.from(
       { length: count },
-      (_, number) => new SwitchPort(this, number, kindOf(number, representors)),
+      (_, number) => new SwitchPort(this, number, portKind(number, representors)),
     );
     this.ports = this.plugs;
     this.wire = this.plugs[WIRE]!;
@@ -136,6 +137,7 @@ export class Eswitch implements PortHome {
     if (port.device === undefined) this.tables.learned?.forget(port.number);
     if (port.number === WIRE) this.followWire();
     else port.refreshLink();
+    this.tellGate(port);
   }
 
   /** A frame from the device at a port. */
@@ -152,7 +154,11 @@ export class Eswitch implements PortHome {
     const { head, decision } = passage;
     this.forwarding.decide(from, head, passage.longest, decision);
     const { drop } = decision;
-    if (drop === NO_DROP && !this.admits(from, passage)) return DELIVERED.FULL;
+    if (drop === NO_DROP) {
+      const admitted = this.admit(from, passage);
+      if (admitted === DELIVERED.FULL) return admitted;
+      if (admitted === DELIVERED.DROPPED) return lose(frame, from, ESWITCH_DROP.STORM);
+    }
     // A receiver may set other ones.
     const { rules } = this.tables;
     if (decision.count > 0) {
@@ -177,8 +183,11 @@ export class Eswitch implements PortHome {
     const { part } = passage;
     const to = this.wayOf(part, from, passage);
     if (to === NOWHERE || frame.length > this.plugs[to]!.settings.longestFrame) return NOWHERE;
-    if (from.number !== WIRE && !this.options.gate.admit(from.number, 1, frame.length, to === WIRE))
-      return DELIVERED.FULL;
+    if (isGated(from)) {
+      const admitted = this.options.gate.admit(from.number, 1, frame.length, to === WIRE, from.knownKind);
+      if (admitted === DELIVERED.FULL) return admitted;
+      if (admitted === DELIVERED.DROPPED) return lose(frame, from, ESWITCH_DROP.STORM);
+    }
     return this.handRun(passage, from, this.plugs[to]!) === 1 ? DELIVERED.ACCEPTED : DELIVERED.FULL;
   }
 
@@ -198,11 +207,17 @@ export class Eswitch implements PortHome {
       if (to === NOWHERE) break;
       const port = this.plugs[to]!;
       if (!fits(part, port.settings.longestFrame)) break;
-      if (from.number !== WIRE && !this.options.gate.admit(from.number, part.count, part.bytes, to === WIRE)) break;
-      const count = part.count;
-      const gone = this.handRun(passage, from, port);
+      const admitted = this.admitRun(from, part, to === WIRE);
+      const { count } = part;
+      const gone = count === 0 ? 0 : this.handRun(passage, from, port);
       done += gone;
-      if (gone < count) break;
+      if (gone < count || admitted === DELIVERED.FULL) break;
+      if (admitted === DELIVERED.DROPPED) {
+        const range = run.first + done++;
+        from.counters.inFrames++;
+        from.counters.inBytes += run.ranges.length[range]! - run.skip;
+        from.counters.drops[ESWITCH_DROP.STORM]!++;
+      }
     }
     return done;
   }
@@ -255,6 +270,11 @@ export class Eswitch implements PortHome {
       if (number !== from.number) this.plugs[number]!.device?.flush?.();
     }
     if (isOwn) this.noteUnflushed(from.number);
+    if (isGated(from)) this.options.gate.endTurn(from.number);
+  }
+
+  deadlineOf(from: SwitchPort): number {
+    return isGated(from) ? this.options.gate.deadline(from.number) : Number.POSITIVE_INFINITY;
   }
 
   /** Where frames with the header of a run go: one port, as they are, whatever is behind it; or NOWHERE in particular. */
@@ -293,6 +313,7 @@ export class Eswitch implements PortHome {
     )
       return NOWHERE;
     this.forwarding.decide(from, head, ETHERNET.SIZE, decision);
+    from.knownKind = kindOf(head, decision);
     const isOne = decision.drop === NO_DROP && decision.count === 1 && decision.portDrop[0] === NO_DROP;
     return isOne && decision.form[0] === FORM.WHOLE ? decision.port[0]! : NOWHERE;
   }
@@ -323,10 +344,41 @@ export class Eswitch implements PortHome {
     return done;
   }
 
-  /** Whether the gate lets a frame go that has somebody to go to. */
-  private admits({ kind, number }: SwitchPort, { decision, frames, bytes }: Passage): boolean {
-    if (kind === 'wire' || kind === 'representor') return true;
-    return this.options.gate.admit(number, frames, bytes, decision.has(WIRE));
+  /** What the gate says of a frame that has somebody to go to. */
+  private admit(from: SwitchPort, { head, decision, frames, bytes }: Passage): Delivered {
+    if (!isGated(from)) return DELIVERED.ACCEPTED;
+    return this.options.gate.admit(from.number, frames, bytes, decision.has(WIRE), kindOf(head, decision));
+  }
+
+  /**
+   * Ask the gate for each frame of a part, and cut it behind those that may go.
+   * @returns what the gate says of the frame behind them; ACCEPTED when all may go
+   */
+  private admitRun(from: SwitchPort, part: FrameRun, toWire: boolean): Delivered {
+    const { gate } = this.options;
+    if (gate === OPEN_GATE || !isGated(from)) return DELIVERED.ACCEPTED;
+    const { first, count, skip } = part;
+    const { length } = part.ranges;
+    let bytes = 0;
+    for (let i = 0; i < count; i++) {
+      const frameBytes = length[first + i]! - skip;
+      const admitted = gate.admit(from.number, 1, frameBytes, toWire, from.knownKind);
+      if (admitted !== DELIVERED.ACCEPTED) {
+        part.count = i;
+        part.bytes = bytes;
+        return admitted;
+      }
+      bytes += frameBytes;
+    }
+    return DELIVERED.ACCEPTED;
+  }
+
+  private tellGate(port: SwitchPort): void {
+    if (!isGated(port)) return;
+    const { gate } = this.options;
+    const { maxTxRate, minTxRate } = port.settings;
+    gate.setRates(port.number, maxTxRate, minTxRate);
+    if (port.device === undefined) gate.forget(port.number);
   }
 
   /** Hand copies to all that get one. */
@@ -401,6 +453,16 @@ function fits({ ranges, first, count, skip, bytes }: FrameRun, longest: number):
   return true;
 }
 
+/** Whether what a port sends passes the gate. */
+function isGated({ kind }: SwitchPort): boolean {
+  return kind === 'physical' || kind === 'virtual';
+}
+
+function kindOf({ toLow, toHigh }: FrameHead, { isUnknown }: Decision): FrameKind {
+  if ((toLow & GROUP) === 0) return isUnknown ? FRAME_KIND.UNKNOWN : FRAME_KIND.UNICAST;
+  return toLow === -1 && toHigh === 0xffff ? FRAME_KIND.BROADCAST : FRAME_KIND.MULTICAST;
+}
+
 /** A frame that goes nowhere. */
 function lose(frame: Frame, { counters }: SwitchPort, reason: number): Delivered {
   counters.inFrames++;
@@ -409,7 +471,7 @@ function lose(frame: Frame, { counters }: SwitchPort, reason: number): Delivered
   return DELIVERED.DROPPED;
 }
 
-function kindOf(number: number, representors: number): PortKind {
+function portKind(number: number, representors: number): PortKind {
   if (number === WIRE) return 'wire';
   if (number === PHYSICAL) return 'physical';
   return number < representors ? 'virtual' : 'representor';

@@ -1,4 +1,4 @@
-import { type Decision, FORM } from './decision.js';
+import { DELIVERED_NOTE, type Decision, FORM } from './decision.js';
 import { dropName, type EswitchDrop, NO_DROP } from './drop-reason.js';
 
 /** One rule that was looked at. */
@@ -58,6 +58,6 @@ export function explanationText({ port, steps, drop, ports }: Explanation): stri
 }
 
 function ruleOf(port: number, drop: number, steps: readonly ExplanationStep[]): string {
-  const outcome = drop === NO_DROP ? 'delivered' : dropName(drop);
+  const outcome = drop === NO_DROP ? DELIVERED_NOTE : dropName(drop);
   return steps.findLast((step) => step.port === port && step.outcome === outcome)?.rule ?? '';
 }

@@ -1,6 +1,6 @@
 import { ETHERTYPE } from '@ringwire/net-offload';
 import type { AddressTable } from './address-table.js';
-import { type Decision, type DecisionTrace, FORM } from './decision.js';
+import { DELIVERED_NOTE, type Decision, type DecisionTrace, FORM } from './decision.js';
 import { dropName, ESWITCH_DROP, NO_DROP } from './drop-reason.js';
 import type { EswitchOptions } from './eswitch-options.js';
 import type { FlowAction } from './flow-rule.js';
@@ -21,8 +21,6 @@ const NOT_MEMBER = -1;
 const UNRULED = -1;
 const ALLOWED = -2;
 const DROPPED = -3;
-/** What is noted of a port that gets the frame. */
-export const DELIVERED = 'delivered';
 
 /** What frames are sent by. */
 export interface ForwardingTables {
@@ -197,6 +195,7 @@ export class Forwarding {
 
   private routeUnknown(from: SwitchPort, head: FrameHead): void {
     const { ports, options } = this.tables;
+    this.decision!.isUnknown = true;
     if (from.number !== WIRE) this.offer(WIRE, from, head, 'unknown address, to the wire');
     if (options.defaultPort !== NONE && !this.decision!.has(options.defaultPort))
       this.offer(options.defaultPort, from, head, 'unknown address, to the default port');
@@ -233,7 +232,7 @@ export class Forwarding {
 
   private add(number: number, form: number, rule: string): void {
     const drop = this.dropAt(this.tables.ports[number]!, form);
-    this.trace?.note(rule, drop === NO_DROP ? DELIVERED : dropName(drop), number);
+    this.trace?.note(rule, drop === NO_DROP ? DELIVERED_NOTE : dropName(drop), number);
     this.decision!.add(number, form, drop);
   }
 

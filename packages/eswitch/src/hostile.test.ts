@@ -1,4 +1,4 @@
-import { copyFrame, DELIVERED, EVERY_OFFLOAD, type Frame } from '@ringwire/net-backend';
+import { copyFrame, DELIVERED, type Delivered, EVERY_OFFLOAD, type Frame } from '@ringwire/net-backend';
 import { expect, test } from 'vitest';
 import {
   BROADCAST,
@@ -11,6 +11,7 @@ import {
   vf,
   WIRE,
 } from './testing/card-stage.js';
+import { FRAME_KIND, OPEN_GATE } from './transmit-gate.js';
 
 const GROUP = Uint8Array.of(1, 0, 0x5e, 0, 0, 1);
 const C_TAG = 0x8100;
@@ -164,8 +165,11 @@ test('SR-16 a frame to be cut up is checked before: not one segment of a forged 
 
 test('SR-16 with a port VLAN, every segment has its tag, and a receiver that takes large frames gets it whole without', () => {
   const asked: unknown[] = [];
-  const admit = (...what: unknown[]): boolean => asked.push(what) > 0;
-  const stage = new CardStage(3, { gate: { admit, deadline: () => 0 } }, EVERY_OFFLOAD);
+  const admit = (...what: unknown[]): Delivered => {
+    asked.push(what);
+    return DELIVERED.ACCEPTED;
+  };
+  const stage = new CardStage(3, { gate: { ...OPEN_GATE, admit } }, EVERY_OFFLOAD);
   stage.card.wire.backend.attach(stage.devices[vf(2)]);
   stage.devices[vf(2)] = Object.assign(stage.devices[vf(2)]!, { offloads: 0 });
   stage.card.virtual[2]!.backend.attach(undefined);
@@ -180,19 +184,19 @@ test('SR-16 with a port VLAN, every segment has its tag, and a receiver that tak
   const segments = stage.devices[vf(2)]!.bytes;
   expect(segments.map(({ length }) => length)).toEqual([1058, 1058, 558]);
   for (const segment of segments) expect(segment.subarray(12, 18)).toEqual(Uint8Array.of(0x81, 0, 0, 100, 8, 0));
-  expect(asked).toEqual([[vf(0), 3, 2554 + 2 * 54, true]]);
+  expect(asked).toEqual([[vf(0), 3, 2554 + 2 * 54, true, FRAME_KIND.BROADCAST]]);
 });
 
 test('SR-17 a driver that changes the addresses after they were checked changes nothing that is delivered', () => {
   const bytes = ethernet(BROADCAST, station(2));
   const forged = ethernet(BROADCAST, station(1), [[C_TAG, 200]]);
   for (const cuts of [[], [3, 5, 7], [12]]) {
-    const stage = new CardStage(3, { gate: { admit: () => forge(), deadline: () => 0 } });
+    const stage = new CardStage(3, { gate: { ...OPEN_GATE, admit: () => forge() } });
     const frame = stage.frame(bytes, ...cuts);
     const at = frame.ranges.offset[0]!;
-    const forge = (): boolean => {
+    const forge = (): Delivered => {
       stage.memory.u8.set(forged.subarray(0, 18), at);
-      return true;
+      return DELIVERED.ACCEPTED;
     };
     expect(stage.card.virtual[0]!.backend.receive(frame)).toBe(DELIVERED.ACCEPTED);
     for (const port of [WIRE, PHYSICAL, vf(1), vf(2)]) expect(stage.last(port)).toEqual(bytes);

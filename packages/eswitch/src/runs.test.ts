@@ -1,8 +1,10 @@
 import { RangeList } from '@ringwire/guest-memory';
-import { copyFrame, DELIVERED, Frame, FrameRun, LearningSwitch } from '@ringwire/net-backend';
+import { copyFrame, DELIVERED, type Delivered, Frame, FrameRun, LearningSwitch } from '@ringwire/net-backend';
 import { ScriptedBackend } from '@ringwire/net-backend/testing';
 import { expect, test } from 'vitest';
+import { unaccountedFrames } from './conservation.js';
 import { BROADCAST, CardStage, ethernet, PHYSICAL, station, vf, WIRE } from './testing/card-stage.js';
+import { FRAME_KIND, OPEN_GATE } from './transmit-gate.js';
 
 const HEADER = 12;
 /** From one frame of a run to the next, and where the frames lie, at the end of the card's memory. */
@@ -115,12 +117,12 @@ test('a flow that goes on follows what is set meanwhile', () => {
 test('SR-17 frames that go together are delivered with the header that was checked, too', () => {
   const bytes = ethernet(station(3), station(2));
   for (const most of [100, 1, 0]) {
-    const forge = (): boolean => {
+    const forge = (): Delivered => {
       for (let i = 0; i < 3; i++)
         stage.memory.u8.set(ethernet(BROADCAST, station(1), [[0x8100, 9]]).subarray(0, 14), start + i * PITCH);
-      return true;
+      return DELIVERED.ACCEPTED;
     };
-    const { stage, devices } = staged({ gate: { admit: () => forge(), deadline: () => 0 } });
+    const { stage, devices } = staged({ gate: { ...OPEN_GATE, admit: () => forge() } });
     const start = stage.memory.size - 64 * PITCH + HEADER;
     devices[vf(1)]!.most = most;
     expect(stage.card.virtual[0]!.backend.receiveRun!(runOf(stage, [bytes, bytes, bytes]))).toBe(3);
@@ -155,24 +157,36 @@ test('SR-22 of a run, a receiver loses what it has no room for, and the sender g
   expect(stage.card.virtual[0]!.counters.inFrames).toBe(5);
 });
 
-test('a gate is asked for what of a run goes together, and a closed one leaves it with its sender', () => {
+test('a gate is asked for each frame of a run; what it does not let through stays, or is lost where it came in', () => {
+  const { ACCEPTED, FULL, DROPPED } = DELIVERED;
+  const { UNICAST, UNKNOWN } = FRAME_KIND;
   const asked: unknown[] = [];
-  let isOpen = true;
-  const admit = (...what: unknown[]): boolean => asked.push(what) > 0 && isOpen;
-  const { stage } = staged({ gate: { admit, deadline: () => 0 } });
+  const answers: Delivered[] = [];
+  const admit = (...what: unknown[]): Delivered => {
+    asked.push(what);
+    return answers.shift() ?? ACCEPTED;
+  };
+  const { stage, devices } = staged({ gate: { ...OPEN_GATE, admit } });
+  const { backend, counters } = stage.card.virtual[0]!;
   const bytes = ethernet(station(3), station(2));
   const out = ethernet(station(77), station(2));
-  expect(stage.card.virtual[0]!.backend.receiveRun!(runOf(stage, [bytes, bytes, out]))).toBe(3);
-  isOpen = false;
-  expect(stage.card.virtual[0]!.backend.receiveRun!(runOf(stage, [bytes, bytes]))).toBe(0);
-  expect(stage.send(vf(0), bytes)).toBe(DELIVERED.FULL);
-  expect(asked).toEqual([
-    [vf(0), 2, 36, false],
-    [vf(0), 1, 18, true],
-    [vf(0), 2, 36, false],
-    [vf(0), 1, 18, false],
+  expect(backend.receiveRun!(runOf(stage, [bytes, bytes, out]))).toBe(3);
+  expect(asked.splice(0)).toEqual([
+    [vf(0), 1, 18, false, UNICAST],
+    [vf(0), 1, 18, false, UNICAST],
+    [vf(0), 1, 18, true, UNKNOWN],
   ]);
-  expect(stage.card.virtual[0]!.counters.inFrames).toBe(3);
+  answers.push(ACCEPTED, FULL);
+  expect(backend.receiveRun!(runOf(stage, [bytes, bytes, bytes]))).toBe(1);
+  expect(devices[vf(1)]!.runs).toEqual([2, 1]);
+  answers.push(FULL);
+  expect(stage.send(vf(0), bytes)).toBe(FULL);
+  answers.push(ACCEPTED, DROPPED, ACCEPTED);
+  expect(backend.receiveRun!(runOf(stage, [bytes, bytes, bytes]))).toBe(3);
+  answers.push(DROPPED);
+  expect(stage.send(vf(0), bytes)).toBe(DROPPED);
+  expect(stage.drops(vf(0))).toEqual({ STORM: 2 });
+  expect([counters.inFrames, counters.inBytes, unaccountedFrames(stage.card.ports)]).toEqual([8, 144, 0]);
 });
 
 test('a frame of another memory is brought into the card’s', () => {

@@ -14,6 +14,7 @@ import { isZeroMac, macText, sameMac } from './mac-address.js';
 import { defaultSettings } from './port-defaults.js';
 import { PortFilters } from './port-filters.js';
 import type { PortSettings, PortWishes } from './port-settings.js';
+import { FRAME_KIND, type FrameKind } from './transmit-gate.js';
 
 /** What a port needs of its switch. */
 export interface PortHome {
@@ -22,6 +23,8 @@ export interface PortHome {
   forward(frame: Frame, from: SwitchPort): Delivered;
   forwardRun(run: FrameRun, from: SwitchPort): number;
   flush(from: SwitchPort): void;
+  /** When a port's device is to offer again what was answered with FULL, in µs. */
+  deadlineOf(from: SwitchPort): number;
   /** Something about a port is other than before: its settings, its link, or its device. */
   changed(port: SwitchPort): void;
   /** Addresses that may be listed beyond those that are. */
@@ -48,6 +51,7 @@ export class SwitchPort implements EswitchPort {
   type16 = -1;
   knownTo = -1;
   knownAt = -1;
+  knownKind: FrameKind = FRAME_KIND.UNICAST;
   private readonly home: PortHome;
   /** What the host set, and what the function asked for on top of it. */
   private host: PortSettings;
@@ -200,6 +204,10 @@ class PortBackend implements NetBackend {
   /** Frames are handed on when they come; none waits here. */
   pump(_budget: number): number {
     return 0;
+  }
+
+  deadline(): number {
+    return this.home.deadlineOf(this.port);
   }
 }
 

@@ -2,7 +2,7 @@ import type { FlowRule, Mirror } from '../flow-rule.js';
 import type { PortSettings } from '../port-settings.js';
 
 /** What one port of the reference is. */
-export interface ReferencePort {
+interface ReferencePort {
   readonly settings: PortSettings;
   readonly isPlugged: boolean;
 }

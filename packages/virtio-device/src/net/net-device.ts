@@ -215,7 +215,7 @@ export class NetDevice implements DeviceModel, HandedFrames {
   }
 
   deadline(): number {
-    let earliest = this.state.retryAt;
+    let earliest = Math.min(this.state.retryAt, this.backend.deadline?.() ?? NEVER);
     for (let pair = 0; pair < this.state.pairsMax; pair++) {
       const tx = this.txQueues[pair]!;
       const rx = this.rxQueues[pair]!;
