@@ -1,4 +1,5 @@
 import { isBreakdown } from '../../breakdown.js';
+import type { MsixMessage } from '../../transport.js';
 import { type IxgbeVf, openIxgbeVf } from '../vf-driver.js';
 import type { IxgbeVfSetup } from '../vf-setup.js';
 import { ScriptedVf } from './scripted-vf.js';
@@ -13,7 +14,11 @@ export interface VfStage {
   time: number;
 }
 
-export const MESSAGES = [0, 1, 2].map((data) => ({ addressLo: 0xfee0_0000, addressHi: 0, data }));
+export const MESSAGES: readonly MsixMessage[] = [0, 1, 2].map((data) => ({
+  addressLo: 0xfee0_0000,
+  addressHi: 0,
+  data,
+}));
 
 /** A driver that runs. @throws Error when it does not come up */
 export function vfStage(vf: ScriptedVf = new ScriptedVf(), change: Partial<IxgbeVfSetup> = {}): VfStage {
