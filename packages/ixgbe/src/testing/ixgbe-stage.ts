@@ -1,3 +1,4 @@
+import { ESWITCH_AREA_BYTES } from '@ringwire/eswitch';
 import { GuestMemory, HostMemory } from '@ringwire/guest-memory';
 import {
   CTRL_EXT,
@@ -28,13 +29,15 @@ export const PF_ID = 0x0100;
 export const FIRST_VF_ID = 0x0180;
 /** Where the RAM of every function's guest is, and how much. */
 export const RAM = 0x10_0000_0000;
-export const RAM_BYTES = 0x2_0000;
+export const RAM_BYTES = 0x8_0000;
 /** Places in it. */
 export const AT = { rx: 0x0000, tx: 0x1000, buffers: 0x2000, frames: 0x1_0000 } as const;
 const FUNCTIONS = 9;
 const SCRATCH: number = FUNCTIONS * RAM_BYTES;
 const WIRE: number = SCRATCH + FUNCTIONS * Math.ceil(IXGBE_SCRATCH_BYTES / 64) * 64;
-const BYTES: number = WIRE + 0x1_0000;
+/** Where a card's switch may work. */
+export const SWITCH: number = WIRE + 0x1_0000;
+const BYTES: number = SWITCH + ESWITCH_AREA_BYTES;
 export const MAC: Uint8Array = Uint8Array.of(0x00, 0x1b, 0x21, 0, 0, 1);
 /** Made once: WebAssembly memories are few. */
 const memory = HostMemory.create(Math.ceil(BYTES / 0x1_0000) * 0x1_0000);
@@ -150,12 +153,14 @@ export class IxgbeStage {
   readonly pf: StageFunction;
   readonly vfs: StageVf[] = [];
   readonly found: FoundFunction;
+  /** The virtual functions, as the machine's software found them. */
+  foundVfs: readonly FoundFunction[] = [];
   /** In µs. */
   now = 0;
   wakes = 0;
 
   /** @param portOf another port for a function, by its number: 0 is the physical one's */
-  constructor(portOf?: (number: number, fake: FakePort) => IxgbePort) {
+  constructor(portOf?: (number: number, stage: IxgbeStage) => IxgbePort) {
     memory.u8.fill(0);
     this.card = new IxgbeCard({ memory, mac: MAC, now: () => this.now, wake: () => this.wakes++ });
     const { card } = this;
@@ -163,7 +168,7 @@ export class IxgbeStage {
       const fake = new FakePort(memory, WIRE);
       this.ports[number] = fake;
       const scratch = SCRATCH + number * Math.ceil(IXGBE_SCRATCH_BYTES / 64) * 64;
-      return { card, scratch, port: portOf?.(number, fake) ?? fake };
+      return { card, scratch, port: portOf?.(number, this) ?? fake };
     };
     const numberOf = (id: number): number => (id === PF_ID ? 0 : 1 + (id - FIRST_VF_ID) / 2);
     this.nic = new SriovNic({
@@ -195,6 +200,7 @@ export class IxgbeStage {
   /** VF Enable with so many functions, which then may master the bus and have their messages. */
   enable(count: number): void {
     const functions = enableVfs(this.machine, this.found, count);
+    this.foundVfs = functions;
     for (const [i, { routingId, bars }] of functions.entries()) {
       const base = bars[0]!.address;
       this.vfs[i] = new StageVf(this, 1 + i, () => base);
