@@ -76,11 +76,11 @@ export class StageFunction {
   }
 
   put(at: number, bytes: Uint8Array): void {
-    memory.u8.set(bytes, this.host + at);
+    for (const [i, byte] of bytes.entries()) memory.u8[this.stage.hostOf(this.number, at + i)] = byte;
   }
 
   get(at: number, length: number): Uint8Array {
-    return memory.u8.slice(this.host + at, this.host + at + length);
+    return Uint8Array.from({ length }, (_, i) => memory.u8[this.stage.hostOf(this.number, at + i)]!);
   }
 
   /** All of its RAM, as text that is quick to compare. */
@@ -89,11 +89,11 @@ export class StageFunction {
   }
 
   words(at: number, count: number): number[] {
-    return Array.from({ length: count }, (_, i) => memory.u32[(this.host + at) / 4 + i]!);
+    return Array.from({ length: count }, (_, i) => memory.u32[this.stage.hostOf(this.number, at + 4 * i) / 4]!);
   }
 
   putWords(at: number, ...words: number[]): void {
-    for (const [i, word] of words.entries()) memory.u32[(this.host + at) / 4 + i] = word;
+    for (const [i, word] of words.entries()) memory.u32[this.stage.hostOf(this.number, at + 4 * i) / 4] = word;
   }
 
   takeMessages(): number[] {
@@ -159,8 +159,14 @@ export class IxgbeStage {
   now = 0;
   wakes = 0;
 
-  /** @param portOf another port for a function, by its number: 0 is the physical one's */
-  constructor(portOf?: (number: number, stage: IxgbeStage) => IxgbePort) {
+  private readonly isSplit: boolean;
+
+  /**
+   * @param portOf another port for a function, by its number: 0 is the physical one's
+   * @param isSplit the halves of RAM are the other way round on the host: what lies across their border is two ranges
+   */
+  constructor(portOf?: (number: number, stage: IxgbeStage) => IxgbePort, isSplit = false) {
+    this.isSplit = isSplit;
     memory.u8.fill(0);
     this.card = new IxgbeCard({ memory, mac: MAC, now: () => this.now, wake: () => this.wakes++ });
     const { card } = this;
@@ -177,8 +183,9 @@ export class IxgbeStage {
       physical: (place) => ixgbePhysical(place, optionsOf(0)),
       virtual: (place) => ixgbeVirtual(place, optionsOf(1 + place.seat.index)),
       openSpace: (id) => {
-        const host = numberOf(id) * RAM_BYTES;
-        return Object.assign(new GuestMemory(memory, [{ gpa: RAM, size: RAM_BYTES, host }]), { close: () => {} });
+        const [size, number] = [RAM_BYTES / 2, numberOf(id)];
+        const regions = [0, size].map((at) => ({ gpa: RAM + at, size, host: this.hostOf(number, at) }));
+        return Object.assign(new GuestMemory(memory, regions), { close: () => {} });
       },
       sendMessage: (id, _low, _high, _data, vector) => this.functionAt(numberOf(id)).messages.push(vector),
     });
@@ -191,6 +198,11 @@ export class IxgbeStage {
     this.machine.configWrite(PF_ID, 4, 2, 6);
     this.pf = new StageFunction(this, 0, () => this.nic.pci.barAddress(0));
     this.openMessages(PF_ID, this.nic.pci.barAddress(4), 64);
+  }
+
+  /** Host offset of a byte of a function's RAM. */
+  hostOf(number: number, at: number): number {
+    return number * RAM_BYTES + (this.isSplit ? (at + RAM_BYTES / 2) % RAM_BYTES : at);
   }
 
   functionAt(number: number): StageFunction {
