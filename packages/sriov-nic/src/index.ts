@@ -12,6 +12,7 @@ export { MessageRouter, type MessageSink } from './message-router.js';
 export type { FunctionPlace, Personality, PhysicalPlace, VirtualPlace } from './personality.js';
 export { type OwnedSpace, SriovNic, type SriovNicOptions } from './sriov-nic.js';
 export {
+  type FunctionCable,
   VIRTIO_NET_VF_ID,
   type VirtioFunctionOptions,
   virtioFunction,

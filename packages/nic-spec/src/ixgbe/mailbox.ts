@@ -30,5 +30,8 @@ export const PFMAILBOX = {
   RVFU: 0x10,
 } as const;
 
-/** PFMBICR n: bits of virtual functions 16n to 16n + 15. Written 1s clear. PFMBIMR n enables its bits' interrupt. */
+/**
+ * PFMBICR n: bits of virtual functions 16n to 16n + 15. Written 1s clear. PFMBIMR n enables the interrupt for virtual functions
+ * 32n to 32n + 31, and is all ones after a reset.
+ */
 export const PFMBICR = { VFS: 16, VFREQ_MASK: 0x0000_ffff, VFACK_SHIFT: 16 } as const;

@@ -167,7 +167,7 @@ export const PF_ROW = {
   /** 16 words of each virtual function. */
   PFMBMEM: { at: 0x1_3000, stride: 64, count: 64 },
   PFMBICR: { at: 0x0_0710, stride: 4, count: 4 },
-  PFMBIMR: { at: 0x0_0720, stride: 4, count: 4 },
+  PFMBIMR: { at: 0x0_0720, stride: 4, count: 2 },
   /** Virtual functions 0 to 31; those from 32 on are at 0x1c0: the stride is negative. */
   PFVFLRE: { at: 0x0_0600, stride: -0x440, count: 2 },
   PFVFLREC: { at: 0x0_0700, stride: 4, count: 2 },
