@@ -12,7 +12,7 @@ import {
 import type { IxgbeCounters } from './ixgbe-counters.js';
 import { groupHash, macOfWords, wordsOfMac } from './mac-address.js';
 import { ANSWER, type VfMailbox } from './vf-mailbox.js';
-import type { AcceptMode } from './vf-wishes.js';
+import { ACCEPT_MODES, type AcceptMode } from './vf-wishes.js';
 
 /** Versions of the mailbox's messages, the newest first: the highest that both know is used. */
 const VERSIONS = [
@@ -23,7 +23,6 @@ const VERSIONS = [
   MAILBOX_API.V1_1,
   MAILBOX_API.V1_0,
 ] as const;
-const MODES: readonly AcceptMode[] = ['none', 'multicast', 'allMulticast', 'promiscuous'];
 const KEY_WORDS = 10;
 /** Entries of RETA in a word, two bits each. */
 const ENTRIES_PER_WORD = 16;
@@ -143,10 +142,10 @@ export class VfRequests {
   /** @returns what was granted, which may be less; undefined when it was refused */
   setMode(mode: AcceptMode): AcceptMode | undefined {
     if (this.api < MAILBOX_API.V1_2) return undefined;
-    if (!this.ask([MESSAGE.UPDATE_XCAST_MODE, MODES.indexOf(mode)])) return undefined;
+    if (!this.ask([MESSAGE.UPDATE_XCAST_MODE, ACCEPT_MODES.indexOf(mode)])) return undefined;
     const granted = this.mailbox.words[1]!;
     // More than was asked for cannot be meant.
-    return granted <= XCAST_MODE.PROMISC ? MODES[Math.min(granted, MODES.indexOf(mode))] : undefined;
+    return granted <= XCAST_MODE.PROMISC ? ACCEPT_MODES[Math.min(granted, ACCEPT_MODES.indexOf(mode))] : undefined;
   }
 
   /** Which of its queues each of 128 hashes goes to; undefined when it may not know. */

@@ -63,7 +63,14 @@ export const HLREG0 = {
 } as const;
 /** Longest frame with its check sequence, in bytes, in the upper half; where JUMBOEN is set. */
 export const MAXFRS = { MFS_SHIFT: 16 } as const;
-export const AUTOC = { FLU: 0x1, RESTART_AN: 0x1000, LMS_SHIFT: 13, LMS_MASK: 0x7, LMS_10G_SFI: 0x3 } as const;
+export const AUTOC = {
+  FLU: 0x1,
+  RESTART_AN: 0x1000,
+  LMS_SHIFT: 13,
+  LMS_MASK: 0x7,
+  LMS_1G: 0x0,
+  LMS_10G_SFI: 0x3,
+} as const;
 
 /** How queues are told apart. 82599 datasheet §8.2.3.7 */
 export const MRQC = {
