@@ -14,21 +14,22 @@ function stageOf(): { stage: IxgbeStage; vf: StageVf } {
   return { stage, vf: stage.vfs[0]! };
 }
 
-test('a receive ring and buffers that are several ranges of host memory are filled as if they were one', () => {
+test.each([
+  ['a receive ring', BORDER - 128, BORDER + 0x2000],
+  ['a receive buffer', 0x8000, BORDER - 700],
+])('%s that is two ranges of host memory is filled as if it were one', (_, ring, across) => {
   const { stage, vf } = stageOf();
   stage.pf.write(0x4240, 0x407);
   stage.pf.write(0x4268, 9018 * 2 ** 16);
-  // Descriptors 0 to 7 are before the border, those from 8 on behind it.
-  const ring = BORDER - 128;
   vf.openRx(0, SRRCTL.DESCTYPE_ADV_ONE_BUFFER | 1, 0, ring, 256);
   const buffers = [
     ...[0, 1, 2, 3, 4, 5].map((i) => 0x400 * i),
     BORDER - 0x2000 - 100,
-    BORDER - 700,
+    across,
     BORDER + 0x1000,
     BORDER - 0x5000,
     BORDER + 0x3000,
-    BORDER - 1500,
+    BORDER - 0x6000,
     BORDER + 0x5000,
   ];
   vf.post(
