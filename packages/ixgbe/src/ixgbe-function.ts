@@ -157,8 +157,16 @@ export abstract class IxgbeFunction implements Personality, QueueOwner, TxRules 
       card.statistics.oversize++;
       return DROPPED;
     }
+    return this.deliver(frame, facts);
+  }
+
+  /** Put a frame into the queue that is its own. */
+  protected deliver(frame: Frame, facts: FrameFacts): Delivered {
     const queue = this.steer(facts);
-    if (queue < 0) return this.giveUp();
+    return queue < 0 ? this.giveUp() : this.place(queue, frame, facts);
+  }
+
+  protected place(queue: number, frame: Frame, facts: FrameFacts): Delivered {
     this.dma.open();
     return this.rx[queue]!.place(frame, facts);
   }
@@ -218,7 +226,7 @@ export abstract class IxgbeFunction implements Personality, QueueOwner, TxRules 
     this.card.misbehaved(this.globalIndex(queue.index), this.poolOf(queue.index), isTransmit, cause);
   }
 
-  private giveUp(): Delivered {
+  protected giveUp(): Delivered {
     this.statistics.missed++;
     this.card.statistics.missed++;
     return DROPPED;
