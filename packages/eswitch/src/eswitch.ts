@@ -83,6 +83,10 @@ export class Eswitch implements PortHome {
     return this.options.floating || this.plugs[WIRE]!.isUp;
   }
 
+  get listedPerPort(): number {
+    return this.options.listedPerPort;
+  }
+
   get freeAddresses(): number {
     return this.options.macTableEntries - this.tables.listed();
   }
