@@ -1,4 +1,5 @@
 import { DELIVERED, type Delivered, type Frame, type FrameRun } from '@ringwire/net-backend';
+import { privateArrays } from '@ringwire/ring-loops';
 import { VIRTIO_NET_F, VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_SIZE } from '@ringwire/virtio-spec/net';
 import { ChainBurst, type DeviceQueue } from '@ringwire/virtqueue';
 import { FrameCursor } from './frame-bytes.js';
@@ -62,7 +63,7 @@ export class RxQueue extends NetQueue {
 
   protected override open(queue: DeviceQueue): void {
     super.open(queue);
-    if (this.stock.capacity !== queue.size) this.stock = new ChainBurst(queue.size);
+    if (this.stock.capacity !== queue.size) this.stock = new ChainBurst(queue.size, privateArrays(this.state.memory));
     this.ahead = 1;
     // Buffers are looked for when there is a frame: nobody need tell of them.
     queue.disableNotifications();
