@@ -139,4 +139,6 @@ test('a wish goes when the host sets the same thing, and when the host forbids i
   expect(port!.request({ vlans: new Set([6]) })?.message).toBe('vlans: the function may not be in VLAN 6');
   port!.configure({ portVlan: { id: 5, priority: 0, protocol: 0x8100 } });
   expect(port!.request({ vlans: new Set([5]) })?.setting).toBe('vlans');
+  port!.configure({ portVlan: { id: 5, priority: 0, protocol: 0x88a8 } });
+  expect(port!.request({ vlans: new Set([7]) })).toBeUndefined();
 });

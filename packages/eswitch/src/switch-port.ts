@@ -6,6 +6,7 @@ import {
   type FrameSink,
   type NetBackend,
 } from '@ringwire/net-backend';
+import { ETHERTYPE } from '@ringwire/net-offload';
 import { VirtioError } from '@ringwire/virtio-spec';
 import { checkSettings, copySettings, wishFault } from './check-settings.js';
 import { type EswitchPortCounters, newPortCounters } from './drop-reason.js';
@@ -176,7 +177,8 @@ export class SwitchPort implements EswitchPort {
       const message = `${crowded}: more than ${this.home.listedPerPort}, and the function is not trusted`;
       return { setting: crowded, message };
     }
-    if (vlans === undefined || vlans === 'all') return undefined;
+    // Behind a service tag, which VLANs there are is the function's own affair.
+    if (vlans === undefined || vlans === 'all' || host.portVlan?.protocol === ETHERTYPE.SERVICE_VLAN) return undefined;
     for (const id of vlans)
       if (host.portVlan !== undefined || (host.allowedVlans !== 'all' && !host.allowedVlans.has(id)))
         return { setting: 'vlans', message: `vlans: the function may not be in VLAN ${id}` };
