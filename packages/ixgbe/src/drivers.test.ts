@@ -1,39 +1,62 @@
 import { Eswitch } from '@ringwire/eswitch';
 import { guestDma, isBreakdown } from '@ringwire/guest-drivers';
-import { type IxgbeVf, openIxgbeVf } from '@ringwire/guest-drivers/ixgbe';
+import { type IxgbeFrame, type IxgbePf, type IxgbeVf, openIxgbePf, openIxgbeVf } from '@ringwire/guest-drivers/ixgbe';
 import { GuestMemory, PageAllocator } from '@ringwire/guest-memory';
 import { LearningSwitch } from '@ringwire/net-backend';
+import type { FoundFunction } from '@ringwire/pci';
 import { AssignedFunction } from '@ringwire/sriov-nic';
 import { describe, expect, test } from 'vitest';
 import type { IxgbePort } from './ixgbe-function.js';
-import { HandPf } from './testing/hand-pf.js';
 import { frameOf, IxgbeStage, RAM, RAM_BYTES, type StageVf, SWITCH } from './testing/ixgbe-stage.js';
 
 const MESSAGES = [0, 1, 2].map((data) => ({ addressLo: 0xfee0_0000, addressHi: 0, data }));
-/** A guest with a driver. */
+/** What either driver works with, in front of a function of the stage. */
+function setupOf(stage: IxgbeStage, on: StageFunction, found: FoundFunction, heard: Uint8Array[], pause: () => void) {
+  const space = new GuestMemory(stage.memory, [{ gpa: RAM, size: RAM_BYTES, host: on.host }]);
+  return {
+    access: new AssignedFunction(stage.machine, found),
+    dma: guestDma(space, new PageAllocator(RAM, RAM_BYTES)),
+    messages: MESSAGES,
+    now: () => stage.now / 1000,
+    queueSize: 64,
+    copyPages: 17,
+    mac: Uint8Array.of(2, 0, 0, 0, 0, on.number),
+    patience: { tries: 50, pause },
+    events: { frame: (frame: IxgbeFrame) => void heard.push(frame.bytes()) },
+  };
+}
+
+/** The host, with the driver of the physical function. */
+class Host {
+  readonly driver: IxgbePf;
+  readonly heard: Uint8Array[] = [];
+  readonly shutOff: number[] = [];
+  private readonly stage: IxgbeStage;
+
+  constructor(stage: IxgbeStage) {
+    this.stage = stage;
+    const setup = setupOf(stage, stage.pf, stage.found, this.heard, () => stage.step());
+    const events = { ...setup.events, misbehaved: (vf: number) => void this.shutOff.push(vf) };
+    const driver = openIxgbePf({ ...setup, events, vfs: 2 });
+    if (isBreakdown(driver)) throw new Error(driver.message);
+    this.driver = driver;
+  }
+
+  settle(): void {
+    for (const vector of this.stage.pf.takeMessages()) this.driver.interrupt(vector);
+    while (this.driver.needsPoll) this.driver.poll();
+  }
+}
+
+/** A guest with the driver of a virtual function. */
 class Guest {
   readonly vf: StageVf;
   readonly driver: IxgbeVf;
   readonly heard: Uint8Array[] = [];
-  readonly broken: string[] = [];
 
-  constructor(stage: IxgbeStage, pf: HandPf, index: number, features: object = {}) {
+  constructor(stage: IxgbeStage, host: Host, index: number) {
     this.vf = stage.vfs[index]!;
-    const space = new GuestMemory(stage.memory, [{ gpa: RAM, size: RAM_BYTES, host: this.vf.host }]);
-    const driver = openIxgbeVf({
-      access: new AssignedFunction(stage.machine, stage.foundVfs[index]!),
-      dma: guestDma(space, new PageAllocator(RAM, RAM_BYTES)),
-      messages: MESSAGES,
-      now: () => stage.now / 1000,
-      queueSize: 64,
-      copyPages: 17,
-      patience: { tries: 50, pause: () => pf.serve() },
-      events: {
-        frame: (frame) => this.heard.push(frame.bytes()),
-        broken: (why) => this.broken.push(why.message),
-      },
-      ...features,
-    });
+    const driver = openIxgbeVf(setupOf(stage, this.vf, stage.foundVfs[index]!, this.heard, () => host.settle()));
     if (isBreakdown(driver)) throw new Error(driver.message);
     this.driver = driver;
   }
@@ -61,30 +84,39 @@ function cardSwitch(): PortOf {
   };
 }
 
-interface Pair {
+interface Machine {
   readonly stage: IxgbeStage;
-  readonly pf: HandPf;
+  readonly host: Host;
   readonly a: Guest;
   readonly b: Guest;
   /** Steps of the card, and what they lead to. */
   run(): void;
+  /** Seconds go by, in which drivers begin anew. */
+  wait(): void;
 }
 
-function pairAt(portOf: PortOf): Pair {
+function machineAt(portOf: PortOf): Machine {
   const stage = new IxgbeStage(portOf);
+  const host = new Host(stage);
   stage.enable(2);
-  const pf = new HandPf(stage);
-  const [a, b] = [0, 1].map((index) => new Guest(stage, pf, index)) as [Guest, Guest];
+  const [a, b] = [0, 1].map((index) => new Guest(stage, host, index)) as [Guest, Guest];
   const run = (): void => {
     for (let i = 0; i < 6; i++) {
       stage.step();
-      for (const guest of [a, b]) guest.settle();
+      for (const each of [host, a, b]) each.settle();
     }
   };
-  return { stage, pf, a, b, run };
+  const wait = (): void => {
+    for (let i = 0; i < 20; i++) {
+      stage.now += 1_000_000;
+      run();
+      for (const each of [host, a, b]) each.driver.watch();
+    }
+  };
+  return { stage, host, a, b, run, wait };
 }
 
-function frameTo(to: Guest, from: Guest, length: number, number: number): Uint8Array {
+function frameTo(to: Guest | Host, from: Guest | Host, length: number, number: number): Uint8Array {
   const frame = frameOf(length, number);
   frame.set(to.driver.mac);
   frame.set(from.driver.mac, 6);
@@ -95,17 +127,17 @@ describe.each([
   ['a learning switch', learningSwitch],
   ['the card’s own switch', cardSwitch],
 ] as const)('two drivers of virtual functions at %s', (_, portsOf) => {
-  const pair = (): Pair => pairAt(portsOf());
+  const machine = (): Machine => machineAt(portsOf());
 
   test('they come up by the mailbox, and exchange frames of every length up to the MTU', () => {
-    const { a, b, run } = pair();
+    const { a, b, run } = machine();
     expect([a.driver.state, b.driver.state, a.driver.isLinkUp, a.driver.speed]).toEqual([
       'running',
       'running',
       true,
       10_000,
     ]);
-    expect([...a.driver.mac]).toEqual([2, 0, 0, 0, 0, 1]);
+    expect([...b.driver.mac]).toEqual([2, 0, 0, 0, 0, 2]);
     const lengths = [60, 61, 64, 128, 1000, 1513, 1514];
     const expected: Uint8Array[] = [];
     for (const [i, length] of lengths.entries()) {
@@ -122,7 +154,7 @@ describe.each([
   });
 
   test('many frames in both directions arrive once each, in order', () => {
-    const { a, b, run } = pair();
+    const { a, b, run } = machine();
     const sent: [Uint8Array[], Uint8Array[]] = [[], []];
     for (let round = 0; round < 40; round++) {
       for (let n = 0; n < 5; n++) {
@@ -141,15 +173,9 @@ describe.each([
   });
 
   test('after a reset of the physical function the drivers begin anew, and frames pass again', () => {
-    const { stage, pf, a, b, run } = pair();
-    pf.restart();
-    stage.pf.write(0x4240, 0x407);
-    for (let i = 0; i < 20; i++) {
-      stage.now += 1_000_000;
-      for (const guest of [a, b]) guest.driver.watch();
-      pf.serve();
-      run();
-    }
+    const { host, a, b, run, wait } = machine();
+    expect(host.driver.restart()).toBeUndefined();
+    wait();
     expect([a.driver.state, b.driver.state]).toEqual(['running', 'running']);
     const there = frameTo(b, a, 300, 1);
     a.driver.sendBytes(there);
@@ -158,12 +184,61 @@ describe.each([
   });
 });
 
-test('SR-11: a frame from a sibling’s address is not forwarded', () => {
-  const { a, b, run } = pairAt(cardSwitch());
-  const forged = frameTo(b, b, 60, 1);
-  a.driver.sendBytes(forged);
-  const honest = frameTo(b, a, 60, 2);
-  a.driver.sendBytes(honest);
-  run();
-  expect(b.heard).toEqual([honest]);
+describe('what the host set for a virtual function holds at the card’s own switch', () => {
+  test('SR-11, SR-16: frames from a sibling’s address are not forwarded, and SSVPC counts them', () => {
+    const { host, a, b, run, wait } = machineAt(cardSwitch());
+    a.driver.sendBytes(frameTo(b, b, 60, 1));
+    const honest = frameTo(b, a, 60, 2);
+    a.driver.sendBytes(honest);
+    run();
+    expect(b.heard).toEqual([honest]);
+    wait();
+    expect(host.driver.counters.spoofed).toBe(1);
+  });
+
+  test('SR-13: functions in different VLANs of the host’s do not hear each other; in the same one they do, and see no tag', () => {
+    const { host, a, b, run, wait } = machineAt(cardSwitch());
+    host.driver.setVf(0, { vlan: 100 });
+    host.driver.setVf(1, { vlan: 200 });
+    wait();
+    a.driver.sendBytes(frameTo(b, a, 60, 1));
+    run();
+    expect(b.heard).toEqual([]);
+    host.driver.setVf(1, { vlan: 100 });
+    wait();
+    const there = frameTo(b, a, 80, 2);
+    a.driver.sendBytes(there);
+    run();
+    expect(b.heard).toEqual([there]);
+  });
+
+  test('the host and a guest exchange frames; everybody’s address reaches both others', () => {
+    const { host, a, b, run } = machineAt(cardSwitch());
+    const there = frameTo(a, host, 90, 1);
+    const back = frameTo(host, a, 91, 2);
+    const all = frameTo(b, a, 92, 3);
+    all.fill(0xff, 0, 6);
+    host.driver.sendBytes(there);
+    a.driver.sendBytes(back);
+    a.driver.sendBytes(all);
+    run();
+    expect([a.heard, host.heard, b.heard]).toEqual([[there], [back, all], [all]]);
+  });
+
+  test('a virtual function whose descriptors are bad is shut off; the sibling goes on, and a reset lets it in again', () => {
+    const { host, a, b, run, wait } = machineAt(cardSwitch());
+    // A tail behind the ring: what no driver of ours does.
+    a.vf.write(0x2018, 0xfff0);
+    run();
+    expect(host.shutOff).toEqual([0]);
+    const there = frameTo(host, b, 70, 1);
+    b.driver.sendBytes(there);
+    run();
+    expect(host.heard).toEqual([there]);
+    wait();
+    const again = frameTo(host, a, 71, 2);
+    a.driver.sendBytes(again);
+    run();
+    expect(host.heard).toEqual([there, again]);
+  });
 });
