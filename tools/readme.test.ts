@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { readmeBlocks } from './readme-blocks.js';
 
@@ -28,4 +28,14 @@ test('every package has a README and a CHANGELOG', () => {
       .map((file) => `${name}/${file}`),
   );
   expect(missing).toEqual([]);
+});
+
+test('every package has one version, and its CHANGELOG begins with that', () => {
+  const of = (name: string, file: string): string => readFileSync(new URL(`${name}/${file}`, packagesDir), 'utf8');
+  const versions = readdirSync(packagesDir).map((name) => {
+    const { version } = JSON.parse(of(name, 'package.json')) as { version: string };
+    expect(/^# Changelog\n\n## (\S+)$/m.exec(of(name, 'CHANGELOG.md'))?.[1], name).toBe(version);
+    return version;
+  });
+  expect(new Set(versions).size).toBe(1);
 });
