@@ -1,3 +1,4 @@
+import { openLoopedDriverQueue } from '@ringwire/ring-loops';
 import {
   hasFeature,
   PVIRTQ_EVENT_SUPPRESS,
@@ -8,7 +9,7 @@ import {
   virtqDescBytes,
   virtqUsedBytes,
 } from '@ringwire/virtio-spec';
-import { BROKEN, type DriverQueue, type IndirectTables, openDriverQueue, type QueueConfig } from '@ringwire/virtqueue';
+import { BROKEN, type DriverQueue, type IndirectTables, type QueueConfig } from '@ringwire/virtqueue';
 import { BREAK, type Breakdown, breakdown } from './breakdown.js';
 import type { DmaArena } from './dma-arena.js';
 import type { VirtioDriver } from './virtio-driver.js';
@@ -44,7 +45,7 @@ export class LiveQueue {
     this.tables = tables;
     this.isIndirect = tables !== undefined;
     this.entries = tables?.entries ?? config.size;
-    this.queue = openDriverQueue(config, tables);
+    this.queue = openLoopedDriverQueue(config, tables);
   }
 
   /** Tell the device where the queue is, and enable it. */
@@ -65,7 +66,7 @@ export class LiveQueue {
   restart(): Breakdown | undefined {
     const problem = this.driver.resetQueue(this.index);
     if (problem !== undefined) return problem;
-    this.queue = openDriverQueue(this.config, this.tables);
+    this.queue = openLoopedDriverQueue(this.config, this.tables);
     return this.enable();
   }
 }

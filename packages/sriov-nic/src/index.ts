@@ -25,6 +25,7 @@ export {
 export { type MemoryOwner, type ReceiveStep, type ReceiveTotals, ReceiveTrace } from './receive-path/receive-trace.js';
 export { type OwnedSpace, SriovNic, type SriovNicOptions } from './sriov-nic.js';
 export {
+  type FunctionCable,
   VIRTIO_NET_VF_ID,
   type VirtioFunctionOptions,
   virtioFunction,
