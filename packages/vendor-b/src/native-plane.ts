@@ -49,13 +49,13 @@ export class NativePlane implements FrameSink {
   readonly offloads = 0;
   /** Whether rings may be touched: bus mastering is on, the plane is in use, and nobody suspended it. */
   isLive = false;
-  /** When a frame that waits is to be offered again, in µs; Infinity when none waits. */
-  retryAt: number = NEVER;
   /** By id. */
   readonly completionRings: (CompletionRing | undefined)[];
   readonly submissionRings: (SubmissionRing | undefined)[];
   private readonly parts: NativeParts;
   private readonly frame: Frame;
+  /** When a frame that waits is to be offered again, in µs. A backend that knows the time says so itself. */
+  private retryAt: number = NEVER;
   private isInStep = false;
   private isSending = false;
   /** A burst is open that came outside a step. */
@@ -104,6 +104,11 @@ export class NativePlane implements FrameSink {
     this.publish();
     space.leave();
     return done;
+  }
+
+  /** When {@link step} is to be called at the latest, in µs; Infinity when nothing waits. */
+  deadline(): number {
+    return this.isLive ? Math.min(this.retryAt, this.parts.backend.deadline?.() ?? NEVER) : NEVER;
   }
 
   /** The driver's doorbell of a submission ring. @returns false when it is of another generation, or there is no such ring */
@@ -179,7 +184,7 @@ export class NativePlane implements FrameSink {
     frame.length = ring.bytes;
     const delivered = backend.receive(frame);
     if (delivered === FULL) {
-      this.retryAt = owner.now() + RETRY;
+      if (backend.deadline === undefined) this.retryAt = owner.now() + RETRY;
       return false;
     }
     if (delivered === DROPPED) counters.sendDropped++;

@@ -78,14 +78,14 @@ function setMode(function_: VendorBFunction, mode: number): number {
 function setMac({ card, index, station }: VendorBFunction, mac: Uint8Array): number {
   if (!isStationMac(mac)) return BAD_PARAMETER;
   if (sameMac(mac, station.mac)) return OK;
-  if (!card.trusts(index) || !card.isFree(mac, index)) return NOT_ALLOWED;
+  if (!card.grantMac(index, mac)) return NOT_ALLOWED;
   station.mac.set(mac);
   return OK;
 }
 
 function setReceiveMode({ card, index, station }: VendorBFunction, bits: number): number {
   if ((bits & ~(PROMISCUOUS | ALL_MULTICAST | BROADCAST)) !== 0) return BAD_PARAMETER;
-  if ((bits & (PROMISCUOUS | ALL_MULTICAST)) !== 0 && !card.trusts(index)) return NOT_ALLOWED;
+  if (!card.grantMode(index, bits)) return NOT_ALLOWED;
   station.mode = bits;
   return OK;
 }
@@ -101,13 +101,10 @@ function setVirtual({ card }: VendorBFunction, opcode: number, parameters: DataV
   const index = parameters.getUint16(P_VF_MAC.index, true);
   if (index >= card.totalVfs) return BAD_PARAMETER;
   if (opcode === ADMIN_OP.VF_SET_TRUST) {
-    card.setTrust(index, parameters.getUint16(P_VF_TRUST.trusted, true) !== 0);
-    return OK;
+    return card.setTrust(index, parameters.getUint16(P_VF_TRUST.trusted, true) !== 0) ? OK : BAD_PARAMETER;
   }
   const mac = macIn(parameters, P_VF_MAC.mac);
-  if (!isStationMac(mac) || !card.isFree(mac, index)) return BAD_PARAMETER;
-  card.setMac(index, mac);
-  return OK;
+  return isStationMac(mac) && card.setMac(index, mac) ? OK : BAD_PARAMETER;
 }
 
 const macIn = (parameters: DataView, at: number): Uint8Array =>

@@ -2,7 +2,7 @@ import type { AddressSpace, HostMemory } from '@ringwire/guest-memory';
 import type { NetBackend } from '@ringwire/net-backend';
 import { VB_FAULT, VB_MODE, VENDOR_B_COUNT } from '@ringwire/nic-spec/vendor-b';
 import type { PciFunction } from '@ringwire/pci';
-import type { Personality, PhysicalPlace, VirtualPlace } from '@ringwire/sriov-nic';
+import type { FunctionCable, Personality, PhysicalPlace, VirtualPlace } from '@ringwire/sriov-nic';
 import type { NetDeviceOptions } from '@ringwire/virtio-device';
 import { AdminEngine } from './admin-engine.js';
 import { monotonicMicroseconds } from './clock.js';
@@ -21,14 +21,10 @@ export const PHYSICAL = -1;
 const EVENT_VECTOR = 0;
 
 /** One function: what it has of its own. */
-export interface VendorBFunctionOptions {
+export type VendorBFunctionOptions = FunctionCable & {
   readonly memory: HostMemory;
   /** Host memory of the function's own, for the virtio data plane: `NET_SCRATCH_BYTES` of it. */
   readonly scratch: number;
-  /** Its port of the switch. */
-  readonly backend: NetBackend;
-  /** 6 bytes: the address that it has after a reset. */
-  readonly mac: Uint8Array;
   /** A frame without a buffer is left to its sender, rather than dropped as hardware does. */
   readonly holdWhenFull?: boolean;
   /** The rest of the virtio network device: offloads, trace. It has one pair, and queues of 256. */
@@ -37,7 +33,7 @@ export interface VendorBFunctionOptions {
   readonly wake?: () => void;
   /** A clock in µs that never goes back; the platform's unless given. */
   readonly now?: () => number;
-}
+};
 
 /**
  * A function of vendor B's card: registers and doorbells in front, behind them its native data plane or virtio's. Register
@@ -58,6 +54,7 @@ export class VendorBFunction implements Personality {
   fault: number = VB_FAULT.NONE;
   faultRing = 0;
   private readonly options: VendorBFunctionOptions;
+  private readonly backend: NetBackend;
   private readonly admin: AdminEngine;
   private readonly now: () => number;
   private readonly wake: () => void;
@@ -72,6 +69,7 @@ export class VendorBFunction implements Personality {
     this.card = card;
     this.index = index;
     this.options = options;
+    this.backend = 'port' in options ? options.port.backend : options.backend;
     this.space = place.space;
     this.now = options.now ?? monotonicMicroseconds;
     this.wake = options.wake ?? (() => {});
@@ -89,7 +87,7 @@ export class VendorBFunction implements Personality {
         this.reset();
       },
     });
-    options.backend.attach(this.native);
+    this.backend.attach(this.native);
   }
 
   /** Whether no ring is touched: by command, or by the host. */
@@ -112,13 +110,14 @@ export class VendorBFunction implements Personality {
   }
 
   deadline(): number {
-    return this.virtio === undefined ? this.native.retryAt : this.virtio.device.deadline();
+    return this.virtio === undefined ? this.native.deadline() : this.virtio.device.deadline();
   }
 
   close(): void {
     this.leaveVirtio();
     this.native.reset();
-    this.options.backend.attach(undefined);
+    this.backend.attach(undefined);
+    this.card.forgetWishes(this.index);
     this.card.forget(this.index, this);
   }
 
@@ -151,6 +150,7 @@ export class VendorBFunction implements Personality {
   reset(): void {
     this.setMode(VB_MODE.NATIVE);
     this.admin.reset();
+    this.card.forgetWishes(this.index);
     this.station.begin(this.card.macOf(this.index));
     this.fault = VB_FAULT.NONE;
     this.faultRing = 0;
@@ -216,10 +216,10 @@ export class VendorBFunction implements Personality {
     if (this.virtio !== undefined) this.virtio.device.dmaEnabled = this.mayMaster;
   }
 
-  private openNative({ backend, holdWhenFull = false }: VendorBFunctionOptions): NativePlane {
+  private openNative({ holdWhenFull = false }: VendorBFunctionOptions): NativePlane {
     return new NativePlane({
       space: this.space,
-      backend,
+      backend: this.backend,
       station: this.station,
       counters: this.counters,
       holdWhenFull,
@@ -232,12 +232,14 @@ export class VendorBFunction implements Personality {
   }
 
   private openVirtio(): VirtioPlane {
-    const { memory, scratch, backend, net = {} } = this.options;
+    const { memory, scratch, net = {} } = this.options;
+    const port = this.card.portOf(this.index);
     return new VirtioPlane({
       memory,
       scratch,
-      backend,
+      backend: this.backend,
       net,
+      port,
       space: this.space,
       mac: this.station.mac,
       pci: () => this.pci,
@@ -251,6 +253,6 @@ export class VendorBFunction implements Personality {
     if (this.virtio === undefined) return;
     this.virtio.close();
     this.virtio = undefined;
-    this.options.backend.attach(this.native);
+    this.backend.attach(this.native);
   }
 }

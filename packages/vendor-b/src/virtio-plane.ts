@@ -1,3 +1,4 @@
+import type { EswitchPort } from '@ringwire/eswitch';
 import type { AddressSpace, HostMemory } from '@ringwire/guest-memory';
 import type { NetBackend } from '@ringwire/net-backend';
 import { VENDOR_B_COUNT } from '@ringwire/nic-spec/vendor-b';
@@ -24,6 +25,8 @@ export interface VirtioPlaneConfig {
   readonly backend: NetBackend;
   readonly mac: Uint8Array;
   readonly net: Partial<NetDeviceOptions>;
+  /** The function's port of a card's switch: what the guest's driver is granted, and its link. */
+  readonly port: EswitchPort | undefined;
   /** Its messages are the function's. */
   readonly pci: () => PciFunction;
   readonly wake: () => void;
@@ -55,9 +58,22 @@ export class VirtioPlane {
   private readonly positions = new Array<QueueState | undefined>(VENDOR_B_COUNT.VIRTQUEUES).fill(undefined);
 
   constructor(config: VirtioPlaneConfig) {
-    const { memory, scratch, backend, mac, net, space, wake, now } = config;
+    const { memory, scratch, backend, mac, net, space, wake, now, port } = config;
     this.config = config;
-    this.net = new NetDevice({ holdWhenFull: true, ...net, memory, scratch, backend, mac, ...SHAPE });
+    this.net = new NetDevice({
+      holdWhenFull: true,
+      ...policyOf(port),
+      ...net,
+      memory,
+      scratch,
+      backend,
+      mac,
+      ...SHAPE,
+    });
+    if (port !== undefined) {
+      this.net.setLink(port.isUp);
+      port.onLink = (isUp) => this.net.setLink(isUp);
+    }
     const model = this.net;
     this.device = new VirtioDevice({ model, space, translated: true, wake, now }, this.transport());
     this.device.dmaEnabled = false;
@@ -128,6 +144,7 @@ export class VirtioPlane {
   close(): void {
     this.device.reset();
     this.net.close();
+    if (this.config.port !== undefined) this.config.port.onLink = undefined;
   }
 
   private startQueue(index: number): boolean {
@@ -173,6 +190,12 @@ export class VirtioPlane {
     this.positions[queue] = undefined;
   }
 }
+
+/** The port decides what the guest's driver may have. */
+const policyOf = (port: EswitchPort | undefined): Pick<NetDeviceOptions, 'policy'> =>
+  port === undefined
+    ? {}
+    : { policy: { request: (wishes) => port.request(wishes) === undefined, forget: () => port.forgetWishes() } };
 
 /** The start of a queue. virtio 1.4 §2.7, §2.8.1 */
 const startOf = (isPacked: boolean): QueueState =>

@@ -2,12 +2,15 @@ import { DELIVERED, type Delivered, type Frame, type FrameSink, type NetBackend 
 
 /** A port of the switch that tells of each frame that its device took. */
 export class TracedPort implements NetBackend {
+  /** Only of a port that knows the time: others are asked again soon. */
+  readonly deadline?: () => number;
   private readonly port: NetBackend;
   private readonly took: (bytes: number) => void;
 
   constructor(port: NetBackend, took: (bytes: number) => void) {
     this.port = port;
     this.took = took;
+    if (port.deadline !== undefined) this.deadline = () => port.deadline!();
   }
 
   get offloads(): number {

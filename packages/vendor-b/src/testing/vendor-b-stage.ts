@@ -1,13 +1,14 @@
+import { ESWITCH_AREA_BYTES, Eswitch } from '@ringwire/eswitch';
 import { type DmaMemory, guestDma, isBreakdown, type MsixMessage, type PciAccess } from '@ringwire/guest-drivers';
 import { openVendorBDriver, type VendorBDriver, type VendorBSetup } from '@ringwire/guest-drivers/vendor-b';
 import { GuestMemory, type GuestRegion, HostMemory, PageAllocator } from '@ringwire/guest-memory';
 import { LearningSwitch } from '@ringwire/net-backend';
 import { VENDOR_B_ID } from '@ringwire/nic-spec/vendor-b';
 import { disableVfs, enableVfs, type FoundFunction, PciPort, placeBars, RootComplex, scanBuses } from '@ringwire/pci';
-import { AssignedFunction, SriovNic } from '@ringwire/sriov-nic';
+import { AssignedFunction, type FunctionCable, SriovNic } from '@ringwire/sriov-nic';
 import { NET_SCRATCH_BYTES } from '@ringwire/virtio-device';
 import { VendorBCard } from '../vendor-b-card.js';
-import type { VendorBFunction, VendorBFunctionOptions } from '../vendor-b-function.js';
+import type { VendorBFunction } from '../vendor-b-function.js';
 import { vendorBVfBars } from '../vendor-b-pci.js';
 import { BurstSpace } from './burst-space.js';
 
@@ -24,7 +25,8 @@ const CONTROL_BYTES = 0x1000;
 const CONTROLS: number = FUNCTIONS * RAM_BYTES;
 const SCRATCH: number = CONTROLS + FUNCTIONS * CONTROL_BYTES;
 /** Made once: WebAssembly memories are few. */
-const memory = HostMemory.create(SCRATCH + FUNCTIONS * NET_SCRATCH_BYTES);
+const SWITCH: number = Math.ceil((SCRATCH + FUNCTIONS * NET_SCRATCH_BYTES) / 8) * 8;
+const memory = HostMemory.create(SWITCH + ESWITCH_AREA_BYTES);
 export const MESSAGES: [MsixMessage, MsixMessage, MsixMessage, MsixMessage] = [
   { addressLo: 0xfee0_0000, addressHi: 0, data: 0 },
   { addressLo: 0xfee0_0000, addressHi: 0, data: 1 },
@@ -123,7 +125,19 @@ export class StageSide {
   }
 }
 
-/** A machine with a card of vendor B's behind a root port, and a learning switch inside it. */
+interface StageOptions {
+  readonly hasSwitch?: boolean;
+  readonly holdWhenFull?: boolean;
+}
+
+function switchOf(now: () => number): Eswitch {
+  const eswitch = new Eswitch({ memory, at: SWITCH, virtualFunctions: VFS, now, floating: true });
+  eswitch.physical.configure({ mac: macOf(-1) });
+  for (const [index, port] of eswitch.virtual.entries()) port.configure({ mac: macOf(index) });
+  return eswitch;
+}
+
+/** A machine with a card of vendor B's behind a root port, and a learning switch, or a card's switch, inside it. */
 export class VendorBStage {
   readonly memory = memory;
   readonly machine = new RootComplex();
@@ -136,15 +150,18 @@ export class VendorBStage {
   found: FoundFunction[];
   private readonly pf: FoundFunction;
 
-  constructor(options: Partial<VendorBFunctionOptions> = {}) {
+  /** The card's switch, where it was asked for. */
+  readonly eswitch: Eswitch | undefined;
+
+  constructor({ hasSwitch = false, ...options }: StageOptions = {}) {
     memory.engine.fill(0, 0, memory.size);
+    this.eswitch = hasSwitch ? switchOf(() => this.time) : undefined;
     this.card = new VendorBCard({
       totalVfs: VFS,
       functionOptions: (index) => ({
         memory,
         scratch: SCRATCH + (index + 1) * NET_SCRATCH_BYTES,
-        backend: this.wires.ports[index + 1]!,
-        mac: macOf(index),
+        ...this.cableOf(index),
         now: () => this.time,
         holdWhenFull: true,
         ...options,
@@ -206,6 +223,12 @@ export class VendorBStage {
   settle(): void {
     for (let turns = 0; turns < 1000; turns++) if (!this.turn()) return;
     throw new Error('card and drivers do not come to rest');
+  }
+
+  private cableOf(index: number): FunctionCable {
+    const { eswitch, wires } = this;
+    if (eswitch === undefined) return { backend: wires.ports[index + 1]!, mac: macOf(index) };
+    return { port: index < 0 ? eswitch.physical : eswitch.virtual[index]! };
   }
 
   private side(index: number, found: FoundFunction): StageSide {
