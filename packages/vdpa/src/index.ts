@@ -1,1 +1,25 @@
-export {};
+export type { AsidSpace } from './asid-space.js';
+export { ModelVdpa, type ModelVdpaConfig } from './model-vdpa.js';
+export type { NetAttributes } from './net-attributes.js';
+export { NetParent, type NetParentConfig, type NetSeat } from './net-parent.js';
+export { ProcessMemory } from './process-memory.js';
+export { type SimParentOptions, simParent } from './sim-parent.js';
+export { TableSpace } from './table-space.js';
+export type {
+  DoorbellArea,
+  VdpaAbilities,
+  VdpaDevice,
+  VdpaMapping,
+  VdpaQueueAddresses,
+  VdpaStatistic,
+} from './vdpa-device.js';
+export type { VdpaVectorPlan } from './vdpa-interrupts.js';
+export { VDPA, type VdpaOutcome, vdpaOutcomeName } from './vdpa-outcome.js';
+export {
+  isVdpaRefusal,
+  type VdpaAttributes,
+  type VdpaHost,
+  type VdpaParent,
+  type VdpaRefusal,
+} from './vdpa-parent.js';
+export { type VdpaQueueSetup, VdpaTransport } from './vdpa-transport.js';

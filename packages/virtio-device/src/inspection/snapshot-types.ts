@@ -79,7 +79,7 @@ export interface QueueCountersSnapshot {
   readonly chainFaults: Readonly<Record<string, number>>;
 }
 
-export type TransportSnapshot = PciSnapshot | MmioSnapshot | VhostUserSnapshot;
+export type TransportSnapshot = PciSnapshot | MmioSnapshot | VhostUserSnapshot | VdpaSnapshot;
 
 export interface PciSnapshot {
   readonly kind: 'pci';
@@ -125,6 +125,17 @@ export interface VhostUserSnapshot {
   readonly refusal: string | null;
   /** By queue. */
   readonly vrings: readonly VringSnapshot[];
+}
+
+/** A device behind the operations of vDPA. */
+export interface VdpaSnapshot {
+  readonly kind: 'vdpa';
+  /** The bus driver has it suspended. */
+  readonly suspended: boolean;
+  /** Address space that each queue's addresses are of. */
+  readonly queueSpaces: readonly number[];
+  /** Mappings in each address space. */
+  readonly mappings: readonly number[];
 }
 
 /** What the front-end has done with a ring. A queue runs once its ring is both started and enabled. */
