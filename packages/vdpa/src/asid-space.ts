@@ -1,4 +1,4 @@
-import { ACCESS, type AddressSpace } from '@ringwire/guest-memory';
+import { ACCESS, type AddressSpace, type HostMemory } from '@ringwire/guest-memory';
 import type { VdpaMapping } from './vdpa-device.js';
 import { VDPA, type VdpaOutcome } from './vdpa-outcome.js';
 
@@ -8,11 +8,9 @@ export const MAPPINGS_MAX = 65_535;
 export const IOVA_END: number = 2 ** 53 - 4096;
 const RW = ACCESS.READ | ACCESS.WRITE;
 
-/**
- * One of a device's address spaces: what is not mapped is not reached. The device resolves; whoever has the device maps.
- * A device whose mappings are in the platform's IOMMU has one over a domain, one that translates by itself a table.
- */
-export interface AsidSpace extends AddressSpace {
+/** What is mapped in one of a device's address spaces. What is not mapped the device does not reach. */
+export interface AsidMappings {
+  readonly memory: HostMemory;
   /** What addresses and lengths are multiples of. */
   readonly granule: number;
   readonly mappings: readonly VdpaMapping[];
@@ -23,6 +21,9 @@ export interface AsidSpace extends AddressSpace {
   /** Unmap everything. */
   clear(): VdpaOutcome;
 }
+
+/** The same, with the device's side of it: whoever has the device maps, and the device resolves. */
+export interface AsidSpace extends AsidMappings, AddressSpace {}
 
 /** Why a mapping, foreign, cannot be; OK when its numbers can. */
 export function mappingProblem(mapping: VdpaMapping, granule: number, memoryBytes: number): VdpaOutcome {

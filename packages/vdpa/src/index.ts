@@ -1,9 +1,12 @@
-export type { AsidSpace } from './asid-space.js';
+export type { AsidMappings, AsidSpace } from './asid-space.js';
+export { DomainMappings } from './domain-mappings.js';
+export { DomainSpace } from './domain-space.js';
 export { ModelVdpa, type ModelVdpaConfig } from './model-vdpa.js';
 export type { NetAttributes } from './net-attributes.js';
 export { NetParent, type NetParentConfig, type NetSeat } from './net-parent.js';
 export { ProcessMemory } from './process-memory.js';
 export { type SimParentOptions, simParent } from './sim-parent.js';
+export { type SiovOptions, siovParent } from './siov-parent.js';
 export { TableSpace } from './table-space.js';
 export type {
   DoorbellArea,
@@ -23,3 +26,6 @@ export {
   type VdpaRefusal,
 } from './vdpa-parent.js';
 export { type VdpaQueueSetup, VdpaTransport } from './vdpa-transport.js';
+export type { VdpaMessage, VirtioRegisters } from './virtio-registers.js';
+export { VpParent } from './vp-parent.js';
+export { VpVdpa, type VpVdpaConfig } from './vp-vdpa.js';

@@ -1,9 +1,9 @@
-import { type AsidSpace, MAPPINGS_MAX, mappingProblem } from './asid-space.js';
+import { type AsidMappings, MAPPINGS_MAX, mappingProblem } from './asid-space.js';
 import type { VdpaMapping } from './vdpa-device.js';
 import { VDPA, type VdpaOutcome } from './vdpa-outcome.js';
 
 /** Have these mappings in place of all there are. On an outcome but OK the old ones are there. */
-export function replaceMappings(space: AsidSpace, mappings: readonly VdpaMapping[]): VdpaOutcome {
+export function replaceMappings(space: AsidMappings, mappings: readonly VdpaMapping[]): VdpaOutcome {
   if (mappings.length > MAPPINGS_MAX) return VDPA.NO_ROOM;
   for (const mapping of mappings) {
     const problem = mappingProblem(mapping, space.granule, space.memory.size);
