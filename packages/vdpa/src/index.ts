@@ -1,6 +1,8 @@
 export type { AsidMappings, AsidSpace } from './asid-space.js';
+export { VhostVdpaNode, VirtioVdpaDevice, vhostVdpa, virtioVdpa } from './bus-drivers.js';
 export { DomainMappings } from './domain-mappings.js';
 export { DomainSpace } from './domain-space.js';
+export { EventNotifier } from './event-notifier.js';
 export { ModelVdpa, type ModelVdpaConfig } from './model-vdpa.js';
 export type { NetAttributes } from './net-attributes.js';
 export { NetParent, type NetParentConfig, type NetSeat } from './net-parent.js';
@@ -8,6 +10,7 @@ export { ProcessMemory } from './process-memory.js';
 export { type SimParentOptions, simParent } from './sim-parent.js';
 export { type SiovOptions, siovParent } from './siov-parent.js';
 export { TableSpace } from './table-space.js';
+export { type BoundDevice, VdpaBus, type VdpaBusDevice, type VdpaBusDriver } from './vdpa-bus.js';
 export type {
   DoorbellArea,
   VdpaAbilities,
@@ -17,6 +20,7 @@ export type {
   VdpaStatistic,
 } from './vdpa-device.js';
 export type { VdpaVectorPlan } from './vdpa-interrupts.js';
+export { vdpaJson } from './vdpa-json.js';
 export { VDPA, type VdpaOutcome, vdpaOutcomeName } from './vdpa-outcome.js';
 export {
   isVdpaRefusal,
@@ -25,7 +29,10 @@ export {
   type VdpaParent,
   type VdpaRefusal,
 } from './vdpa-parent.js';
+export { devConfigShow, devShow, devVstatsShow, mgmtdevShow, type Shown, type ShownSection } from './vdpa-show.js';
 export { type VdpaQueueSetup, VdpaTransport } from './vdpa-transport.js';
+export type { VhostIotlb } from './vhost-iotlb.js';
+export { VHOST_BACKEND_F, VhostVdpa } from './vhost-vdpa.js';
 export type { VdpaMessage, VirtioRegisters } from './virtio-registers.js';
 export { VpParent } from './vp-parent.js';
 export { VpVdpa, type VpVdpaConfig } from './vp-vdpa.js';

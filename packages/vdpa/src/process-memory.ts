@@ -12,6 +12,7 @@ export class ProcessMemory {
   private readonly asid: number;
   private readonly space: AddressSpace;
   private readonly iovas: PageAllocator;
+  private isClosed = false;
 
   /**
    * @param space the process's addresses
@@ -24,9 +25,15 @@ export class ProcessMemory {
     this.iovas = iovas;
   }
 
+  /** The device is somebody else's: nothing is mapped any more, and nothing of it is touched. */
+  close(): void {
+    this.isClosed = true;
+  }
+
   /** @throws VirtioError for what is no memory of the process, or finds no room */
   map(address: number, bytes: number): number {
     const ranges = new RangeList();
+    if (this.isClosed) throw new VirtioError('address', address, 'a device that is still there', 'ProcessMemory');
     if (!this.space.resolveRanges(address, bytes, ACCESS.READ | ACCESS.WRITE, ranges))
       throw new VirtioError('address', address, `${bytes} bytes of the process`, 'ProcessMemory');
     const iova = this.iovas.allocate(bytes);
@@ -47,7 +54,7 @@ export class ProcessMemory {
 
   /** When it returns, the device does not reach the pages any more. @throws VirtioError within a burst of the device */
   unmap(iova: number, bytes: number): void {
-    const outcome = this.device.unmap(this.asid, iova, bytes);
+    const outcome = this.isClosed ? VDPA.OK : this.device.unmap(this.asid, iova, bytes);
     if (outcome !== VDPA.OK)
       throw new VirtioError('iova', iova, `unmapped: ${vdpaOutcomeName(outcome)}`, 'ProcessMemory');
     this.iovas.free(iova);

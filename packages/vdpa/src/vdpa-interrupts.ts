@@ -16,10 +16,16 @@ export class VdpaInterrupts {
   private plan: VdpaVectorPlan | undefined = undefined;
   /** On the line: what was not asked for yet. */
   private cause = 0;
+  private isGone = false;
 
   constructor(device: VdpaDevice, interrupt: (vector?: number) => void) {
     this.device = device;
     this.interrupt = interrupt;
+  }
+
+  /** Nobody is interrupted any more. */
+  remove(): void {
+    this.isGone = true;
   }
 
   /** The device was reset, and its callbacks with it. */
@@ -64,6 +70,7 @@ export class VdpaInterrupts {
   }
 
   private raise(cause: number, vector: number | undefined): void {
+    if (this.isGone) return;
     if (this.plan !== undefined) {
       if (vector !== undefined) this.interrupt(vector);
       return;

@@ -1,8 +1,11 @@
-import { DEVICE_STATUS, FEATURE_WORDS, VIRTIO_F } from '@ringwire/virtio-spec';
+import { DEVICE_STATUS, FEATURE_WORDS, hasFeature, VIRTIO_F } from '@ringwire/virtio-spec';
 import type { VdpaDevice } from './vdpa-device.js';
 import { VdpaInterrupts, type VdpaVectorPlan } from './vdpa-interrupts.js';
 import { VDPA } from './vdpa-outcome.js';
 import { startOf } from './vdpa-queue.js';
+
+const ALL_ONES_8 = 0xff;
+const ALL_ONES_32 = 0xffff_ffff;
 
 /** A virtqueue as a driver programs it, with addresses that are mapped. */
 export interface VdpaQueueSetup {
@@ -26,6 +29,7 @@ export class VdpaTransport {
   private readonly device: VdpaDevice;
   private readonly interrupts: VdpaInterrupts;
   private readonly features: Uint32Array = new Uint32Array(FEATURE_WORDS);
+  private isGone = false;
 
   /** @param interrupt an MSI-X message of a vector came in, or an interrupt on the only line */
   constructor(device: VdpaDevice, interrupt: (vector?: number) => void) {
@@ -39,11 +43,18 @@ export class VdpaTransport {
     this.interrupts = new VdpaInterrupts(device, interrupt);
   }
 
+  /** The device is somebody else's from now on: reading gives all ones, and nothing else has an effect. */
+  remove(): void {
+    this.isGone = true;
+    this.interrupts.remove();
+  }
+
   status(): number {
-    return this.device.status;
+    return this.isGone ? ALL_ONES_8 : this.device.status;
   }
 
   setStatus(value: number): void {
+    if (this.isGone) return;
     if (value === 0) {
       // What a driver has mapped it takes back itself.
       this.device.reset(this.device.abilities.keepMaps);
@@ -58,7 +69,7 @@ export class VdpaTransport {
   }
 
   deviceFeatures(word: number): number {
-    return this.device.deviceFeatures[word] ?? 0;
+    return this.isGone ? ALL_ONES_32 : (this.device.deviceFeatures[word] ?? 0);
   }
 
   setDriverFeatures(word: number, bits: number): void {
@@ -66,20 +77,22 @@ export class VdpaTransport {
   }
 
   configGeneration(): number {
-    return this.device.configGeneration();
+    return this.isGone ? ALL_ONES_32 : this.device.configGeneration();
   }
 
   readConfig(at: number, bytes: 1 | 2 | 4): number {
+    if (this.isGone) return 2 ** (8 * bytes) - 1;
     return this.device.readConfig(at, bytes).reduceRight((value, byte) => value * 256 + byte, 0);
   }
 
   queueSizeMax(index: number): number {
-    return index < this.queueLimit && !this.device.queueReady(index) ? this.device.queueSize(index) : 0;
+    return index < this.queueLimit && !this.queueEnabled(index) && !this.isGone ? this.device.queueSize(index) : 0;
   }
 
   /** Whether it worked shows {@link queueEnabled}; the device's `problem` says why not. */
   enableQueue(index: number, setup: VdpaQueueSetup, _features: Uint32Array): undefined {
     const { device } = this;
+    if (this.isGone) return undefined;
     this.interrupts.claim(index);
     const isSet =
       device.setQueueSize(index, setup.size) === VDPA.OK && device.setQueueAddresses(index, setup) === VDPA.OK;
@@ -88,25 +101,24 @@ export class VdpaTransport {
   }
 
   queueEnabled(index: number): boolean {
-    return this.device.queueReady(index);
+    return !this.isGone && this.device.queueReady(index);
   }
 
   resetQueue(index: number): void {
-    if (this.device.setQueueReady(index, false) !== VDPA.OK) return;
-    const isPacked = (this.features[VIRTIO_F.RING_PACKED >>> 5]! >>> (VIRTIO_F.RING_PACKED & 31)) & 1;
-    this.device.setQueueState(index, startOf(isPacked === 1));
+    if (this.isGone || this.device.setQueueReady(index, false) !== VDPA.OK) return;
+    this.device.setQueueState(index, startOf(hasFeature(this.features, VIRTIO_F.RING_PACKED)));
   }
 
   queueResetDone(index: number): boolean {
-    return !this.device.queueReady(index);
+    return !this.isGone && !this.device.queueReady(index);
   }
 
   stopQueue(index: number): void {
-    this.device.setQueueReady(index, false);
+    if (!this.isGone) this.device.setQueueReady(index, false);
   }
 
   notify(index: number, data: number): void {
-    this.device.kick(index, data);
+    if (!this.isGone) this.device.kick(index, data);
   }
 
   notifyIndex(index: number): number {
@@ -114,7 +126,7 @@ export class VdpaTransport {
   }
 
   mapVectors(plan: VdpaVectorPlan): boolean {
-    return this.interrupts.map(plan);
+    return !this.isGone && this.interrupts.map(plan);
   }
 
   unmapVectors(): void {
