@@ -7,6 +7,13 @@ export { ModelVdpa, type ModelVdpaConfig } from './model-vdpa.js';
 export type { NetAttributes } from './net-attributes.js';
 export { NetParent, type NetParentConfig, type NetSeat } from './net-parent.js';
 export { ProcessMemory } from './process-memory.js';
+export {
+  type ShadowBack,
+  type ShadowChain,
+  type ShadowCounters,
+  ShadowQueue,
+  type ShadowQueueConfig,
+} from './shadow-queue.js';
 export { type SimParentOptions, simParent } from './sim-parent.js';
 export { type SiovOptions, siovParent } from './siov-parent.js';
 export { TableSpace } from './table-space.js';
