@@ -3,6 +3,9 @@ export { VhostVdpaNode, VirtioVdpaDevice, vhostVdpa, virtioVdpa } from './bus-dr
 export { DomainMappings } from './domain-mappings.js';
 export { DomainSpace } from './domain-space.js';
 export { EventNotifier } from './event-notifier.js';
+export { type IhvParentOptions, ihvParent } from './ihv-parent.js';
+export type { IhvPlugin } from './ihv-plugin.js';
+export { loadParent, type OpenParent } from './load-parent.js';
 export { ModelVdpa, type ModelVdpaConfig } from './model-vdpa.js';
 export type { NetAttributes } from './net-attributes.js';
 export { NetParent, type NetParentConfig, type NetSeat } from './net-parent.js';

@@ -34,6 +34,8 @@ export interface ModelVdpaConfig {
   readonly offer?: Uint32Array;
   readonly doorbell?: (index: number) => DoorbellArea | undefined;
   readonly irq?: (index: number) => number | undefined;
+  /** The device was suspended, or goes on, by its bus driver or with a reset. */
+  readonly suspended?: (isSuspended: boolean) => void;
   /** A clock in µs that never goes back; the platform's unless given. */
   readonly now?: () => number;
   readonly trace?: DeviceTrace;
@@ -72,6 +74,7 @@ export class ModelVdpa implements VdpaDevice {
   private readonly groupSpaces: number[];
   private readonly doorbellOf: (index: number) => DoorbellArea | undefined;
   private readonly irqOf: (index: number) => number | undefined;
+  private readonly tellSuspended: (isSuspended: boolean) => void;
   private refusal: string | undefined = undefined;
   private configCallback: (() => void) | undefined = undefined;
   private workCallback: (() => void) | undefined = undefined;
@@ -95,6 +98,7 @@ export class ModelVdpa implements VdpaDevice {
     this.groupOf = config.groupOf ?? (() => 0);
     this.doorbellOf = config.doorbell ?? (() => undefined);
     this.irqOf = config.irq ?? (() => undefined);
+    this.tellSuspended = config.suspended ?? (() => {});
     this.queueCount = model.queueSizes.length;
     this.queueSizeMax = Math.max(...model.queueSizes);
     this.queues = model.queueSizes.map((size) => new VdpaQueue(size));
@@ -176,14 +180,16 @@ export class ModelVdpa implements VdpaDevice {
 
   suspend(): VdpaOutcome {
     if (this.device.isChanging) return VDPA.BUSY;
+    const isFresh = !this.isSuspended;
     this.device.stop();
+    if (isFresh) this.tellSuspended(true);
     // What is to be told of buffers that were just used leaves with a step, which does nothing else now.
     this.device.step(0);
     return VDPA.OK;
   }
 
   resume(): VdpaOutcome {
-    this.device.go();
+    this.go();
     return VDPA.OK;
   }
 
@@ -315,6 +321,11 @@ export class ModelVdpa implements VdpaDevice {
     return this.device.step(budget);
   }
 
+  /** Something came in for the device: {@link step} is to be called. */
+  wake(): void {
+    this.workCallback?.();
+  }
+
   private get isPacked(): boolean {
     return hasFeature(this.driverFeatures, VIRTIO_F.RING_PACKED);
   }
@@ -364,8 +375,14 @@ export class ModelVdpa implements VdpaDevice {
     };
   }
 
-  private wasReset(): void {
+  private go(): void {
+    if (!this.isSuspended) return;
+    this.tellSuspended(false);
     this.device.go();
+  }
+
+  private wasReset(): void {
+    this.go();
     for (const queue of this.queues) queue.reset();
     this.groupSpaces.fill(0);
     this.configCallback = undefined;

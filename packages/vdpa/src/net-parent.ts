@@ -35,6 +35,9 @@ export interface NetSeat {
   readonly spaces: readonly AsidSpace[];
   readonly doorbell?: (index: number) => DoorbellArea | undefined;
   readonly irq?: (index: number) => number | undefined;
+  /** The device was made. */
+  opened?(device: ModelVdpa): void;
+  readonly suspended?: (isSuspended: boolean) => void;
   /** The device was removed. */
   close(): void;
 }
@@ -112,7 +115,7 @@ export class NetParent implements VdpaParent {
   private make(place: number, { mac, mtu, pairs, features }: NetAttributes, seat: NetSeat): ModelVdpa {
     const { host, vendorId, device: options } = this.config;
     const scratch = host.pages.allocate(NET_SCRATCH_BYTES);
-    const { backend, spaces, doorbell, irq } = seat;
+    const { backend, spaces, doorbell, irq, suspended } = seat;
     const { memory, now } = host;
     const model = new NetDevice({ ...options, memory, scratch, backend, mac, mtu, pairs });
     const device = new ModelVdpa({
@@ -124,9 +127,11 @@ export class NetParent implements VdpaParent {
       ...(vendorId === undefined ? {} : { vendorId }),
       ...(doorbell === undefined ? {} : { doorbell }),
       ...(irq === undefined ? {} : { irq }),
+      ...(suspended === undefined ? {} : { suspended }),
       ...(now === undefined ? {} : { now }),
     });
     this.made.set(device, { place, model, seat, scratch });
+    seat.opened?.(device);
     return device;
   }
 
