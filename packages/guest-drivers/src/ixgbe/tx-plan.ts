@@ -22,7 +22,7 @@ const UDP_BYTES = 8;
 const DATA: number = TX_CMD.DTYP_DATA | TX_CMD.DEXT | TX_CMD.IFCS;
 
 /** Most bytes of headers of a frame to be segmented: those that this driver copies. */
-export const SEGMENT_HEADERS_MAX = 512;
+const SEGMENT_HEADERS_MAX = 512;
 /** Least bytes of a frame: shorter ones stop the queue (82599 datasheet §7.2.3.2.4). */
 export const LEAST_FRAME = 17;
 

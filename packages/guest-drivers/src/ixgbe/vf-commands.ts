@@ -3,7 +3,7 @@ import { VirtioError } from '@ringwire/virtio-spec';
 import { MAC_BYTES, needStation, showMac } from './mac-address.js';
 import type { VfRequests } from './vf-requests.js';
 import { checkMtu } from './vf-setup.js';
-import type { AcceptMode, VfWishes } from './vf-wishes.js';
+import { type AcceptMode, modeOf, type VfWishes } from './vf-wishes.js';
 
 /** Most further addresses: the number of one has 8 bits in its message. */
 const UNICAST_MOST = 255;
@@ -62,12 +62,22 @@ export class VfCommands {
     return true;
   }
 
-  /** Replace the list of groups whose frames come in. @param groups at most 30; the card tells them apart by 12 bits */
+  /**
+   * Replace the list of groups whose frames come in. The card tells them apart by 12 bits, in one table for all functions:
+   * some come that were not asked for.
+   * @param groups at most 30
+   */
   setMulticast(groups: readonly Uint8Array[]): boolean {
     const { MOST } = MULTICAST_MESSAGE;
     if (groups.length > MOST) throw new VirtioError('groups', groups.length, `at most ${MOST}`, 'SET_MULTICAST');
     for (const group of groups) needGroup(group);
-    if (this.scope.requests()?.setMulticast(groups) !== true) return false;
+    const before = modeOf(this.wishes);
+    const after = modeOf({ mode: this.wishes.mode, multicast: groups });
+    const requests = this.scope.requests();
+    if (requests === undefined) return false;
+    // Those of version 1.0 and 1.1 have no modes: groups are theirs at once.
+    if (after !== before) requests.setMode(after);
+    if (!requests.setMulticast(groups)) return false;
     this.wishes.multicast = groups.map((group) => group.slice());
     return true;
   }
@@ -84,7 +94,8 @@ export class VfCommands {
 
   /** @returns what was granted, which may be less; undefined when nothing was */
   setMode(mode: AcceptMode): AcceptMode | undefined {
-    const granted = this.scope.requests()?.setMode(mode);
+    const { multicast } = this.wishes;
+    const granted = this.scope.requests()?.setMode(modeOf({ mode, multicast }));
     if (granted !== undefined) this.wishes.mode = mode;
     return granted;
   }

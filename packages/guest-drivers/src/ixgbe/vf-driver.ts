@@ -69,7 +69,7 @@ export class IxgbeVf {
     this.wishes = {
       mac: setup.mac?.slice() as Uint8Array<ArrayBuffer> | undefined,
       mtu,
-      mode: 'multicast',
+      mode: 'none',
       multicast: [],
       unicast: [],
       vlans: new Set(),

@@ -121,7 +121,7 @@ export class IxgbeVfPoll {
     const wishes = {
       mac: this.mac,
       mtu,
-      mode: 'multicast',
+      mode: 'none',
       multicast: [],
       unicast: [],
       vlans: new Set<number>(),
@@ -143,7 +143,7 @@ export class IxgbeVfPoll {
     const { vf } = this;
     vf.requests.setMac(this.mac);
     vf.requests.setMtu(this.mtu);
-    vf.requests.setMode('multicast');
+    vf.requests.setMode('none');
     const lost = lostFunction(vf);
     if (lost !== undefined) return lost;
     vf.spread(this.pairs);

@@ -8,7 +8,7 @@ import { QueuePairs } from './queue-pairs.js';
 import type { VfFunction, VfGrant } from './vf-function.js';
 import { lostFunction, readMail } from './vf-mail.js';
 import { type IxgbeVfSetup, planVectors, type RingWishes } from './vf-setup.js';
-import type { VfWishes } from './vf-wishes.js';
+import { modeOf, type VfWishes } from './vf-wishes.js';
 
 /** One life of a virtual function, from reset to reset. */
 export class VfSession {
@@ -67,9 +67,10 @@ export class VfSession {
     if (!requests.setMac(this.mac)) this.fallBack();
     requests.setMtu(wishes.mtu);
     for (const vlan of wishes.vlans) requests.setVlan(vlan, true);
-    if (wishes.multicast.length > 0) requests.setMulticast(wishes.multicast);
     if (wishes.unicast.length > 0) requests.setUnicast(wishes.unicast);
-    requests.setMode(wishes.mode);
+    // The mode first: setting it to none takes groups away.
+    requests.setMode(modeOf(wishes));
+    if (wishes.multicast.length > 0) requests.setMulticast(wishes.multicast);
     this.isEnabled = requests.isEnabled() ?? true;
     const problem = lostFunction(this.vf) ?? this.enableQueues();
     if (problem !== undefined) return problem;

@@ -15,6 +15,10 @@ function modesByNumber(): AcceptMode[] {
   return modes;
 }
 
+/** What to ask for: groups need a mode that lets them in. */
+export const modeOf = ({ mode, multicast }: Pick<VfWishes, 'mode' | 'multicast'>): AcceptMode =>
+  mode === 'none' && multicast.length > 0 ? 'multicast' : mode;
+
 /** What a virtual function has asked for and got: what it asks for again when it begins anew. */
 export interface VfWishes {
   /** Its user's; undefined: what the physical function gives it. */
