@@ -138,10 +138,15 @@ export abstract class IxgbeFunction implements Personality, QueueOwner, TxRules 
 
   close(): void {
     this.stop();
+    // Where the next function came before this one was closed, the port is that one's.
+    if (!this.hasPort) return;
     this.follow();
     this.port.forgetWishes?.();
     this.backend.attach(undefined);
   }
+
+  /** The port is still this function's. */
+  protected abstract readonly hasPort: boolean;
 
   /** A frame from the switch. */
   receive(frame: Frame): Delivered {

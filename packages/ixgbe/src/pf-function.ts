@@ -137,6 +137,10 @@ export class PhysicalIxgbe extends IxgbeFunction implements PhysicalSide {
 
   mailboxCalled(): void {}
 
+  protected get hasPort(): boolean {
+    return true;
+  }
+
   override close(): void {
     super.close();
     this.port.onLink = undefined;
