@@ -1,6 +1,7 @@
 import { ESWITCH_DROP, type PortSettings } from '@ringwire/eswitch';
 import { DELIVERED, type Delivered, type Frame, type FrameSink, type NetBackend } from '@ringwire/net-backend';
 import { HEADER_BYTES } from '@ringwire/net-offload';
+import { PF_ROW, rowAt } from '@ringwire/nic-spec/ixgbe';
 import type { PciFunction } from '@ringwire/pci';
 import type { FunctionPlace, Personality } from '@ringwire/sriov-nic';
 import { VirtioError } from '@ringwire/virtio-spec';
@@ -206,6 +207,10 @@ export abstract class IxgbeFunction implements Personality, QueueOwner, TxRules 
 
   mustDrop(queue: RxQueue): boolean {
     return this.card.dropQueues[this.globalIndex(queue.index)] !== 0;
+  }
+
+  splitTypes(queue: RxQueue): number {
+    return this.card.registers.get(rowAt(PF_ROW.PSRTYPE, this.poolOf(queue.index)));
   }
 
   drop(_queue: RxQueue, _facts: FrameFacts): Delivered {
