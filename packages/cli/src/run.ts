@@ -7,9 +7,10 @@ import { addIommuWalk } from './iommu-walk.js';
 import { addRecord } from './record.js';
 import { addServe } from './serve.js';
 import { type ExitCode, type Terminal, UnusableInput } from './terminal.js';
+import { addVdpa } from './vdpa.js';
 
 /** Each subcommand is one file that adds itself; `done` takes its exit code. */
-const COMMANDS = [addCheck, addExplain, addIommuWalk, addRecord, addServe];
+const COMMANDS = [addCheck, addExplain, addIommuWalk, addRecord, addServe, addVdpa];
 
 /** Run one command line, without the name of the program. */
 export async function run(args: readonly string[], terminal: Terminal): Promise<ExitCode> {

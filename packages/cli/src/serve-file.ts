@@ -11,7 +11,7 @@ import { uplink } from './uplink-option.js';
 const Positive = z.number().int().min(1);
 
 /** Text that an option's parser takes. */
-function parsed<T>(parse: (text: string) => T): z.ZodType<T> {
+export function parsed<T>(parse: (text: string) => T): z.ZodType<T> {
   // YAML has a port alone as a number.
   return z.union([z.string(), z.number()]).transform((value, context) => {
     try {
@@ -24,7 +24,7 @@ function parsed<T>(parse: (text: string) => T): z.ZodType<T> {
   });
 }
 
-function macAddress(text: string): Uint8Array {
+export function macAddress(text: string): Uint8Array {
   if (!/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i.test(text))
     throw new InvalidArgumentError('Want an address such as 02:00:00:00:00:01.');
   return Uint8Array.from(text.split(':'), (byte) => Number.parseInt(byte, 16));
@@ -62,7 +62,8 @@ export function readServeFile(path: string): ServeSettings {
   return { ...rest, uplinks: uplinks?.filter((found) => found !== undefined) };
 }
 
-function contentOf(path: string, text: string): unknown {
+/** What is in a file: JSON where its name says so, and YAML otherwise. @throws UnusableInput where it is neither */
+export function contentOf(path: string, text: string): unknown {
   if (extname(path) === '.json') return jsonOf(path, text);
   const invalid = (message: string): UnusableInput => new UnusableInput(`${path} is no valid YAML: ${message}`);
   try {
