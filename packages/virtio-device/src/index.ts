@@ -34,6 +34,7 @@ export type { FrameTrace } from './net/frame-trace.js';
 export { NET_SCRATCH_BYTES, NetDevice } from './net/net-device.js';
 export { NET_DROP } from './net/net-drop.js';
 export type { NetDeviceOptions } from './net/net-options.js';
+export type { NetPolicy, NetWishes } from './net/net-policy.js';
 export type { HandedFrames, NetParts, NetShare } from './net/net-share.js';
 export { CVQ_STAT, RX_STAT, Statistics, TX_STAT } from './net/net-statistics.js';
 export { PcapngTrace } from './net/pcapng-trace.js';
