@@ -1,3 +1,17 @@
+export { unaccountedFrames } from './conservation.js';
+export { dropName, ESWITCH_DROP, type EswitchDrop, type EswitchPortCounters } from './drop-reason.js';
+export { type CountingPort, ESWITCH_AREA_BYTES, Eswitch } from './eswitch.js';
+export type { EswitchOptions } from './eswitch-options.js';
 export type { EswitchPort, PortKind, PortRefusal } from './eswitch-port.js';
+export { type ExplainedPort, type Explanation, type ExplanationStep, explanationText } from './explanation.js';
+export type { FlowAction, FlowMatch, FlowRule, IpPrefix, MacMatch, Mirror } from './flow-rule.js';
+export type { FlowCounters } from './flow-table.js';
+export type { GateCounters } from './gate-port.js';
 export type { LinkSetting, MulticastHash, PortSettings, PortVlan, PortWishes } from './port-settings.js';
-export { OPEN_GATE, type TransmitGate } from './transmit-gate.js';
+export type { RateNodeSettings } from './rate-node.js';
+export type { StormLimits } from './storm-limits.js';
+export { type ArbiterOptions, TransmitArbiter } from './transmit-arbiter.js';
+export { FRAME_KIND, type FrameKind, OPEN_GATE, type TransmitGate } from './transmit-gate.js';
+export { runUntil, type Stepped, VirtualClock } from './virtual-clock.js';
+export { WIRE, wireBytes } from './wire-bytes.js';
+export type { WireRoom } from './wire-room.js';

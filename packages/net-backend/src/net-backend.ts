@@ -65,4 +65,11 @@ export interface NetBackend extends FrameSink {
    * @returns frames that were taken off the backend; 0: nothing to do until the device has room or frames come
    */
   pump(budget: number): number;
+  /**
+   * When the device is to be stepped: to be brought frames that are still on their way, or to offer again what was answered
+   * with FULL. In µs of the clock that backend and device share. Good behind {@link flush}, which says that a turn of the
+   * device's is over. A backend that knows no time leaves it out: it is asked again soon.
+   * @returns Infinity when nothing waits
+   */
+  deadline?(): number;
 }

@@ -56,4 +56,8 @@ export class TracedBackend implements NetBackend {
   flush(): void {
     this.inner.flush?.();
   }
+
+  deadline(): number {
+    return this.inner.deadline?.() ?? Number.POSITIVE_INFINITY;
+  }
 }

@@ -187,6 +187,31 @@ describe.each(LAYOUTS)('%s: frames without offloads', (layout) => {
     expect(bench.drops()).toEqual({});
   });
 
+  test('a backend that says when it has room is asked again then, and not before', () => {
+    const bench = new NetBench(layout, []);
+    bench.backend.answer = DELIVERED.FULL;
+    bench.backend.due = 12.304;
+    bench.transmit([plainHeader(), frameOf(60)]);
+    expect(bench.step()).toBe(0);
+    expect(bench.device.deadline()).toBe(12.304);
+    bench.backend.due = 7000;
+    expect(bench.step()).toBe(0);
+    expect(bench.device.deadline()).toBe(7000);
+    bench.backend.answer = DELIVERED.ACCEPTED;
+    bench.backend.due = Number.POSITIVE_INFINITY;
+    expect(bench.step()).toBe(1);
+    expect(bench.device.deadline()).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  test('frames that are on their way to the device are when it is to be stepped, traced or not', () => {
+    for (const trace of [undefined, { transmitted: () => {}, received: () => {} }]) {
+      const bench = new NetBench(layout, [], trace && { trace });
+      bench.step();
+      bench.backend.due = 123.456;
+      expect(bench.device.deadline()).toBe(123.456);
+    }
+  });
+
   test('what the backend refuses is counted, and its buffer comes back', () => {
     const bench = new NetBench(layout, []);
     bench.backend.answer = DELIVERED.DROPPED;

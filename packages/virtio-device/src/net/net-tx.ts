@@ -1,4 +1,5 @@
 import { DELIVERED, type Delivered, Frame, FrameRun, type NetBackend } from '@ringwire/net-backend';
+import { privateArrays } from '@ringwire/ring-loops';
 import { VIRTIO_NET_HDR_F } from '@ringwire/virtio-spec/net';
 import { ChainBurst, type DeviceQueue } from '@ringwire/virtqueue';
 import { vlanIdOf } from './frame-bytes.js';
@@ -12,7 +13,7 @@ import type { TxOffload } from './tx-offload.js';
 
 /** Most chains in hand at once. */
 const BURST = 64;
-/** How soon a backend without room is asked again, in µs. */
+/** How soon a backend without room that cannot say when is asked again, in µs. */
 const RETRY_USECS = 50;
 /** A header without any of these, and without gso_type, asks for nothing: both are in its first halfword. */
 const ASKS = 0xff00 | VIRTIO_NET_HDR_F.NEEDS_CSUM | VIRTIO_NET_HDR_F.UDP_TUNNEL_CSUM;
@@ -21,7 +22,7 @@ const NEVER = Number.POSITIVE_INFINITY;
 
 /** One transmit queue: frames of its chains go to the backend where they lie. */
 export class TxQueue extends NetQueue {
-  private readonly burst: ChainBurst = new ChainBurst(BURST);
+  private readonly burst: ChainBurst;
   private readonly frame: Frame;
   /** Frames of the burst that ask for nothing, for a backend that takes several at once. */
   private readonly run: FrameRun;
@@ -54,6 +55,7 @@ export class TxQueue extends NetQueue {
     this.offload = offload;
     this.steering = steering;
     this.pollTurns = pollTurns;
+    this.burst = new ChainBurst(BURST, privateArrays(state.memory));
     this.noFrame = new Frame(state.memory);
     this.frame = new Frame(state.memory);
     this.frame.pair = pair;
@@ -95,7 +97,7 @@ export class TxQueue extends NetQueue {
       this.publish(sent);
       done += sent;
       if (sent < taken) {
-        this.retryAt = this.state.port!.now() + RETRY_USECS;
+        this.retryAt = this.whenRoom();
         return done;
       }
     }
@@ -109,6 +111,12 @@ export class TxQueue extends NetQueue {
       return 1;
     }
     return this.listen() ? 1 : 0;
+  }
+
+  /** When to ask a backend again that had no room, in µs. */
+  private whenRoom(): number {
+    const at = this.backend.deadline?.() ?? NEVER;
+    return at < NEVER ? at : this.state.port!.now() + RETRY_USECS;
   }
 
   /** @returns chains dealt with, fewer than taken when the backend has no more room or the device was stopped */

@@ -41,6 +41,8 @@ export class FakeBackend implements NetBackend {
   /** Answers of the device to what {@link deliver} brought. */
   readonly outcomes: Delivered[] = [];
   flushes = 0;
+  /** When the device is to be stepped, in µs. */
+  due: number = Number.POSITIVE_INFINITY;
   /** Called for each frame, before it is kept. */
   onFrame: ((frame: Frame) => void) | undefined;
   device: FrameSink | undefined = undefined;
@@ -71,6 +73,10 @@ export class FakeBackend implements NetBackend {
 
   flush(): void {
     this.flushes++;
+  }
+
+  deadline(): number {
+    return this.due;
   }
 
   /**
