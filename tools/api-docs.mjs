@@ -12,6 +12,7 @@ const UNSETTLED = [
   'guest-drivers.vendor-b',
   'ixgbe',
   'nic-spec',
+  'sriov-nic',
   'v86-adapter',
   'vdpa',
   'vendor-b',
