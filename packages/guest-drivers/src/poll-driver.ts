@@ -6,7 +6,7 @@ import { CONTROL_ENTRIES, ControlQueue } from './control-queue.js';
 import { DmaArena } from './dma-arena.js';
 import type { DmaMemory } from './dma-memory.js';
 import type { FrameBurst, FramePool } from './frame-pool.js';
-import { bringUpQueue, brokenQueue, type LiveQueue } from './live-queue.js';
+import { bringUpCommandQueue, bringUpQueue, brokenQueue, type LiveQueue } from './live-queue.js';
 import { POLL_DRIVER_FEATURES } from './net-accept.js';
 import { agreeNet, type NetAgreement, queueIndexes } from './net-agreement.js';
 import { NetCommands } from './net-commands.js';
@@ -86,7 +86,8 @@ function bringUp(
   for (const index of queueIndexes(agreement)) {
     const isControl = index === agreement.controlIndex;
     const entries = isControl ? CONTROL_ENTRIES : index % 2 === 1 ? POLL_TX_ENTRIES : 1;
-    const live = bringUpQueue(driver, arena, index, setup.queueSize ?? 256, entries);
+    const take = isControl ? bringUpCommandQueue : bringUpQueue;
+    const live = take(driver, arena, index, setup.queueSize ?? 256, entries);
     if (isBreakdown(live)) return live;
     lives.push(live);
   }
