@@ -39,6 +39,7 @@ const FEATURES = featureWords([
   VIRTIO_NET_F.MRG_RXBUF,
 ]);
 
+/** What a path through a host is made of. */
 export interface HostPathSetup {
   /**
    * Of the host's driver: the function's registers, and memory of the host's own. A port of a card's switch that the function is
