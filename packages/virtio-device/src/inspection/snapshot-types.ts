@@ -83,7 +83,7 @@ export interface QueueCountersSnapshot {
 }
 
 /** What the driver reaches the device by. */
-export type TransportSnapshot = PciSnapshot | MmioSnapshot | VhostUserSnapshot;
+export type TransportSnapshot = PciSnapshot | MmioSnapshot | VhostUserSnapshot | VdpaSnapshot;
 
 /** The registers of virtio 1.4 §4.1 that are not the device's, and those of PCI. */
 export interface PciSnapshot {
@@ -132,6 +132,17 @@ export interface VhostUserSnapshot {
   readonly refusal: string | null;
   /** By queue. */
   readonly vrings: readonly VringSnapshot[];
+}
+
+/** A device behind the operations of vDPA. */
+export interface VdpaSnapshot {
+  readonly kind: 'vdpa';
+  /** The bus driver has it suspended. */
+  readonly suspended: boolean;
+  /** Address space that each queue's addresses are of. */
+  readonly queueSpaces: readonly number[];
+  /** Mappings in each address space. */
+  readonly mappings: readonly number[];
 }
 
 /** What the front-end has done with a ring. A queue runs once its ring is both started and enabled. */
