@@ -10,7 +10,7 @@ const RING = 64;
 const ROUNDS = 10;
 const BURSTS = 200;
 const WARM = 4;
-const TRIES = 6;
+const TRIES = 12;
 /** In bytes for a frame: the smallest object has 12, and a burst may cost a little. */
 const LIMIT = 8;
 const TX_AT = 0x1000;

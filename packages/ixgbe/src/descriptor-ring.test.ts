@@ -1,4 +1,5 @@
-import { type AddressSpace, HostMemory, RESOLVE } from '@ringwire/guest-memory';
+import { ACCESS, type AddressSpace, GuestMemory, HostMemory, RESOLVE } from '@ringwire/guest-memory';
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { DescriptorRing } from './descriptor-ring.js';
 import { addressFrom, DmaBurst } from './dma-burst.js';
@@ -104,4 +105,32 @@ test('bursts do not nest: opened twice, a burst is entered once and ended once',
 test('an address of two words is exact below 2^53, and nothing from there on', () => {
   expect(addressFrom(-1, 0x1f_ffff)).toBe(2 ** 53 - 1);
   expect([addressFrom(0, 0x20_0000), addressFrom(0, -1)]).toEqual([-1, -1]);
+});
+
+test('bytes are found where the space finds them, by its window or without', () => {
+  const regions = [
+    { gpa: 0x1000, size: 0x1000, host: 0x3000 },
+    { gpa: 0x2000, size: 0x800, host: 0x1000 },
+    { gpa: 0xffff_f000, size: 0x2000, host: 0x4000 },
+    { gpa: 0x3_8000_0000, size: 0x1000, host: 0x8000 },
+  ];
+  const places = regions.flatMap(({ gpa, size }) => [gpa - 1, gpa, gpa + 1, gpa + size - 100, gpa + size]);
+  const address = fc.oneof(
+    fc.constantFrom(...places),
+    fc.constantFrom(...regions).chain(({ gpa, size }) => fc.nat(size).map((at) => gpa + at)),
+  );
+  const space = new GuestMemory(memory, regions);
+  const dma = new DmaBurst(space);
+  dma.open();
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(address, fc.integer({ min: 1, max: 0x1800 }), fc.constantFrom(ACCESS.READ, ACCESS.WRITE))),
+      (list) => {
+        for (const [at, bytes, access] of list)
+          expect(dma.reach(at | 0, Math.floor(at / 2 ** 32) | 0, bytes, access)).toBe(space.resolve(at, bytes, access));
+      },
+    ),
+  );
+  expect(dma.reach(0x1000, 0x20_0000, 1, ACCESS.READ)).toBe(RESOLVE.FAULT);
+  expect(dma.reach(0x1000, -1, 1, ACCESS.READ)).toBe(RESOLVE.FAULT);
 });

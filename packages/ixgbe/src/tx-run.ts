@@ -2,7 +2,7 @@ import { ACCESS, type HostMemory, RangeList } from '@ringwire/guest-memory';
 import { FrameRun } from '@ringwire/net-backend';
 import { TX_CMD, TX_OLINFO } from '@ringwire/nic-spec/ixgbe';
 import type { DescriptorRing } from './descriptor-ring.js';
-import { addressFrom, type DmaBurst } from './dma-burst.js';
+import type { DmaBurst } from './dma-burst.js';
 
 const { READ } = ACCESS;
 const { DEXT, DTYP_MASK, DTYP_DATA, DTALEN_MASK, EOP, RS, TSE, VLE } = TX_CMD;
@@ -54,8 +54,7 @@ export class TxRun {
       const length = command & DTALEN_MASK;
       if ((command & PLAIN_MASK) !== PLAIN || (options & ASKS) !== 0) break;
       if (length < SHORTEST || length > LONGEST || options >>> TX_OLINFO.PAYLEN_SHIFT !== length) break;
-      const address = addressFrom(u32[word]!, u32[word + 1]!);
-      const host = address < 0 ? address : dma.space.resolve(address, length, READ);
+      const host = dma.reach(u32[word]! | 0, u32[word + 1]! | 0, length, READ);
       if (host < 0) break;
       ranges.push(host, length);
       reports[count] = (command & RS) !== 0 ? word + 1 : 0;
