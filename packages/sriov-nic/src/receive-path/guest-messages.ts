@@ -1,7 +1,7 @@
 import type { InterruptSteering } from './interrupt-steering.js';
 import type { ReceiveTrace } from './receive-trace.js';
 
-/** Where a guest takes the interrupts of functions that it was given. */
+/** Whose messages, and where to. */
 export interface GuestMessagesOptions {
   readonly guest: string;
   /** Where the guest runs. */

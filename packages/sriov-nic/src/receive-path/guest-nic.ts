@@ -7,7 +7,7 @@ import type { ReceiveTrace } from './receive-trace.js';
 /** Bytes of a cache line. */
 const LINE = 64;
 
-/** A guest's network device whose frames the host's software hands on. */
+/** What a guest's paravirtual network card is made of. */
 export interface GuestNicOptions {
   /** For people, and in the trace. */
   readonly name: string;
