@@ -20,8 +20,6 @@ describe.skipIf(executablePath === undefined)(SUITE, { timeout: PATIENCE_MS }, (
 
   beforeAll(async () => {
     const files = await buildSite({
-      folder: new URL('../../examples/browser/src/', import.meta.url),
-      ending: 'ts',
       deviceWorker: new URL('../../packages/device-thread/dist/device-worker.bundle.js', import.meta.url),
       alias: sourceAliases(),
     });

@@ -18,8 +18,8 @@ export interface Lab {
 }
 
 /** Where RAM is for a guest. */
-export const RAM = 0x1_0000_0000;
-export const RAM_BYTES = 0x80_0000;
+const RAM = 0x1_0000_0000;
+const RAM_BYTES = 0x80_0000;
 const SCRATCH_BYTES = 0x4_0000;
 /** Host memory of one guest: its RAM, and what its device works in. */
 const GUEST_BYTES = RAM_BYTES + SCRATCH_BYTES;
@@ -32,7 +32,7 @@ export const STATIONS: readonly Station[] = [1, 2].map((number) => ({
 }));
 
 /** Host offset of a guest's RAM, and of its device's own memory behind it. @param index 0 or 1 */
-export const hostOf = (index: number): number => index * GUEST_BYTES;
+const hostOf = (index: number): number => index * GUEST_BYTES;
 export const scratchOf = (index: number): number => hostOf(index) + RAM_BYTES;
 /** A guest's address space. */
 export const regionOf = (index: number): { gpa: number; size: number; host: number } => ({

@@ -22,7 +22,7 @@ function portOf(text: string): number {
 }
 
 const deviceWorker = new URL('device-worker.bundle.js', import.meta.resolve('@ringwire/device-thread'));
-const files = await buildSite({ folder: new URL('.', import.meta.url), ending: 'js', deviceWorker });
+const files = await buildSite({ deviceWorker });
 const server = await serveSite(files, port);
 console.log(`the page is at ${addressOf(server)}; Ctrl+C ends it`);
 console.log(`without threads, as on a server without the headers: ${addressOf(server)}open/`);

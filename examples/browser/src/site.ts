@@ -12,11 +12,12 @@ const ISOLATION = {
 };
 const TYPES: Readonly<Record<string, string>> = { html: 'text/html', css: 'text/css', js: 'text/javascript' };
 
-/** Where the modules of the page are to be taken from. */
+/** What browsers load: bundled from what is beside this file, built or as it is. */
+const MODULES = [new URL('./page.js', import.meta.url), new URL('./switch-worker.js', import.meta.url)];
+const ENDING = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
+
+/** What a site is made of besides the modules of the page. */
 export interface SiteSources {
-  /** Folder of `page` and `switch-worker`, with this ending. */
-  readonly folder: URL;
-  readonly ending: 'js' | 'ts';
   /** The worker that devices run in: `dist/device-worker.bundle.js` of `@ringwire/device-thread`. */
   readonly deviceWorker: URL;
   /** Source files of packages by their names, for a page of sources. */
@@ -24,14 +25,9 @@ export interface SiteSources {
 }
 
 /** Bundle the page and the switch's worker. @returns files by path */
-export async function buildSite({
-  folder,
-  ending,
-  deviceWorker,
-  alias = {},
-}: SiteSources): Promise<ReadonlyMap<string, Uint8Array>> {
+export async function buildSite({ deviceWorker, alias = {} }: SiteSources): Promise<ReadonlyMap<string, Uint8Array>> {
   const { outputFiles } = await build({
-    entryPoints: ['page', 'switch-worker'].map((name) => fileURLToPath(new URL(`${name}.${ending}`, folder))),
+    entryPoints: MODULES.map((module) => fileURLToPath(module).replace(/\.js$/, ENDING)),
     outdir: '/',
     bundle: true,
     minify: true,
@@ -41,7 +37,7 @@ export async function buildSite({
     platform: 'browser',
     alias,
   });
-  const src = new URL('../src/', folder);
+  const src = new URL('../src/', import.meta.url);
   const plotCss = createRequire(import.meta.url).resolve('uplot/dist/uPlot.min.css');
   const css = Buffer.concat([readFileSync(plotCss), readFileSync(new URL('page.css', src))]);
   return new Map<string, Uint8Array>([
