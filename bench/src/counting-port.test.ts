@@ -1,5 +1,5 @@
 import { HostMemory, RangeList } from '@ringwire/guest-memory';
-import { Frame } from '@ringwire/net-backend';
+import { Frame, FrameRun } from '@ringwire/net-backend';
 import { expect, test } from 'vitest';
 import { COUNTING_PORT_BYTES, CountingPort } from './counting-port.js';
 
@@ -12,7 +12,7 @@ function testpmdFrame(): Uint8Array {
   return bytes;
 }
 
-function stage(): { port: CountingPort; send: (bytes: Uint8Array, cutAt?: number) => void } {
+function stage(): { memory: HostMemory; port: CountingPort; send: (bytes: Uint8Array, cutAt?: number) => void } {
   const memory = HostMemory.create(0x4_0000);
   const port = new CountingPort(memory, PORT_AT);
   const send = (bytes: Uint8Array, cutAt = bytes.length): void => {
@@ -25,13 +25,30 @@ function stage(): { port: CountingPort; send: (bytes: Uint8Array, cutAt?: number
     frame.length = bytes.length;
     port.receive(frame);
   };
-  return { port, send };
+  return { memory, port, send };
 }
 
 test('frames as testpmd sends them, in one piece or two, are as they are to be', () => {
   const { port, send } = stage();
   for (let n = 0; n < 40; n++) send(testpmdFrame(), n % 2 === 0 ? 60 : 13);
   expect([port.frames, port.problem(60)]).toEqual([40, undefined]);
+});
+
+test('a run of frames counts, and is looked at, as its frames do one by one', () => {
+  const { memory, port } = stage();
+  const run = new FrameRun(memory);
+  run.ranges = new RangeList(3);
+  run.skip = 12;
+  for (const at of [0, 1, 2]) {
+    const from = PORT_AT + COUNTING_PORT_BYTES + at * 0x100;
+    memory.u8.set(testpmdFrame(), from + run.skip);
+    run.ranges.push(from, run.skip + 60 + (at === 2 ? 1 : 0));
+  }
+  run.count = 2;
+  expect([port.receiveRun(run), port.frames, port.problem(60)]).toEqual([2, 2, undefined]);
+  run.first = 2;
+  run.count = 1;
+  expect([port.receiveRun(run), port.problem(60)]).toEqual([1, '1 frames have not 60 bytes, want all 60']);
 });
 
 test('another length, another protocol and another byte are found', () => {

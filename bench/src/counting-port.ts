@@ -5,6 +5,7 @@ import {
   type Delivered,
   EVERY_OFFLOAD,
   type Frame,
+  type FrameRun,
   type FrameSink,
   type NetBackend,
 } from '@ringwire/net-backend';
@@ -50,6 +51,25 @@ export class CountingPort implements NetBackend {
     if (this.frames++ === 0) this.length = length;
     if (length !== this.length) this.odd++;
     return DELIVERED.ACCEPTED;
+  }
+
+  receiveRun(run: FrameRun): number {
+    const { count, first, skip } = run;
+    const { offset, length } = run.ranges;
+    const { engine, start } = this;
+    if (this.frames === 0) this.length = length[first]! - skip;
+    const usual = this.length;
+    let { slot, odd } = this;
+    for (let i = first; i < first + count; i = (i + 1) | 0) {
+      const bytes = (length[i]! - skip) | 0;
+      engine.copy(start + slot * BUFFER_PITCH, offset[i]! + skip, bytes);
+      slot = (slot + 1) & (SLOTS - 1);
+      if (bytes !== usual) odd++;
+    }
+    this.slot = slot;
+    this.odd = odd;
+    this.frames += count;
+    return count;
   }
 
   attach(_device: FrameSink | undefined): void {}

@@ -1,5 +1,6 @@
 import type { AddressSpace, CopyEngine, HostMemory } from '@ringwire/guest-memory';
-import { ChainBurst, type DeviceQueue, isRefusal, openDeviceQueue } from '@ringwire/virtqueue';
+import { openLoopedDeviceQueue, privateArrays } from '@ringwire/ring-loops';
+import { ChainBurst, type DeviceQueue, isRefusal } from '@ringwire/virtqueue';
 import { type CasePlan, elementsOf } from './case-plan.js';
 import { notify, sleepUntilNotified, WORD } from './control-words.js';
 import { deviceSpace } from './device-dma.js';
@@ -38,7 +39,7 @@ export class DeviceSide {
   constructor(plan: CasePlan, memory: HostMemory, control: Int32Array, frames: FrameSet) {
     this.space = deviceSpace(plan, memory);
     this.epoch = this.space.enter();
-    const queue = openDeviceQueue(queueConfig(plan, this.space));
+    const queue = openLoopedDeviceQueue(queueConfig(plan, this.space));
     if (isRefusal(queue)) throw new Error(queue.message);
     this.queue = queue;
     if (plan.idle === 'spin') queue.disableNotifications();
@@ -48,7 +49,7 @@ export class DeviceSide {
     this.memory = memory;
     this.batch = plan.batch;
     this.scattered = elementsOf(plan) > 1;
-    this.burst = new ChainBurst(plan.batch);
+    this.burst = new ChainBurst(plan.batch, privateArrays(memory));
     this.frames = frames;
     this.lengths = Uint32Array.from(frames, ({ length }) => length);
     this.sums = Uint32Array.from(frames, sumWithoutNumber);

@@ -1,5 +1,6 @@
 import type { HostMemory } from '@ringwire/guest-memory';
-import { BufferList, type DriverQueue, openDriverQueue, UsedBurst } from '@ringwire/virtqueue';
+import { openLoopedDriverQueue, privateArrays } from '@ringwire/ring-loops';
+import { BufferList, type DriverQueue, UsedBurst } from '@ringwire/virtqueue';
 import { type CasePlan, elementsOf, HEADER_BYTES } from './case-plan.js';
 import { notify, sleepUntilNotified, WORD } from './control-words.js';
 import type { FrameSet } from './frame-set.js';
@@ -21,20 +22,21 @@ export class DriverSide {
   private readonly lengths: Uint32Array;
   private readonly scattered: boolean;
   private readonly list: BufferList;
-  private readonly used = new UsedBurst(RECLAIM);
+  private readonly used: UsedBurst;
   /** Where the next frame lies. */
   private slot = 0;
   private readonly ready = (): boolean => this.queue.hasUsed();
 
   constructor(plan: CasePlan, memory: HostMemory, control: Int32Array, frames: FrameSet) {
     if (frames.length > MOST_BUFFERS) throw new Error(`${frames.length} frames, want at most ${MOST_BUFFERS}`);
-    this.queue = openDriverQueue(queueConfig(plan, guestOf(memory)), TABLES);
+    this.queue = openLoopedDriverQueue(queueConfig(plan, guestOf(memory)), TABLES);
     if (plan.idle === 'spin') this.queue.disableNotifications();
     this.control = control;
     this.i32 = memory.i32;
     this.lengths = Uint32Array.from(frames, ({ length }) => length);
     this.scattered = elementsOf(plan) > 1;
-    this.list = new BufferList(Math.max(plan.batch, 2));
+    this.list = new BufferList(Math.max(plan.batch, 2), privateArrays(memory));
+    this.used = new UsedBurst(RECLAIM, privateArrays(memory));
     frames.forEach((frame, slot) => {
       memory.u8.set(frame, bufferHost(slot));
     });

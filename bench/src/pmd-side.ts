@@ -1,5 +1,6 @@
 import { FrameBurst, FramePool, openPollDriver, type PollNetDriver } from '@ringwire/guest-drivers';
 import type { HostMemory } from '@ringwire/guest-memory';
+import { privateArrays } from '@ringwire/ring-loops';
 import type { CasePlan } from './case-plan.js';
 import { NetDriverSide, opened, openedTransport } from './net-driver-side.js';
 import { driverDma, NET_QUEUE_SIZE, netFeatures } from './net-layout.js';
@@ -40,8 +41,8 @@ export class PmdSide extends NetDriverSide {
     this.batch = plan.batch;
     this.i32 = memory.i32;
     this.u8 = memory.u8;
-    this.burst = new FrameBurst(plan.batch);
-    this.received = new FrameBurst(2 * plan.batch);
+    this.burst = new FrameBurst(plan.batch, privateArrays(memory));
+    this.received = new FrameBurst(2 * plan.batch, privateArrays(memory));
     for (let buffer = 0; buffer < pool.buffers; buffer++) memory.u8.set(this.frames.bytes, pool.dataOf(buffer));
   }
 

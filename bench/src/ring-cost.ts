@@ -1,14 +1,6 @@
 import type { HostMemory } from '@ringwire/guest-memory';
-import {
-  BufferList,
-  ChainBurst,
-  type DeviceQueue,
-  type DriverQueue,
-  isRefusal,
-  openDeviceQueue,
-  openDriverQueue,
-  UsedBurst,
-} from '@ringwire/virtqueue';
+import { openLoopedDeviceQueue, openLoopedDriverQueue, privateArrays } from '@ringwire/ring-loops';
+import { BufferList, ChainBurst, type DeviceQueue, type DriverQueue, isRefusal, UsedBurst } from '@ringwire/virtqueue';
 import type { CasePlan } from './case-plan.js';
 import { bufferGpa, guestOf, queueConfig } from './guest-layout.js';
 
@@ -25,17 +17,18 @@ export class RingCost {
 
   constructor(plan: CasePlan, memory: HostMemory) {
     const config = queueConfig(plan, guestOf(memory));
-    this.driver = openDriverQueue(config);
-    const device = openDeviceQueue(config);
+    const arrays = privateArrays(memory);
+    this.driver = openLoopedDriverQueue(config);
+    const device = openLoopedDeviceQueue(config);
     if (isRefusal(device)) throw new Error(device.message);
     this.device = device;
     this.driver.disableNotifications();
     this.device.disableNotifications();
     this.batch = plan.batch;
-    this.list = new BufferList(plan.batch);
+    this.list = new BufferList(plan.batch, arrays);
     for (let i = 0; i < plan.batch; i++) this.list.addReadable(bufferGpa(i), BUFFER_BYTES);
-    this.burst = new ChainBurst(plan.batch);
-    this.used = new UsedBurst(plan.batch);
+    this.burst = new ChainBurst(plan.batch, arrays);
+    this.used = new UsedBurst(plan.batch, arrays);
   }
 
   /** Add, publish, take, put, publish and reclaim until as many buffers went round, the last burst whole. */

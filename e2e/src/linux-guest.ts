@@ -31,6 +31,8 @@ export interface GuestOptions {
   readonly nics: readonly GuestNic[];
   /** 1 unless given. */
   readonly processors?: number;
+  /** It is not booted: it goes on as another one that migrates here, to a UNIX socket at this path. */
+  readonly incoming?: string;
 }
 
 /** A Linux in a QEMU that emulates the processor too, so that it runs where there is no KVM. */
@@ -42,7 +44,7 @@ export class LinuxGuest {
   /** What was read of its first serial port. */
   private read = 0;
 
-  constructor({ name, directory, image, nics, processors = 1 }: GuestOptions) {
+  constructor({ name, directory, image, nics, processors = 1, incoming }: GuestOptions) {
     this.log = join(directory, `${name}.log`);
     this.qmp = join(directory, `${name}.qmp`);
     const machine = ['-accel', 'tcg', '-cpu', 'qemu64', '-smp', `${processors}`, '-m', `${MEMORY_MIB}`];
@@ -51,7 +53,11 @@ export class LinuxGuest {
     const memory = ['-object', `memory-backend-memfd,id=ram,size=${MEMORY_MIB}M,share=on`, '-numa', 'node,memdev=ram'];
     const boot = ['-kernel', image.kernel, '-initrd', image.initrd, '-append', 'console=ttyS1 quiet panic=-1'];
     const ports = ['-serial', 'stdio', '-serial', `file:${this.log}`, '-qmp', `unix:${this.qmp},server=on,wait=off`];
-    this.qemu = new Program(QEMU, [...machine, ...bare, ...memory, ...boot, ...ports, ...nics.flatMap(nicArgs)]);
+    const arrival = incoming === undefined ? [] : ['-incoming', `unix:${incoming}`];
+    this.qemu = new Program(QEMU, [
+      ...[...machine, ...bare, ...memory, ...boot, ...ports, ...arrival],
+      ...nics.flatMap(nicArgs),
+    ]);
   }
 
   /** Wait for the end of its first boot, or of another one since the last command. */

@@ -1,3 +1,6 @@
+import { RULES_MAX } from './check-rules.js';
+import { NO_DROP } from './drop-reason.js';
+
 /** How a receiver gets a frame. */
 export const FORM = {
   /** As it is in the switch: with the tag of a port VLAN, if its sender has one. */
@@ -6,11 +9,17 @@ export const FORM = {
   WITHOUT_TAG: 1,
 } as const;
 
-/** What is to become of one frame, reused: why it goes nowhere, or who gets it. */
+/** What is to become of one frame, reused: why it goes nowhere, and who gets it, or copies of it nevertheless. */
 export class Decision {
   /** An `ESWITCH_DROP`, or NO_DROP. */
   drop = 0;
   count = 0;
+  /** Indexes of the flow rules that matched. */
+  readonly rules: Uint16Array = new Uint16Array(RULES_MAX);
+  ruleCount = 0;
+  /** Ports that get a copy by rules that matched. */
+  readonly mirrors: Uint16Array = new Uint16Array(RULES_MAX);
+  mirrorCount = 0;
   /** It is to a station that the switch does not know. */
   isUnknown = false;
   /** Number of each receiver, which `FORM` it gets, and the `ESWITCH_DROP` for which it does not, or NO_DROP. */
@@ -26,8 +35,10 @@ export class Decision {
   }
 
   clear(): void {
-    this.drop = -1;
+    this.drop = NO_DROP;
     this.count = 0;
+    this.ruleCount = 0;
+    this.mirrorCount = 0;
     this.isUnknown = false;
   }
 
@@ -43,6 +54,9 @@ export class Decision {
     return false;
   }
 }
+
+/** What is noted of a port that gets the frame. */
+export const DELIVERED_NOTE = 'delivered';
 
 /** Told of every step of a decision, for people: see `explain`. */
 export interface DecisionTrace {

@@ -44,7 +44,7 @@ export const ESWITCH_DROP = {
 } as const;
 export type EswitchDrop = keyof typeof ESWITCH_DROP;
 
-export const DROP_REASONS: number = Object.keys(ESWITCH_DROP).length;
+const DROP_REASONS: number = Object.keys(ESWITCH_DROP).length;
 /** In place of a reason: the frame goes on. */
 export const NO_DROP = -1;
 

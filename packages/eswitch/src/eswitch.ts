@@ -1,26 +1,34 @@
-import { DELIVERED, type Delivered, type Frame } from '@ringwire/net-backend';
+import { DELIVERED, type Delivered, type Frame, type FrameRun } from '@ringwire/net-backend';
 import { ETHERNET } from '@ringwire/net-offload';
-import { AddressTable } from './address-table.js';
-import type { Decision } from './decision.js';
+import { VirtioError } from '@ringwire/virtio-spec';
+import { checkMirrors, checkRules } from './check-rules.js';
 import { ESWITCH_DROP, type EswitchPortCounters, NO_DROP } from './drop-reason.js';
 import { checkOptions, type EswitchOptions } from './eswitch-options.js';
-import type { EswitchPort } from './eswitch-port.js';
-import { Forwarding, type ForwardingTables } from './forwarding.js';
-import { type FrameHead, LINK_HEADER_BYTES } from './frame-head.js';
-import { LearnedTable } from './learned-table.js';
-import { GROUP, isZeroMac, macHigh, macLow, sameMac } from './mac-address.js';
+import type { EswitchPort, PortKind } from './eswitch-port.js';
+import { type Explanation, type ExplanationStep, explained } from './explanation.js';
+import type { FlowRule, Mirror } from './flow-rule.js';
+import type { CompiledRule, FlowCounters } from './flow-table.js';
+import { Forwarding } from './forwarding.js';
+import { ForwardingTables } from './forwarding-tables.js';
+import { askFor, isGated, tellGate } from './gate-questions.js';
+import { Handing, lose } from './handing.js';
 import { FRAME_BYTES_MAX, PASSAGE_BYTES, Passage } from './passage.js';
+import { RunPath, UNDECIDED } from './run-path.js';
 import { type PortHome, SwitchPort } from './switch-port.js';
-import { FRAME_KIND, type FrameKind } from './transmit-gate.js';
 
 /** How deep frames that come back while they are handed on may nest: a bridge that returns what it gets is one. */
 const NESTED = 3;
 /** Bytes of host memory that a switch works in. */
-export const ESWITCH_AREA_BYTES: number = NESTED * PASSAGE_BYTES;
+export const ESWITCH_AREA_BYTES: number = (NESTED + 1) * PASSAGE_BYTES;
 
 const WIRE = 0;
 const PHYSICAL = 1;
 const FIRST_VIRTUAL = 2;
+
+/** A port, and what went through it. */
+export interface CountingPort extends EswitchPort {
+  readonly counters: EswitchPortCounters;
+}
 
 /**
  * The switch inside a network card: a wire, a physical function, virtual functions, and what each of them may do.
@@ -29,48 +37,45 @@ const FIRST_VIRTUAL = 2;
  * copy, and holds nobody up. Only the gate, and a wire that is a frame's only receiver, make a sender wait (FULL).
  */
 export class Eswitch implements PortHome {
-  readonly wire: EswitchPort & { readonly counters: EswitchPortCounters };
-  readonly physical: EswitchPort & { readonly counters: EswitchPortCounters };
-  readonly virtual: readonly (EswitchPort & { readonly counters: EswitchPortCounters })[];
+  readonly wire: CountingPort;
+  readonly physical: CountingPort;
+  readonly virtual: readonly CountingPort[];
+  /** Of the virtual functions, in switchdev mode; none otherwise. */
+  readonly representors: readonly CountingPort[];
   /** All of them, by number. */
-  readonly ports: readonly (EswitchPort & { readonly counters: EswitchPortCounters })[];
+  readonly ports: readonly CountingPort[];
   private readonly plugs: readonly SwitchPort[];
   private readonly options: Required<EswitchOptions>;
   private readonly tables: ForwardingTables;
   private readonly forwarding: Forwarding;
+  private readonly handing: Handing;
+  private readonly runs: RunPath;
+  /** One for each depth, and the last one for what is only asked. */
   private readonly passages: readonly Passage[];
-  private depth = 0;
-  private areTablesStale = true;
-  /** Ports that frames went to since they were flushed. */
-  private readonly unflushed: Uint16Array;
-  private readonly isUnflushed: Uint8Array;
-  private unflushedCount = 0;
 
   /** @throws VirtioError for options that cannot be */
   constructor(options: EswitchOptions) {
     const whole = checkOptions(options, ESWITCH_AREA_BYTES);
     this.options = whole;
-    const count = FIRST_VIRTUAL + whole.virtualFunctions;
-    this.plugs = Array.from({ length: count }, (_, number) => {
-      const kind = number === WIRE ? 'wire' : number === PHYSICAL ? 'physical' : 'virtual';
-      return new SwitchPort(this, number, kind);
-    });
+    const representors = FIRST_VIRTUAL + whole.virtualFunctions;
+    const count = representors + (whole.switchdev ? whole.virtualFunctions : 0);
+    this.plugs = Array.from(
+      { length: count },
+      (_, number) => new SwitchPort(this, number, portKind(number, representors)),
+    );
     this.ports = this.plugs;
     this.wire = this.plugs[WIRE]!;
     this.physical = this.plugs[PHYSICAL]!;
-    this.virtual = this.plugs.slice(FIRST_VIRTUAL);
-    const learned = whole.learning
-      ? new LearnedTable(whole.macTableEntries, count, whole.learnedPerPort, whole.learnedFor)
-      : undefined;
-    const stations = new AddressTable();
-    this.tables = { ports: this.plugs, stations, groups: new AddressTable(), learned, options: whole };
+    this.virtual = this.plugs.slice(FIRST_VIRTUAL, representors);
+    this.representors = this.plugs.slice(representors);
+    this.tables = new ForwardingTables(this.plugs, whole);
     this.forwarding = new Forwarding(this.tables);
+    this.handing = new Handing(this.plugs);
+    this.runs = new RunPath(this.tables, this.forwarding, this.handing);
     this.passages = Array.from(
-      { length: NESTED },
+      { length: NESTED + 1 },
       (_, index) => new Passage(whole.memory, whole.at + index * PASSAGE_BYTES, count),
     );
-    this.unflushed = new Uint16Array(count);
-    this.isUnflushed = new Uint8Array(count);
     this.followWire();
   }
 
@@ -78,68 +83,117 @@ export class Eswitch implements PortHome {
     return this.options.floating || this.plugs[WIRE]!.isUp;
   }
 
-  get freeAddresses(): number {
-    let used = 0;
-    for (const port of this.plugs) used += port.addresses;
-    return this.options.macTableEntries - used;
+  get listedPerPort(): number {
+    return this.options.listedPerPort;
   }
 
-  /** Addresses that were learnt of a port, and how often one was not, because there was no place for it. */
+  get freeAddresses(): number {
+    return this.options.macTableEntries - this.tables.listed();
+  }
+
+  /** How often each rule matched, in the order of the rules; live. */
+  get rules(): readonly FlowCounters[] {
+    return this.tables.rules.map(({ counters }) => counters);
+  }
+
+  /** Addresses that were learnt of a port, and how often one was not, of any port, because there was no place for it. */
   learnedOf(port: number): { readonly known: number; readonly refused: number } {
     const { learned } = this.tables;
     return { known: learned?.countOf(port) ?? 0, refused: learned?.refused ?? 0 };
   }
 
   ownerOf(mac: Uint8Array, except: SwitchPort): SwitchPort | undefined {
-    return this.plugs.find(
-      (port) =>
-        port !== except &&
-        (sameMac(port.settings.mac, mac) || port.settings.unicast.some((address) => sameMac(address, mac))),
-    );
+    return this.tables.ownerOf(mac, except);
   }
 
   changed(port: SwitchPort): void {
-    this.areTablesStale = true;
-    if (port.device === undefined) this.tables.learned?.forget(port.number);
+    this.tables.changed(port);
     if (port.number === WIRE) this.followWire();
     else port.refreshLink();
-    this.tellGate(port);
+    tellGate(this.options.gate, port);
   }
 
   /** A frame from the device at a port. */
   forward(frame: Frame, from: SwitchPort): Delivered {
-    if (this.depth === NESTED) return lose(frame, from, ESWITCH_DROP.LOOP);
-    if (frame.length < ETHERNET.SIZE || frame.length > FRAME_BYTES_MAX) return lose(frame, from, ESWITCH_DROP.LENGTH);
-    const passage = this.passages[this.depth]!;
-    if (!passage.enter(frame, LINK_HEADER_BYTES)) return lose(frame, from, ESWITCH_DROP.BAD_OFFLOAD);
-    if (this.areTablesStale) this.refreshTables();
+    const { tables, handing } = this;
+    const { length } = frame;
+    if (handing.depth === NESTED) return lose(length, from, ESWITCH_DROP.LOOP);
+    if (length < ETHERNET.SIZE || length > FRAME_BYTES_MAX) return lose(length, from, ESWITCH_DROP.LENGTH);
+    const passage = this.passages[handing.depth]!;
+    if (passage.isPlain(frame)) {
+      const delivered = this.runs.forwardOne(frame, from, passage);
+      if (delivered !== UNDECIDED) return delivered as Delivered;
+    }
+    if (!passage.enter(frame, tables.headBytes)) return lose(length, from, ESWITCH_DROP.BAD_OFFLOAD);
+    tables.refresh();
     const { head, decision } = passage;
     this.forwarding.decide(from, head, passage.longest, decision);
-    if (decision.drop !== NO_DROP) return lose(frame, from, decision.drop);
-    const admitted = this.admit(from, passage);
-    if (admitted === DELIVERED.FULL) return admitted;
-    if (admitted === DELIVERED.DROPPED) return lose(frame, from, ESWITCH_DROP.STORM);
-    this.depth++;
-    const delivered = this.hand(passage);
-    this.depth--;
-    if (delivered === DELIVERED.FULL) return delivered;
+    const { drop } = decision;
+    if (drop === NO_DROP) {
+      const admitted = askFor(this.options.gate, from, passage);
+      if (admitted === DELIVERED.FULL) return admitted;
+      if (admitted === DELIVERED.DROPPED) return lose(length, from, ESWITCH_DROP.STORM);
+    }
+    // A receiver may set other ones.
+    const { rules } = tables;
+    if (handing.hand(passage) === DELIVERED.FULL) return DELIVERED.FULL;
+    countRules(rules, passage);
     const { counters } = from;
+    counters.copies += drop === NO_DROP ? decision.count - 1 : decision.count;
+    if (drop !== NO_DROP) return lose(length, from, drop);
     counters.inFrames++;
-    counters.inBytes += frame.length;
-    counters.copies += decision.count - 1;
-    this.learn(from, head);
-    return delivered;
+    counters.inBytes += length;
+    tables.learn(from, head);
+    return DELIVERED.ACCEPTED;
   }
 
-  /** The end of a burst from a port, for all that frames went to. Its own device's turn makes visible what that got. */
+  /**
+   * The first frames of a run, as far as each one's header says all that there is to be decided.
+   * @returns how many were dealt with: each of them is with its receiver, or lost
+   */
+  forwardRun(run: FrameRun, from: SwitchPort): number {
+    const { depth } = this.handing;
+    if (depth === NESTED || run.memory !== this.options.memory) return 0;
+    return this.runs.forward(run, from, this.passages[depth]!);
+  }
+
+  /**
+   * Say what becomes of which frames, in order: all rules at once, with new counters.
+   * @throws VirtioError for a rule that cannot be; then the rules are as before
+   */
+  setRules(rules: readonly FlowRule[]): void {
+    checkRules(rules, this.plugs.length);
+    this.tables.setRules(rules);
+  }
+
+  /** Say which ports' frames others get as well: all mirrors at once. @throws VirtioError for one that cannot be */
+  setMirrors(mirrors: readonly Mirror[]): void {
+    checkMirrors(mirrors, this.plugs.length);
+    this.tables.setMirrors(mirrors);
+  }
+
+  /**
+   * What would become of a frame that came in at a port now, and why. Nothing is changed by asking.
+   * @param bytes of a complete frame, from the destination address on
+   * @throws VirtioError for a port that there is not
+   */
+  explain(port: number, bytes: Uint8Array): Explanation {
+    const from = this.plugs[port];
+    if (from === undefined)
+      throw new VirtioError('port', port, `an integer from 0 to ${this.plugs.length - 1}`, 'Eswitch.explain');
+    if (bytes.length < ETHERNET.SIZE || bytes.length > FRAME_BYTES_MAX)
+      return { port, steps: [{ rule: 'ingress', outcome: 'LENGTH', port }], drop: 'LENGTH', ports: [] };
+    this.tables.refresh();
+    const passage = this.passages[NESTED]!;
+    passage.enterBytes(bytes, this.tables.headBytes);
+    const notes: ExplanationStep[] = [];
+    const note = (rule: string, outcome: string, at: number): void => void notes.push({ rule, outcome, port: at });
+    this.forwarding.decide(from, passage.head, bytes.length, passage.decision, { note });
+    return explained(port, notes, passage.decision);
+  }
+
   flush(from: SwitchPort): void {
-    const isOwn = this.isUnflushed[from.number] === 1;
-    while (this.unflushedCount > 0) {
-      const number = this.unflushed[--this.unflushedCount]!;
-      this.isUnflushed[number] = 0;
-      if (number !== from.number) this.plugs[number]!.device?.flush?.();
-    }
-    if (isOwn) this.noteUnflushed(from.number);
+    this.handing.flush(from);
     if (isGated(from)) this.options.gate.endTurn(from.number);
   }
 
@@ -147,89 +201,21 @@ export class Eswitch implements PortHome {
     return isGated(from) ? this.options.gate.deadline(from.number) : Number.POSITIVE_INFINITY;
   }
 
-  /** What the gate says of a frame that has somebody to go to. */
-  private admit(from: SwitchPort, { head, decision, frames, bytes }: Passage): Delivered {
-    if (!isGated(from)) return DELIVERED.ACCEPTED;
-    return this.options.gate.admit(from.number, frames, bytes, decision.has(WIRE), kindOf(head, decision));
-  }
-
-  private tellGate(port: SwitchPort): void {
-    if (!isGated(port)) return;
-    const { gate } = this.options;
-    const { maxTxRate, minTxRate } = port.settings;
-    gate.setRates(port.number, maxTxRate, minTxRate);
-    if (port.device === undefined) gate.forget(port.number);
-  }
-
-  /** Hand copies to all that get one. */
-  private hand(passage: Passage): Delivered {
-    const { decision } = passage;
-    for (let at = 0; at < decision.count; at++) {
-      const port = this.plugs[decision.port[at]!]!;
-      const { counters } = port;
-      const drop = decision.portDrop[at]!;
-      if (drop !== NO_DROP || port.device === undefined) {
-        counters.drops[drop === NO_DROP ? ESWITCH_DROP.NO_DEVICE : drop]!++;
-        continue;
-      }
-      const form = decision.form[at]!;
-      const delivered = passage.deliver(port.device, form);
-      if (delivered === DELIVERED.ACCEPTED) {
-        counters.outFrames++;
-        counters.outBytes += passage.lengthIn(form);
-        this.noteUnflushed(port.number);
-      } else if (delivered === DELIVERED.DROPPED) counters.drops[ESWITCH_DROP.REFUSED]!++;
-      else if (port.number === WIRE && decision.count === 1) return DELIVERED.FULL;
-      else counters.drops[ESWITCH_DROP.NO_ROOM]!++;
-    }
-    return DELIVERED.ACCEPTED;
-  }
-
-  private noteUnflushed(number: number): void {
-    if (this.isUnflushed[number] === 1) return;
-    this.isUnflushed[number] = 1;
-    this.unflushed[this.unflushedCount++] = number;
-  }
-
-  private learn(from: SwitchPort, { fromLow, fromHigh, vlan }: FrameHead): void {
-    const { learned, stations, options } = this.tables;
-    if (learned === undefined || from.number === WIRE || stations.find(fromLow, fromHigh) >= 0) return;
-    learned.learn(fromLow, fromHigh | (vlan << 16), from.number, options.now());
-  }
-
   private followWire(): void {
     for (const port of this.plugs) port.refreshLink();
   }
+}
 
-  private refreshTables(): void {
-    const { stations, groups } = this.tables;
-    this.areTablesStale = false;
-    const { macTableEntries } = this.options;
-    stations.reset(macTableEntries);
-    groups.reset(macTableEntries);
-    for (const { number, settings } of this.plugs) {
-      const { mac, unicast, multicast } = settings;
-      if (!isZeroMac(mac)) stations.add(macLow(mac), macHigh(mac), number);
-      for (const address of unicast) stations.add(macLow(address), macHigh(address), number);
-      for (const group of multicast) groups.add(macLow(group), macHigh(group), number);
-    }
+function countRules(rules: readonly CompiledRule[], { decision, head }: Passage): void {
+  for (let at = 0; at < decision.ruleCount; at++) {
+    const { counters } = rules[decision.rules[at]!]!;
+    counters.frames++;
+    counters.bytes += head.length;
   }
 }
 
-/** Whether what a port sends passes the gate. */
-function isGated({ kind }: SwitchPort): boolean {
-  return kind === 'physical' || kind === 'virtual';
-}
-
-function kindOf({ toLow, toHigh }: FrameHead, { isUnknown }: Decision): FrameKind {
-  if ((toLow & GROUP) === 0) return isUnknown ? FRAME_KIND.UNKNOWN : FRAME_KIND.UNICAST;
-  return toLow === -1 && toHigh === 0xffff ? FRAME_KIND.BROADCAST : FRAME_KIND.MULTICAST;
-}
-
-/** A frame that goes nowhere. */
-function lose(frame: Frame, { counters }: SwitchPort, reason: number): Delivered {
-  counters.inFrames++;
-  counters.inBytes += frame.length;
-  counters.drops[reason]!++;
-  return DELIVERED.DROPPED;
+function portKind(number: number, representors: number): PortKind {
+  if (number === WIRE) return 'wire';
+  if (number === PHYSICAL) return 'physical';
+  return number < representors ? 'virtual' : 'representor';
 }

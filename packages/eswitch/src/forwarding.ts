@@ -1,7 +1,10 @@
+import { ETHERTYPE } from '@ringwire/net-offload';
 import type { AddressTable } from './address-table.js';
-import { type Decision, type DecisionTrace, FORM } from './decision.js';
+import { DELIVERED_NOTE, type Decision, type DecisionTrace, FORM } from './decision.js';
 import { dropName, ESWITCH_DROP, NO_DROP } from './drop-reason.js';
 import type { EswitchOptions } from './eswitch-options.js';
+import type { FlowAction } from './flow-rule.js';
+import type { ForwardingTables } from './forwarding-tables.js';
 import type { FrameHead } from './frame-head.js';
 import { checkIngress, isReserved } from './ingress-policy.js';
 import type { LearnedTable } from './learned-table.js';
@@ -13,16 +16,10 @@ const WIRE = 0;
 const PHYSICAL = 1;
 const NONE = -1;
 const NOT_MEMBER = -1;
-
-/** What frames are sent by. */
-export interface ForwardingTables {
-  readonly ports: readonly SwitchPort[];
-  /** Station addresses and groups that settings list. */
-  readonly stations: AddressTable;
-  readonly groups: AddressTable;
-  readonly learned: LearnedTable | undefined;
-  readonly options: Required<EswitchOptions>;
-}
+// What rules come to when none says a port.
+const UNRULED = -1;
+const ALLOWED = -2;
+const DROPPED = -3;
 
 /**
  * Decides who gets a frame. Nothing is changed by it but the frame's head, so that it can be asked what would happen.
@@ -51,8 +48,87 @@ export class Forwarding {
     this.longest = longest + head.length - before;
     trace?.note('ingress', decision.drop === NO_DROP ? 'passes' : dropName(decision.drop), from.number);
     if (decision.drop !== NO_DROP) return;
-    this.route(from, head);
-    if (decision.count === 0) decision.drop = ESWITCH_DROP.NO_RECEIVER;
+    const { mirrors } = this.tables;
+    if (from.kind === 'representor')
+      this.offer(from.number - this.tables.options.virtualFunctions, from, head, 'represented function');
+    else {
+      const length = head.length;
+      const ruled = this.askRules(from, head);
+      this.longest += head.length - length;
+      this.applyRuling(ruled, from, head);
+    }
+    if (decision.count === 0 && decision.drop === NO_DROP) decision.drop = ESWITCH_DROP.NO_RECEIVER;
+    if (!mirrors.isEmpty) this.mirror(from);
+    for (let at = 0; at < decision.mirrorCount; at++) this.copyTo(decision.mirrors[at]!, from, 'mirrored by a rule');
+  }
+
+  /**
+   * Ask the flow rules, in order, until one says where the frame goes. Copies that rules ask for are noted.
+   * @returns a port, or what is below
+   */
+  private askRules(from: SwitchPort, head: FrameHead): number {
+    const { rules } = this.tables;
+    const decision = this.decision!;
+    for (let index = 0; index < rules.length; index++) {
+      const rule = rules[index]!;
+      if (!rule.matches(from.number, head)) {
+        this.trace?.note(rule.name, 'does not match', from.number);
+        continue;
+      }
+      decision.rules[decision.ruleCount++] = index;
+      const { action } = rule;
+      if (this.trace !== undefined) this.trace.note(rule.name, actionText(action), from.number);
+      if (action.kind === 'allow') return ALLOWED;
+      if (action.kind === 'drop') return DROPPED;
+      if (action.kind === 'redirect') return action.port;
+      if (action.kind === 'setVlan') head.setTag(ETHERTYPE.VLAN, action.id, action.priority, head.tags > 0);
+      else if (action.kind === 'mirror') decision.mirrors[decision.mirrorCount++] = action.port;
+    }
+    return UNRULED;
+  }
+
+  private applyRuling(ruled: number, from: SwitchPort, head: FrameHead): void {
+    const { options } = this.tables;
+    const decision = this.decision!;
+    if (ruled === DROPPED) decision.drop = ESWITCH_DROP.RULE;
+    else if (ruled >= 0) this.redirect(ruled, from, head);
+    else if (ruled === ALLOWED || !options.switchdev) this.route(from, head);
+    else this.routeSlowly(from, head);
+  }
+
+  /** A rule says where: VLANs are the rule's affair then. */
+  private redirect(number: number, from: SwitchPort, head: FrameHead): void {
+    const decision = this.decision!;
+    if (number === from.number) {
+      decision.drop = ESWITCH_DROP.RULE;
+      return;
+    }
+    const form = formFor(this.tables.ports[number]!, head);
+    this.add(number, form === NOT_MEMBER ? FORM.WHOLE : form, 'redirected');
+  }
+
+  /** In switchdev mode software decides about what no rule knows. */
+  private routeSlowly(from: SwitchPort, head: FrameHead): void {
+    const { number, kind } = from;
+    const { virtualFunctions } = this.tables.options;
+    if (kind === 'virtual') this.offer(number + virtualFunctions, from, head, 'no rule: to the representor');
+    else this.offer(number === WIRE ? PHYSICAL : WIRE, from, head, 'no rule: between wire and host');
+  }
+
+  /** Copies of what came in, and of what goes out. Copies of copies there are none, so that it never goes round. */
+  private mirror(from: SwitchPort): void {
+    const { mirrors } = this.tables;
+    const decision = this.decision!;
+    const { count } = decision;
+    for (const to of mirrors.ofIn(from.number)) this.copyTo(to, from, 'mirror');
+    for (let at = 0; at < count; at++) {
+      if (decision.portDrop[at] !== NO_DROP) continue;
+      for (const to of mirrors.ofOut(decision.port[at]!)) this.copyTo(to, from, 'mirror');
+    }
+  }
+
+  private copyTo(number: number, from: SwitchPort, rule: string): void {
+    if (number !== from.number && !this.decision!.has(number)) this.add(number, FORM.WHOLE, rule);
   }
 
   private route(from: SwitchPort, head: FrameHead): void {
@@ -136,10 +212,14 @@ export class Forwarding {
       this.trace?.note(rule, 'its own frame, which came back', number);
       return false;
     }
-    const drop = this.dropAt(port, form);
-    this.trace?.note(rule, drop === NO_DROP ? 'delivered' : dropName(drop), number);
-    this.decision!.add(number, form, drop);
+    this.add(number, form, rule);
     return true;
+  }
+
+  private add(number: number, form: number, rule: string): void {
+    const drop = this.dropAt(this.tables.ports[number]!, form);
+    this.trace?.note(rule, drop === NO_DROP ? DELIVERED_NOTE : dropName(drop), number);
+    this.decision!.add(number, form, drop);
   }
 
   /** Why a port that a frame is for does not get it. */
@@ -177,4 +257,9 @@ function sends(
   for (let link = stations.find(low, high); link !== NONE; link = stations.after(link))
     if (stations.portOf(link) === port.number) return true;
   return learned?.find(low, high | (head.vlan << 16), options.now()) === port.number;
+}
+
+function actionText(action: FlowAction): string {
+  if (action.kind === 'redirect' || action.kind === 'mirror') return `${action.kind} to port ${action.port}`;
+  return action.kind === 'setVlan' ? `VLAN ${action.id}, priority ${action.priority}` : action.kind;
 }

@@ -1,7 +1,7 @@
 import type { HostMemory } from '@ringwire/guest-memory';
 import { RangeList } from '@ringwire/guest-memory';
 import { copyFrame, Frame } from '@ringwire/net-backend';
-import { ETHERNET, ETHERTYPE, HEADER_BYTES, VLAN_TAG } from '@ringwire/net-offload';
+import { ETHERNET, ETHERTYPE, FrameHeaders, HEADER_BYTES, parseFrame, VLAN_TAG } from '@ringwire/net-offload';
 import { macHigh, macLow } from './mac-address.js';
 
 const TAG = VLAN_TAG.SIZE;
@@ -43,6 +43,8 @@ export class FrameHead {
   private readonly whole: Frame;
   private readonly bare: Frame;
   private isBareMade = false;
+  private readonly parsed: FrameHeaders = new FrameHeaders();
+  private isParsed = false;
   private source: Frame;
   /** How much further back everything in the frame lies than its sender says. */
   private shift = 0;
@@ -73,13 +75,18 @@ export class FrameHead {
     this.bytes = this.taken;
     this.length = frame.length;
     this.shift = 0;
-    this.whole.ranges.clear();
-    this.isBareMade = false;
-    this.toLow = macLow(this.u8, this.at);
-    this.toHigh = macHigh(this.u8, this.at);
-    this.fromLow = macLow(this.u8, this.at + ETHERNET.source);
-    this.fromHigh = macHigh(this.u8, this.at + ETHERNET.source);
-    this.readTags();
+    this.read();
+  }
+
+  /** Put 14 bytes that were read before in place of the first ones. As memory's words have them. */
+  setHeader(word0: number, word1: number, word2: number, type16: number): void {
+    const { u32, u16 } = this.memory;
+    const word = this.at >>> 2;
+    u32[word] = word0;
+    u32[word + 1] = word1;
+    u32[word + 2] = word2;
+    u16[2 * word + ETHERNET.type / 2] = type16;
+    this.read();
   }
 
   /** Put a tag in front of whatever is there, or in place of the first one. */
@@ -98,9 +105,16 @@ export class FrameHead {
     u8[tag + 1] = protocol;
     u8[tag + 2] = tci >>> 8;
     u8[tag + 3] = tci;
-    this.whole.ranges.clear();
-    this.isBareMade = false;
-    this.readTags();
+    this.read();
+  }
+
+  /** What it carries, as far as that was copied. Offsets count from {@link at}. */
+  headers(): FrameHeaders {
+    if (!this.isParsed) {
+      parseFrame(this.u8, this.at, this.bytes, this.parsed);
+      this.isParsed = true;
+    }
+    return this.parsed;
   }
 
   /** The frame. Good until the next change of the head. */
@@ -124,6 +138,17 @@ export class FrameHead {
       this.finish(bare, this.shift - TAG);
     }
     return bare;
+  }
+
+  private read(): void {
+    this.whole.ranges.clear();
+    this.isBareMade = false;
+    this.isParsed = false;
+    this.toLow = macLow(this.u8, this.at);
+    this.toHigh = macHigh(this.u8, this.at);
+    this.fromLow = macLow(this.u8, this.at + ETHERNET.source);
+    this.fromHigh = macHigh(this.u8, this.at + ETHERNET.source);
+    this.readTags();
   }
 
   private readTags(): void {

@@ -1,4 +1,4 @@
-export const MAC_BYTES = 6;
+const MAC_BYTES = 6;
 /** In the first byte of an address: it is a group's. */
 export const GROUP = 1;
 

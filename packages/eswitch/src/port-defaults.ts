@@ -19,7 +19,7 @@ export function defaultSettings(kind: PortKind): PortSettings {
     multicastHash: undefined,
     promiscuous: false,
     allMulticast: false,
-    broadcast: true,
+    broadcast: kind !== 'representor',
     vlans: 'all',
     untagged: true,
     longestFrame: kind === 'virtual' || kind === 'physical' ? FRAME_BYTES : WIRE_BYTES,

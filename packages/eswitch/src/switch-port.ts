@@ -1,18 +1,28 @@
-import { type Delivered, EVERY_OFFLOAD, type Frame, type FrameSink, type NetBackend } from '@ringwire/net-backend';
+import {
+  type Delivered,
+  EVERY_OFFLOAD,
+  type Frame,
+  type FrameRun,
+  type FrameSink,
+  type NetBackend,
+} from '@ringwire/net-backend';
+import { ETHERTYPE } from '@ringwire/net-offload';
 import { VirtioError } from '@ringwire/virtio-spec';
-import { checkSettings, copySettings, PORT_ADDRESSES, wishFault } from './check-settings.js';
+import { checkSettings, copySettings, wishFault } from './check-settings.js';
 import { type EswitchPortCounters, newPortCounters } from './drop-reason.js';
 import type { EswitchPort, PortKind, PortRefusal } from './eswitch-port.js';
 import { isZeroMac, macText, sameMac } from './mac-address.js';
 import { defaultSettings } from './port-defaults.js';
 import { PortFilters } from './port-filters.js';
 import type { PortSettings, PortWishes } from './port-settings.js';
+import { FRAME_KIND, type FrameKind } from './transmit-gate.js';
 
 /** What a port needs of its switch. */
 export interface PortHome {
   /** Whether functions whose link is 'auto' have one. */
   readonly isCarried: boolean;
   forward(frame: Frame, from: SwitchPort): Delivered;
+  forwardRun(run: FrameRun, from: SwitchPort): number;
   flush(from: SwitchPort): void;
   /** When a port's device is to offer again what was answered with FULL, in µs. */
   deadlineOf(from: SwitchPort): number;
@@ -20,6 +30,8 @@ export interface PortHome {
   changed(port: SwitchPort): void;
   /** Addresses that may be listed beyond those that are. */
   readonly freeAddresses: number;
+  /** Most that a function may list which is not trusted. */
+  readonly listedPerPort: number;
   /** Which other port lists a station address. */
   ownerOf(mac: Uint8Array, except: SwitchPort): SwitchPort | undefined;
 }
@@ -35,6 +47,14 @@ export class SwitchPort implements EswitchPort {
   settings: PortSettings;
   filters: PortFilters;
   isUp = false;
+  /** Header of the last frame that came in, where such frames go (-1: to be looked at each), and since when. */
+  word0 = 0;
+  word1 = 0;
+  word2 = 0;
+  type16 = -1;
+  knownTo = -1;
+  knownAt = -1;
+  knownKind: FrameKind = FRAME_KIND.UNICAST;
   private readonly home: PortHome;
   /** What the host set, and what the function asked for on top of it. */
   private host: PortSettings;
@@ -97,9 +117,7 @@ export class SwitchPort implements EswitchPort {
   /** Follow the link. */
   refreshLink(): void {
     const { link } = this.settings;
-    const isUp =
-      link === 'enable' ||
-      (link === 'auto' && (this.kind === 'wire' ? this.device !== undefined : this.home.isCarried));
+    const isUp = link === 'enable' || (link === 'auto' && this.isCarried());
     if (isUp === this.isUp) return;
     this.isUp = isUp;
     this.onLink?.(isUp);
@@ -110,15 +128,29 @@ export class SwitchPort implements EswitchPort {
     this.home.changed(this);
   }
 
+  private isCarried(): boolean {
+    if (this.kind === 'representor') return true;
+    return this.kind === 'wire' ? this.device !== undefined : this.home.isCarried;
+  }
+
   private adopt(settings: PortSettings): void {
     this.settings = settings;
     this.filters = new PortFilters(settings);
     this.home.changed(this);
   }
 
+  /** Which of a function's wishes makes it list more than one may that is not trusted. */
+  private crowdedBy(wishes: Partial<PortWishes>): 'unicast' | 'multicast' | 'multicastHash' | undefined {
+    const { listedPerPort } = this.home;
+    const { unicast = [], multicast = [], multicastHash } = { ...this.wishes, ...wishes };
+    if (multicastHash !== undefined && bitsOf(multicastHash.table) > listedPerPort) return 'multicastHash';
+    if (unicast.length + multicast.length <= listedPerPort) return undefined;
+    return wishes.multicast === undefined ? 'unicast' : 'multicast';
+  }
+
   /** Why a function may not have what it asks for. */
   private refusalOf(wishes: Partial<PortWishes>, host: PortSettings): PortRefusal | undefined {
-    const { mac, unicast, vlans, multicastHash } = wishes;
+    const { mac, unicast, vlans } = wishes;
     if (mac !== undefined) {
       if (!host.trusted && !isZeroMac(host.mac) && !sameMac(mac, host.mac))
         return { setting: 'mac', message: `mac: the host set ${macText(host.mac)}, and the function is not trusted` };
@@ -140,12 +172,13 @@ export class SwitchPort implements EswitchPort {
       return { setting: 'promiscuous', message: 'promiscuous: the function is not trusted' };
     if (!host.trusted && wishes.allMulticast === true)
       return { setting: 'allMulticast', message: 'allMulticast: the function is not trusted' };
-    if (!host.trusted && multicastHash !== undefined && bitsOf(multicastHash.table) > PORT_ADDRESSES)
-      return {
-        setting: 'multicastHash',
-        message: `multicastHash: more than ${PORT_ADDRESSES} bits, and the function is not trusted`,
-      };
-    if (vlans === undefined || vlans === 'all') return undefined;
+    const crowded = host.trusted ? undefined : this.crowdedBy(wishes);
+    if (crowded !== undefined) {
+      const message = `${crowded}: more than ${this.home.listedPerPort}, and the function is not trusted`;
+      return { setting: crowded, message };
+    }
+    // Behind a service tag, which VLANs there are is the function's own affair.
+    if (vlans === undefined || vlans === 'all' || host.portVlan?.protocol === ETHERTYPE.SERVICE_VLAN) return undefined;
     for (const id of vlans)
       if (host.portVlan !== undefined || (host.allowedVlans !== 'all' && !host.allowedVlans.has(id)))
         return { setting: 'vlans', message: `vlans: the function may not be in VLAN ${id}` };
@@ -167,6 +200,10 @@ class PortBackend implements NetBackend {
 
   receive(frame: Frame): Delivered {
     return this.home.forward(frame, this.port);
+  }
+
+  receiveRun(run: FrameRun): number {
+    return this.home.forwardRun(run, this.port);
   }
 
   flush(): void {

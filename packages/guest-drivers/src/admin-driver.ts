@@ -6,7 +6,7 @@ import { BREAK, type Breakdown, breakdown, isBreakdown } from './breakdown.js';
 import { DmaArena } from './dma-arena.js';
 import type { DmaMemory } from './dma-memory.js';
 import { mapInterrupts } from './interrupt-plan.js';
-import { bringUpQueue, brokenQueue } from './live-queue.js';
+import { bringUpCommandQueue, brokenQueue } from './live-queue.js';
 import type { Patience } from './patience.js';
 import { CAUSE, type MsixMessage, type Transport } from './transport.js';
 import { VirtioDriver } from './virtio-driver.js';
@@ -74,7 +74,7 @@ function bringUp(setup: AdminSetup, driver: VirtioDriver, arena: DmaArena): Admi
   const { first, count } = transport.adminQueues?.() ?? NO_QUEUES;
   if (count === 0) return breakdown(BREAK.NO_QUEUE, 'there is no administration virtqueue (virtio 1.4 §2.13)');
   const plan = mapInterrupts(transport, [first], messages);
-  const live = bringUpQueue(driver, arena, first, QUEUE_SIZE, ADMIN_ENTRIES);
+  const live = bringUpCommandQueue(driver, arena, first, QUEUE_SIZE, ADMIN_ENTRIES);
   if (isBreakdown(live)) return live;
   driver.start();
   return new AdminDriver(setup, driver, arena, new AdminPort(live, arena, setup, setup.now), plan === undefined);

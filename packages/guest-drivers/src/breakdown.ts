@@ -33,6 +33,10 @@ export const BREAK = {
   SUSPEND: 15,
   /** An administration command was not answered in the time given. */
   ADMIN_UNANSWERED: 16,
+  /** The other function of the card did not answer in the mailbox in the time given. */
+  MAILBOX_UNANSWERED: 17,
+  /** Registers read all ones: the function is not there any more. */
+  REMOVED: 18,
 } as const;
 
 /** A failure that the device is to blame for: what it was, for programs and for people. */

@@ -1,6 +1,8 @@
-import type { HostMemory, RangeList } from '@ringwire/guest-memory';
+import { type ArrayMaker, type HostMemory, homeOf, PLAIN_ARRAYS, type RangeList } from '@ringwire/guest-memory';
+import { privateArrays } from '@ringwire/ring-loops';
 import { VirtioError } from '@ringwire/virtio-spec';
 import { type DmaMemory, hostOffset } from './dma-memory.js';
+import { type FrameLoops, frameLoops } from './frame-loops.js';
 
 /** Bytes in front of a frame's first byte: room for any struct virtio_net_hdr, and a cache line. */
 const HEADROOM = 64;
@@ -35,6 +37,7 @@ const { SHIFT, DATA, LENGTH, IS_SPECIAL, DELTA_LO, ADDRESS_HI, NEXT, OFFLOAD, ST
 const PAGE = 4096;
 const BLOCK = 64 * PAGE;
 
+/** How many buffers a {@link FramePool} has, and how long they are. */
 export interface FramePoolOptions {
   readonly buffers: number;
   /** Bytes of each buffer without headroom; 2176 when left out, which is no power of two: those share few cache sets. */
@@ -51,7 +54,7 @@ export class FramePool {
   readonly dataBytes: number;
   /** Buffers in all. */
   readonly buffers: number;
-  /** What is said of each buffer: see {@link FRAME}. The methods below do the same for one word at a time. */
+  /** What is said of each buffer: see `FRAME`. The methods below do the same for one word at a time. */
   readonly words: Int32Array;
   // The other offload fields of a frame, in its first buffer; those of NetOffload that the poll-mode driver knows.
   readonly hdrLen: Uint16Array;
@@ -62,6 +65,9 @@ export class FramePool {
   readonly hashReport: Uint8Array;
   /** Buffers that nobody has. */
   free: number;
+  /** Whose memory {@link words} lie in; undefined: they are JavaScript's own. */
+  readonly home: ArrayMaker | undefined;
+  private readonly loops: FrameLoops | undefined;
   private readonly stack: Int32Array;
   private readonly blocks: number[] = [];
   private readonly dma: DmaMemory;
@@ -75,14 +81,18 @@ export class FramePool {
     this.memory = dma.space.memory;
     this.dataBytes = dataBytes;
     this.buffers = buffers;
-    this.words = new Int32Array(buffers << SHIFT);
+    const arrays = privateArrays(this.memory);
+    this.words = arrays.i32(buffers << SHIFT);
     this.hdrLen = new Uint16Array(buffers);
     this.gsoSize = new Uint16Array(buffers);
     this.csumStart = new Uint16Array(buffers);
     this.csumOffset = new Uint16Array(buffers);
     this.hashValue = new Uint32Array(buffers);
     this.hashReport = new Uint8Array(buffers);
-    this.stack = Int32Array.from({ length: buffers }, (_, i) => buffers - 1 - i);
+    this.stack = arrays.i32(buffers);
+    for (let i = 0; i < buffers; i++) this.stack[i] = buffers - 1 - i;
+    this.home = homeOf(arrays, this.words, this.stack);
+    this.loops = this.home === undefined ? undefined : frameLoops.on(this.memory.wasm!);
     this.free = buffers;
     this.place(buffers);
   }
@@ -97,9 +107,23 @@ export class FramePool {
 
   /** Append buffers without data to a burst, as many as there are and as fit. @returns how many */
   takeBurst(frames: FrameBurst, most: number): number {
-    const { words, stack } = this;
+    const { words, stack, loops } = this;
     const { frame, length } = frames;
     const count = Math.min(most, this.free, frames.capacity - frames.count);
+    if (loops !== undefined && frames.home === this.home) {
+      const behind = frames.count << 2;
+      loops.take(
+        stack.byteOffset,
+        this.free,
+        count,
+        words.byteOffset,
+        frame.byteOffset + behind,
+        length.byteOffset + behind,
+      );
+      frames.count += count;
+      this.free -= count;
+      return count;
+    }
     let at = frames.count;
     let top = this.free;
     for (const end = at + count; at < end; at = (at + 1) | 0) {
@@ -131,11 +155,20 @@ export class FramePool {
     }
   }
 
-  /** Give back the first `count` frames of a list. */
-  putBurst(frames: Int32Array, count: number): void {
-    const { words, stack } = this;
+  /**
+   * Give back the first `count` frames of a list.
+   * @param home whose memory the list lies in, if it does
+   */
+  putBurst(frames: Int32Array, count: number, home?: ArrayMaker): void {
+    const { words, stack, loops, buffers } = this;
+    let done = 0;
+    if (loops !== undefined && home === this.home) {
+      const most = Math.min(count, buffers - this.free);
+      done = loops.put(stack.byteOffset, this.free, frames.byteOffset, most, words.byteOffset, buffers);
+      this.free += done;
+    }
     let top = this.free;
-    for (let i = 0; i < count; i = (i + 1) | 0) {
+    for (let i = done; i < count; i = (i + 1) | 0) {
       const buffer = frames[i]!;
       if (words[((buffer << SHIFT) + IS_SPECIAL) | 0] === 0) {
         stack[top] = buffer;
@@ -290,10 +323,15 @@ export class FrameBurst {
   /** Bytes of each frame. */
   readonly length: Uint32Array;
 
-  constructor(capacity: number) {
+  /** Whose memory the arrays lie in; undefined: they are JavaScript's own. */
+  readonly home: ArrayMaker | undefined;
+
+  /** @param arrays of the pool's memory, where bursts are handled fastest */
+  constructor(capacity: number, arrays: ArrayMaker = PLAIN_ARRAYS) {
     this.capacity = capacity;
-    this.frame = new Int32Array(capacity);
-    this.length = new Uint32Array(capacity);
+    this.frame = arrays.i32(capacity);
+    this.length = arrays.u32(capacity);
+    this.home = homeOf(arrays, this.frame, this.length);
   }
 
   clear(): void {

@@ -1,3 +1,4 @@
+import { openLoopedDriverQueue } from '@ringwire/ring-loops';
 import {
   hasFeature,
   PVIRTQ_EVENT_SUPPRESS,
@@ -8,8 +9,8 @@ import {
   virtqDescBytes,
   virtqUsedBytes,
 } from '@ringwire/virtio-spec';
-import { BROKEN, type DriverQueue, type IndirectTables, openDriverQueue, type QueueConfig } from '@ringwire/virtqueue';
-import { BREAK, type Breakdown, breakdown } from './breakdown.js';
+import { BROKEN, type DriverQueue, type IndirectTables, type QueueConfig } from '@ringwire/virtqueue';
+import { BREAK, type Breakdown, breakdown, isBreakdown } from './breakdown.js';
 import type { DmaArena } from './dma-arena.js';
 import type { VirtioDriver } from './virtio-driver.js';
 
@@ -44,7 +45,7 @@ export class LiveQueue {
     this.tables = tables;
     this.isIndirect = tables !== undefined;
     this.entries = tables?.entries ?? config.size;
-    this.queue = openDriverQueue(config, tables);
+    this.queue = openLoopedDriverQueue(config, tables);
   }
 
   /** Tell the device where the queue is, and enable it. */
@@ -65,7 +66,7 @@ export class LiveQueue {
   restart(): Breakdown | undefined {
     const problem = this.driver.resetQueue(this.index);
     if (problem !== undefined) return problem;
-    this.queue = openDriverQueue(this.config, this.tables);
+    this.queue = openLoopedDriverQueue(this.config, this.tables);
     return this.enable();
   }
 }
@@ -125,4 +126,21 @@ export function brokenQueue({ index, queue }: LiveQueue): Breakdown | undefined 
   if (queue.broken === BROKEN.NONE) return undefined;
   const reason = Object.keys(BROKEN).find((name) => BROKEN[name as keyof typeof BROKEN] === queue.broken);
   return breakdown(BREAK.RING, `queue ${index} is not to be believed: ${reason}`);
+}
+
+/**
+ * The same for a queue of commands: a command's parts are elements of one buffer, for which there has to be room.
+ * @param entries elements of a command
+ */
+export function bringUpCommandQueue(
+  driver: VirtioDriver,
+  arena: DmaArena,
+  index: number,
+  wanted: number,
+  entries: number,
+): LiveQueue | Breakdown {
+  const live = bringUpQueue(driver, arena, index, wanted, entries);
+  if (isBreakdown(live) || live.entries >= entries) return live;
+  const message = `queue ${index} has room for ${live.entries} elements, want ${entries} for a command`;
+  return breakdown(BREAK.NO_QUEUE, `${message} (virtio 1.4 §5.1.9.5)`);
 }

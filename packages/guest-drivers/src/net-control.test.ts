@@ -382,3 +382,9 @@ test('with EVENT_IDX the device is asked to tell of each answer', () => {
     stage.interrupt(driver);
   }
 });
+
+test('DR-23: a control queue without room for a command ends the device, which is given up cleanly', () => {
+  const features = (['CTRL_VQ', 'CTRL_RX'] as const).map((name) => VIRTIO_NET_F[name]);
+  const stage = new NetStage({ features, config: config(), queueSizes: [16, 16, 1] });
+  expect(() => stage.open()).toThrow('queue 2 has room for 1 elements, want 2 for a command');
+});

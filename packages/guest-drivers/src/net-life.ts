@@ -4,7 +4,7 @@ import { type Breakdown, isBreakdown } from './breakdown.js';
 import { CONTROL_ENTRIES } from './control-queue.js';
 import { DmaArena } from './dma-arena.js';
 import { mapInterrupts } from './interrupt-plan.js';
-import { bringUpQueue, type LiveQueue } from './live-queue.js';
+import { bringUpCommandQueue, bringUpQueue, type LiveQueue } from './live-queue.js';
 import { ADMIN_NET_FEATURES, NET_DRIVER_FEATURES } from './net-accept.js';
 import { agreeNet, type NetAgreement, queueIndexes, rxKind } from './net-agreement.js';
 import { type NetCounters, newNetCounters } from './net-counters.js';
@@ -84,7 +84,8 @@ function openNetSession(
   for (const index of indexes) {
     const isCommands = index === agreement.controlIndex || (admins.count > 0 && index === admins.first);
     const entries = isCommands ? CONTROL_ENTRIES : index % 2 === 1 ? TX_ENTRIES : rxEntries(agreement);
-    const live = bringUpQueue(driver, arena, index, setup.queueSize, entries);
+    const bringUp = isCommands ? bringUpCommandQueue : bringUpQueue;
+    const live = bringUp(driver, arena, index, setup.queueSize, entries);
     if (isBreakdown(live)) return live;
     lives.push(live);
   }

@@ -1,4 +1,5 @@
 import type { HostMemory } from '@ringwire/guest-memory';
+import { privateArrays } from '@ringwire/ring-loops';
 import { type DriverQueue, USED, UsedBurst } from '@ringwire/virtqueue';
 import type { LiveQueue } from './live-queue.js';
 import type { NetCounters } from './net-counters.js';
@@ -22,7 +23,7 @@ export class NetRxQueue {
   private readonly frame: ReceivedFrame;
   private readonly counters: NetCounters;
   private readonly deliver: (frame: ReceivedFrame) => void;
-  private readonly used: UsedBurst = new UsedBurst(BURST);
+  private readonly used: UsedBurst;
   /** Slots of the used buffers at hand: an id is another buffer's as soon as the ring is filled again. */
   private readonly taken: Uint16Array = new Uint16Array(BURST);
   private at = 0;
@@ -43,6 +44,7 @@ export class NetRxQueue {
     this.live = live;
     this.buffers = buffers;
     this.memory = frame.memory;
+    this.used = new UsedBurst(BURST, privateArrays(frame.memory));
     this.rules = rules;
     this.isMergeable = isMergeable;
     this.buffersMax = Math.ceil((rules.hdrBytes + LARGEST_FRAME) / buffers.bytes);

@@ -1,4 +1,5 @@
 import { ACCESS, type HostMemory } from '@ringwire/guest-memory';
+import { privateArrays } from '@ringwire/ring-loops';
 import { VirtioError } from '@ringwire/virtio-spec';
 import { BufferList, type DriverQueue, NO_ROOM, UsedBurst } from '@ringwire/virtqueue';
 import type { DmaArena } from './dma-arena.js';
@@ -55,7 +56,7 @@ export class NetTxQueue implements FrameBytes {
   private freeCount: number;
   private readonly pages: PageStock;
   private readonly buffer: BufferList = new BufferList(TX_ENTRIES);
-  private readonly used: UsedBurst = new UsedBurst(BURST);
+  private readonly used: UsedBurst;
   private readonly done: Uint16Array = new Uint16Array(BURST);
   private isReclaiming = false;
   // While frames of an old ring are given up: their ids must not meet those of a new one.
@@ -81,6 +82,7 @@ export class NetTxQueue implements FrameBytes {
     this.live = live;
     this.arena = arena;
     this.memory = arena.dma.space.memory;
+    this.used = new UsedBurst(BURST, privateArrays(this.memory));
     this.rules = rules;
     this.mtu = mtu;
     this.counters = counters;

@@ -1,12 +1,13 @@
 import { hasFeature, VIRTIO_ID, VirtioError } from '@ringwire/virtio-spec';
 import { VIRTIO_NET_F, VIRTIO_NET_S } from '@ringwire/virtio-spec/net';
 import { BREAK, type Breakdown, breakdown, isBreakdown } from './breakdown.js';
+import type { BurstDriver } from './burst-driver.js';
 import type { CommandScope } from './command-scope.js';
 import { CONTROL_ENTRIES, ControlQueue } from './control-queue.js';
 import { DmaArena } from './dma-arena.js';
 import type { DmaMemory } from './dma-memory.js';
 import type { FrameBurst, FramePool } from './frame-pool.js';
-import { bringUpQueue, brokenQueue, type LiveQueue } from './live-queue.js';
+import { bringUpCommandQueue, bringUpQueue, brokenQueue, type LiveQueue } from './live-queue.js';
 import { POLL_DRIVER_FEATURES } from './net-accept.js';
 import { agreeNet, type NetAgreement, queueIndexes } from './net-agreement.js';
 import { NetCommands } from './net-commands.js';
@@ -86,7 +87,8 @@ function bringUp(
   for (const index of queueIndexes(agreement)) {
     const isControl = index === agreement.controlIndex;
     const entries = isControl ? CONTROL_ENTRIES : index % 2 === 1 ? POLL_TX_ENTRIES : 1;
-    const live = bringUpQueue(driver, arena, index, setup.queueSize ?? 256, entries);
+    const take = isControl ? bringUpCommandQueue : bringUpQueue;
+    const live = take(driver, arena, index, setup.queueSize ?? 256, entries);
     if (isBreakdown(live)) return live;
     lives.push(live);
   }
@@ -102,7 +104,7 @@ function checkPool(pool: FramePool, { features, rules, mtu }: NetAgreement): voi
 }
 
 /** A network device as a poll-mode driver drives it. Each queue pair is one thread's, if there are several. */
-export class PollNetDriver implements CommandScope {
+export class PollNetDriver implements BurstDriver, CommandScope {
   readonly counters: NetCounters;
   readonly features: Uint32Array;
   readonly facts: NetFacts;

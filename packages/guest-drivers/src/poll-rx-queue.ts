@@ -1,3 +1,4 @@
+import { privateArrays } from '@ringwire/ring-loops';
 import { BufferList, ELEMENT_SHIFT, USED, UsedBurst } from '@ringwire/virtqueue';
 import { FRAME, FrameBurst, type FramePool } from './frame-pool.js';
 import type { LiveQueue } from './live-queue.js';
@@ -24,7 +25,7 @@ export class PollRxQueue {
   private readonly buffersMax: number;
   private readonly list: BufferList;
   private readonly posted: FrameBurst = new FrameBurst(BURST);
-  private readonly used: UsedBurst = new UsedBurst(BURST);
+  private readonly used: UsedBurst;
   private readonly offload: NetOffload = new NetOffload();
   private at = 0;
 
@@ -36,7 +37,9 @@ export class PollRxQueue {
     this.isMergeable = isMergeable;
     this.isPlain = !isMergeable && rules.receive.flags === 0 && rules.receive.types === 0 && !rules.hashReport;
     this.buffersMax = Math.ceil((rules.hdrBytes + LARGEST_FRAME) / pool.dataBytes);
-    this.list = new BufferList(BURST);
+    const arrays = privateArrays(pool.memory);
+    this.list = new BufferList(BURST, arrays);
+    this.used = new UsedBurst(BURST, arrays);
     live.queue.disableNotifications();
     this.fill();
   }

@@ -1,5 +1,8 @@
+import type { ArrayMaker } from '@ringwire/guest-memory';
+import { privateArrays } from '@ringwire/ring-loops';
 import { VirtioError } from '@ringwire/virtio-spec';
 import { BufferList, ELEMENT_SHIFT, NO_ROOM, UsedBurst } from '@ringwire/virtqueue';
+import { type FrameLoops, frameLoops } from './frame-loops.js';
 import { FRAME, type FrameBurst, type FramePool, LAST } from './frame-pool.js';
 import type { LiveQueue } from './live-queue.js';
 import type { NetCounters } from './net-counters.js';
@@ -23,9 +26,13 @@ export class PollTxQueue implements FrameBytes {
   private readonly counters: NetCounters;
   /** No offload was negotiated: each header is all zeros. */
   private readonly isPlain: boolean;
-  private readonly list: BufferList = new BufferList(BURST);
+  private readonly list: BufferList;
   private readonly chain: BufferList = new BufferList(POLL_TX_ENTRIES);
-  private readonly used: UsedBurst = new UsedBurst(BURST);
+  private readonly used: UsedBurst;
+  private readonly loops: FrameLoops | undefined;
+  /** What a loop says besides how far it came: the bytes of its frames. */
+  private readonly total: Uint32Array;
+  private readonly home: ArrayMaker | undefined;
   private readonly offload: NetOffload = new NetOffload();
   private current = LAST;
 
@@ -36,6 +43,13 @@ export class PollTxQueue implements FrameBytes {
     this.rules = rules;
     this.frameMax = frameMax;
     this.counters = counters;
+    const arrays = privateArrays(pool.memory);
+    this.list = new BufferList(BURST, arrays);
+    this.used = new UsedBurst(BURST, arrays);
+    this.total = arrays.u32(1);
+    const isReachable = pool.home !== undefined && this.list.home === pool.home && arrays.holds(this.total);
+    this.home = isReachable ? pool.home : undefined;
+    this.loops = isReachable ? frameLoops.on(pool.memory.wasm!) : undefined;
     this.isPlain = rules.transmit.flags === 0 && rules.transmit.types === 0;
     live.queue.disableNotifications();
   }
@@ -74,7 +88,7 @@ export class PollTxQueue implements FrameBytes {
       used.clear();
       const count = this.live.queue.takeUsed(used, BURST);
       if (count === 0) return done;
-      pool.putBurst(used.token, count);
+      pool.putBurst(used.token, count, used.home);
       done += count;
     }
   }
@@ -85,7 +99,7 @@ export class PollTxQueue implements FrameBytes {
     for (;;) {
       used.clear();
       if (this.live.queue.detachUnused(used) === 0) return;
-      pool.putBurst(used.token, used.count);
+      pool.putBurst(used.token, used.count, used.home);
       this.counters.txLost += used.count;
     }
   }
@@ -105,14 +119,37 @@ export class PollTxQueue implements FrameBytes {
    * @returns frames taken, up to the first one that is not so, and at most BURST
    */
   private addPlain(frames: FrameBurst, from: number): number {
-    const { pool, list, frameMax } = this;
+    const { list, loops, total, counters } = this;
     const { queue } = this.live;
+    const most = Math.min(frames.count - from, BURST, queue.free);
+    const isReachable = loops !== undefined && frames.home === this.home;
+    const ready = isReachable ? this.describe(loops, frames, from, most) : this.describePlain(frames, from, most);
+    if (ready === 0) return 0;
+    list.count = ready;
+    list.readable = ready;
+    const added = queue.addBurst(list);
+    counters.txFrames += added;
+    counters.txBytes += total[0]!;
+    return added;
+  }
+
+  private describe(loops: FrameLoops, frames: FrameBurst, from: number, most: number): number {
+    const { pool, list, frameMax, total } = this;
+    const first = frames.frame.byteOffset + (from << 2);
+    const { hdrBytes } = this.rules;
+    const pooled = pool.words.byteOffset;
+    const words = list.words.byteOffset;
+    return loops.describe(first, most, pooled, pool.buffers, hdrBytes, frameMax, words, total.byteOffset);
+  }
+
+  /** The same where WebAssembly does not reach. */
+  private describePlain(frames: FrameBurst, from: number, count: number): number {
+    const { pool, list, frameMax } = this;
     const { frame } = frames;
     const { hdrBytes } = this.rules;
     const { words } = pool;
     const elements = list.words;
     const { i32 } = pool.memory;
-    const count = Math.min(frames.count - from, BURST, queue.free);
     let bytes = 0;
     let ready = 0;
     // `| 0` keeps V8 to 32-bit additions without overflow checks.
@@ -131,13 +168,8 @@ export class PollTxQueue implements FrameBytes {
       elements[element + 3] = buffer;
       bytes = (bytes + length) | 0;
     }
-    if (ready === 0) return 0;
-    list.count = ready;
-    list.readable = ready;
-    const added = queue.addBurst(list);
-    this.counters.txFrames += added;
-    this.counters.txBytes += bytes;
-    return added;
+    this.total[0] = bytes;
+    return ready;
   }
 
   /** A frame of several buffers, or with an offload. @returns whether there was room */

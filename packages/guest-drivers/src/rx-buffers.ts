@@ -1,4 +1,5 @@
 import type { RangeList } from '@ringwire/guest-memory';
+import { privateArrays } from '@ringwire/ring-loops';
 import { BufferList, NO_ROOM } from '@ringwire/virtqueue';
 import type { DmaArena } from './dma-arena.js';
 import type { LiveQueue } from './live-queue.js';
@@ -56,7 +57,10 @@ export class RxBuffers {
     this.host = new Uint32Array(this.count * this.elements);
     this.allocate(arena);
     this.waiting = new Uint16Array(this.count);
-    this.list = new BufferList(Math.max(this.elements, Math.min(size, this.count)));
+    this.list = new BufferList(
+      Math.max(this.elements, Math.min(size, this.count)),
+      privateArrays(arena.dma.space.memory),
+    );
     for (let slot = 0; slot < this.count; slot++) this.recycle(slot);
   }
 

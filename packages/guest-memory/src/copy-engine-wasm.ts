@@ -1,6 +1,6 @@
-// Generated from copy-engine.wat by scripts/build-copy-engine.mjs; a test compares the two.
+// Generated from copy-engine.wat by tools/build-wasm.mjs; a test compares the two.
 
-/** The copy engine's WebAssembly module, 1477 bytes in base64. */
+/** copy-engine.wat as a WebAssembly module, 1477 bytes in base64. */
 export const COPY_ENGINE_WASM: string =
   'AGFzbQEAAAABHQRgA39/fwBgBX9/f39/AX9gAn9/AX9gA39/fwF/AhMBBGhvc3QGbWVtb3J5AgMAgIAEAwYFAAABAgMHNgUEY29w' +
   'eQAABGZpbGwAAQpjb3VudFJ1bjE2AAIIY2hlY2tzdW0AAwxjb3B5Q2hlY2tzdW0ABArGCgXzAQMCfwR7An4gAkHAAEsEQCAAIAEg' +

@@ -1,5 +1,3 @@
-import { execFileSync } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { VirtioError } from '@ringwire/virtio-spec';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -25,11 +23,6 @@ function noise(bytes: Uint8Array): void {
     bytes[at] = state >>> 24;
   }
 }
-
-test('the committed WebAssembly is what copy-engine.wat compiles to', () => {
-  const script = fileURLToPath(new URL('../scripts/build-copy-engine.mjs', import.meta.url));
-  expect(execFileSync(process.execPath, [script, '--check'], { encoding: 'utf8' })).toBe('up to date\n');
-});
 
 const KINDS: [string, (bytes: number) => HostMemory][] = [
   ['WebAssembly', (bytes) => HostMemory.create(bytes)],

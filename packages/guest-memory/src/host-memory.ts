@@ -2,6 +2,7 @@ import { VirtioError } from '@ringwire/virtio-spec';
 import { firstByteOfOne, requireLittleEndian } from './byte-order.js';
 import type { CopyEngine } from './copy-engine.js';
 import { JsCopyEngine } from './js-copy-engine.js';
+import { markPrivate, PRIVATE_AREA, publicBytes } from './private-area.js';
 import { requireSharedMemory } from './shared-memory.js';
 import { WasmCopyEngine } from './wasm-copy-engine.js';
 import { WASM_PAGE, type WasmMemory, webAssembly } from './web-assembly.js';
@@ -57,13 +58,17 @@ export class HostMemory {
       throw new VirtioError('bytes', bytes, 'an integer from 1 to 2^32', 'HostMemory.create');
     }
     requireSharedMemory('HostMemory.create');
-    const pages = Math.ceil(bytes / WASM_PAGE);
-    return HostMemory.adopt(new webAssembly.Memory({ initial: pages, maximum: pages, shared: true }));
+    const size = Math.ceil(bytes / WASM_PAGE) * WASM_PAGE;
+    const all = size + PRIVATE_AREA.BYTES;
+    const pages = (all > MAX_BYTES ? size : all) / WASM_PAGE;
+    const memory = new webAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+    if (all <= MAX_BYTES) markPrivate(memory.buffer as SharedArrayBuffer, size);
+    return HostMemory.adopt(memory);
   }
 
   /**
-   * Another thread's memory, as its structured clone arrives. A memory made elsewhere is taken at its present size,
-   * and growing it later adds nothing here; it has to be shared, because growing one that isn't detaches every view.
+   * Another thread's memory, as its structured clone arrives: its end says what of it {@link create} made private. A memory made elsewhere is taken at its present size, without any, and growing it later adds nothing here; it
+   * has to be shared, because growing one that isn't detaches every view.
    */
   static adopt(memory: WasmMemory): HostMemory {
     requireSharedMemory('HostMemory.adopt');
@@ -71,7 +76,7 @@ export class HostMemory {
     if (!(memory instanceof webAssembly.Memory) || !(buffer instanceof SharedArrayBuffer)) {
       throw new VirtioError('memory', String(memory), 'a shared WebAssembly.Memory', 'HostMemory.adopt');
     }
-    return new HostMemory(buffer, 0, buffer.byteLength, memory);
+    return new HostMemory(buffer, 0, publicBytes(buffer), memory);
   }
 
   /**

@@ -1,4 +1,5 @@
 import { VirtioError } from '@ringwire/virtio-spec';
+import { type ArrayMaker, homeOf, PLAIN_ARRAYS } from './array-maker.js';
 
 const HERE = 'RangeList';
 
@@ -14,14 +15,22 @@ export class RangeList {
   length: Uint32Array;
   /** Ranges in the list. */
   count: number;
+  /** Whose memory the arrays lie in; undefined: they are JavaScript's own. */
+  home: ArrayMaker | undefined;
+  readonly #arrays: ArrayMaker;
 
-  /** @param capacity ranges that fit before the arrays grow; they double whenever they are full */
-  constructor(capacity = 16) {
+  /**
+   * @param capacity ranges that fit before the arrays grow; they double whenever they are full
+   * @param arrays   makes them: a host memory's, for ranges that WebAssembly writes
+   */
+  constructor(capacity = 16, arrays: ArrayMaker = PLAIN_ARRAYS) {
     if (!Number.isInteger(capacity) || capacity < 1 || capacity > 2 ** 28) {
       throw new VirtioError('capacity', capacity, 'an integer from 1 to 2^28', HERE);
     }
-    this.offset = new Uint32Array(capacity);
-    this.length = new Uint32Array(capacity);
+    this.#arrays = arrays;
+    this.offset = arrays.u32(capacity);
+    this.length = arrays.u32(capacity);
+    this.home = homeOf(arrays, this.offset, this.length);
     this.count = 0;
   }
 
@@ -67,11 +76,12 @@ export class RangeList {
 
   #grow(): void {
     const capacity = this.offset.length * 2;
-    const offset = new Uint32Array(capacity);
-    const length = new Uint32Array(capacity);
+    const offset = this.#arrays.u32(capacity);
+    const length = this.#arrays.u32(capacity);
     offset.set(this.offset);
     length.set(this.length);
     this.offset = offset;
     this.length = length;
+    this.home = homeOf(this.#arrays, offset, length);
   }
 }

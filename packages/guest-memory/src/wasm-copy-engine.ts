@@ -1,8 +1,7 @@
-import { VirtioError } from '@ringwire/virtio-spec';
 import { checkRange } from './copy-bounds.js';
 import type { CopyEngine } from './copy-engine.js';
 import { COPY_ENGINE_WASM } from './copy-engine-wasm.js';
-import { decodeBase64, type WasmMemory, webAssembly } from './web-assembly.js';
+import { MemoryModule, type WasmMemory } from './web-assembly.js';
 
 /** The most that one call sums; copy-engine.wat says why. Even, so that halfwords stay whole across calls. */
 const SUM_BYTES = 0x2_0000;
@@ -16,22 +15,7 @@ interface Exports {
   countRun16(from: number, stride: number, most: number, mask: number, wanted: number): number;
 }
 
-/** One for the thread; instances differ in the memory they import. */
-let compiled: object | undefined;
-
-function instantiate(memory: WasmMemory): Exports {
-  // Small enough for a browser's main thread, which limits what may be compiled synchronously.
-  compiled ??= new webAssembly.Module(bytesOfBase64(COPY_ENGINE_WASM));
-  try {
-    return new webAssembly.Instance(compiled, { host: { memory } }).exports as unknown as Exports;
-  } catch (cause) {
-    throw new VirtioError('memory', String(cause), 'a shared WebAssembly.Memory with 32-bit addresses', 'HostMemory');
-  }
-}
-
-function bytesOfBase64(base64: string): Uint8Array {
-  return Uint8Array.from(decodeBase64(base64), (character) => character.charCodeAt(0));
-}
+const MODULE = new MemoryModule<Exports>(COPY_ENGINE_WASM);
 
 /** Copies and sums inside WebAssembly: about three times as fast on shared memory as JavaScript's own copies. */
 export class WasmCopyEngine implements CopyEngine {
@@ -41,7 +25,7 @@ export class WasmCopyEngine implements CopyEngine {
   /** @param size bytes of `memory` that may be touched */
   constructor(memory: WasmMemory, size: number) {
     this.#size = size;
-    this.#wasm = instantiate(memory);
+    this.#wasm = MODULE.on(memory);
   }
 
   copy(to: number, from: number, length: number): void {

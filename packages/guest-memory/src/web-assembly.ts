@@ -1,3 +1,5 @@
+import { VirtioError } from '@ringwire/virtio-spec';
+
 /**
  * The little of the platform that is used here, said structurally: the packages' library is plain ES2023, and a
  * platform's own `WebAssembly.Memory` fits.
@@ -20,8 +22,40 @@ export const webAssembly: WebAssemblyNamespace = (globalThis as unknown as { Web
   .WebAssembly;
 
 /** The platform's `atob`: base64 to a string of bytes. */
-export const decodeBase64: (base64: string) => string = (globalThis as unknown as { atob(base64: string): string })
-  .atob;
+const decodeBase64: (base64: string) => string = (globalThis as unknown as { atob(base64: string): string }).atob;
+
+/**
+ * A WebAssembly module that works on a memory which it imports as `host.memory`. It is compiled once in a thread, at its
+ * first use, and instantiated once for each memory: small enough for a browser's main thread, which limits what may be compiled synchronously.
+ */
+export class MemoryModule<Exports> {
+  private readonly base64: string;
+  private compiled: object | undefined;
+  private readonly instances = new WeakMap<WasmMemory, Exports>();
+
+  /** @param base64 its bytes */
+  constructor(base64: string) {
+    this.base64 = base64;
+  }
+
+  /** @throws VirtioError for a memory that is not shared, or has other addresses than 32-bit ones */
+  on(memory: WasmMemory): Exports {
+    const instance = this.instances.get(memory) ?? this.instantiate(memory);
+    this.instances.set(memory, instance);
+    return instance;
+  }
+
+  private instantiate(memory: WasmMemory): Exports {
+    this.compiled ??= new webAssembly.Module(
+      Uint8Array.from(decodeBase64(this.base64), (character) => character.charCodeAt(0)),
+    );
+    try {
+      return new webAssembly.Instance(this.compiled, { host: { memory } }).exports as Exports;
+    } catch (cause) {
+      throw new VirtioError('memory', String(cause), 'a shared WebAssembly.Memory with 32-bit addresses', 'HostMemory');
+    }
+  }
+}
 
 /** Bytes in a page of WebAssembly memory. */
 export const WASM_PAGE = 0x1_0000;

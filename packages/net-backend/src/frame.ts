@@ -64,6 +64,15 @@ export class FrameRun {
   bytes = 0;
   /** Queue pair that they came from. */
   pair = 0;
+  /**
+   * All of them begin with the same 14 bytes, which somebody checked: whoever copies a frame puts these in their place, for
+   * the sender may have changed its own since. As memory's words have them: the addresses in three, the type in half of one.
+   */
+  hasHeader = false;
+  word0 = 0;
+  word1 = 0;
+  word2 = 0;
+  type16 = 0;
   /** Of words that were read ahead of their use. It means nothing: a word that nobody keeps would not be read. */
   touched = 0;
 

@@ -97,6 +97,7 @@ export class LearningSwitch {
     part.ranges = run.ranges;
     part.skip = run.skip;
     part.pair = run.pair;
+    part.hasHeader = run.hasHeader;
     let done = 0;
     while (done < run.count) {
       const to = this.findAlike(run, done, part, from);
@@ -114,6 +115,7 @@ export class LearningSwitch {
    * @returns where they go: a port, or NOBODY, for none of them in particular
    */
   private findAlike(run: FrameRun, at: number, part: FrameRun, from: SwitchPort): number {
+    if (run.hasHeader) return this.takeAll(run, at, part, from);
     const { offset, length } = run.ranges;
     const { u32 } = run.memory;
     const { skip } = run;
@@ -137,6 +139,18 @@ export class LearningSwitch {
     part.count = i - start;
     part.bytes = bytes;
     return i === start ? NOBODY : this.lookUp(w0, w1, w2, from);
+  }
+
+  /** A run whose frames are known to have the same addresses. */
+  private takeAll(run: FrameRun, at: number, part: FrameRun, from: SwitchPort): number {
+    part.first = run.first + at;
+    part.count = run.count - at;
+    part.bytes = run.ranges.bytes(part.first, part.count) - part.count * run.skip;
+    part.word0 = run.word0;
+    part.word1 = run.word1;
+    part.word2 = run.word2;
+    part.type16 = run.type16;
+    return this.lookUp(run.word0, run.word1, run.word2, from);
   }
 
   /** The end of a burst from a port, for all that frames went to. */

@@ -1,3 +1,4 @@
+import type { EswitchPort } from '@ringwire/eswitch';
 import type { HostMemory } from '@ringwire/guest-memory';
 import type { NetBackend } from '@ringwire/net-backend';
 import type { VfBarOptions } from '@ringwire/pci';
@@ -9,24 +10,37 @@ import {
   type VirtioPciConfig,
 } from '@ringwire/virtio-device';
 import { VIRTIO_ID, VIRTIO_PCI_ID } from '@ringwire/virtio-spec';
+import { VIRTIO_NET_DUPLEX } from '@ringwire/virtio-spec/net';
 import type { Personality, PhysicalPlace, VirtualPlace } from './personality.js';
 
 /** VF Device ID of virtio network functions. */
 export const VIRTIO_NET_VF_ID: number = VIRTIO_PCI_ID.DEVICE_ID_BASE + VIRTIO_ID.NET;
 
+/** Where a network function's cable leads. */
+export type FunctionCable =
+  | {
+      /** Its port of a switch that knows nothing of functions; detached when the function goes. */
+      readonly backend: NetBackend;
+      readonly mac: Uint8Array;
+    }
+  | {
+      /**
+       * Its port of the card's switch, whose settings hold for it: its address, which the host set before, its link, and
+       * what its driver is granted.
+       */
+      readonly port: EswitchPort;
+    };
+
 /** One network function: what it has of its own. */
-export interface VirtioFunctionOptions {
+export type VirtioFunctionOptions = FunctionCable & {
   readonly memory: HostMemory;
   /** Host memory of the function's own: `NET_SCRATCH_BYTES` of it. */
   readonly scratch: number;
-  /** Its port of the switch; detached when the function goes. */
-  readonly backend: NetBackend;
-  readonly mac: Uint8Array;
   /** The rest of the device: queue pairs, offloads, trace. */
   readonly net?: Partial<NetDeviceOptions>;
   /** Features to offer, and a clock, as of `VirtioPciConfig`. */
   readonly pci?: Pick<VirtioPciConfig, 'offer' | 'now' | 'wake' | 'subsystemVendorId' | 'subsystemId'>;
-}
+};
 
 /** The VF BAR that virtio functions need. @param pairs most queue pairs of each */
 export function virtioVfBars(pairs = 1): VfBarOptions[] {
@@ -45,13 +59,38 @@ export function virtioPhysical(place: PhysicalPlace, options: VirtioFunctionOpti
 }
 
 function personality(options: VirtioFunctionOptions, config: Omit<VirtioPciConfig, 'model'>): Personality {
-  const { memory, scratch, backend, mac, net } = options;
-  const model = new NetDevice({ holdWhenFull: true, ...net, memory, scratch, backend, mac });
+  const { memory, scratch, net } = options;
+  const port = 'port' in options ? options.port : undefined;
+  const cable = 'port' in options ? portCable(options.port) : { backend: options.backend, mac: options.mac };
+  const model = new NetDevice({ holdWhenFull: true, ...cable, ...net, memory, scratch });
+  const followLink = (isUp: boolean): void => model.setLink(isUp);
+  if (port !== undefined) {
+    model.setLink(port.isUp);
+    port.onLink = followLink;
+  }
   const { pci, device } = new VirtioPci({ ...config, model });
   return {
     pci,
     step: (budget) => device.step(budget),
     deadline: () => device.deadline(),
-    close: () => backend.attach(undefined),
+    close: () => {
+      // Where the next function came before this one was closed, the port is that one's.
+      if (port !== undefined && port.onLink !== followLink) return;
+      cable.backend.attach(undefined);
+      if (port === undefined) return;
+      port.onLink = undefined;
+      port.forgetWishes();
+    },
+  };
+}
+
+/** What a device has of its port. A rate that the host set is the speed that the driver is shown. */
+function portCable(port: EswitchPort): Pick<NetDeviceOptions, 'backend' | 'mac' | 'policy' | 'speed' | 'duplex'> {
+  const { mac, maxTxRate } = port.settings;
+  return {
+    backend: port.backend,
+    mac,
+    policy: { request: (wishes) => port.request(wishes) === undefined, forget: () => port.forgetWishes() },
+    ...(maxTxRate > 0 ? { speed: maxTxRate, duplex: VIRTIO_NET_DUPLEX.FULL } : {}),
   };
 }

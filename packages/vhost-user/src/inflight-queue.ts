@@ -1,9 +1,9 @@
+import { openLoopedDeviceQueue } from '@ringwire/ring-loops';
 import {
   type ChainBurst,
   type DeviceQueue,
   type DeviceSplitQueue,
   isRefusal,
-  openDeviceQueue,
   type QueueConfig,
   type QueueState,
   RING_FAULT,
@@ -39,7 +39,7 @@ export class InflightQueue extends WrappedQueue {
     const record =
       state.layout === 'split' ? SplitRecord.open(region, config, state) : PackedRecord.open(region, config, state);
     if (typeof record === 'string') return `the in-flight region's ${record}`;
-    const queue = openDeviceQueue(config, record.state);
+    const queue = openLoopedDeviceQueue(config, record.state);
     if (isRefusal(queue)) return queue.message;
     if (queue.layout === 'packed') (record as PackedRecord).attach(queue);
     return new InflightQueue(queue, record);

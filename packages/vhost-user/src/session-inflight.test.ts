@@ -176,7 +176,7 @@ test('a ring beyond those that the area is for is not on record', () => {
   expect(stage.session.problem).toBeUndefined();
   expect(stage.session.port.vrings.map(({ queue }) => queue?.constructor.name)).toEqual([
     'InflightQueue',
-    'DeviceSplitQueue',
+    'LoopedDeviceSplitQueue',
   ]);
   close(file);
 });

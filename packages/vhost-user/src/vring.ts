@@ -1,5 +1,6 @@
 import { type DirtyLog, LoggedQueue, type RingLogging } from '@ringwire/iommu';
 import { close } from '@ringwire/linux';
+import { openLoopedDeviceQueue } from '@ringwire/ring-loops';
 import {
   hasFeature,
   PVIRTQ_EVENT_SUPPRESS,
@@ -9,7 +10,7 @@ import {
   virtqDescBytes,
   virtqUsedBytes,
 } from '@ringwire/virtio-spec';
-import { type DeviceQueue, isRefusal, openDeviceQueue, type QueueRefusal, type QueueState } from '@ringwire/virtqueue';
+import { type DeviceQueue, isRefusal, type QueueRefusal, type QueueState } from '@ringwire/virtqueue';
 import { type InflightArea, regionOfRing } from './inflight-area.js';
 import { InflightQueue } from './inflight-queue.js';
 import type { MemoryTable } from './memory-table.js';
@@ -90,7 +91,7 @@ export class Vring {
     const missesBefore = misses.count;
     const config = { space, size, desc: desc!, driver: driver!, device: device!, features };
     const state = stateOf(this.base, packed);
-    let queue: DeviceQueue | QueueRefusal = openDeviceQueue(config, state);
+    let queue: DeviceQueue | QueueRefusal = openLoopedDeviceQueue(config, state);
     if (isRefusal(queue)) {
       misses.forgetRefused();
       return misses.count === missesBefore ? `ring ${this.index}: ${queue.message}` : undefined;

@@ -11,6 +11,7 @@ export type {
   TypeParts,
 } from './device-model.js';
 export { DeviceReplica, type ReplicaConfig, type ReplicaQueue } from './device-replica.js';
+export type { Transport } from './device-runner.js';
 export { EntropyModel } from './entropy-model.js';
 export { explainDevice } from './explain-device.js';
 export { explainSnapshot, inspectQueue } from './inspection/explain-snapshot.js';
@@ -33,6 +34,7 @@ export type { FrameTrace } from './net/frame-trace.js';
 export { NET_SCRATCH_BYTES, NetDevice } from './net/net-device.js';
 export { NET_DROP } from './net/net-drop.js';
 export type { NetDeviceOptions } from './net/net-options.js';
+export type { NetPolicy, NetWishes } from './net/net-policy.js';
 export type { HandedFrames, NetParts, NetShare } from './net/net-share.js';
 export { CVQ_STAT, RX_STAT, Statistics, TX_STAT } from './net/net-statistics.js';
 export { PcapngTrace } from './net/pcapng-trace.js';
@@ -41,6 +43,6 @@ export { registersBarBytes } from './pci-layout.js';
 export { SpaceReader } from './space-reader.js';
 export { ChromeTrace, type ChromeTraceOptions } from './trace/chrome-trace.js';
 export type { DeviceTrace } from './trace/device-trace.js';
-export type { VirtioDevice, VirtioDeviceConfig } from './virtio-device.js';
+export { VirtioDevice, type VirtioDeviceConfig } from './virtio-device.js';
 export { type MmioCounters, VirtioMmio, type VirtioMmioConfig } from './virtio-mmio.js';
 export { VirtioPci, type VirtioPciConfig } from './virtio-pci.js';

@@ -1,6 +1,7 @@
 import type { AddressSpace } from '@ringwire/guest-memory';
+import { openLoopedDeviceQueue } from '@ringwire/ring-loops';
 import { isPvirtqSize, isVirtqSize, VirtioError } from '@ringwire/virtio-spec';
-import { type DeviceQueue, isRefusal, openDeviceQueue, type QueueState } from '@ringwire/virtqueue';
+import { type DeviceQueue, isRefusal, type QueueState } from '@ringwire/virtqueue';
 import type { DeviceTrace } from './trace/device-trace.js';
 import { TracedQueue } from './trace/traced-queue.js';
 
@@ -89,7 +90,7 @@ export class QueueSlot {
     this.refusal = this.problem();
     if (this.refusal !== undefined) return false;
     const [desc, driver, device] = [this.address(0), this.address(1), this.address(2)];
-    const queue = openDeviceQueue({ space, size: this.size, desc, driver, device, features }, position);
+    const queue = openLoopedDeviceQueue({ space, size: this.size, desc, driver, device, features }, position);
     if (isRefusal(queue)) {
       this.refusal = queue.message;
       return false;

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { VIRTIO_NET_F, VIRTIO_NET_F_LEGACY, VIRTIO_NET_F_REQUIRES } from './net-features.js';
+import { VIRTIO_NET_F_REQUIRES } from './net-feature-needs.js';
+import { VIRTIO_NET_F, VIRTIO_NET_F_LEGACY } from './net-features.js';
 
 // Written from the lists of virtio 1.4 §5.1.3, as "name bit".
 const BITS = `

@@ -1,3 +1,4 @@
+import { type ArrayMaker, homeOf, PLAIN_ARRAYS } from '@ringwire/guest-memory';
 import { VirtioError } from '@ringwire/virtio-spec';
 import { checkedCapacity } from './capacity.js';
 
@@ -24,10 +25,17 @@ export class BufferList {
   /** Leading elements that the device reads; the others it writes. */
   readable = 0;
 
-  /** @param capacity elements, at most the Queue Size they are for */
-  constructor(capacity: number) {
+  /** Whose memory {@link words} lie in; undefined: they are JavaScript's own. */
+  readonly home: ArrayMaker | undefined;
+
+  /**
+   * @param capacity elements, at most the Queue Size they are for
+   * @param arrays   of the memory that its queues lie in, for those that have WebAssembly read it
+   */
+  constructor(capacity: number, arrays: ArrayMaker = PLAIN_ARRAYS) {
     this.capacity = checkedCapacity(capacity);
-    this.words = new Uint32Array(capacity * ELEMENT_WORDS);
+    this.words = arrays.u32(capacity * ELEMENT_WORDS);
+    this.home = homeOf(arrays, this.words);
   }
 
   clear(): this {

@@ -1,4 +1,4 @@
-import { RangeList } from '@ringwire/guest-memory';
+import { type ArrayMaker, homeOf, PLAIN_ARRAYS, RangeList } from '@ringwire/guest-memory';
 import { checkedCapacity } from './capacity.js';
 
 /**
@@ -29,15 +29,22 @@ export class ChainBurst {
   /** Host ranges of all chains, in chain order. A buffer may be several ranges: it is contiguous only for the guest. */
   readonly segments: RangeList;
 
-  /** @param capacity chains, 1 ≤ capacity ≤ 32768 */
-  constructor(capacity: number) {
+  /** Whose memory {@link token} and {@link written} lie in; undefined: they are JavaScript's own. */
+  readonly home: ArrayMaker | undefined;
+
+  /**
+   * @param capacity chains, 1 ≤ capacity ≤ 32768
+   * @param arrays   of the memory that its queues lie in, for those that have WebAssembly fill it
+   */
+  constructor(capacity: number, arrays: ArrayMaker = PLAIN_ARRAYS) {
     this.capacity = checkedCapacity(capacity);
-    this.token = new Uint16Array(capacity);
+    this.token = arrays.u16(capacity);
     this.fault = new Uint8Array(capacity);
-    this.written = new Uint32Array(capacity);
+    this.written = arrays.u32(capacity);
+    this.home = homeOf(arrays, this.token, this.written);
     this.first = new Uint32Array(capacity + 1);
     this.firstWritable = new Uint32Array(capacity);
-    this.segments = new RangeList(Math.max(4, capacity * 2));
+    this.segments = new RangeList(Math.max(4, capacity * 2), arrays);
   }
 
   /**

@@ -1,4 +1,4 @@
-import { ACCESS, type CopyEngine, NO_WINDOW } from '@ringwire/guest-memory';
+import { ACCESS, type ArrayMaker, type CopyEngine, NO_WINDOW, PLAIN_ARRAYS } from '@ringwire/guest-memory';
 import { PVIRTQ_DESC, VIRTQ_DESC_F, VirtioError } from '@ringwire/virtio-spec';
 import type { ChainBurst } from './chain-burst.js';
 import { CHAIN_BYTES_MAX, DeviceChain, MOST_BYTES } from './device-chain.js';
@@ -37,7 +37,7 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
   readonly layout = 'packed';
   readonly size: number;
 
-  private ring: QueueLayout;
+  protected ring: QueueLayout;
   private readonly engine: CopyEngine;
   private readonly u16: Uint16Array;
   private readonly u32: Uint32Array;
@@ -48,35 +48,36 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
   private events: DevicePackedEvents;
   private readonly chain: DeviceChain;
   /** Two words per token: buffer id | ring slots << 16, and device-writable bytes + 1 of a chain in flight, 0 of none. */
-  private readonly chains: Uint32Array;
+  protected chains: Uint32Array;
   /** Per token: 1 when the chain is to be given up. */
-  private readonly givenUp: Uint8Array;
+  protected givenUp: Uint8Array;
   /** First slots of the chains whose token is another one. */
   private readonly displaced = new Map<number, number>();
   /** Slots of chains that the driver has not got back yet: in flight, or put and not published. */
-  private slotsOut = 0;
-  private slotsPut = 0;
+  protected slotsOut = 0;
+  protected slotsPut = 0;
   /** Next slot to look at, and the wrap counter there. */
-  private avail = 0;
+  protected avail = 0;
   private availWrap = 0;
   /** Slots from there on that are known to be available. */
   private run = 0;
   /** Next slot to write a used descriptor to. */
-  private used = 0;
-  private usedWrap = 0;
+  protected used = 0;
+  protected usedWrap = 0;
   /** Where used descriptors have been published up to. */
   private published = 0;
   private publishedWrap = 0;
   /** Flags of the first used descriptor since the last publication: stored last, they make the whole batch visible. */
-  private firstFlags = 0;
+  protected firstFlags = 0;
   // IN_ORDER: the used descriptor that may yet be absorbed by a later one (virtio 1.4 §2.8.9).
-  private batchId = -1;
+  protected batchId = -1;
   private batchSlot = 0;
   private batchWrap = 0;
-  private batchLength = 0;
-  private batchComplete = false;
+  protected batchLength = 0;
+  protected batchComplete = false;
 
-  constructor(ring: QueueLayout, state?: QueueState & { layout: 'packed' }) {
+  /** @param arrays for tables */
+  constructor(ring: QueueLayout, state?: QueueState & { layout: 'packed' }, arrays: ArrayMaker = PLAIN_ARRAYS) {
     super();
     this.ring = ring;
     this.size = ring.size;
@@ -86,8 +87,8 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
     this.#locate(ring);
     this.events = new DevicePackedEvents(ring);
     this.chain = new DeviceChain(ring);
-    this.chains = new Uint32Array(ring.size * CHAIN_WORDS);
-    this.givenUp = new Uint8Array(ring.size);
+    this.chains = arrays.u32(ring.size * CHAIN_WORDS);
+    this.givenUp = arrays.u8(ring.size);
     this.avail = state?.lastAvailIdx ?? 0;
     this.availWrap = state?.lastAvailWrapCounter ?? 1;
     this.used = state?.usedIdx ?? 0;
@@ -106,7 +107,7 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
       if (run === 0) break;
       // Each time: a chain of many segments takes the room that was meant for later ones.
       burst.segments.reserve(run);
-      const plain = this.#takePlain(burst, run);
+      const plain = this.takePlain(burst, run);
       done += plain;
       if (plain === run) continue;
       if (!this.#takeOther(burst)) break;
@@ -134,13 +135,13 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
       if (token !== this.used)
         throw new VirtioError('token', token, `${this.used}, the oldest one`, 'virtio 1.4 §2.8.9');
       if (this.batchId >= 0 && !this.batchComplete) this.#writeBatch();
-      if (this.batchId < 0) this.#beginBatch();
+      if (this.batchId < 0) this.beginBatch();
       this.batchId = idAndSlots & 0xffff;
       this.batchLength = written;
       this.batchComplete = written === writable && this.givenUp[token] === 0;
     } else this.#writeUsed(this.used, this.usedWrap, idAndSlots & 0xffff, written);
     this.#forget(token);
-    this.#advanceUsed(slots);
+    this.advanceUsed(slots);
     this.inFlight--;
     this.counters.used++;
   }
@@ -148,8 +149,8 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
   putUsedBurst(burst: ChainBurst, from: number, count: number): void {
     let done = 0;
     while (done < count) {
-      if (this.ring.inOrder) done += this.#putComplete(burst, from + done, count - done);
-      else if (!this.halted() && this.displaced.size === 0) done += this.#putPlain(burst, from + done, count - done);
+      if (this.ring.inOrder) done += this.putComplete(burst, from + done, count - done);
+      else if (!this.halted() && this.displaced.size === 0) done += this.putPlain(burst, from + done, count - done);
       if (done < count) this.putOne(burst, from + done++);
     }
   }
@@ -158,7 +159,7 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
    * Put chains one after the other, up to the first that is not as it should be: {@link putUsed} says what is wrong.
    * @returns chains put
    */
-  #putPlain(burst: ChainBurst, from: number, count: number): number {
+  protected putPlain(burst: ChainBurst, from: number, count: number): number {
     const u32 = this.u32;
     const { token, written } = burst;
     const chains = this.chains;
@@ -208,7 +209,7 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
    * all.
    * @returns chains put
    */
-  #putComplete(burst: ChainBurst, from: number, count: number): number {
+  protected putComplete(burst: ChainBurst, from: number, count: number): number {
     if (this.batchId >= 0 && !this.batchComplete) return 0;
     const { token, written } = burst;
     const chains = this.chains;
@@ -230,11 +231,11 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
     }
     const done = i - from;
     if (done === 0) return 0;
-    if (this.batchId < 0) this.#beginBatch();
+    if (this.batchId < 0) this.beginBatch();
     this.batchId = last & 0xffff;
     this.batchComplete = true;
     // As many slots as it takes to get there; all of them when it is a whole lap.
-    this.#advanceUsed((used - this.used + size) % size || size);
+    this.advanceUsed((used - this.used + size) % size || size);
     this.inFlight -= done;
     this.counters.used += done;
     return done;
@@ -254,12 +255,12 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
     return notify;
   }
 
-  #beginBatch(): void {
+  protected beginBatch(): void {
     this.batchSlot = this.used;
     this.batchWrap = this.usedWrap;
   }
 
-  #advanceUsed(slots: number): void {
+  protected advanceUsed(slots: number): void {
     this.slotsPut += slots;
     this.used += slots;
     if (this.used >= this.size) {
@@ -352,11 +353,11 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
 
   /**
    * Take chains of one descriptor and one host range each, which is what nearly every chain is, up to the first other one.
-   * Everything else is left to {@link #takeOther}, so that this loop stays free of calls.
+   * Everything else is left to `takeOther`, so that this loop stays free of calls.
    * @param run slots known to be available, up to the end of the ring
    * @returns chains taken
    */
-  #takePlain(burst: ChainBurst, run: number): number {
+  protected takePlain(burst: ChainBurst, run: number): number {
     const u32 = this.u32;
     const { token } = burst;
     const { offset: segmentOffset, length: segmentLength } = burst.segments;
@@ -404,7 +405,7 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
     const done = slot - start;
     burst.closePlain(done, kind !== 0);
     this.inFlight += done;
-    this.#advance(done);
+    this.advance(done);
     return done;
   }
 
@@ -428,12 +429,12 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
     this.chains[token * CHAIN_WORDS + 1] = Math.min(this.chain.writable + 1, MOST_BYTES);
     if (token !== this.avail) this.displaced.set(token, this.avail);
     this.inFlight++;
-    this.#advance(slots);
+    this.advance(slots);
     return true;
   }
 
   /** Move on by slots that a chain, or several of them, had. */
-  #advance(slots: number): void {
+  protected advance(slots: number): void {
     this.slotsOut += slots;
     this.avail += slots;
     this.run = Math.max(this.run - slots, 0);

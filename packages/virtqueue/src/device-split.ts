@@ -1,4 +1,4 @@
-import { ACCESS, NO_WINDOW } from '@ringwire/guest-memory';
+import { ACCESS, type ArrayMaker, NO_WINDOW, PLAIN_ARRAYS } from '@ringwire/guest-memory';
 import {
   VIRTQ_AVAIL,
   VIRTQ_AVAIL_F,
@@ -39,41 +39,42 @@ export class DeviceSplitQueue extends DeviceQueueBase implements DeviceQueue {
   readonly layout = 'split';
   readonly size: number;
 
-  private ring: QueueLayout;
-  private readonly mask: number;
+  protected ring: QueueLayout;
+  protected readonly mask: number;
   private readonly u16: Uint16Array;
   private readonly u32: Uint32Array;
   // Element indexes into u16 and u32.
   private desc32 = 0;
   private availFlags16 = 0;
   private availIdx16 = 0;
-  private availRing16 = 0;
+  protected availRing16 = 0;
   private usedEvent16 = 0;
   private usedFlags16 = 0;
   private usedIdx16 = 0;
-  private usedRing32 = 0;
+  protected usedRing32 = 0;
   private availEvent16 = 0;
 
   private readonly chain: DeviceChain;
   /** Per head: device-writable bytes + 1 of the chain in flight, or NOT_IN_FLIGHT. */
-  private readonly writable: Uint32Array;
+  protected writable: Uint32Array;
   /** Per head: the `CHAIN_FAULT` for which the chain is to be given up, or 0. */
-  private readonly givenUp: Uint8Array;
+  protected givenUp: Uint8Array;
   /** Heads in the order they were taken, at lastAvail & mask. */
-  private readonly taken: Uint16Array;
-  private lastAvail = 0;
+  protected taken: Uint16Array;
+  protected lastAvail = 0;
   /** The driver's available index as last seen. */
   private availSeen = 0;
   /** Where the next used element goes; runs ahead of the published index by what was put since. */
-  private used = 0;
+  protected used = 0;
   private published = 0;
   // IN_ORDER: the used element that may yet be absorbed by a later one (virtio 1.4 §2.7.9).
-  private batchSlot = 0;
-  private batchHead = -1;
-  private batchLength = 0;
-  private batchComplete = false;
+  protected batchSlot = 0;
+  protected batchHead = -1;
+  protected batchLength = 0;
+  protected batchComplete = false;
 
-  constructor(ring: QueueLayout, state?: QueueState & { layout: 'split' }) {
+  /** @param arrays for tables */
+  constructor(ring: QueueLayout, state?: QueueState & { layout: 'split' }, arrays: ArrayMaker = PLAIN_ARRAYS) {
     super();
     this.ring = ring;
     this.size = ring.size;
@@ -82,9 +83,9 @@ export class DeviceSplitQueue extends DeviceQueueBase implements DeviceQueue {
     this.u32 = ring.memory.u32;
     this.#locate(ring);
     this.chain = new DeviceChain(ring);
-    this.writable = new Uint32Array(ring.size);
-    this.givenUp = new Uint8Array(ring.size);
-    this.taken = new Uint16Array(ring.size);
+    this.writable = arrays.u32(ring.size);
+    this.givenUp = arrays.u8(ring.size);
+    this.taken = arrays.u16(ring.size);
     this.lastAvail = state?.lastAvailIdx ?? 0;
     this.availSeen = this.lastAvail;
     this.used = state?.usedIdx ?? 0;
@@ -101,7 +102,7 @@ export class DeviceSplitQueue extends DeviceQueueBase implements DeviceQueue {
     while (done < wanted) {
       // Each time: a chain of many segments takes the room that was meant for later ones.
       burst.segments.reserve(wanted - done);
-      done += this.#takePlain(burst, wanted - done);
+      done += this.takePlain(burst, wanted - done);
       if (done === wanted || !this.#takeOther(burst)) break;
       done++;
     }
@@ -148,8 +149,8 @@ export class DeviceSplitQueue extends DeviceQueueBase implements DeviceQueue {
   putUsedBurst(burst: ChainBurst, from: number, count: number): void {
     let done = 0;
     while (done < count) {
-      if (this.ring.inOrder) done += this.#putComplete(burst, from + done, count - done);
-      else if (!this.halted()) done += this.#putPlain(burst, from + done, count - done);
+      if (this.ring.inOrder) done += this.putComplete(burst, from + done, count - done);
+      else if (!this.halted()) done += this.putPlain(burst, from + done, count - done);
       if (done < count) this.putOne(burst, from + done++);
     }
   }
@@ -158,7 +159,7 @@ export class DeviceSplitQueue extends DeviceQueueBase implements DeviceQueue {
    * Put chains one after the other, up to the first that is not as it should be: {@link putUsed} says what is wrong.
    * @returns chains put
    */
-  #putPlain(burst: ChainBurst, from: number, count: number): number {
+  protected putPlain(burst: ChainBurst, from: number, count: number): number {
     const u32 = this.u32;
     const inFlight = this.writable;
     const { token, written } = burst;
@@ -188,7 +189,7 @@ export class DeviceSplitQueue extends DeviceQueueBase implements DeviceQueue {
    * IN_ORDER: put chains that were used completely, up to the first other one; one used element will stand for them all.
    * @returns chains put
    */
-  #putComplete(burst: ChainBurst, from: number, count: number): number {
+  protected putComplete(burst: ChainBurst, from: number, count: number): number {
     if (this.batchHead >= 0 && !this.batchComplete) return 0;
     const inFlight = this.writable;
     const givenUp = this.givenUp;
@@ -308,10 +309,10 @@ export class DeviceSplitQueue extends DeviceQueueBase implements DeviceQueue {
 
   /**
    * Take chains of one descriptor and one host range each, which is what nearly every chain is, up to the first other one.
-   * Everything else is left to {@link #takeOther}, so that this loop stays free of calls.
+   * Everything else is left to `takeOther`, so that this loop stays free of calls.
    * @returns chains taken
    */
-  #takePlain(burst: ChainBurst, max: number): number {
+  protected takePlain(burst: ChainBurst, max: number): number {
     const u16 = this.u16;
     const u32 = this.u32;
     const inFlight = this.writable;

@@ -1,4 +1,4 @@
-import type { CopyEngine } from '@ringwire/guest-memory';
+import { type ArrayMaker, type CopyEngine, PLAIN_ARRAYS } from '@ringwire/guest-memory';
 import {
   PVIRTQ_DESC,
   PVIRTQ_EVENT_SUPPRESS,
@@ -42,7 +42,7 @@ export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
   /** Ring slots that hold no descriptor of an outstanding buffer. */
   free: number;
 
-  private readonly ring: QueueLayout;
+  protected readonly ring: QueueLayout;
   private readonly tables: DriverIndirect | undefined;
   private readonly engine: CopyEngine;
   private readonly u16: Uint16Array;
@@ -53,35 +53,35 @@ export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
 
   private readonly events: DriverPackedEvents;
   /** What the driver knows of each id, in one array: a hot loop pays for every array that it touches. */
-  private readonly buffers: Uint32Array;
+  protected buffers: Uint32Array;
   /**
    * A ring of all ids. From head on: those outstanding, oldest first (exact while the device uses buffers in order),
    * and from tail on the free ones.
    */
-  private readonly ids: Uint16Array;
-  private readonly idMask: number;
-  private head = 0;
-  private tail = 0;
+  protected ids: Uint16Array;
+  protected readonly idMask: number;
+  protected head = 0;
+  protected tail = 0;
   /** Buffers added and not published: the device cannot have used them. */
-  private unpublished = 0;
+  protected unpublished = 0;
   /** Next slot to fill, and the wrap counter there. */
-  private avail = 0;
-  private availWrap = 1;
+  protected avail = 0;
+  protected availWrap = 1;
   /** Slot from which on nothing is published; the flags stored last, for that slot. */
   private published = 0;
   private publishedWrap = 1;
   private firstFlags = 0;
   /** Next slot where a used descriptor is expected. */
-  private used = 0;
+  protected used = 0;
   private usedWrap = 1;
   // IN_ORDER: buffers left of the batch that one used descriptor stands for, and the length it gives for the last.
-  private batchLeft = 0;
+  protected batchLeft = 0;
   private batchLength = 0;
   /** How many buffers the batch before had: the next one is mostly as large. */
   private batchSize = 1;
 
-  /** Zeroes the ring: it is the driver's to initialize (virtio 1.4 §2.8.13). */
-  constructor(ring: QueueLayout, tables?: IndirectTables) {
+  /** Zeroes the ring: it is the driver's to initialize (virtio 1.4 §2.8.13). @param arrays for tables */
+  constructor(ring: QueueLayout, tables?: IndirectTables, arrays: ArrayMaker = PLAIN_ARRAYS) {
     super();
     const { size, memory } = ring;
     this.ring = ring;
@@ -94,11 +94,11 @@ export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
     this.desc32 = ring.desc >>> 2;
     this.desc16 = ring.desc >>> 1;
     this.events = new DriverPackedEvents(ring);
-    this.buffers = new Uint32Array(size << BUFFER_SHIFT);
+    this.buffers = arrays.u32(size << BUFFER_SHIFT);
     let ids = 1;
     while (ids < size) ids *= 2;
     this.idMask = ids - 1;
-    this.ids = new Uint16Array(ids);
+    this.ids = arrays.u16(ids);
     for (let id = 0; id < size; id++) this.ids[id] = id;
     memory.engine.fill(ring.desc, 0, pvirtqDescBytes(size));
     memory.engine.fill(ring.driver, 0, PVIRTQ_EVENT_SUPPRESS.SIZE);
@@ -116,6 +116,12 @@ export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
       this.buffers[(first << BUFFER_SHIFT) + TOKEN] = buffers.words[3]!;
       added = 1;
     }
+    if (added < count) this.addPlain(buffers, added, count);
+    return count;
+  }
+
+  /** Put buffers `from` ≤ i < `end` into the ring, where there is room for them, behind one that is not published. */
+  protected addPlain(buffers: BufferList, from: number, end: number): void {
     const u32 = this.u32;
     const { words, readable } = buffers;
     const ids = this.ids;
@@ -127,19 +133,19 @@ export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
     let tail = this.tail;
     let word = (firstWord + (this.avail << DESC_SHIFT)) | 0;
     let marks = this.availWrap === 0 ? USED_FLAG : AVAIL;
-    for (let i = added; i < count; i = (i + 1) | 0) {
+    for (let i = from; i < end; i = (i + 1) | 0) {
       const buffer = ids[tail & idMask]!;
-      const from = i << ELEMENT_SHIFT;
-      const length = words[from + 2]!;
+      const element = i << ELEMENT_SHIFT;
+      const length = words[element + 2]!;
       const isReadable = i < readable;
-      u32[word] = words[from]!;
-      u32[word + 1] = words[from + 1]!;
+      u32[word] = words[element]!;
+      u32[word + 1] = words[element + 1]!;
       u32[word + LEN32] = length;
       u32[word + ID_AND_FLAGS32] = buffer | ((isReadable ? marks : marks | WRITE) << 16);
       const at = buffer << BUFFER_SHIFT;
       own[at] = 1;
       own[at + WRITABLE] = isReadable ? 0 : length;
-      own[at + TOKEN] = words[from + 3]!;
+      own[at + TOKEN] = words[element + 3]!;
       tail = (tail + 1) & 0xffff;
       word = (word + DESC_WORDS) | 0;
       if (word === lastWord) {
@@ -147,15 +153,17 @@ export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
         marks ^= MARKS;
       }
     }
-    added = count - added;
-    this.tail = tail;
     this.avail = (word - firstWord) >> DESC_SHIFT;
     this.availWrap = marks === AVAIL ? 1 : 0;
+    this.tail = tail;
+    this.countAdded(end - from);
+  }
+
+  protected countAdded(added: number): void {
     this.unpublished += added;
     this.free -= added;
     this.outstanding += added;
     this.counters.added += added;
-    return count;
   }
 
   add(buffer: BufferList, direct?: number, token?: number): number {
@@ -211,7 +219,7 @@ export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
       }
       const run = this.#countUsed(wanted - done);
       if (run === 0) break;
-      const plain = this.#takePlain(burst, run);
+      const plain = this.takePlain(burst, run);
       done += plain;
       if (plain === run) continue;
       if (!this.#takeOther(burst)) break;
@@ -288,11 +296,11 @@ export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
 
   /**
    * Take buffers of one slot that were used as they should be, up to the first other one, which is left to
-   * {@link #takeOther}: this loop stays free of calls.
+   * `takeOther`: this loop stays free of calls.
    * @param run slots known to hold used descriptors, up to the end of the ring
    * @returns buffers taken
    */
-  #takePlain(burst: UsedBurst, run: number): number {
+  protected takePlain(burst: UsedBurst, run: number): number {
     if (this.unpublished !== 0) return 0;
     const u32 = this.u32;
     const { token, written, outcome } = burst;
@@ -323,7 +331,7 @@ export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
     this.head = head;
     this.free += done;
     this.outstanding -= done;
-    this.#advance(done);
+    this.advance(done);
     return done;
   }
 
@@ -341,7 +349,7 @@ export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
   #takeBatch(burst: UsedBurst, wanted: number): number {
     const count = Math.min(wanted, this.batchLeft);
     // Skipped buffers were used completely; the length is the last one's.
-    let done = this.#takeSkipped(burst, Math.min(count, this.batchLeft - 1));
+    let done = this.takeSkipped(burst, Math.min(count, this.batchLeft - 1));
     for (; done < count; done++) {
       const id = this.ids[this.head & this.idMask]!;
       const length = --this.batchLeft === 0 ? this.batchLength : this.#writableOf(id);
@@ -351,7 +359,7 @@ export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
   }
 
   /** Take skipped buffers up to the first that has more slots than one. @returns buffers taken */
-  #takeSkipped(burst: UsedBurst, wanted: number): number {
+  protected takeSkipped(burst: UsedBurst, wanted: number): number {
     const { token, written, outcome } = burst;
     const own = this.buffers;
     const ids = this.ids;
@@ -376,7 +384,7 @@ export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
     this.free += done;
     this.outstanding -= done;
     this.batchLeft -= done;
-    this.#advance(done);
+    this.advance(done);
     return done;
   }
 
@@ -384,7 +392,7 @@ export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
     this.report(burst, id, length, this.#writableOf(id));
     const slots = this.#slotsOf(id);
     this.release(id);
-    this.#advance(slots);
+    this.advance(slots);
   }
 
   protected override isOut(id: number): boolean {
@@ -411,7 +419,7 @@ export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
     return this.buffers[(id << BUFFER_SHIFT) + WRITABLE]!;
   }
 
-  #advance(slots: number): void {
+  protected advance(slots: number): void {
     this.used += slots;
     if (this.used >= this.size) {
       this.used -= this.size;

@@ -1,3 +1,4 @@
+import { type ArrayMaker, PLAIN_ARRAYS } from '@ringwire/guest-memory';
 import {
   splitNotificationData,
   VIRTQ_AVAIL,
@@ -44,9 +45,9 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
   readonly size: number;
   free: number;
 
-  private readonly ring: QueueLayout;
+  protected readonly ring: QueueLayout;
   private readonly tables: DriverIndirect | undefined;
-  private readonly mask: number;
+  protected readonly mask: number;
   private readonly u16: Uint16Array;
   private readonly u32: Uint32Array;
   // Element indexes into u16 and u32.
@@ -65,24 +66,24 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
    * descriptors are linked from element `size` on; a buffer's own stay linked as they were taken. Freed ones go to the end
    * of the list, so that with a device that uses buffers in order the list is the ring's order.
    */
-  private readonly buffers: Uint32Array;
-  private freeTail = 0;
+  protected buffers: Uint32Array;
+  protected freeTail = 0;
   /** Per id: the last descriptor of the outstanding buffer, the id itself unless there are more. */
   private readonly last: Uint16Array;
   /** Ids in the order they were added, at index & mask. */
-  private readonly order: Uint16Array;
-  private avail = 0;
-  private published = 0;
-  private used = 0;
+  protected order: Uint16Array;
+  protected avail = 0;
+  protected published = 0;
+  protected used = 0;
   private usedSeen = 0;
   // IN_ORDER: buffers left of the batch that one used element stands for, and the length it gives for the last.
-  private batchLeft = 0;
+  protected batchLeft = 0;
   private batchLength = 0;
   /** How many buffers the batch before had: the next one is mostly as large. */
   private batchSize = 1;
 
-  /** Zeroes the ring: it is the driver's to initialize (virtio 1.4 §2.7.10.1). */
-  constructor(ring: QueueLayout, tables?: IndirectTables) {
+  /** Zeroes the ring: it is the driver's to initialize (virtio 1.4 §2.7.10.1). @param arrays for tables */
+  constructor(ring: QueueLayout, tables?: IndirectTables, arrays: ArrayMaker = PLAIN_ARRAYS) {
     super();
     const { size, memory } = ring;
     this.ring = ring;
@@ -101,12 +102,12 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
     this.usedIdx16 = (ring.device + VIRTQ_USED.idx) >>> 1;
     this.usedRing32 = (ring.device + VIRTQ_USED.ring) >>> 2;
     this.availEvent16 = (ring.device + virtqAvailEventAt(size)) >>> 1;
-    this.buffers = new Uint32Array((size + 1) << BUFFER_SHIFT);
+    this.buffers = arrays.u32((size + 1) << BUFFER_SHIFT);
     for (let i = 0; i < size; i++) this.#setFollowing(i, i + 1);
     this.#setFollowing(size, 0);
     this.freeTail = size - 1;
     this.last = Uint16Array.from({ length: size }, (_, i) => i);
-    this.order = new Uint16Array(size);
+    this.order = arrays.u16(size);
     memory.engine.fill(ring.desc, 0, virtqDescBytes(size));
     memory.engine.fill(ring.driver, 0, virtqAvailBytes(size));
     memory.engine.fill(ring.device, 0, virtqUsedBytes(size));
@@ -114,6 +115,20 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
 
   addBurst(buffers: BufferList): number {
     if (this.broken !== BROKEN.NONE) return 0;
+    const count = Math.min(buffers.count, this.free);
+    this.setFreeHead(this.addPlain(buffers, count, this.following(this.size)), count);
+    this.avail = (this.avail + count) & 0xffff;
+    this.outstanding += count;
+    this.counters.added += count;
+    return count;
+  }
+
+  /**
+   * Put buffers of one descriptor each into the ring, where there is room for them.
+   * @param from the descriptor for the first one
+   * @returns the descriptor that is free next
+   */
+  protected addPlain(buffers: BufferList, count: number, from: number): number {
     const u16 = this.u16;
     const u32 = this.u32;
     const own = this.buffers;
@@ -122,33 +137,28 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
     const desc32 = this.desc32;
     const ring16 = this.availRing16;
     const { words, readable } = buffers;
-    const count = Math.min(buffers.count, this.free);
     let avail = this.avail;
-    let index = this.#following(this.size);
+    let index = from;
     for (let i = 0; i < count; i = (i + 1) | 0) {
-      const from = i << ELEMENT_SHIFT;
-      const length = words[from + 2]!;
+      const element = i << ELEMENT_SHIFT;
+      const length = words[element + 2]!;
       const word = (desc32 + (index << DESC_SHIFT)) | 0;
       const isReadable = i < readable;
-      u32[word] = words[from]!;
-      u32[word + 1] = words[from + 1]!;
+      u32[word] = words[element]!;
+      u32[word + 1] = words[element + 1]!;
       u32[word + 2] = length;
       u32[word + 3] = isReadable ? 0 : WRITE;
       const at = index << BUFFER_SHIFT;
       own[at] = 1;
       own[at + WRITABLE] = isReadable ? 0 : length;
-      own[at + TOKEN] = words[from + 3]!;
+      own[at + TOKEN] = words[element + 3]!;
       const slot = avail & mask;
       order[slot] = index;
       u16[ring16 + slot] = index;
       avail = (avail + 1) & 0xffff;
       index = own[at + FOLLOWING]!;
     }
-    this.avail = avail;
-    this.#setFreeHead(index, count);
-    this.outstanding += count;
-    this.counters.added += count;
-    return count;
+    return index;
   }
 
   add(buffer: BufferList, direct?: number, token?: number): number {
@@ -157,10 +167,10 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
     const inTable = chained < buffer.count;
     const needed = inTable ? chained + 1 : chained;
     if (needed > this.free || this.broken !== BROKEN.NONE) return NO_ROOM;
-    const id = this.#following(this.size);
+    const id = this.following(this.size);
     let descriptor = id;
     for (let i = 0; i < chained; i++) {
-      const next = this.#following(descriptor);
+      const next = this.following(descriptor);
       const flags = i < buffer.readable ? 0 : WRITE;
       const link = i + 1 < needed ? NEXT | (next << 16) : 0;
       this.#writeDescriptor(descriptor, buffer.lo(i), buffer.hi(i), buffer.bytes(i), flags | link);
@@ -173,10 +183,10 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
       const bytes = (buffer.count - chained) * VIRTQ_DESC.SIZE;
       this.#writeDescriptor(descriptor, lowWord(address), highWord(address), bytes, INDIRECT);
       this.last[id] = descriptor;
-      descriptor = this.#following(descriptor);
+      descriptor = this.following(descriptor);
     }
     this.buffers[(id << BUFFER_SHIFT) + DESCRIPTORS] = needed;
-    this.#setFreeHead(descriptor, needed);
+    this.setFreeHead(descriptor, needed);
     this.#enqueue(id, writableBytes(buffer), token);
     return id;
   }
@@ -212,7 +222,7 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
         if (this.batchLeft === 0 && !this.#readBatch(waiting - done)) break;
         done += this.#takeBatch(burst, wanted - done);
       } else {
-        done += this.#takePlain(burst, wanted - done);
+        done += this.takePlain(burst, wanted - done);
         if (done === wanted || !this.#takeOther(burst)) break;
         done++;
       }
@@ -243,10 +253,10 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
 
   protected override addOne(lo: number, hi: number, length: number, flags: number): number {
     if (this.free === 0 || this.broken !== BROKEN.NONE) return NO_ROOM;
-    const id = this.#following(this.size);
+    const id = this.following(this.size);
     this.#writeDescriptor(id, lo, hi, length, flags);
     this.buffers[(id << BUFFER_SHIFT) + DESCRIPTORS] = 1;
-    this.#setFreeHead(this.#following(id), 1);
+    this.setFreeHead(this.following(id), 1);
     this.#enqueue(id, flags === 0 ? 0 : length);
     return id;
   }
@@ -261,7 +271,7 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
   }
 
   /** @param taken descriptors that went out of the free list before `head` */
-  #setFreeHead(head: number, taken: number): void {
+  protected setFreeHead(head: number, taken: number): void {
     this.#setFollowing(this.size, head);
     this.free -= taken;
     if (this.free === 0) this.freeTail = this.size;
@@ -281,10 +291,10 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
 
   /**
    * Take buffers of one descriptor that were used as they should be, up to the first other one, which is left to
-   * {@link #takeOther}: this loop stays free of calls.
+   * `takeOther`: this loop stays free of calls.
    * @returns buffers taken
    */
-  #takePlain(burst: UsedBurst, wanted: number): number {
+  protected takePlain(burst: UsedBurst, wanted: number): number {
     const u32 = this.u32;
     const { token, written, outcome } = burst;
     const own = this.buffers;
@@ -334,7 +344,7 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
   #takeBatch(burst: UsedBurst, wanted: number): number {
     const count = Math.min(wanted, this.batchLeft);
     // Skipped buffers were used completely; the length is the last one's.
-    let done = this.#takeSkipped(burst, Math.min(count, this.batchLeft - 1));
+    let done = this.takeSkipped(burst, Math.min(count, this.batchLeft - 1));
     for (; done < count; done++) {
       const id = this.order[this.used & this.mask]!;
       const length = --this.batchLeft === 0 ? this.batchLength : this.#writableOf(id);
@@ -344,7 +354,7 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
   }
 
   /** Take skipped buffers up to the first that has more descriptors than one. @returns buffers taken */
-  #takeSkipped(burst: UsedBurst, wanted: number): number {
+  protected takeSkipped(burst: UsedBurst, wanted: number): number {
     const { token, written, outcome } = burst;
     const own = this.buffers;
     const order = this.order;
@@ -405,7 +415,7 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
     return this.buffers[(id << BUFFER_SHIFT) + WRITABLE]!;
   }
 
-  #following(descriptor: number): number {
+  protected following(descriptor: number): number {
     return this.buffers[(descriptor << BUFFER_SHIFT) + FOLLOWING]!;
   }
 

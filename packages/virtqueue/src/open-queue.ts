@@ -5,8 +5,23 @@ import type { IndirectTables } from './driver-indirect.js';
 import { DriverPackedQueue } from './driver-packed.js';
 import type { DriverQueue } from './driver-queue.js';
 import { DriverSplitQueue } from './driver-split.js';
-import { isRefusal, layOutQueue, type QueueConfig, type QueueRefusal } from './queue-layout.js';
+import { isRefusal, layOutQueue, type QueueConfig, type QueueLayout, type QueueRefusal } from './queue-layout.js';
 import { type QueueState, queueStateProblem } from './queue-state.js';
+
+/** What device queues are made as: other ones override loops. */
+export interface DeviceKinds {
+  readonly split: new (ring: QueueLayout, state?: QueueState & { layout: 'split' }) => DeviceSplitQueue;
+  readonly packed: new (ring: QueueLayout, state?: QueueState & { layout: 'packed' }) => DevicePackedQueue;
+}
+
+/** What driver queues are made as. */
+export interface DriverKinds {
+  readonly split: new (ring: QueueLayout, tables?: IndirectTables) => DriverSplitQueue;
+  readonly packed: new (ring: QueueLayout, tables?: IndirectTables) => DriverPackedQueue;
+}
+
+const DEVICE_KINDS: DeviceKinds = { split: DeviceSplitQueue, packed: DevicePackedQueue };
+const DRIVER_KINDS: DriverKinds = { split: DriverSplitQueue, packed: DriverPackedQueue };
 
 /**
  * Start the device side of a virtqueue where the driver put it.
@@ -18,6 +33,7 @@ import { type QueueState, queueStateProblem } from './queue-state.js';
 export function openDeviceQueue(
   config: QueueConfig,
   state?: QueueState,
+  kinds: DeviceKinds = DEVICE_KINDS,
 ): DeviceSplitQueue | DevicePackedQueue | QueueRefusal {
   const layout = layOutQueue(config, 'device');
   if (isRefusal(layout)) return layout;
@@ -25,8 +41,8 @@ export function openDeviceQueue(
     state === undefined ? undefined : queueStateProblem(state, layout.packed ? 'packed' : 'split', layout.size);
   if (message !== undefined) return { field: 'state', message };
   return layout.packed
-    ? new DevicePackedQueue(layout, state as QueueState & { layout: 'packed' })
-    : new DeviceSplitQueue(layout, state as QueueState & { layout: 'split' });
+    ? new kinds.packed(layout, state as QueueState & { layout: 'packed' })
+    : new kinds.split(layout, state as QueueState & { layout: 'split' });
 }
 
 /**
@@ -34,8 +50,12 @@ export function openDeviceQueue(
  * @param tables memory for indirect tables; used when INDIRECT_DESC is negotiated
  * @throws VirtioError when the memory that the caller chose is no place for the queue
  */
-export function openDriverQueue(config: QueueConfig, tables?: IndirectTables): DriverQueue {
+export function openDriverQueue(
+  config: QueueConfig,
+  tables?: IndirectTables,
+  kinds: DriverKinds = DRIVER_KINDS,
+): DriverQueue {
   const layout = layOutQueue(config, 'driver');
   if (isRefusal(layout)) throw new VirtioError(layout.field, config[layout.field as 'size'], layout.want, layout.spec);
-  return layout.packed ? new DriverPackedQueue(layout, tables) : new DriverSplitQueue(layout, tables);
+  return layout.packed ? new kinds.packed(layout, tables) : new kinds.split(layout, tables);
 }

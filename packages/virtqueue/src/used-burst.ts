@@ -1,3 +1,4 @@
+import { type ArrayMaker, homeOf, PLAIN_ARRAYS } from '@ringwire/guest-memory';
 import { checkedCapacity } from './capacity.js';
 
 /** What became of one used buffer, see {@link UsedBurst.outcome}. */
@@ -25,12 +26,19 @@ export class UsedBurst {
   /** A `USED` code. */
   readonly outcome: Uint8Array;
 
-  /** @param capacity buffers, 1 ≤ capacity ≤ 32768 */
-  constructor(capacity: number) {
+  /** Whose memory the arrays lie in; undefined: they are JavaScript's own. */
+  readonly home: ArrayMaker | undefined;
+
+  /**
+   * @param capacity buffers, 1 ≤ capacity ≤ 32768
+   * @param arrays   of the memory that its queues lie in, for those that have WebAssembly fill it
+   */
+  constructor(capacity: number, arrays: ArrayMaker = PLAIN_ARRAYS) {
     this.capacity = checkedCapacity(capacity);
-    this.token = new Int32Array(capacity);
-    this.written = new Uint32Array(capacity);
-    this.outcome = new Uint8Array(capacity);
+    this.token = arrays.i32(capacity);
+    this.written = arrays.u32(capacity);
+    this.outcome = arrays.u8(capacity);
+    this.home = homeOf(arrays, this.token, this.written, this.outcome);
   }
 
   clear(): void {

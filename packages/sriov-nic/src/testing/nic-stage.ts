@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { ESWITCH_AREA_BYTES, Eswitch } from '@ringwire/eswitch';
 import {
   guestDma,
   isBreakdown,
@@ -43,7 +44,8 @@ const SCRATCH: number = GUESTS_MAX * RAM_BYTES;
 const TABLES: number = Math.ceil((SCRATCH + (VFS_MAX + 1) * NET_SCRATCH_BYTES) / 4096) * 4096;
 const TABLE_BYTES = 0x80_0000;
 /** Made once: WebAssembly memories are few. */
-const memory = HostMemory.create(TABLES + TABLE_BYTES);
+const CARD: number = TABLES + TABLE_BYTES;
+const memory = HostMemory.create(CARD + ESWITCH_AREA_BYTES);
 const MESSAGES = [0, 1, 2, 3].map((data) => ({ addressLo: 0xfee0_0000, addressHi: 0, data }));
 /** VT-d registers and commands. */
 const RTADDR = 0x20;
@@ -147,6 +149,13 @@ export class StageGuest implements FunctionGuest {
   }
 }
 
+function cardOf(virtualFunctions: number): Eswitch {
+  const card = new Eswitch({ memory, at: CARD, virtualFunctions, now: () => 0, floating: true });
+  card.physical.configure({ mac: macOf(0) });
+  for (const [index, port] of card.virtual.entries()) port.configure({ mac: macOf(index + 1) });
+  return card;
+}
+
 /** A machine with a card behind a root port, a VT-d unit, and a learning switch with a port for each function. */
 export class NicStage {
   readonly physical = new IdentitySpace(memory);
@@ -157,6 +166,8 @@ export class NicStage {
   readonly messages = new MessageRouter();
   /** Port 0 is the physical function's, n + 1 that of virtual function n. */
   readonly wires: LearningSwitch;
+  /** In place of it, where it was asked for: a card's switch, whose functions have the addresses that they have anyway. */
+  readonly card: Eswitch | undefined;
   readonly nic: SriovNic;
   pf: FoundFunction;
   /** The way of each requester that is there to memory. */
@@ -170,7 +181,7 @@ export class NicStage {
   private readonly bus = new InvalidationBus(new Int32Array(BUS_WORDS));
   private readonly allocator = new PageAllocator(TABLES, TABLE_BYTES);
 
-  constructor(totalVfs = 8) {
+  constructor(totalVfs = 8, hasCard = false) {
     memory.engine.fill(0, 0, memory.size);
     const { physical, bus, allocator, messages } = this;
     this.requesters = new RequesterTable({ physical, allocator, sink: bus });
@@ -180,11 +191,13 @@ export class NicStage {
     unit.write(GCMD, 4, TRANSLATION_ENABLE);
     const iotlb = new Iotlb(4096);
     this.wires = new LearningSwitch(totalVfs + 1);
+    this.card = hasCard ? cardOf(totalVfs) : undefined;
     const options = (function_: number) => ({
       memory,
       scratch: SCRATCH + function_ * NET_SCRATCH_BYTES,
-      backend: this.wires.ports[function_]!,
-      mac: macOf(function_),
+      ...(this.card === undefined
+        ? { backend: this.wires.ports[function_]!, mac: macOf(function_) }
+        : { port: function_ === 0 ? this.card.physical : this.card.virtual[function_ - 1]! }),
     });
     this.nic = new SriovNic({
       totalVfs,

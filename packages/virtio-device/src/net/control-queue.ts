@@ -37,7 +37,7 @@ export class ControlQueue extends NetQueue {
     const dataBytes = Math.min(Math.max(wanted, DATA_BYTES), DATA_BYTES_MAX);
     const resultBytes = (dataBytes / REQUEST_BYTES) * STATISTICS_BYTES_MAX;
     this.command = new ControlCommand(state.memory, dataBytes, resultBytes);
-    const filters = new FilterCommands(state, config, filter, guest);
+    const filters = new FilterCommands(state, config, filter, guest, parts.policy);
     const steerings = new SteeringCommands(state, steering, settings.rssContexts);
     const statistics = new StatisticsCommands(state, dataQueues, this);
     this.dataStatistics = dataQueues.map((queue) => queue.statistics);

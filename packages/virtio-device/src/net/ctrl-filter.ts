@@ -11,13 +11,12 @@ import type { ConfigSpace } from './config-space.js';
 import type { ControlCommand } from './ctrl-command.js';
 import type { GuestOffloads } from './guest-offloads.js';
 import { isStationMac } from './net-options.js';
+import { modeWishes, type NetPolicy, tableWishes, vlanWishes } from './net-policy.js';
 import type { NetState } from './net-state.js';
-import { type RxFilter, VLAN_IDS } from './rx-filter.js';
+import { COUNT_BYTES, MAC_BYTES, type RxFilter, VLAN_IDS } from './rx-filter.js';
 
 const F = VIRTIO_NET_F;
 const RX = VIRTIO_NET_CTRL_RX;
-const MAC_BYTES = 6;
-const COUNT_BYTES = 4;
 
 /** The field of the filter that each command of the class RX sets, and the feature that it needs. */
 const MODES = [
@@ -35,15 +34,24 @@ export class FilterCommands {
   private readonly config: ConfigSpace;
   private readonly filter: RxFilter;
   private readonly guest: GuestOffloads;
+  /** Who may say no, if anybody. */
+  private readonly policy: NetPolicy | undefined;
   private readonly count: Uint8Array = new Uint8Array(COUNT_BYTES);
   private readonly unicast: Uint8Array;
   private readonly multicast: Uint8Array;
 
-  constructor(state: NetState, config: ConfigSpace, filter: RxFilter, guest: GuestOffloads) {
+  constructor(
+    state: NetState,
+    config: ConfigSpace,
+    filter: RxFilter,
+    guest: GuestOffloads,
+    policy: NetPolicy | undefined,
+  ) {
     this.state = state;
     this.config = config;
     this.filter = filter;
     this.guest = guest;
+    this.policy = policy;
     this.unicast = new Uint8Array(MAC_BYTES * filter.unicast.capacity);
     this.multicast = new Uint8Array(MAC_BYTES * filter.multicast.capacity);
   }
@@ -52,8 +60,12 @@ export class FilterCommands {
   rx({ command, data }: ControlCommand): boolean {
     const row = MODES[command];
     if (row === undefined || !this.state.has(row.feature) || data.length < 1 || data[0]! > 1) return false;
-    this.filter[row.mode] = data[0] === 1;
-    return true;
+    const { filter, policy } = this;
+    const before = filter[row.mode];
+    filter[row.mode] = data[0] === 1;
+    if (policy === undefined || policy.request(modeWishes(filter))) return true;
+    filter[row.mode] = before;
+    return false;
   }
 
   /** virtio 1.4 §5.1.9.5.2 */
@@ -73,12 +85,16 @@ export class FilterCommands {
     if (!this.state.has(F.CTRL_VLAN) || command.data.length < 2) return false;
     const id = command.u16(0);
     if (id >= VLAN_IDS) return false;
+    const { policy } = this;
     const { vlans } = this.filter;
     const bit = 1 << (id & 31);
+    const before = vlans[id >>> 5]!;
     if (command.command === VIRTIO_NET_CTRL_VLAN.ADD) vlans[id >>> 5]! |= bit;
     else if (command.command === VIRTIO_NET_CTRL_VLAN.DEL) vlans[id >>> 5]! &= ~bit;
     else return false;
-    return true;
+    if (policy === undefined || policy.request(vlanWishes(vlans))) return true;
+    vlans[id >>> 5] = before;
+    return false;
   }
 
   /** virtio 1.4 §5.1.9.5.4. Without an announcement that is due it changes nothing. */
@@ -100,7 +116,8 @@ export class FilterCommands {
 
   /** All that is said is there before any of it counts. */
   private setTable(command: ControlCommand): boolean {
-    const { unicast, multicast } = this.filter;
+    const { filter, policy } = this;
+    const { unicast, multicast } = filter;
     const unicasts = this.readCount(command, 0);
     if (unicasts < 0) return false;
     const second = COUNT_BYTES + MAC_BYTES * unicasts;
@@ -108,9 +125,12 @@ export class FilterCommands {
     if (multicasts < 0 || second + COUNT_BYTES + MAC_BYTES * multicasts > command.length) return false;
     if (unicasts <= unicast.capacity) command.fetch(COUNT_BYTES, this.unicast, MAC_BYTES * unicasts);
     if (multicasts <= multicast.capacity) command.fetch(second + COUNT_BYTES, this.multicast, MAC_BYTES * multicasts);
+    const before = policy === undefined ? undefined : filter.macTable();
     unicast.set(this.unicast, unicasts);
     multicast.set(this.multicast, multicasts);
-    return true;
+    if (policy === undefined || policy.request(tableWishes(filter))) return true;
+    filter.setMacTable(before!);
+    return false;
   }
 
   /** @returns the le32 at `at`, or -1 when it is not there */
@@ -124,7 +144,7 @@ export class FilterCommands {
   private setAddress(data: Uint8Array): boolean {
     if (data.length < MAC_BYTES) return false;
     const mac = data.slice(0, MAC_BYTES);
-    if (!isStationMac(mac)) return false;
+    if (!isStationMac(mac) || this.policy?.request({ mac }) === false) return false;
     this.filter.setOwn(mac);
     if (!this.state.has(F.MAC)) return true;
     this.config.setMac(mac);

@@ -1,6 +1,7 @@
 import type { ConfigSpace } from './config-space.js';
 import type { GuestOffloads } from './guest-offloads.js';
 import type { NetDeviceSettings } from './net-options.js';
+import type { NetPolicy } from './net-policy.js';
 import type { NetQueue } from './net-queue.js';
 import type { NetState } from './net-state.js';
 import type { RxFilter } from './rx-filter.js';
@@ -14,6 +15,7 @@ export interface NetDeviceParts {
   readonly filter: RxFilter;
   readonly guest: GuestOffloads;
   readonly steering: Steering;
+  readonly policy: NetPolicy | undefined;
   /** By virtqueue index, without the control queue. */
   readonly dataQueues: readonly NetQueue[];
 }

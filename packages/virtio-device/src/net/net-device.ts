@@ -30,6 +30,7 @@ import {
   settingsOf,
 } from './net-options.js';
 import { NetParts } from './net-parts.js';
+import { type NetPolicy, vlanWishes } from './net-policy.js';
 import type { NetQueue } from './net-queue.js';
 import { RxQueue } from './net-rx.js';
 import { RxPath } from './net-rx-path.js';
@@ -85,6 +86,7 @@ export class NetDevice implements DeviceModel, HandedFrames {
   /** By virtqueue index, without the control queue. */
   private readonly pairQueues: readonly NetQueue[];
   private readonly control: ControlQueue;
+  private readonly policy: NetPolicy | undefined;
   private isInStep = false;
   /** A burst is open that came outside a step. */
   private isOpen = false;
@@ -121,7 +123,9 @@ export class NetDevice implements DeviceModel, HandedFrames {
     const { filter, guest, pairQueues: dataQueues, configSpace: config } = this;
     const rxScratch = scratch + OFFLOAD_AREA_BYTES;
     this.path = new RxPath(state, filter, steering, guest, rxQueues, rxScratch, settings.validateChecksums);
-    const parts = { settings, state, config, filter, guest, steering, dataQueues };
+    const { policy } = options;
+    const parts = { settings, state, config, filter, guest, steering, policy, dataQueues };
+    this.policy = policy;
     this.control = new ControlQueue(parts);
     this.selfGroup = new FlowObjects(state, steering.filter);
     this.typeParts = new NetParts(parts, this.control.coalescingCommands);
@@ -143,6 +147,8 @@ export class NetDevice implements DeviceModel, HandedFrames {
     this.state.start(port, this.settings.pairs);
     this.filter.start();
     this.filter.setOwn(this.settings.mac);
+    // Until it adds one, a driver that filters VLANs is in none.
+    if (this.state.has(F.CTRL_VLAN)) this.policy?.request(vlanWishes(this.filter.vlans));
     this.steering.start();
     this.guest.start(port.features);
     this.offload.start();
@@ -157,6 +163,7 @@ export class NetDevice implements DeviceModel, HandedFrames {
 
   stop(): void {
     this.backend.running?.(false);
+    this.policy?.forget();
     this.state.stop();
     for (const queue of this.pairQueues) queue.close();
     this.control.close();

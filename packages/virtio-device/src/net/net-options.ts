@@ -4,6 +4,7 @@ import { isVirtqSize, VirtioError } from '@ringwire/virtio-spec';
 import { VIRTIO_NET_CONFIG_LIMITS, VIRTIO_NET_DUPLEX, VIRTIO_NET_SPEED } from '@ringwire/virtio-spec/net';
 import type { FrameTrace } from './frame-trace.js';
 import type { NetFeatureOptions } from './net-features.js';
+import type { NetPolicy } from './net-policy.js';
 import type { NetParts, NetShare } from './net-share.js';
 
 /** How a {@link NetDevice} is made. */
@@ -43,12 +44,16 @@ export interface NetDeviceOptions extends NetFeatureOptions {
   /** This one serves only some of the pairs, or none: others, in other threads, serve the rest. */
   readonly share?: NetShare;
   readonly parts?: NetParts;
+  /** Decides what the driver may have of what it asks for by commands; it has everything unless given. */
+  readonly policy?: NetPolicy;
   /** Is told of every frame and its fate, such as a `PcapngTrace`; nobody unless given. */
   readonly trace?: FrameTrace;
 }
 
 /** {@link NetDeviceOptions} with nothing left open. */
-export type NetDeviceSettings = Required<Omit<NetDeviceOptions, FeatureOption | 'trace' | 'share' | 'parts'>>;
+export type NetDeviceSettings = Required<
+  Omit<NetDeviceOptions, FeatureOption | 'trace' | 'share' | 'parts' | 'policy'>
+>;
 
 /** Options that only decide what is offered. */
 type FeatureOption = Exclude<keyof NetFeatureOptions, 'externalControl'>;

@@ -15,6 +15,7 @@ import type { CoalescingCommands } from './ctrl-coalescing.js';
 import { moreRows } from './more-parts.js';
 import type { NetDeviceParts } from './net-device-parts.js';
 import { isStationMac } from './net-options.js';
+import { modeWishes, tableWishes, vlanWishes } from './net-policy.js';
 import { le16, type PartRow, pairsOf, u16 } from './part-row.js';
 import { readHashConfig, readRssConfig } from './rss-config.js';
 import { readMacTable, VLAN_IDS } from './rx-filter.js';
@@ -69,7 +70,8 @@ export class NetParts implements TypeParts {
   }
 }
 
-function filterRows({ state, config, filter, settings }: NetDeviceParts): PartRow[] {
+/** Where a policy says no to what was moved here, it holds: then the device asks for more than comes. */
+function filterRows({ state, config, filter, settings, policy }: NetDeviceParts): PartRow[] {
   const modes = [
     { command: RX.PROMISC, mode: 'promisc', feature: F.CTRL_RX },
     { command: RX.ALLMULTI, mode: 'allmulti', feature: F.CTRL_RX },
@@ -88,6 +90,7 @@ function filterRows({ state, config, filter, settings }: NetDeviceParts): PartRo
         fits: (value) => value.length === 1 && value[0]! <= 1,
         set: (value) => {
           filter[mode] = value[0] === 1;
+          policy?.request(modeWishes(filter));
         },
       }),
     ),
@@ -97,7 +100,10 @@ function filterRows({ state, config, filter, settings }: NetDeviceParts): PartRo
       feature: F.CTRL_RX,
       get: () => (state.has(F.CTRL_RX) ? filter.macTable() : undefined),
       fits: (value) => readMacTable(value) !== undefined,
-      set: (value) => filter.setMacTable(value),
+      set: (value) => {
+        filter.setMacTable(value);
+        policy?.request(tableWishes(filter));
+      },
     },
     {
       class: CLASS.MAC,
@@ -107,6 +113,7 @@ function filterRows({ state, config, filter, settings }: NetDeviceParts): PartRo
       fits: (value) => value.length === MAC_BYTES && isStationMac(value),
       set: (value) => {
         filter.setOwn(value);
+        policy?.request({ mac: value.slice() });
         config.setMac(state.has(F.MAC) ? value : settings.mac);
       },
     },
@@ -120,6 +127,7 @@ function filterRows({ state, config, filter, settings }: NetDeviceParts): PartRo
       set: (value) => {
         filter.vlans.fill(0);
         for (const id of idsIn(value)) filter.vlans[id >>> 5]! |= 1 << (id & 31);
+        policy?.request(vlanWishes(filter.vlans));
       },
     },
     {

@@ -1,4 +1,5 @@
 import { DELIVERED, type Delivered, type Frame, type FrameRun } from '@ringwire/net-backend';
+import { privateArrays } from '@ringwire/ring-loops';
 import { VIRTIO_NET_F, VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_SIZE } from '@ringwire/virtio-spec/net';
 import { ChainBurst, type DeviceQueue } from '@ringwire/virtqueue';
 import { FrameCursor } from './frame-bytes.js';
@@ -62,7 +63,7 @@ export class RxQueue extends NetQueue {
 
   protected override open(queue: DeviceQueue): void {
     super.open(queue);
-    if (this.stock.capacity !== queue.size) this.stock = new ChainBurst(queue.size);
+    if (this.stock.capacity !== queue.size) this.stock = new ChainBurst(queue.size, privateArrays(this.state.memory));
     this.ahead = 1;
     // Buffers are looked for when there is a frame: nobody need tell of them.
     queue.disableNotifications();
@@ -120,7 +121,8 @@ export class RxQueue extends NetQueue {
     const { queue, stock, state } = this;
     const { headerBytes, memory } = state;
     if (queue === undefined || headerBytes !== VIRTIO_NET_HDR_SIZE.V1) return 0;
-    const { u32, engine } = memory;
+    const { u32, u16, engine } = memory;
+    const { hasHeader, word0, word1, word2, type16 } = run;
     const { firstWritable, written } = stock;
     const { offset: fromOffset, length: fromLength } = run.ranges;
     let i = 0;
@@ -138,6 +140,12 @@ export class RxQueue extends NetQueue {
       u32[header + 1] = 0;
       u32[header + 2] = ONE_BUFFER;
       engine.copy(to + headerBytes, fromOffset[run.first + i]! + run.skip, frameBytes);
+      if (hasHeader) {
+        u32[header + 3] = word0;
+        u32[header + 4] = word1;
+        u32[header + 5] = word2;
+        u16[2 * header + 12] = type16;
+      }
       written[next] = total;
       this.next = next + 1;
       this.bytes += frameBytes;

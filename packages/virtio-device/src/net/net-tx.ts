@@ -1,4 +1,5 @@
 import { DELIVERED, type Delivered, Frame, FrameRun, type NetBackend } from '@ringwire/net-backend';
+import { privateArrays } from '@ringwire/ring-loops';
 import { VIRTIO_NET_HDR_F } from '@ringwire/virtio-spec/net';
 import { ChainBurst, type DeviceQueue } from '@ringwire/virtqueue';
 import { vlanIdOf } from './frame-bytes.js';
@@ -21,7 +22,7 @@ const NEVER = Number.POSITIVE_INFINITY;
 
 /** One transmit queue: frames of its chains go to the backend where they lie. */
 export class TxQueue extends NetQueue {
-  private readonly burst: ChainBurst = new ChainBurst(BURST);
+  private readonly burst: ChainBurst;
   private readonly frame: Frame;
   /** Frames of the burst that ask for nothing, for a backend that takes several at once. */
   private readonly run: FrameRun;
@@ -54,6 +55,7 @@ export class TxQueue extends NetQueue {
     this.offload = offload;
     this.steering = steering;
     this.pollTurns = pollTurns;
+    this.burst = new ChainBurst(BURST, privateArrays(state.memory));
     this.noFrame = new Frame(state.memory);
     this.frame = new Frame(state.memory);
     this.frame.pair = pair;

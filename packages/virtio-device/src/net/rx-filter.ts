@@ -11,8 +11,8 @@ export const VLAN_IDS = 4096;
 /** The frame passes. */
 const PASS = -1;
 
-const MAC_BYTES = 6;
-const COUNT_BYTES = 4;
+export const MAC_BYTES = 6;
+export const COUNT_BYTES = 4;
 
 /** An Ethernet address as two numbers, for comparing. */
 const macLow = (mac: Uint8Array, at = 0): number =>

@@ -205,7 +205,7 @@ export class NetBench {
     return this.guest.changesOutside(since, all).map(({ gpa }) => gpa);
   }
 
-  private hostAt(gpa: number, bytes: number): number {
+  hostAt(gpa: number, bytes: number): number {
     const offset = this.guest.space.resolve(gpa, bytes, 3);
     if (offset === RESOLVE.FAULT) throw new Error('no host memory');
     return offset;

@@ -1,0 +1,331 @@
+import { INTEL_VENDOR_ID, IXGBE_DEVICE_ID, IXGBE_PF_BAR } from '@ringwire/nic-spec/ixgbe';
+import { VirtioError } from '@ringwire/virtio-spec';
+import { BREAK, type Breakdown, isBreakdown } from '../breakdown.js';
+import { DmaArena } from '../dma-arena.js';
+import type { FramePieces } from '../frame-pieces.js';
+import type { NetOffload } from '../net-offload.js';
+import { NO_COOKIE, SENT } from '../net-tx-queue.js';
+import { PATIENCE, type Patience } from '../patience.js';
+import { disableMsix } from '../pci-msix.js';
+import { type BoundFunction, bindFunction, type KnownFunction } from './bind.js';
+import { groupHash, needStation } from './mac-address.js';
+import { type LinkSpeed, setSpeed, stopCard } from './pf-bring-up.js';
+import { type MailboxEntry, MailboxLog } from './pf-log.js';
+import { planPools } from './pf-pools.js';
+import { openPfSession, type PfKeeps, type PfSession } from './pf-session.js';
+import { type IxgbePfCounters, type IxgbePfSetup, newIxgbePfCounters } from './pf-setup.js';
+import { checkVfChanges, needsRestart, type VfChanges } from './pf-vf-settings.js';
+import { type VfSettings, VfState } from './pf-vf-state.js';
+import { completeRings, type RingWishes } from './vf-setup.js';
+import type { AcceptMode } from './vf-wishes.js';
+
+const KNOWN: KnownFunction = {
+  name: '82599 physical function',
+  vendor: INTEL_VENDOR_ID,
+  devices: [IXGBE_DEVICE_ID.PF],
+  barBytes: IXGBE_PF_BAR.REGISTERS_BYTES,
+};
+const BUDGET = 64;
+const KEY_BYTES = 40;
+const LOG_ENTRIES = 256;
+
+/** What is known of a virtual function. */
+export interface VfInfo extends VfSettings {
+  /** The address that frames come to it by; undefined while its driver has none. */
+  readonly activeMac: Uint8Array | undefined;
+  /** Its driver has reset, and may ask for things. */
+  readonly isClearToSend: boolean;
+  /** Shut off because of what was in one of its queues. */
+  readonly isShutOff: boolean;
+  readonly mode: AcceptMode;
+  /** A `MAILBOX_API` value. */
+  readonly api: number;
+}
+
+/**
+ * Take the physical function of an Intel 82599 into use, as the host's driver that owns the card.
+ * @returns the driver, running, or why not: NO_DEVICE for a function that another driver is for
+ * @throws VirtioError for a setup that no driver can work with, too little memory included
+ */
+export function openIxgbePf(setup: IxgbePfSetup): IxgbePf | Breakdown {
+  const rings = completeRings(setup);
+  const plan = planPools(setup.vfs);
+  const bound = bindFunction(setup.access, KNOWN);
+  if (isBreakdown(bound)) return bound;
+  const random = setup.random ?? Math.random;
+  const keeps = {
+    plan,
+    hashKey: Uint8Array.from({ length: KEY_BYTES }, () => Math.floor(random() * 256)),
+    log: new MailboxLog(setup.logEntries ?? LOG_ENTRIES),
+    states: Array.from({ length: plan.vfs + 1 }, (_, vf) => new VfState(vf)),
+    mac: setup.mac?.slice(),
+    vlans: new Set<number>(),
+    speed: undefined,
+  };
+  const driver = new IxgbePf(setup, rings, bound, keeps);
+  return driver.open() ?? driver;
+}
+
+/**
+ * The driver that owns the card: it shares queues out to functions, decides what virtual ones may have, and has a queue pair
+ * itself. The host calls {@link interrupt} for each message, then {@link poll} while {@link needsPoll}, and {@link watch} now
+ * and then. It enables the virtual functions by PCI when this driver runs.
+ */
+export class IxgbePf {
+  readonly counters: IxgbePfCounters = newIxgbePfCounters();
+  state: 'running' | 'broken' | 'closed' = 'closed';
+  private readonly setup: IxgbePfSetup;
+  private readonly rings: RingWishes;
+  private readonly bound: BoundFunction;
+  private readonly keeps: PfKeeps;
+  private readonly patience: Patience;
+  private session: PfSession | undefined = undefined;
+  private arena: DmaArena;
+  private isPolling = false;
+  private isClosing = false;
+
+  /** @see openIxgbePf */
+  constructor(setup: IxgbePfSetup, rings: RingWishes, bound: BoundFunction, keeps: PfKeeps) {
+    this.setup = setup;
+    this.rings = rings;
+    this.bound = bound;
+    this.keeps = keeps;
+    this.patience = setup.patience ?? PATIENCE;
+    this.arena = new DmaArena(setup.dma);
+  }
+
+  /** The physical function's address. */
+  get mac(): Uint8Array {
+    return this.keeps.mac ?? new Uint8Array(6);
+  }
+
+  get isLinkUp(): boolean {
+    return this.session?.isLinkUp ?? false;
+  }
+
+  /** Mbit/s of the wire; -1 while the link is down. The card has full duplex alone. */
+  get speed(): number {
+    return this.session?.speed ?? -1;
+  }
+
+  /** Queues of each kind that a virtual function has. */
+  get queuesPerVf(): number {
+    return this.keeps.plan.queuesPerPool;
+  }
+
+  /** The last exchanges of the mailboxes with what was decided, oldest first. @see describeMail */
+  get mailbox(): readonly MailboxEntry[] {
+    return this.keeps.log.entries;
+  }
+
+  /** Whether {@link poll} has something to do. */
+  get needsPoll(): boolean {
+    return this.state === 'running' && this.session?.needsPoll === true;
+  }
+
+  /** Note a message. @param vector its number */
+  interrupt(vector = 0): void {
+    if (this.state === 'running' && this.session !== undefined) this.session.interrupt(vector);
+    else this.counters.strayInterrupts++;
+  }
+
+  /** Do what interrupts asked for. @param budget most frames @returns frames that came in */
+  poll(budget: number = BUDGET): number {
+    const { session } = this;
+    if (this.state !== 'running' || session === undefined || this.isPolling) return 0;
+    this.isPolling = true;
+    const done = session.poll(budget);
+    this.isPolling = false;
+    if (this.isClosing) this.close();
+    else if (typeof done !== 'number') this.giveUp(done);
+    return typeof done === 'number' ? done : 0;
+  }
+
+  /** Look after mailboxes, the link and time limits, whether an interrupt told of them or not. */
+  watch(): void {
+    if (this.state !== 'running' || this.session === undefined || this.isPolling) return;
+    const problem = this.session.watch();
+    if (problem !== undefined) this.giveUp(problem);
+  }
+
+  /** Send a frame out of memory that stays the driver's until `events.sent` gives the cookie back. @returns a `SENT` value */
+  send(pieces: FramePieces, offload?: NetOffload, cookie: number = NO_COOKIE): number {
+    return this.session?.pairs.transmit(0).send(pieces, offload, cookie) ?? SENT.DOWN;
+  }
+
+  /** Send a copy of a frame. @see send */
+  sendBytes(frame: Uint8Array, offload?: NetOffload): number {
+    return this.session?.pairs.transmit(0).sendBytes(frame, offload) ?? SENT.DOWN;
+  }
+
+  /**
+   * Say what a virtual function is to have. What its driver has to notice, it is told; it begins anew then.
+   * @param vf below the number of virtual functions
+   * @throws VirtioError for what cannot be, naming the setting: nothing is changed then
+   */
+  setVf(vf: number, changes: VfChanges): void {
+    const state = this.vfState(vf);
+    const session = this.needSession();
+    const { card } = session;
+    checkVfChanges(card, state, changes, session.speed);
+    const { minTxRate: _, ...settings } = changes;
+    const before = state.settings;
+    state.settings = { ...before, ...settings };
+    if ('mac' in changes) this.changeMac(session, state);
+    if (before.vlan !== state.settings.vlan || before.qos !== state.settings.qos) card.applyVlan(state);
+    card.applyAccept(state);
+    card.applyEnable(state);
+    card.applyRate(state, session.speed);
+    card.pools.setSpoofCheck(vf, state.settings.spoofchk);
+    if (needsRestart(before, state.settings)) session.mail.restart(state, 'the host changed its settings');
+  }
+
+  /**
+   * Set the wire's speed: the physical function's to say, and none of a virtual one's.
+   * @param speed Mbit/s: 10000 or 1000 @param duplex full alone
+   */
+  setLink(speed: LinkSpeed, duplex: 'full' | 'half' = 'full'): void {
+    if (speed !== 10_000 && speed !== 1000)
+      throw new VirtioError('speed', speed, '10000 or 1000 Mbit/s', '82599 datasheet §8.2.3.22, AUTOC');
+    if (duplex !== 'full')
+      throw new VirtioError('duplex', duplex, 'full: the card has no other', '82599 datasheet §8.2.3.22, AUTOC');
+    this.needSession();
+    this.keeps.speed = speed;
+    setSpeed(this.bound.registers, speed);
+  }
+
+  /** What is set for a virtual function, and what its driver has. */
+  vfInfo(vf: number): VfInfo {
+    const { settings, mac, isClearToSend, isShutOff, mode, api } = this.vfState(vf);
+    return { ...settings, activeMac: mac?.slice(), isClearToSend, isShutOff, mode, api };
+  }
+
+  /** What the physical function itself gets beside frames to its address. */
+  setMode(mode: AcceptMode): void {
+    const { card } = this.needSession();
+    card.own.mode = mode;
+    card.applyAccept(card.own);
+  }
+
+  /** Groups whose frames the physical function itself gets. */
+  setMulticast(groups: readonly Uint8Array[]): void {
+    const { card } = this.needSession();
+    card.setGroups(
+      card.own,
+      groups.map((group) => groupHash(group, 0)),
+    );
+  }
+
+  /** Change the physical function's own address. @throws VirtioError for one that another function has */
+  setMac(mac: Uint8Array): void {
+    needStation(mac);
+    const { card } = this.needSession();
+    if (card.macs.isOthers(mac, card.own.vf) || !card.giveMac(card.own, mac))
+      throw new VirtioError(
+        'mac',
+        mac.join(':'),
+        'an address that no other function of the card has',
+        'IxgbePf.setMac',
+      );
+    this.keeps.mac = mac.slice();
+  }
+
+  /** Let the physical function itself have frames of a VLAN, or not. @returns false when the card's table is full */
+  setVlan(vlan: number, isMember: boolean): boolean {
+    if (!Number.isInteger(vlan) || vlan < 0 || vlan > 4094)
+      throw new VirtioError('vlan', vlan, 'an integer from 0 to 4094', 'IEEE 802.1Q §9.6');
+    const { card } = this.needSession();
+    if (isMember && !card.vlans.join(vlan, card.own.vf)) return false;
+    if (isMember) this.keeps.vlans.add(vlan);
+    else this.keeps.vlans.delete(vlan);
+    // Frames without a tag are everybody's.
+    if (!isMember && vlan !== 0) card.vlans.leave(vlan, card.own.vf);
+    return true;
+  }
+
+  /** Reset the card and bring it up again: virtual functions are told, and begin anew with what the host set. */
+  restart(): Breakdown | undefined {
+    if (this.state !== 'running') return undefined;
+    const stuck = this.release();
+    const problem = stuck ?? this.open();
+    if (problem !== undefined) this.end(problem);
+    return problem;
+  }
+
+  /** Give the card back: it stops, and all memory is freed. */
+  close(): void {
+    if (this.state === 'closed') return;
+    this.isClosing = this.isPolling;
+    if (this.isPolling) return;
+    this.state = 'closed';
+    this.release();
+  }
+
+  /** Bring the card up. @returns why it is not */
+  open(): Breakdown | undefined {
+    this.arena = new DmaArena(this.setup.dma);
+    let session: PfSession | Breakdown | undefined;
+    try {
+      session = openPfSession(this.bound, this.setup, this.rings, this.arena, this.counters, this.keeps, this.patience);
+    } finally {
+      if (session === undefined || isBreakdown(session)) this.release();
+    }
+    if (isBreakdown(session)) {
+      this.counters.breaks[session.code]!++;
+      return session;
+    }
+    this.session = session;
+    this.state = 'running';
+    return undefined;
+  }
+
+  private changeMac({ card }: PfSession, state: VfState): void {
+    const { mac } = state.settings;
+    if (mac !== undefined) card.giveMac(state, mac);
+    else if (state.mac !== undefined) {
+      card.macs.remove(state.mac, state.vf);
+      state.mac = undefined;
+    }
+  }
+
+  private vfState(vf: number): VfState {
+    const { plan, states } = this.keeps;
+    if (Number.isInteger(vf) && vf >= 0 && vf < plan.vfs) return states[vf]!;
+    throw new VirtioError('vf', vf, `an integer from 0 to ${plan.vfs - 1}`, 'IxgbePf');
+  }
+
+  private needSession(): PfSession {
+    if (this.session !== undefined) return this.session;
+    throw new VirtioError('state', this.state, 'running', 'IxgbePf');
+  }
+
+  /** What was sent stalls: the card is reset once more. Everything else is its end. */
+  private giveUp(why: Breakdown): void {
+    this.counters.breaks[why.code]!++;
+    if (why.code === BREAK.TRANSMIT_STALLED) {
+      this.setup.events.broken?.(why, true);
+      if (this.restart() === undefined) this.counters.restarts++;
+      return;
+    }
+    this.release();
+    this.end(why);
+  }
+
+  private end(why: Breakdown): void {
+    this.state = 'broken';
+    this.setup.events.broken?.(why, false);
+  }
+
+  /** End the session and take all memory back; while queues do not stop, the card may write there and keeps it. */
+  private release(): Breakdown | undefined {
+    const { session } = this;
+    const { registers } = this.bound;
+    this.session = undefined;
+    const stuck = session?.pairs.disable(this.patience);
+    stopCard(registers);
+    disableMsix(this.bound.access, this.bound.msix);
+    session?.pairs.abandon();
+    if (stuck === undefined) this.arena.free();
+    return stuck;
+  }
+}

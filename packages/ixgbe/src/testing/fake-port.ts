@@ -1,0 +1,83 @@
+import type { PortSettings } from '@ringwire/eswitch';
+import { type HostMemory, RangeList } from '@ringwire/guest-memory';
+import { DELIVERED, type Delivered, Frame, type FrameSink, frameBytes, type NetBackend } from '@ringwire/net-backend';
+import type { IxgbePort } from '../ixgbe-function.js';
+
+/** A frame that was sent, and what was left to be done to it. */
+export interface Sent {
+  readonly bytes: Uint8Array;
+  readonly pair: number;
+  readonly flags: number;
+  readonly gsoType: number;
+}
+
+/** A port of a switch that keeps what is sent, and brings what a test gives it. */
+export class FakePort implements NetBackend, IxgbePort {
+  readonly backend: NetBackend = this;
+  readonly sent: Sent[] = [];
+  readonly settings: Partial<PortSettings> = {};
+  device: FrameSink | undefined;
+  offloads = 0;
+  answer: Delivered = DELIVERED.ACCEPTED;
+  isUp = true;
+  onLink: ((isUp: boolean) => void) | undefined;
+  runs: boolean[] = [];
+  /** Called with each frame that is sent. */
+  onFrame: () => void = () => {};
+  private readonly memory: HostMemory;
+  private readonly at: number;
+
+  /** @param at host offset of 64 KiB that frames are brought from */
+  constructor(memory: HostMemory, at: number) {
+    this.memory = memory;
+    this.at = at;
+  }
+
+  attach(device: FrameSink | undefined): void {
+    this.device = device;
+  }
+
+  running(isRunning: boolean): void {
+    this.runs.push(isRunning);
+  }
+
+  pump(): number {
+    return 0;
+  }
+
+  receive(frame: Frame): Delivered {
+    if (this.answer === DELIVERED.ACCEPTED)
+      this.sent.push({ bytes: frameBytes(frame), pair: frame.pair, flags: frame.flags, gsoType: frame.gsoType });
+    this.onFrame();
+    return this.answer;
+  }
+
+  configure(changes: Partial<PortSettings>): void {
+    Object.assign(this.settings, changes);
+  }
+
+  /** A frame for the device, in pieces of so many bytes each, and the end of the burst. */
+  bring(bytes: Uint8Array, pieceBytes: number = bytes.length): Delivered {
+    const delivered = this.bringOpen(bytes, pieceBytes);
+    this.device!.flush?.();
+    return delivered;
+  }
+
+  /** The same without the end of the burst. */
+  bringOpen(bytes: Uint8Array, pieceBytes: number = bytes.length): Delivered {
+    const frame = new Frame(this.memory);
+    frame.ranges = new RangeList(8);
+    // A gap between pieces, so that whoever reads on behind one is found out.
+    let to = this.at + 3;
+    for (let done = 0; done < bytes.length; done += pieceBytes) {
+      const piece = bytes.subarray(done, done + pieceBytes);
+      this.memory.u8.set(piece, to);
+      frame.ranges.push(to, piece.length);
+      to += piece.length + 5;
+    }
+    if (bytes.length === 0) frame.ranges.push(to, 0);
+    frame.end = frame.ranges.count;
+    frame.length = bytes.length;
+    return this.device!.receive(frame);
+  }
+}

@@ -1,0 +1,173 @@
+import {
+  INTEL_VENDOR_ID,
+  IVAR,
+  IXGBE_CLASS_CODE,
+  IXGBE_COUNT,
+  IXGBE_DEVICE_ID,
+  IXGBE_MSIX,
+  IXGBE_REVISION,
+  IXGBE_VF_BAR,
+  ivarOffset,
+  ivarShift,
+  PF_ROW,
+  PSRTYPE,
+  rowAt,
+} from '@ringwire/nic-spec/ixgbe';
+import { alternativeRoutingId, msix, PciFunction, type PciHost, pciExpress } from '@ringwire/pci';
+import type { VirtualPlace } from '@ringwire/sriov-nic';
+import type { FrameFacts } from './frame-facts.js';
+import { IxgbeFunction, type IxgbeFunctionOptions } from './ixgbe-function.js';
+import { poolSettings } from './switch-settings.js';
+import { SwitchSettler } from './switch-settler.js';
+import { VectorCauses } from './vector-causes.js';
+import { VirtualRegisters } from './vf-registers.js';
+import { wordsRegion } from './words-region.js';
+
+const VECTORS = IXGBE_MSIX.VF_VECTORS;
+const SUBSYSTEM_ID = 3;
+
+/** A virtual function of the 82599: its own registers, and a slice of the card's queues. */
+export class VirtualIxgbe extends IxgbeFunction {
+  readonly pci: PciFunction;
+  protected readonly causes: VectorCauses;
+  /** Which virtual function it is, and which pool. */
+  private readonly index: number;
+  private readonly registers: VirtualRegisters;
+  private readonly settler: SwitchSettler;
+
+  constructor(place: VirtualPlace, options: IxgbeFunctionOptions) {
+    super(place, options, IXGBE_COUNT.VF_QUEUES);
+    this.index = place.seat.index;
+    const { card } = this;
+    this.causes = new VectorCauses(VECTORS, (vector) => this.pci.msix!.raise(vector), card.now);
+    this.registers = new VirtualRegisters(card, {
+      index: this.index,
+      port: this.port,
+      causes: this.causes,
+      statistics: this.statistics,
+      rxQueue: (queue) => (queue < this.queues ? this.rx[queue] : undefined),
+      txQueue: (queue) => (queue < this.queues ? this.tx[queue] : undefined),
+      reset: () => this.resetByDriver(),
+    });
+    this.settler = new SwitchSettler(this.port);
+    this.pci = this.makePci(place, options, place.host);
+    card.attachVirtual(this.index, this);
+    this.plugIn();
+  }
+
+  /** Queues that it has by now. */
+  private get queues(): number {
+    return this.card.queuesPerPool;
+  }
+
+  globalIndex(queue: number): number {
+    return this.index * this.queues + queue;
+  }
+
+  protected poolOf(): number {
+    return this.index;
+  }
+
+  protected mayTransmit(queue: number): boolean {
+    return queue < this.queues && this.card.mayTransmit(this.index);
+  }
+
+  protected get mayReceive(): boolean {
+    return this.queues > 0 && this.card.mayReceive(this.index);
+  }
+
+  insertsTags(): boolean {
+    return this.card.insertsTags(this.index);
+  }
+
+  protected steer(facts: FrameFacts): number {
+    const { queues, card, index } = this;
+    const first = index * queues;
+    const rqpl = (card.registers.get(rowAt(PF_ROW.PSRTYPE, index)) >>> PSRTYPE.RQPL_SHIFT) & PSRTYPE.RQPL_MASK;
+    const spread = Math.min(1 << rqpl, queues);
+    return card.steering.pick(facts, card.memory.u8, index, first, spread, first, first + queues) - first;
+  }
+
+  protected vectorOf(queue: number, isTransmit: boolean): number {
+    const entry = this.registers.ivar[ivarOffset(queue) >>> 2]! >>> ivarShift(queue, isTransmit);
+    return (entry & IVAR.VALID) === 0 ? -1 : entry & IVAR.VF_VECTOR_MASK;
+  }
+
+  settle(): number {
+    return this.settler.settle(poolSettings(this.card, this.index));
+  }
+
+  mailboxCalled(): void {
+    const { ivarMisc } = this.registers;
+    if ((ivarMisc & IVAR.VALID) !== 0) this.causes.set(ivarMisc & IVAR.VF_VECTOR_MASK);
+  }
+
+  protected get hasPort(): boolean {
+    return this.card.virtualAt(this.index) === this;
+  }
+
+  override close(): void {
+    super.close();
+    if (this.hasPort) this.card.attachVirtual(this.index, undefined);
+  }
+
+  private makePci(place: VirtualPlace, options: IxgbeFunctionOptions, host: PciHost): PciFunction {
+    const { TABLE: table, PBA: pba } = IXGBE_MSIX;
+    const region = wordsRegion(
+      IXGBE_VF_BAR.REGISTERS_BYTES,
+      (at) => this.registers.read(at),
+      (at, value) => this.registers.write(at, value),
+    );
+    return new PciFunction(
+      {
+        vendorId: INTEL_VENDOR_ID,
+        deviceId: IXGBE_DEVICE_ID.VF,
+        subsystemVendorId: options.subsystemVendorId ?? INTEL_VENDOR_ID,
+        subsystemId: options.subsystemId ?? SUBSYSTEM_ID,
+        revisionId: IXGBE_REVISION,
+        classCode: IXGBE_CLASS_CODE,
+        virtual: place.seat,
+        bars: [
+          {
+            index: IXGBE_VF_BAR.REGISTERS,
+            space: 'memory64',
+            size: IXGBE_VF_BAR.REGISTERS_BYTES,
+            regions: [region],
+          },
+          { index: IXGBE_VF_BAR.MSIX, space: 'memory64', size: IXGBE_VF_BAR.MSIX_BYTES, regions: [] },
+        ],
+        capabilities: [
+          msix({
+            vectors: VECTORS,
+            table: { bar: IXGBE_VF_BAR.MSIX, offset: table },
+            pba: { bar: IXGBE_VF_BAR.MSIX, offset: pba },
+          }),
+          pciExpress({ isVirtual: true, linkSpeed: 2, linkWidth: 8 }),
+          alternativeRoutingId(0),
+        ],
+      },
+      host,
+      {
+        reset: () => {
+          this.resetQueues(true);
+          this.resetInterrupts();
+          this.card.virtualWasReset(this.index);
+        },
+        masterChanged: () => this.card.wake(),
+        removed: () => this.resetQueues(true),
+      },
+    );
+  }
+
+  /** VFCTRL.RST: queues stand still, interrupts are as after power-on; the rest stays. */
+  private resetByDriver(): void {
+    this.resetQueues(false);
+    this.resetInterrupts();
+    this.card.virtualWasReset(this.index);
+  }
+
+  private resetInterrupts(): void {
+    this.causes.reset();
+    this.registers.reset();
+  }
+}

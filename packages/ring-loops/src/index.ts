@@ -1,0 +1,2 @@
+export { openLoopedDeviceQueue, openLoopedDriverQueue } from './open-looped-queue.js';
+export { privateArrays } from './private-arrays.js';

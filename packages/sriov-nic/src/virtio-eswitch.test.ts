@@ -1,0 +1,147 @@
+import { COMMAND, type NetCommands, type NetDriver, SENT } from '@ringwire/guest-drivers';
+import { expect, test } from 'vitest';
+import { FIRST_VF, frameTo, macOf, NicStage, numberIn, type StageGuest } from './testing/nic-stage.js';
+
+const BROADCAST = new Uint8Array(6).fill(0xff);
+const GROUP = Uint8Array.of(1, 0, 0x5e, 0, 0, 1);
+const driverOf = (guest: StageGuest): NetDriver => [...guest.drivers.values()][0]!;
+
+/** What a command is answered. */
+function ask(
+  stage: NicStage,
+  guest: StageGuest,
+  command: (commands: NetCommands, done: (outcome: number) => void) => boolean,
+): number {
+  const answers: number[] = [];
+  expect(command(driverOf(guest).commands!, (outcome) => void answers.push(outcome))).toBe(true);
+  stage.settle();
+  return answers[0]!;
+}
+
+function send(stage: NicStage, guest: StageGuest, frame: Uint8Array): void {
+  expect(driverOf(guest).sendBytes(frame)).toBe(SENT.OK);
+  stage.settle();
+}
+
+test('functions of a card reach one another by their addresses, and a forged one reaches nobody (SR-11)', () => {
+  const stage = new NicStage(3, true);
+  const [a, b, c] = stage.start(3);
+  stage.settle();
+  send(stage, a!, frameTo(macOf(2), macOf(1), 7));
+  send(stage, a!, frameTo(BROADCAST, macOf(1), 8));
+  expect([a, b, c].map((guest) => guest!.heard.map(numberIn))).toEqual([[], [7, 8], [8]]);
+  send(stage, a!, frameTo(macOf(2), macOf(3), 9));
+  expect(b!.heard).toHaveLength(2);
+  // The broadcast is the physical function's as well: two copies beyond the first.
+  const { counters } = stage.card!.virtual[0]!;
+  expect([counters.inFrames, counters.copies]).toEqual([3, 2]);
+});
+
+test('SR-18 an untrusted function’s driver is answered ERR when it asks for all frames, and sees none that are not for it', () => {
+  const stage = new NicStage(3, true);
+  const [a, b, c] = stage.start(3);
+  stage.settle();
+  for (const mode of ['PROMISC', 'ALLMULTI', 'ALLUNI'] as const)
+    expect(ask(stage, c!, (commands, done) => commands.setRxMode(mode, true, done))).toBe(COMMAND.REFUSED);
+  send(stage, a!, frameTo(macOf(2), macOf(1), 1));
+  send(stage, a!, frameTo(GROUP, macOf(1), 2));
+  expect(c!.heard).toEqual([]);
+  // More groups than the device's list holds would be all of them.
+  const groups = Array.from({ length: 65 }, (_, last) => Uint8Array.of(1, 0, 0x5e, 0, 1, last));
+  expect(ask(stage, c!, (commands, done) => commands.setMacTable([], groups, done))).toBe(COMMAND.REFUSED);
+  expect(ask(stage, c!, (commands, done) => commands.setMacTable([], [GROUP], done))).toBe(COMMAND.OK);
+  send(stage, a!, frameTo(GROUP, macOf(1), 3));
+  expect(c!.heard.map(numberIn)).toEqual([3]);
+  stage.card!.virtual[2]!.configure({ trusted: true });
+  expect(ask(stage, c!, (commands, done) => commands.setRxMode('ALLMULTI', true, done))).toBe(COMMAND.OK);
+  send(stage, b!, frameTo(Uint8Array.of(3, 0, 0, 0, 0, 9), macOf(2), 4));
+  expect(c!.heard.map(numberIn)).toEqual([3, 4]);
+});
+
+test('SR-19 a driver may not take the address of the physical function or of a sibling, nor list it', () => {
+  const stage = new NicStage(2, true);
+  const [a, b] = stage.start(2);
+  stage.settle();
+  stage.card!.virtual[0]!.configure({ trusted: true });
+  for (const taken of [macOf(0), macOf(2)]) {
+    expect(ask(stage, a!, (commands, done) => commands.setMac(taken, done))).toBe(COMMAND.REFUSED);
+    expect(ask(stage, a!, (commands, done) => commands.setMacTable([taken], [], done))).toBe(COMMAND.REFUSED);
+  }
+  expect(ask(stage, a!, (commands, done) => commands.setMac(macOf(9), done))).toBe(COMMAND.OK);
+  expect(stage.card!.virtual[0]!.settings.mac).toEqual(macOf(9));
+  send(stage, b!, frameTo(macOf(9), macOf(2), 5));
+  expect(a!.heard.map(numberIn)).toEqual([5]);
+  // One that is not trusted keeps the host's.
+  expect(ask(stage, b!, (commands, done) => commands.setMac(macOf(10), done))).toBe(COMMAND.REFUSED);
+});
+
+test('SR-13 a driver in a port VLAN may not join another one, and knows nothing of its own', () => {
+  const stage = new NicStage(2, true);
+  for (const port of stage.card!.virtual) port.configure({ portVlan: { id: 100, priority: 0, protocol: 0x8100 } });
+  const [a, b] = stage.start(2);
+  stage.settle();
+  expect(ask(stage, a!, (commands, done) => commands.setVlan(200, true, done))).toBe(COMMAND.REFUSED);
+  expect(ask(stage, a!, (commands, done) => commands.setVlan(0, true, done))).toBe(COMMAND.OK);
+  const frame = frameTo(macOf(2), macOf(1), 6);
+  send(stage, a!, frame);
+  expect(b!.heard).toEqual([frame]);
+});
+
+test('the link of a port is the link of its function, and a rate that the host set is its speed', () => {
+  const stage = new NicStage(2, true);
+  stage.card!.virtual[0]!.configure({ maxTxRate: 2500 });
+  stage.card!.virtual[1]!.configure({ link: 'disable' });
+  const [a, b] = stage.start(2);
+  stage.settle();
+  expect([a, b].map((guest) => driverOf(guest!).isLinkUp)).toEqual([true, false]);
+  expect([driverOf(a!).speed, driverOf(a!).isFullDuplex, driverOf(b!).speed]).toEqual([2500, true, -1]);
+  stage.card!.virtual[1]!.configure({ link: 'enable' });
+  stage.card!.virtual[0]!.configure({ link: 'disable' });
+  stage.settle();
+  expect([a, b].map((guest) => driverOf(guest!).isLinkUp)).toEqual([false, true]);
+});
+
+test('what a driver asked for goes with a reset of its function, and with the function', () => {
+  const stage = new NicStage(2, true);
+  const [a] = stage.start(2);
+  stage.settle();
+  const port = stage.card!.virtual[0]!;
+  port.configure({ trusted: true });
+  const wish = (): void => {
+    expect(ask(stage, a!, (commands, done) => commands.setMac(macOf(9), done))).toBe(COMMAND.OK);
+    expect(ask(stage, a!, (commands, done) => commands.setRxMode('PROMISC', true, done))).toBe(COMMAND.OK);
+    expect(port.settings).toMatchObject({ mac: macOf(9), promiscuous: true, vlans: new Set() });
+  };
+  const unwished = { mac: macOf(1), promiscuous: false, vlans: 'all' };
+  wish();
+  driverOf(a!).close();
+  stage.settle();
+  expect(port.settings).toMatchObject(unwished);
+  a!.forget();
+  stage.assignment.release(FIRST_VF);
+  a!.drive(stage.give(FIRST_VF, a!));
+  stage.settle();
+  wish();
+  stage.disable();
+  stage.nic.step(16);
+  expect(port.settings).toMatchObject(unwished);
+  // Nobody is there any more.
+  expect(stage.card!.explain(1, frameTo(macOf(1), macOf(0), 1)).ports).toEqual([
+    { port: 2, rule: 'address', drop: 'NO_DEVICE', withoutTag: false },
+  ]);
+});
+
+test('a function that is closed after the next one came on its port leaves that one alone', () => {
+  const stage = new NicStage(2, true);
+  stage.enable(2);
+  const old = stage.nic.personalityOf(0)!;
+  stage.disable();
+  const [a, b] = stage.start(2);
+  stage.settle();
+  old.close();
+  send(stage, b!, frameTo(macOf(1), macOf(2), 9));
+  expect(a!.heard.map(numberIn)).toEqual([9]);
+  stage.card!.virtual[0]!.configure({ link: 'disable' });
+  stage.settle();
+  expect(driverOf(a!).isLinkUp).toBe(false);
+});
