@@ -135,7 +135,7 @@ export class RateGuest {
 }
 
 /** Counts what leaves by the wire, and may send it back, as the bridge beside a VEPA does. */
-export class WireTap implements FrameSink {
+class WireTap implements FrameSink {
   readonly offloads: number = 0x1ff;
   frames = 0;
   wireBytes = 0;
