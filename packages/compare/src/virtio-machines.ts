@@ -29,13 +29,13 @@ export function opened<T extends object>(driver: T): Exclude<T, { readonly code:
 }
 
 /** A virtio network function, and a guest that reaches it. */
-export interface VirtioFunction {
+interface VirtioFunction {
   readonly pci: VirtioPci;
   readonly access: CountedAccess;
 }
 
 /** @param isTrapped its registers are a program's of the host, rather than a card's */
-export function virtioFunction(
+function virtioFunction(
   lab: Lab,
   guest: number,
   backend: NetBackend,
