@@ -1,5 +1,6 @@
 import type { HostMemory } from '@ringwire/guest-memory';
 import {
+  AUTOC,
   DMATXCTL,
   EICR,
   GCR_EXT,
@@ -127,6 +128,19 @@ export class IxgbeCard {
   ownerOf(queue: number): IxgbeFunction | undefined {
     const { queuesPerPool } = this;
     return queuesPerPool === 0 ? this.physical : (this.virtual[Math.floor(queue / queuesPerPool)] ?? this.physical);
+  }
+
+  /** Speed of the wire: 10000 or 1000 Mbit/s. AUTOC.LMS */
+  get linkMbits(): number {
+    const mode = (this.registers.get(PF_REG.AUTOC) >>> AUTOC.LMS_SHIFT) & AUTOC.LMS_MASK;
+    return mode === AUTOC.LMS_1G ? 1000 : 10_000;
+  }
+
+  /** Frames that the switch dropped because their source was not their sender's, of all functions. */
+  get spoofed(): number {
+    let count = this.physical?.spoofed ?? 0;
+    for (const virtual of this.virtual) count += virtual?.spoofed ?? 0;
+    return count;
   }
 
   get receives(): boolean {

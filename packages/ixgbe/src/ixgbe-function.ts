@@ -1,4 +1,4 @@
-import type { PortSettings } from '@ringwire/eswitch';
+import { ESWITCH_DROP, type PortSettings } from '@ringwire/eswitch';
 import { DELIVERED, type Delivered, type Frame, type FrameSink, type NetBackend } from '@ringwire/net-backend';
 import { HEADER_BYTES } from '@ringwire/net-offload';
 import type { PciFunction } from '@ringwire/pci';
@@ -30,6 +30,8 @@ export interface IxgbePort {
   /** Takes what the physical function's registers say for this port. */
   configure?(changes: Partial<PortSettings>): void;
   forgetWishes?(): void;
+  /** What it dropped, by `ESWITCH_DROP`. */
+  readonly counters?: { readonly drops: ArrayLike<number> };
 }
 
 export interface IxgbeFunctionOptions {
@@ -101,6 +103,13 @@ export abstract class IxgbeFunction implements Personality, QueueOwner, TxRules 
 
   get padsFrames(): boolean {
     return this.card.padsFrames;
+  }
+
+  /** Frames of this function that the switch dropped because their source was not its own. */
+  get spoofed(): number {
+    const drops = this.port.counters?.drops;
+    if (drops === undefined) return 0;
+    return drops[ESWITCH_DROP.MAC_SPOOF]! + drops[ESWITCH_DROP.VLAN_SPOOF]! + drops[ESWITCH_DROP.SOURCE_GROUP]!;
   }
 
   step(budget: number): number {

@@ -61,7 +61,7 @@ export class PhysicalRegisters {
     this.interrupts = interrupts;
     this.causes = causes;
     this.parts = parts;
-    this.statistics = new StatisticsRegisters(card.statistics);
+    this.statistics = new StatisticsRegisters(card);
   }
 
   read(at: number): number {
@@ -104,7 +104,7 @@ export class PhysicalRegisters {
       case PF_REG.STATUS:
         return this.status();
       case PF_REG.LINKS:
-        return linksOf(this.parts.port);
+        return linksOf(card, this.parts.port);
       case PF_REG.FRTIMER:
         return timerOf(card);
       case PF_REG.EEC:

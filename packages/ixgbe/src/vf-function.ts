@@ -173,7 +173,7 @@ export class VirtualIxgbe extends IxgbeFunction {
       case VF_REG.VFSTATUS:
         return 0;
       case VF_REG.VFLINKS:
-        return linksOf(this.port);
+        return linksOf(this.card, this.port);
       case VF_REG.VFFRTIMER:
         return timerOf(this.card);
       case VF_REG.VTEICR:

@@ -1,3 +1,4 @@
+import { ESWITCH_AREA_BYTES } from '@ringwire/eswitch';
 import { GuestMemory, HostMemory } from '@ringwire/guest-memory';
 import {
   CTRL_EXT,
@@ -28,13 +29,15 @@ export const PF_ID = 0x0100;
 export const FIRST_VF_ID = 0x0180;
 /** Where the RAM of every function's guest is, and how much. */
 export const RAM = 0x10_0000_0000;
-export const RAM_BYTES = 0x2_0000;
+export const RAM_BYTES = 0x8_0000;
 /** Places in it. */
 export const AT = { rx: 0x0000, tx: 0x1000, buffers: 0x2000, frames: 0x1_0000 } as const;
 const FUNCTIONS = 9;
 const SCRATCH: number = FUNCTIONS * RAM_BYTES;
 const WIRE: number = SCRATCH + FUNCTIONS * Math.ceil(IXGBE_SCRATCH_BYTES / 64) * 64;
-const BYTES: number = WIRE + 0x1_0000;
+/** Where a card's switch may work. */
+export const SWITCH: number = WIRE + 0x1_0000;
+const BYTES: number = SWITCH + ESWITCH_AREA_BYTES;
 export const MAC: Uint8Array = Uint8Array.of(0x00, 0x1b, 0x21, 0, 0, 1);
 /** Made once: WebAssembly memories are few. */
 const memory = HostMemory.create(Math.ceil(BYTES / 0x1_0000) * 0x1_0000);
@@ -73,11 +76,11 @@ export class StageFunction {
   }
 
   put(at: number, bytes: Uint8Array): void {
-    memory.u8.set(bytes, this.host + at);
+    for (const [i, byte] of bytes.entries()) memory.u8[this.stage.hostOf(this.number, at + i)] = byte;
   }
 
   get(at: number, length: number): Uint8Array {
-    return memory.u8.slice(this.host + at, this.host + at + length);
+    return Uint8Array.from({ length }, (_, i) => memory.u8[this.stage.hostOf(this.number, at + i)]!);
   }
 
   /** All of its RAM, as text that is quick to compare. */
@@ -86,11 +89,11 @@ export class StageFunction {
   }
 
   words(at: number, count: number): number[] {
-    return Array.from({ length: count }, (_, i) => memory.u32[(this.host + at) / 4 + i]!);
+    return Array.from({ length: count }, (_, i) => memory.u32[this.stage.hostOf(this.number, at + 4 * i) / 4]!);
   }
 
   putWords(at: number, ...words: number[]): void {
-    for (const [i, word] of words.entries()) memory.u32[(this.host + at) / 4 + i] = word;
+    for (const [i, word] of words.entries()) memory.u32[this.stage.hostOf(this.number, at + 4 * i) / 4] = word;
   }
 
   takeMessages(): number[] {
@@ -150,12 +153,20 @@ export class IxgbeStage {
   readonly pf: StageFunction;
   readonly vfs: StageVf[] = [];
   readonly found: FoundFunction;
+  /** The virtual functions, as the machine's software found them. */
+  foundVfs: readonly FoundFunction[] = [];
   /** In µs. */
   now = 0;
   wakes = 0;
 
-  /** @param portOf another port for a function, by its number: 0 is the physical one's */
-  constructor(portOf?: (number: number, fake: FakePort) => IxgbePort) {
+  private readonly isSplit: boolean;
+
+  /**
+   * @param portOf another port for a function, by its number: 0 is the physical one's
+   * @param isSplit the halves of RAM are the other way round on the host: what lies across their border is two ranges
+   */
+  constructor(portOf?: (number: number, stage: IxgbeStage) => IxgbePort, isSplit = false) {
+    this.isSplit = isSplit;
     memory.u8.fill(0);
     this.card = new IxgbeCard({ memory, mac: MAC, now: () => this.now, wake: () => this.wakes++ });
     const { card } = this;
@@ -163,7 +174,7 @@ export class IxgbeStage {
       const fake = new FakePort(memory, WIRE);
       this.ports[number] = fake;
       const scratch = SCRATCH + number * Math.ceil(IXGBE_SCRATCH_BYTES / 64) * 64;
-      return { card, scratch, port: portOf?.(number, fake) ?? fake };
+      return { card, scratch, port: portOf?.(number, this) ?? fake };
     };
     const numberOf = (id: number): number => (id === PF_ID ? 0 : 1 + (id - FIRST_VF_ID) / 2);
     this.nic = new SriovNic({
@@ -172,8 +183,9 @@ export class IxgbeStage {
       physical: (place) => ixgbePhysical(place, optionsOf(0)),
       virtual: (place) => ixgbeVirtual(place, optionsOf(1 + place.seat.index)),
       openSpace: (id) => {
-        const host = numberOf(id) * RAM_BYTES;
-        return Object.assign(new GuestMemory(memory, [{ gpa: RAM, size: RAM_BYTES, host }]), { close: () => {} });
+        const [size, number] = [RAM_BYTES / 2, numberOf(id)];
+        const regions = [0, size].map((at) => ({ gpa: RAM + at, size, host: this.hostOf(number, at) }));
+        return Object.assign(new GuestMemory(memory, regions), { close: () => {} });
       },
       sendMessage: (id, _low, _high, _data, vector) => this.functionAt(numberOf(id)).messages.push(vector),
     });
@@ -188,6 +200,11 @@ export class IxgbeStage {
     this.openMessages(PF_ID, this.nic.pci.barAddress(4), 64);
   }
 
+  /** Host offset of a byte of a function's RAM. */
+  hostOf(number: number, at: number): number {
+    return number * RAM_BYTES + (this.isSplit ? (at + RAM_BYTES / 2) % RAM_BYTES : at);
+  }
+
   functionAt(number: number): StageFunction {
     return number === 0 ? this.pf : this.vfs[number - 1]!;
   }
@@ -195,6 +212,7 @@ export class IxgbeStage {
   /** VF Enable with so many functions, which then may master the bus and have their messages. */
   enable(count: number): void {
     const functions = enableVfs(this.machine, this.found, count);
+    this.foundVfs = functions;
     for (const [i, { routingId, bars }] of functions.entries()) {
       const base = bars[0]!.address;
       this.vfs[i] = new StageVf(this, 1 + i, () => base);
