@@ -2,8 +2,8 @@ import { VirtioError } from '@ringwire/virtio-spec';
 import { isGroupMac, isMac, isZeroMac } from './mac-address.js';
 import type { PortSettings, PortWishes } from './port-settings.js';
 
-/** Addresses that one port may list of each kind, and bits of its hash table while it is not trusted. */
-export const PORT_ADDRESSES = 256;
+/** Addresses that one port may list of each kind. */
+const PORT_ADDRESSES = 256;
 const HASH_WORDS = 128;
 const LONGEST_FRAME = { min: 64, max: 65_553 } as const;
 const VLAN_MAX = 4094;

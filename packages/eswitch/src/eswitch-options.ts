@@ -27,6 +27,11 @@ export interface EswitchOptions {
   readonly floating?: boolean;
   /** Addresses that all ports' settings may list together, and as many that are learnt. 1 to 65536. */
   readonly macTableEntries?: number;
+  /**
+   * Most addresses and groups, and bits of a hash table of groups, that a function may have asked for which is not
+   * trusted; 128 unless given. So that it cannot fill the table for the others.
+   */
+  readonly listedPerPort?: number;
   /** Most addresses that are learnt of one port. */
   readonly learnedPerPort?: number;
   /** How long an address that was learnt is known after its last frame, in µs. */
@@ -51,6 +56,7 @@ export function checkOptions(options: EswitchOptions, areaBytes: number): Requir
     learning: false,
     floating: false,
     macTableEntries: 4096,
+    listedPerPort: 128,
     learnedPerPort: 64,
     learnedFor: 300 * MICROSECONDS_PER_SECOND,
     defaultPort: -1,
@@ -62,6 +68,7 @@ export function checkOptions(options: EswitchOptions, areaBytes: number): Requir
     throw new VirtioError('at', at, `a multiple of 8 with ${areaBytes} bytes from there in the memory`, HERE);
   checkInteger('virtualFunctions', virtualFunctions, 0, 1024);
   checkInteger('macTableEntries', whole.macTableEntries, 1, 0x1_0000);
+  checkInteger('listedPerPort', whole.listedPerPort, 0, 0x1_0000);
   checkInteger('learnedPerPort', whole.learnedPerPort, 0, 0x1_0000);
   checkInteger('defaultPort', whole.defaultPort, -1, 1 + virtualFunctions);
   if (!(whole.learnedFor >= 0)) throw new VirtioError('learnedFor', whole.learnedFor, 'µs, 0 or more', HERE);

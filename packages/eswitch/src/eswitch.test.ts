@@ -181,6 +181,13 @@ test('what was received becomes visible at the end of the burst, to those that r
   expect(flushed).toEqual([vf(1)]);
 });
 
+test('F53: 1024 functions reach one another, and a broadcast reaches all of them', () => {
+  const stage = new CardStage(1024);
+  expect(stage.sent(vf(0), ethernet(station(vf(1023)), station(vf(0))))).toEqual([vf(1023)]);
+  expect(stage.sent(vf(1023), ethernet(BROADCAST, station(vf(1023))))).toHaveLength(1025);
+  expect(() => new CardStage(1024, { macTableEntries: 1000 })).toThrow('addresses is 1, want at most 0 more');
+});
+
 test('options that cannot be are refused', () => {
   expect(() => new CardStage(1025)).toThrow('virtualFunctions is 1025, want an integer from 0 to 1024');
   expect(() => new CardStage(1, { at: 4 })).toThrow('at is 4, want a multiple of 8');

@@ -4,12 +4,11 @@ import { DELIVERED_NOTE, type Decision, type DecisionTrace, FORM } from './decis
 import { dropName, ESWITCH_DROP, NO_DROP } from './drop-reason.js';
 import type { EswitchOptions } from './eswitch-options.js';
 import type { FlowAction } from './flow-rule.js';
-import type { CompiledRule } from './flow-table.js';
+import type { ForwardingTables } from './forwarding-tables.js';
 import type { FrameHead } from './frame-head.js';
 import { checkIngress, isReserved } from './ingress-policy.js';
 import type { LearnedTable } from './learned-table.js';
 import { GROUP } from './mac-address.js';
-import type { MirrorTable } from './mirror-table.js';
 import { hasBit } from './port-filters.js';
 import type { SwitchPort } from './switch-port.js';
 
@@ -21,19 +20,6 @@ const NOT_MEMBER = -1;
 const UNRULED = -1;
 const ALLOWED = -2;
 const DROPPED = -3;
-
-/** What frames are sent by. */
-export interface ForwardingTables {
-  readonly ports: readonly SwitchPort[];
-  /** Station addresses and groups that settings list. */
-  readonly stations: AddressTable;
-  readonly groups: AddressTable;
-  readonly learned: LearnedTable | undefined;
-  readonly options: Required<EswitchOptions>;
-  /** In order, and what is mirrored. */
-  rules: readonly CompiledRule[];
-  mirrors: MirrorTable;
-}
 
 /**
  * Decides who gets a frame. Nothing is changed by it but the frame's head, so that it can be asked what would happen.

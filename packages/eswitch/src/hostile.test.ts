@@ -187,6 +187,22 @@ test('SR-16 with a port VLAN, every segment has its tag, and a receiver that tak
   expect(asked).toEqual([[vf(0), 3, 2554 + 2 * 54, true, FRAME_KIND.BROADCAST]]);
 });
 
+test('SR-16 a frame to be cut up behind one tag more than can be looked behind is lost to those that want it cut up', () => {
+  const stage = new CardStage(2);
+  stage.card.virtual[0]!.configure({ portVlan: { id: 9, priority: 0, protocol: S_TAG } });
+  const tags = [5, 6].flatMap((id) => [0x81, 0, 0, id]);
+  const bytes = largeTcp(station(77), station(2), 2500);
+  const tagged = Uint8Array.of(...bytes.subarray(0, 12), ...tags, ...bytes.subarray(12));
+  const fields = { ...LARGE_TCP_FIELDS, hdrLen: 62, csumStart: 42 };
+  const send = (): number => stage.card.virtual[0]!.backend.receive(Object.assign(stage.frame(tagged), fields));
+  expect(send()).toBe(DELIVERED.ACCEPTED);
+  expect(stage.drops(WIRE)).toEqual({ REFUSED: 1 });
+  expect(stage.devices[WIRE]!.frames).toHaveLength(0);
+  stage.card.virtual[0]!.configure({ portVlan: undefined });
+  expect(send()).toBe(DELIVERED.ACCEPTED);
+  expect(stage.devices[WIRE]!.bytes.map(({ length }) => length)).toEqual([1062, 1062, 562]);
+});
+
 test('SR-17 a driver that changes the addresses after they were checked changes nothing that is delivered', () => {
   const bytes = ethernet(BROADCAST, station(2));
   const forged = ethernet(BROADCAST, station(1), [[C_TAG, 200]]);

@@ -1,5 +1,5 @@
 import { type HostMemory, RangeList } from '@ringwire/guest-memory';
-import { copyFrame, type Delivered, Frame, FrameRun, type FrameSink } from '@ringwire/net-backend';
+import { copyFrame, DELIVERED, type Delivered, Frame, FrameRun, type FrameSink } from '@ringwire/net-backend';
 import { ETHERNET, OFFLOAD_AREA_BYTES, OFFLOAD_FAULT, OffloadEngine, VLAN_TAG } from '@ringwire/net-offload';
 import { VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO } from '@ringwire/virtio-spec/net';
 import { Decision, FORM } from './decision.js';
@@ -131,8 +131,10 @@ export class Passage {
     const { head, exit } = this;
     if (!this.hasWork) return sink.receive(form === FORM.WHOLE ? head.frame() : head.frameWithoutTag());
     if (this.inExit !== form) {
-      // What was sound with a tag is sound without it, and the other way round.
-      exit.take(form === FORM.WHOLE ? head.frame() : head.frameWithoutTag());
+      // With one tag more than an engine looks behind, or headers that end further back, nothing can be done to a frame.
+      this.inExit = -1;
+      if (exit.take(form === FORM.WHOLE ? head.frame() : head.frameWithoutTag()) !== OFFLOAD_FAULT.NONE)
+        return DELIVERED.DROPPED;
       this.inExit = form;
     }
     return exit.deliver(sink);

@@ -99,6 +99,25 @@ test('the table of addresses is as large as the card says, for the host and for 
   expect(card.freeAddresses).toBe(0);
 });
 
+test('a function that is not trusted lists so many addresses and no more, so that others find room', () => {
+  const { card } = new CardStage(2, { listedPerPort: 3 });
+  const [port] = card.virtual;
+  const groups = [1, 2, 3, 4].map((last) => Uint8Array.of(1, 0, 0x5e, 0, 0, last));
+  expect(port!.request({ multicast: groups })?.message).toBe('multicast: more than 3, and the function is not trusted');
+  expect(port!.request({ multicast: groups.slice(1) })).toBeUndefined();
+  expect(port!.request({ unicast: [station(2)] })?.setting).toBe('unicast');
+  const table = new Uint32Array(128);
+  table[7] = 0xf0;
+  expect(port!.request({ multicastHash: { table, offset: 0 } })?.setting).toBe('multicastHash');
+  table[7] = 0x70;
+  expect(port!.request({ multicastHash: { table, offset: 0 } })).toBeUndefined();
+  port!.configure({ trusted: true });
+  expect(port!.request({ multicast: groups })).toBeUndefined();
+  // With the trust goes what rested on it.
+  port!.configure({ trusted: false });
+  expect(port!.settings.multicast).toEqual([]);
+});
+
 test('settings are taken as they are then: changing them later changes nothing', () => {
   const stage = new CardStage(2);
   const mac = station(50);
@@ -120,4 +139,6 @@ test('a wish goes when the host sets the same thing, and when the host forbids i
   expect(port!.request({ vlans: new Set([6]) })?.message).toBe('vlans: the function may not be in VLAN 6');
   port!.configure({ portVlan: { id: 5, priority: 0, protocol: 0x8100 } });
   expect(port!.request({ vlans: new Set([5]) })?.setting).toBe('vlans');
+  port!.configure({ portVlan: { id: 5, priority: 0, protocol: 0x88a8 } });
+  expect(port!.request({ vlans: new Set([7]) })).toBeUndefined();
 });

@@ -6,8 +6,9 @@ import {
   type FrameSink,
   type NetBackend,
 } from '@ringwire/net-backend';
+import { ETHERTYPE } from '@ringwire/net-offload';
 import { VirtioError } from '@ringwire/virtio-spec';
-import { checkSettings, copySettings, PORT_ADDRESSES, wishFault } from './check-settings.js';
+import { checkSettings, copySettings, wishFault } from './check-settings.js';
 import { type EswitchPortCounters, newPortCounters } from './drop-reason.js';
 import type { EswitchPort, PortKind, PortRefusal } from './eswitch-port.js';
 import { isZeroMac, macText, sameMac } from './mac-address.js';
@@ -29,6 +30,8 @@ export interface PortHome {
   changed(port: SwitchPort): void;
   /** Addresses that may be listed beyond those that are. */
   readonly freeAddresses: number;
+  /** Most that a function may list which is not trusted. */
+  readonly listedPerPort: number;
   /** Which other port lists a station address. */
   ownerOf(mac: Uint8Array, except: SwitchPort): SwitchPort | undefined;
 }
@@ -136,9 +139,18 @@ export class SwitchPort implements EswitchPort {
     this.home.changed(this);
   }
 
+  /** Which of a function's wishes makes it list more than one may that is not trusted. */
+  private crowdedBy(wishes: Partial<PortWishes>): 'unicast' | 'multicast' | 'multicastHash' | undefined {
+    const { listedPerPort } = this.home;
+    const { unicast = [], multicast = [], multicastHash } = { ...this.wishes, ...wishes };
+    if (multicastHash !== undefined && bitsOf(multicastHash.table) > listedPerPort) return 'multicastHash';
+    if (unicast.length + multicast.length <= listedPerPort) return undefined;
+    return wishes.multicast === undefined ? 'unicast' : 'multicast';
+  }
+
   /** Why a function may not have what it asks for. */
   private refusalOf(wishes: Partial<PortWishes>, host: PortSettings): PortRefusal | undefined {
-    const { mac, unicast, vlans, multicastHash } = wishes;
+    const { mac, unicast, vlans } = wishes;
     if (mac !== undefined) {
       if (!host.trusted && !isZeroMac(host.mac) && !sameMac(mac, host.mac))
         return { setting: 'mac', message: `mac: the host set ${macText(host.mac)}, and the function is not trusted` };
@@ -160,12 +172,13 @@ export class SwitchPort implements EswitchPort {
       return { setting: 'promiscuous', message: 'promiscuous: the function is not trusted' };
     if (!host.trusted && wishes.allMulticast === true)
       return { setting: 'allMulticast', message: 'allMulticast: the function is not trusted' };
-    if (!host.trusted && multicastHash !== undefined && bitsOf(multicastHash.table) > PORT_ADDRESSES)
-      return {
-        setting: 'multicastHash',
-        message: `multicastHash: more than ${PORT_ADDRESSES} bits, and the function is not trusted`,
-      };
-    if (vlans === undefined || vlans === 'all') return undefined;
+    const crowded = host.trusted ? undefined : this.crowdedBy(wishes);
+    if (crowded !== undefined) {
+      const message = `${crowded}: more than ${this.home.listedPerPort}, and the function is not trusted`;
+      return { setting: crowded, message };
+    }
+    // Behind a service tag, which VLANs there are is the function's own affair.
+    if (vlans === undefined || vlans === 'all' || host.portVlan?.protocol === ETHERTYPE.SERVICE_VLAN) return undefined;
     for (const id of vlans)
       if (host.portVlan !== undefined || (host.allowedVlans !== 'all' && !host.allowedVlans.has(id)))
         return { setting: 'vlans', message: `vlans: the function may not be in VLAN ${id}` };

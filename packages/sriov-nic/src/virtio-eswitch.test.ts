@@ -130,3 +130,18 @@ test('what a driver asked for goes with a reset of its function, and with the fu
     { port: 2, rule: 'address', drop: 'NO_DEVICE', withoutTag: false },
   ]);
 });
+
+test('a function that is closed after the next one came on its port leaves that one alone', () => {
+  const stage = new NicStage(2, true);
+  stage.enable(2);
+  const old = stage.nic.personalityOf(0)!;
+  stage.disable();
+  const [a, b] = stage.start(2);
+  stage.settle();
+  old.close();
+  send(stage, b!, frameTo(macOf(1), macOf(2), 9));
+  expect(a!.heard.map(numberIn)).toEqual([9]);
+  stage.card!.virtual[0]!.configure({ link: 'disable' });
+  stage.settle();
+  expect(driverOf(a!).isLinkUp).toBe(false);
+});

@@ -63,9 +63,10 @@ function personality(options: VirtioFunctionOptions, config: Omit<VirtioPciConfi
   const port = 'port' in options ? options.port : undefined;
   const cable = 'port' in options ? portCable(options.port) : { backend: options.backend, mac: options.mac };
   const model = new NetDevice({ holdWhenFull: true, ...cable, ...net, memory, scratch });
+  const followLink = (isUp: boolean): void => model.setLink(isUp);
   if (port !== undefined) {
     model.setLink(port.isUp);
-    port.onLink = (isUp) => model.setLink(isUp);
+    port.onLink = followLink;
   }
   const { pci, device } = new VirtioPci({ ...config, model });
   return {
@@ -73,6 +74,8 @@ function personality(options: VirtioFunctionOptions, config: Omit<VirtioPciConfi
     step: (budget) => device.step(budget),
     deadline: () => device.deadline(),
     close: () => {
+      // Where the next function came before this one was closed, the port is that one's.
+      if (port !== undefined && port.onLink !== followLink) return;
       cable.backend.attach(undefined);
       if (port === undefined) return;
       port.onLink = undefined;

@@ -1,0 +1,112 @@
+import { DELIVERED, type Delivered } from '@ringwire/net-backend';
+import { FORM } from './decision.js';
+import { ESWITCH_DROP, NO_DROP } from './drop-reason.js';
+import type { Passage } from './passage.js';
+import type { SwitchPort } from './switch-port.js';
+
+/** Hands frames to the devices at ports, and lets those make them visible at the end of a burst. */
+export class Handing {
+  /** How deep frames that come back while they are handed on are nested. */
+  depth = 0;
+  private readonly ports: readonly SwitchPort[];
+  /** Ports that frames went to since they were flushed. */
+  private readonly unflushed: Uint16Array;
+  private readonly isUnflushed: Uint8Array;
+  private count = 0;
+
+  constructor(ports: readonly SwitchPort[]) {
+    this.ports = ports;
+    this.unflushed = new Uint16Array(ports.length);
+    this.isUnflushed = new Uint8Array(ports.length);
+  }
+
+  /** Hand copies to all that get one. @returns FULL when the only one that gets it is a wire without room */
+  hand(passage: Passage): Delivered {
+    const { decision } = passage;
+    const canWait = decision.count === 1 && decision.drop === NO_DROP;
+    let answer: Delivered = DELIVERED.ACCEPTED;
+    this.depth++;
+    for (let at = 0; at < decision.count; at++) {
+      const port = this.ports[decision.port[at]!]!;
+      const drop = decision.portDrop[at]!;
+      if (drop !== NO_DROP) port.counters.drops[drop]!++;
+      else if (this.handOne(passage, port, decision.form[at]!, canWait) === DELIVERED.FULL) answer = DELIVERED.FULL;
+    }
+    this.depth--;
+    return answer;
+  }
+
+  /**
+   * Hand the frames of a passage's part to one port: at once as far as that goes, and one by one.
+   * @returns how many went or were lost; all but where a wire has no room
+   */
+  handPart(passage: Passage, from: SwitchPort, port: SwitchPort): number {
+    const { part } = passage;
+    const { count, first } = part;
+    this.depth++;
+    const accepted = port.device?.receiveRun?.(part) ?? 0;
+    const bytes = accepted === count ? part.bytes : part.ranges.bytes(first, accepted) - accepted * part.skip;
+    from.counters.inFrames += accepted;
+    from.counters.inBytes += bytes;
+    port.counters.outFrames += accepted;
+    port.counters.outBytes += bytes;
+    if (accepted > 0) this.noteUnflushed(port.number);
+    let done = accepted;
+    for (; done < count; done++) {
+      passage.enterOf(part, done);
+      if (this.handOne(passage, port, FORM.WHOLE, true) === DELIVERED.FULL) break;
+      from.counters.inFrames++;
+      from.counters.inBytes += passage.bytes;
+    }
+    this.depth--;
+    return done;
+  }
+
+  /** The end of a burst from a port, for all that frames went to. Its own device's turn makes visible what that got. */
+  flush(from: SwitchPort): void {
+    const isOwn = this.isUnflushed[from.number] === 1;
+    while (this.count > 0) {
+      const number = this.unflushed[--this.count]!;
+      this.isUnflushed[number] = 0;
+      if (number !== from.number) this.ports[number]!.device?.flush?.();
+    }
+    if (isOwn) this.noteUnflushed(from.number);
+  }
+
+  /** @param canWait the frame may stay with its sender, where the port is the wire */
+  private handOne(
+    passage: Passage,
+    { number, kind, device, counters }: SwitchPort,
+    form: number,
+    canWait: boolean,
+  ): Delivered {
+    if (device === undefined) {
+      counters.drops[ESWITCH_DROP.NO_DEVICE]!++;
+      return DELIVERED.DROPPED;
+    }
+    const delivered = passage.deliver(device, form);
+    if (delivered === DELIVERED.ACCEPTED) {
+      counters.outFrames++;
+      counters.outBytes += passage.lengthIn(form);
+      this.noteUnflushed(number);
+      return delivered;
+    }
+    if (delivered === DELIVERED.FULL && canWait && kind === 'wire') return delivered;
+    counters.drops[delivered === DELIVERED.FULL ? ESWITCH_DROP.NO_ROOM : ESWITCH_DROP.REFUSED]!++;
+    return DELIVERED.DROPPED;
+  }
+
+  private noteUnflushed(number: number): void {
+    if (this.isUnflushed[number] === 1) return;
+    this.isUnflushed[number] = 1;
+    this.unflushed[this.count++] = number;
+  }
+}
+
+/** A frame that goes nowhere. */
+export function lose(bytes: number, { counters }: SwitchPort, reason: number): Delivered {
+  counters.inFrames++;
+  counters.inBytes += bytes;
+  counters.drops[reason]!++;
+  return DELIVERED.DROPPED;
+}
