@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { readmeBlocks } from './readme-blocks.js';
 
 const packagesDir = new URL('../packages/', import.meta.url);
 const IMPORT = /^import (\{[^}]*\}) from '(@ringwire\/[^']+)';$/gm;
@@ -7,18 +8,15 @@ const IMPORT = /^import (\{[^}]*\}) from '(@ringwire\/[^']+)';$/gm;
 const examples = readdirSync(packagesDir)
   .map((name) => ({ name, url: new URL(`${name}/README.md`, packagesDir) }))
   .filter(({ url }) => existsSync(url))
-  .flatMap(({ name, url }) =>
-    [...readFileSync(url, 'utf8').matchAll(/```ts\n([\s\S]*?)```/g)].map((match) => ({ name, code: match[1]! })),
-  );
+  .flatMap(({ name, url }) => readmeBlocks(url).map((block) => ({ name, ...block })));
 
-test.each(examples)('the example in the README of $name prints what its comments say', async ({ code }) => {
+test.each(examples)('the example in the README of $name prints what its comments say', async ({ code, promised }) => {
   const modules: Record<string, unknown> = {};
   for (const [, , from] of code.matchAll(IMPORT)) modules[from!] = await import(/* @vite-ignore */ from!);
   const printed: string[] = [];
   const log = (...values: unknown[]): number => printed.push(values.join(' '));
   const run = new Function('modules', 'console', code.replace(IMPORT, "const $1 = modules['$2'];"));
   run(modules, { log });
-  const promised = [...code.matchAll(/console\.log\(.*\); \/\/ (.*)/g)].map((line) => line[1]);
   expect(printed).toEqual(promised);
   expect(promised.length).toBeGreaterThan(0);
 });
@@ -30,4 +28,14 @@ test('every package has a README and a CHANGELOG', () => {
       .map((file) => `${name}/${file}`),
   );
   expect(missing).toEqual([]);
+});
+
+test('every package has one version, and its CHANGELOG begins with that', () => {
+  const of = (name: string, file: string): string => readFileSync(new URL(`${name}/${file}`, packagesDir), 'utf8');
+  const versions = readdirSync(packagesDir).map((name) => {
+    const { version } = JSON.parse(of(name, 'package.json')) as { version: string };
+    expect(/^# Changelog\n\n## (\S+)$/m.exec(of(name, 'CHANGELOG.md'))?.[1], name).toBe(version);
+    return version;
+  });
+  expect(new Set(versions).size).toBe(1);
 });

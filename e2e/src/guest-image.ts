@@ -47,10 +47,10 @@ export function guestPartsProblem(): string | undefined {
   return existsSync(join(PARTS, 'vmlinuz')) ? undefined : 'there is no kernel for guests (e2e/guest-parts.sh gets one)';
 }
 
-/** Make what guests boot from in a directory of the caller's. */
-export function makeGuestImage(directory: string): GuestImage {
+/** Make what guests boot from in a directory of the caller's. @param names modules that it loads, by name */
+export function makeGuestImage(directory: string, names: readonly string[] = MODULES): GuestImage {
   const initrd = join(directory, 'initrd');
-  const modules = loadOrder(MODULES);
+  const modules = loadOrder(names);
   const entries: CpioEntry[] = [
     ...['bin', 'dev', 'modules', 'proc', 'sys', 'tmp'].map((path) => ({ path, mode: DIRECTORY })),
     { path: 'bin/busybox', mode: PROGRAM, bytes: readFileSync(BUSYBOX) },

@@ -1,4 +1,6 @@
+import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { Program } from './program.js';
 
 /** What `pnpm test` builds before it runs tests. */
@@ -13,8 +15,23 @@ export class Ringwire {
   }
 
   /** Serve, and be there when the sockets are. */
-  static async serve(sockets: readonly string[], ...more: readonly string[]): Promise<Ringwire> {
-    const served = new Ringwire([...sockets.flatMap((socket) => ['--port', socket]), ...more]);
+  static serve(sockets: readonly string[], ...more: readonly string[]): Promise<Ringwire> {
+    return Ringwire.start([...sockets.flatMap((socket) => ['--port', socket]), ...more]);
+  }
+
+  /** Serve the virtual functions of a card that a file describes. */
+  static serveCard(file: string, ...more: readonly string[]): Promise<Ringwire> {
+    return Ringwire.start(['--nic', file, ...more]);
+  }
+
+  /** Run another command. @returns what it printed. @throws Error, with its words, when its exit code is not 0 */
+  static async command(...args: readonly string[]): Promise<string> {
+    const { stdout } = await promisify(execFile)(process.execPath, [MAIN, ...args]);
+    return stdout;
+  }
+
+  private static async start(args: readonly string[]): Promise<Ringwire> {
+    const served = new Ringwire(args);
     await served.program.printed(/ served\n/, 0, 'err');
     return served;
   }

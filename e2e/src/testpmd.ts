@@ -41,6 +41,11 @@ export class Testpmd {
     });
   }
 
+  /** @throws Error, with its last words, when it has ended */
+  checkRunning(): void {
+    this.program.checkRunning();
+  }
+
   command(line: string): void {
     this.program.write(`${line}\n`);
   }

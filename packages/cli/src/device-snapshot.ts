@@ -85,6 +85,12 @@ const Transport = z.discriminatedUnion('kind', [
     refusal: Text,
     vrings: z.array(z.object({ started: z.boolean(), enabled: z.boolean(), kick: z.boolean(), call: z.boolean() })),
   }),
+  z.object({
+    kind: z.literal('vdpa'),
+    suspended: z.boolean(),
+    queueSpaces: z.array(Index),
+    mappings: z.array(Count),
+  }),
 ]);
 
 const Model = z.object({

@@ -38,7 +38,7 @@ export function explainText(
   return `${sections.map((lines) => lines.join('\n')).join('\n\n')}\n`;
 }
 
-const TRANSPORTS = { pci: 'PCI', mmio: 'MMIO', 'vhost-user': 'vhost-user' } as const;
+const TRANSPORTS = { pci: 'PCI', mmio: 'MMIO', 'vhost-user': 'vhost-user', vdpa: 'vDPA' } as const;
 
 const title = ({ deviceType, transport, live }: DeviceSnapshot): string =>
   `virtio ${deviceType} device over ${TRANSPORTS[transport.kind]}, ${live ? 'running' : 'not running'}`;
@@ -54,6 +54,7 @@ function facts({ status, statusNames, accepted, counters, transport }: DeviceSna
   ];
   if (transport.kind === 'mmio') return [...rows, ['InterruptStatus', `${transport.interruptStatus}`]];
   if (transport.kind === 'vhost-user') return [...rows, ['memory', `${transport.regions} regions`]];
+  if (transport.kind === 'vdpa') return [...rows, ['mappings', transport.mappings.join(', ')]];
   const { msix } = transport;
   if (msix === null || !msix.enabled) return [...rows, ['ISR status', `${transport.isr}`, 'MSI-X is off']];
   return [...rows, ['MSI-X', `${msix.vectors.length} vectors`, msix.functionMasked ? 'all masked' : '']];

@@ -1,15 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { VirtioError } from '@ringwire/virtio-spec';
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { addCheck } from './check.js';
 import { addExplain } from './explain.js';
 import { addIommuWalk } from './iommu-walk.js';
+import { addNic } from './nic.js';
 import { addRecord } from './record.js';
 import { addServe } from './serve.js';
 import { type ExitCode, type Terminal, UnusableInput } from './terminal.js';
+import { addWhy } from './why.js';
 
 /** Each subcommand is one file that adds itself; `done` takes its exit code. */
-const COMMANDS = [addCheck, addExplain, addIommuWalk, addRecord, addServe];
+const COMMANDS = [addCheck, addExplain, addIommuWalk, addNic, addRecord, addServe, addWhy];
 
 /** Run one command line, without the name of the program. */
 export async function run(args: readonly string[], terminal: Terminal): Promise<ExitCode> {
@@ -32,8 +34,10 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
     await program.parseAsync(args, { from: 'user' });
     return code;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    if (error instanceof UnusableInput || error instanceof VirtioError) {
+    // Of options, commander says itself what is wrong with them.
+    if (error instanceof CommanderError && !(error instanceof InvalidArgumentError))
+      return error.exitCode === 0 ? 0 : 2;
+    if (error instanceof UnusableInput || error instanceof VirtioError || error instanceof InvalidArgumentError) {
       terminal.err(`ringwire: ${error.message}\n`);
       return 2;
     }

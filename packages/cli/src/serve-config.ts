@@ -1,4 +1,5 @@
 import type { RingLayouts } from '@ringwire/vhost-user';
+import type { NicConfig } from './nic-config.js';
 import type { ListenAddress } from './option-values.js';
 import { UnusableInput } from './terminal.js';
 import type { UplinkConfig } from './uplink-option.js';
@@ -27,6 +28,8 @@ export interface ServeSettings extends PortSettings {
   readonly trace?: string | undefined;
   readonly metrics?: ListenAddress | undefined;
   readonly json?: boolean | undefined;
+  readonly nic?: NicConfig | undefined;
+  readonly control?: string | undefined;
 }
 
 /** One port, with nothing left open. */
@@ -50,6 +53,10 @@ export interface ServeConfig {
   readonly trace: string | undefined;
   readonly metrics: ListenAddress | undefined;
   readonly json: boolean;
+  /** The card that the ports are the virtual functions of, in their order. */
+  readonly nic: NicConfig | undefined;
+  /** Path of the socket at which the card is asked and told. */
+  readonly control: string | undefined;
 }
 
 export const SERVE_DEFAULTS = {
@@ -71,8 +78,11 @@ export function overriding(first: ServeSettings, second: ServeSettings): ServeSe
 /** Fill in what was left open. @throws UnusableInput for what cannot be together */
 export function serveConfig(settings: ServeSettings): ServeConfig {
   const { ports = [], uplinks = [], memory = SERVE_DEFAULTS.memory, json = false } = settings;
-  const { mtu, trace, metrics } = settings;
+  const { mtu, trace, metrics, nic, control } = settings;
   if (ports.length === 0) throw new UnusableInput('no port: want --port SOCKET, or ports in the file of --config');
+  if (nic !== undefined && ports.length !== nic.vfs.length)
+    throw new UnusableInput('with --nic the sockets are those of its virtual functions: leave --port out');
+  if (control !== undefined && nic === undefined) throw new UnusableInput('--control is for a card: want --nic FILE');
   if (new Set(ports.map(({ socket }) => socket)).size < ports.length)
     throw new UnusableInput('two ports have the same socket');
   return {
@@ -92,5 +102,7 @@ export function serveConfig(settings: ServeSettings): ServeConfig {
     trace,
     metrics,
     json,
+    nic,
+    control,
   };
 }

@@ -1,3 +1,4 @@
+import { portDrops } from './nic-card.js';
 import { type PortCounts, portCounts, uplinkCounts } from './serve-counts.js';
 import type { ServedPorts } from './serve-ports.js';
 
@@ -17,7 +18,22 @@ export function metricsText(served: ServedPorts): string {
   const rings = served.ports.flatMap(({ socket }) =>
     served.snapshot(socket).queues.map((queue) => ({ labels: { socket, ring: `${queue.index}` }, queue })),
   );
+  const card = served.card?.vfs.map((port, vf) => ({ vf: { vf: `${vf}` }, port })) ?? [];
   return [
+    ...metric(
+      'vf_frames_total',
+      'counter',
+      'Frames from (tx) and to (rx) a virtual function, dropped ones among them.',
+      card.flatMap(({ vf, port: { counters } }) =>
+        of(vf, { tx: counters.inFrames, rx: counters.outFrames }, 'direction'),
+      ),
+    ),
+    ...metric(
+      'vf_drops_total',
+      'counter',
+      'Frames that were dropped at a virtual function, by reason.',
+      card.flatMap(({ vf, port }) => of(vf, portDrops(port), 'reason')),
+    ),
     ...metric(
       'port_connected',
       'gauge',

@@ -1,11 +1,13 @@
 import { HostMemory } from '@ringwire/guest-memory';
 import { SystemError } from '@ringwire/linux';
-import { LearningSwitch, type SwitchPortCounters } from '@ringwire/net-backend';
+import type { NetBackend, SwitchPortCounters } from '@ringwire/net-backend';
 import { PcapUplink, type Uplink } from '@ringwire/net-uplink';
 import { PeerMemory, type PortState, VhostUserServer } from '@ringwire/vhost-user';
 import { type DeviceSnapshot, NET_SCRATCH_BYTES, NetDevice } from '@ringwire/virtio-device';
 import type { LiveReport } from './live-report.js';
+import type { NicCard } from './nic-card.js';
 import type { ServeConfig } from './serve-config.js';
+import { lanBytes, openLan } from './serve-lan.js';
 import { ServeTrace } from './serve-trace.js';
 import { planUplink, type UplinkPlan } from './serve-uplinks.js';
 import { UnusableInput } from './terminal.js';
@@ -32,10 +34,12 @@ export interface ServedPort {
   readonly counters: SwitchPortCounters;
 }
 
-/** Network devices and uplinks on a switch. */
+/** Network devices and uplinks on a switch, which may be that of a card. */
 export class ServedPorts {
   readonly ports: readonly ServedPort[];
   readonly uplinks: readonly Uplink[] = [];
+  /** The card that the ports are the functions of, with `--nic`. */
+  readonly card: NicCard | undefined;
   private readonly server: VhostUserServer;
   private readonly trace: ServeTrace | undefined;
   private readonly listener: ServeListener;
@@ -48,18 +52,20 @@ export class ServedPorts {
     this.listener = listener;
     const { ports, memoryMiB, trace } = config;
     const plans = config.uplinks.map(planUplink);
-    const uplinksAt = ports.length * NET_SCRATCH_BYTES;
+    const lanAt = ports.length * NET_SCRATCH_BYTES;
+    const uplinksAt = lanAt + lanBytes(config);
     const own = plans.reduce((sum, { bytes }) => sum + bytes, uplinksAt);
     const memory = HostMemory.create(Math.min(own + memoryMiB * 2 ** 20, 2 ** 32));
-    const lan = new LearningSwitch(ports.length + plans.length);
+    const lan = openLan(config, memory, lanAt);
+    this.card = lan.card;
     this.trace = trace === undefined ? undefined : new ServeTrace(trace);
     try {
       this.ports = ports.map(({ socket, mac, mtu, queues, queueSize, hold }, index) => {
-        const { [index]: port } = lan.ports;
+        const { backend, counters } = lan.ports[index]!;
         const model = new NetDevice({
           memory,
           scratch: index * NET_SCRATCH_BYTES,
-          backend: port!,
+          backend,
           mac,
           mtu,
           pairs: queues,
@@ -71,11 +77,12 @@ export class ServedPorts {
           pollTurns: POLL_TURNS,
           ...(this.trace === undefined ? {} : { trace: this.trace.port(socket) }),
         });
-        return { socket, model, mtu, counters: port!.counters };
+        lan.card?.serve(index, model, mac, mtu);
+        return { socket, model, mtu, counters };
       });
       this.uplinks = this.openUplinks(plans, memory, uplinksAt, config.mtu);
       for (const [index, uplink] of this.uplinks.entries()) {
-        const port = lan.ports[ports.length + index]!;
+        const port: NetBackend = lan.uplinks[index]!;
         port.attach(uplink);
         uplink.attach(port);
       }

@@ -1,4 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import { NicControl } from './nic-control.js';
+import { readNicFile } from './nic-file.js';
 import { integer, type ListenAddress, listenAddress, queuePairs } from './option-values.js';
 import { overriding, SERVE_DEFAULTS, type ServeSettings, serveConfig } from './serve-config.js';
 import { readServeFile } from './serve-file.js';
@@ -20,6 +22,8 @@ interface ServeOptions {
   readonly trace?: string;
   readonly metrics?: ListenAddress;
   readonly config?: string;
+  readonly nic?: string;
+  readonly control?: string;
   readonly json?: true;
 }
 
@@ -40,6 +44,19 @@ hold and connect:
     - { socket: /tmp/b.sock, rings: packed }
   uplinks: [tap:tap0]
   memory: 1024
+The file of --nic describes a card with SR-IOV instead, whose virtual functions are the ports. Besides the words above it has
+rate (Mbit/s of the wire, 0 without a limit), mode (veb or vepa), floating, learning, rules, mirrors, and of each function those of
+"ip link set … vf":
+  rate: 10000
+  vfs:
+    - { socket: /tmp/vf0.sock, mac: "02:00:00:00:00:0a", spoofchk: true, maxTxRate: 1000 }
+    - { socket: /tmp/vf1.sock, vlan: 100, qos: 3, trust: false, link: auto, trunk: [100, 200] }
+  rules:
+    - { name: no telnet, match: { protocol: 6, destinationPort: 23 }, action: drop }
+    - { match: { ports: [vf1], etherType: 0x88cc }, action: { mirror: vf0 } }
+  uplinks: [tap:tap0]
+Its uplinks are plugged into the wire.
+
 An option overrides what the file says of the same matter for all ports; what a port has of its own stays. --port and --uplink
 replace the file's whole list.
 
@@ -89,6 +106,8 @@ export function addServe(program: Command, terminal: Terminal, done: (code: Exit
       listenAddress,
     )
     .option('--config <file>', 'read settings from a file')
+    .option('--nic <file>', 'serve the virtual functions of a card with SR-IOV that a file describes')
+    .option('--control <socket>', 'with --nic: make a UNIX socket for "ringwire nic" and "ringwire why"')
     .option('--json', 'print what happens as JSON, one object a line')
     .addHelpText('after', EXAMPLES)
     .action(async (options: ServeOptions) => {
@@ -99,8 +118,7 @@ export function addServe(program: Command, terminal: Terminal, done: (code: Exit
 
 async function serve(options: ServeOptions, terminal: Terminal): Promise<void> {
   const settings = settingsOf(options);
-  const { config: path } = options;
-  const config = serveConfig(path === undefined ? settings : overriding(settings, readServeFile(path)));
+  const config = serveConfig(overriding(settings, settingsOfFile(options)));
   // Only here: what they need of the system exists on Linux alone.
   const { ServedPorts } = await import('./serve-ports.js');
   const { ServeReport } = await import('./serve-report.js');
@@ -110,9 +128,11 @@ async function serve(options: ServeOptions, terminal: Terminal): Promise<void> {
   const end = (): void => served.close();
   for (const signal of SIGNALS) process.once(signal, end);
   const http = config.metrics === undefined ? undefined : new ServeHttp(pagesOf(served));
+  const control = served.card === undefined ? undefined : new NicControl(served.card);
   let timer: NodeJS.Timeout | undefined;
   try {
     const url = config.metrics === undefined ? undefined : await http?.listen(config.metrics);
+    if (config.control !== undefined) await control?.listen(config.control);
     report.begin(served, url);
     timer = setInterval(() => report.rates(served), STATUS_MS);
     await served.run();
@@ -122,13 +142,23 @@ async function serve(options: ServeOptions, terminal: Terminal): Promise<void> {
   } finally {
     clearInterval(timer);
     http?.close();
+    control?.close();
     for (const signal of SIGNALS) process.off(signal, end);
   }
   report.finish(served);
 }
 
+function settingsOfFile({ config, nic, port }: ServeOptions): ServeSettings {
+  if (nic === undefined) return config === undefined ? {} : readServeFile(config);
+  if (config !== undefined || port !== undefined)
+    throw new UnusableInput('want --nic without --config and --port: its file has all that they say');
+  const content = readNicFile(nic);
+  return { ...content.settings, nic: content.nic };
+}
+
 function settingsOf(options: ServeOptions): ServeSettings {
-  const { port, uplink, split, packed, memory, queues, queueSize, mtu, hold, connect, trace, metrics, json } = options;
+  const { port, uplink, split, packed, memory, queues, queueSize, mtu, hold, connect, trace, metrics, json, control } =
+    options;
   if (split === true && packed === true) throw new UnusableInput('want --split or --packed, not both');
   return {
     ports: port?.map((socket) => ({ socket })),
@@ -143,6 +173,7 @@ function settingsOf(options: ServeOptions): ServeSettings {
     trace,
     metrics,
     json,
+    control,
   };
 }
 

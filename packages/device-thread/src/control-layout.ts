@@ -21,6 +21,7 @@ export const LIFE = {
   CLOSING: 4,
   CLOSED: 5,
 } as const;
+/** One of {@link LIFE}. */
 export type Life = (typeof LIFE)[keyof typeof LIFE];
 
 /** Where a notification may be a doorbell word, rather than a register access: in the word at `ControlLayout.bell`. */

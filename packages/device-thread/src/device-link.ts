@@ -29,6 +29,7 @@ export interface LinkPlace extends ControlSize {
   readonly laneSpots?: readonly SleepingPlace[];
 }
 
+/** How a {@link DeviceLink} waits, and whom it tells. */
 export interface LinkOptions {
   readonly interrupts?: InterruptHandlers;
   /** ms that a register access waits for the device's thread; 5000 unless given. */

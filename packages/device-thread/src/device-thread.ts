@@ -13,6 +13,7 @@ import type { CompleteThreadConfig, FromWorker, ThreadConfig, ThreadOrder } from
 import { FromWorkerSchema, parseAs, ThreadConfigSchema } from './thread-schema.js';
 import { type SpawnWorker, spawnWorker, type ThreadWorker } from './thread-worker.js';
 
+/** What goes with a {@link DeviceThread} beside what it runs. */
 export interface ThreadOptions extends Omit<LinkOptions, 'restart'> {
   /** The device's thread ended of itself: the device needs a reset. */
   readonly died?: (reason: string) => void;

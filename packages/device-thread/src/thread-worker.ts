@@ -14,6 +14,7 @@ export interface WorkerEvents {
   ended(reason: string): void;
 }
 
+/** Makes a worker that runs the module at an address, and tells of its end. */
 export type SpawnWorker = (url: URL, events: WorkerEvents) => ThreadWorker;
 
 /** A worker's own end. */

@@ -7,6 +7,7 @@ const { LIST_QUERY, LIST_USE } = VIRTIO_ADMIN_OPCODE;
 const ALL: readonly number[] = Object.values(VIRTIO_ADMIN_OPCODE);
 const SPEC = 'virtio 1.4 §2.12.1';
 
+/** Name of an administration command, as in `VIRTIO_ADMIN_OPCODE`. */
 export type AdminOpcode = keyof typeof VIRTIO_ADMIN_OPCODE;
 
 /** Agree on the opcodes of a group. @returns false when that cannot be begun now */

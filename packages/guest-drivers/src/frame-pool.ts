@@ -37,6 +37,7 @@ const { SHIFT, DATA, LENGTH, IS_SPECIAL, DELTA_LO, ADDRESS_HI, NEXT, OFFLOAD, ST
 const PAGE = 4096;
 const BLOCK = 64 * PAGE;
 
+/** How many buffers a {@link FramePool} has, and how long they are. */
 export interface FramePoolOptions {
   readonly buffers: number;
   /** Bytes of each buffer without headroom; 2176 when left out, which is no power of two: those share few cache sets. */
@@ -53,7 +54,7 @@ export class FramePool {
   readonly dataBytes: number;
   /** Buffers in all. */
   readonly buffers: number;
-  /** What is said of each buffer: see {@link FRAME}. The methods below do the same for one word at a time. */
+  /** What is said of each buffer: see `FRAME`. The methods below do the same for one word at a time. */
   readonly words: Int32Array;
   // The other offload fields of a frame, in its first buffer; those of NetOffload that the poll-mode driver knows.
   readonly hdrLen: Uint16Array;

@@ -59,7 +59,7 @@ export class RssCommands {
     return sent;
   }
 
-  /** Ask how many contexts there can be: that comes before {@link addContext}. */
+  /** Ask how many contexts there can be: that comes before `addContext`. */
   queryContexts(done: (outcome: number, most: number) => void): boolean {
     needFeature(this.scope.features, 'RSS_CONTEXT', '§5.1.9.5.8.4');
     const { CAP_GET } = VIRTIO_NET_CTRL_RSS_CTX;

@@ -33,10 +33,10 @@ export interface VectorPlan {
 
 /**
  * The registers of one device, the same for PCI and MMIO: register accesses in their order and width, and nothing that
- * remembers what they mean. Whoever calls keeps to virtio 1.4 §3.1.1; {@link VirtioDriver} does.
+ * remembers what they mean. Whoever calls keeps to virtio 1.4 §3.1.1; `VirtioDriver` does.
  */
 export interface Transport {
-  readonly name: 'pci' | 'mmio' | 'vhost-user';
+  readonly name: 'pci' | 'mmio' | 'vhost-user' | 'vdpa';
   /** A `VIRTIO_ID`. */
   readonly deviceId: number;
   /** Queues that the device says it has; MMIO does not say, and `queueSizeMax` tells. */

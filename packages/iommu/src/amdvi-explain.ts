@@ -28,6 +28,7 @@ export interface AmdViStep {
   readonly verdict: string;
 }
 
+/** Why a request of a device behind an AMD-Vi unit ended as it did, entry by entry. */
 export interface AmdViExplanation {
   readonly steps: readonly AmdViStep[];
   /** Where the request goes, or why it goes nowhere. */

@@ -25,6 +25,7 @@ export const AMDVI_REGISTERS = {
   Status: { at: 0x2020, bytes: 8, access: 'rw', writable: [0, 0] }, // AMDVI_STATUS
 } as const;
 
+/** Name of a register in {@link AMDVI_REGISTERS}. */
 export type AmdViRegister = keyof TableOf<AmdViRegisterRow, typeof AMDVI_REGISTERS>;
 
 /** Bytes of the MMIO range without performance counters. */

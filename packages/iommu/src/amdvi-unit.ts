@@ -7,6 +7,7 @@ import { AMDVI_CONTROL, AMDVI_MMIO_BYTES, AMDVI_REGISTERS, AMDVI_STATUS } from '
 import { AMDVI_SUPPRESS, AMDVI_WALK, AmdViWalk, type AmdViWalkEnd } from './amdvi-walk.js';
 import { type InvalidationSink, type Iommu, TRANSLATED, type Translated, type Translation } from './translation.js';
 
+/** What an {@link AmdViUnit} is made of. */
 export interface AmdViUnitConfig {
   /** Physical memory: tables, command buffer and event log lie in it. */
   readonly memory: AddressSpace;

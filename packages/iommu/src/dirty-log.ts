@@ -4,6 +4,7 @@ import { VirtioError } from '@ringwire/virtio-spec';
 const PAGE_BYTES = 4096;
 const HERE = 'DirtyLog';
 
+/** Where a {@link DirtyLog} lies, and which memory it is about. */
 export interface DirtyLogConfig {
   /** The memory that the log lies in, and the guest's pages too. */
   readonly memory: HostMemory;

@@ -7,6 +7,7 @@ import type { IommuDomain } from './domain.js';
 const PAGE_BYTES = 4096;
 const HERE = 'DmaApi';
 
+/** What a {@link DmaApi} hands out addresses of. */
 export interface DmaApiConfig {
   readonly domain: IommuDomain;
   /** I/O addresses that may be given out. */

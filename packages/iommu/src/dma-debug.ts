@@ -7,6 +7,7 @@ import { EventCounter } from './event-counter.js';
 const PAGE_BYTES = 4096;
 const DEVICE = 'the device';
 
+/** How much a {@link DmaDebug} keeps. */
 export interface DmaDebugOptions {
   /** Numbers the events; shared with whoever else's events are to be compared. */
   readonly events?: EventCounter;

@@ -1,5 +1,6 @@
 /** Which way a buffer's bytes go: the `ACCESS` bits that its device gets. */
 export const DMA_DIRECTION = { TO_DEVICE: 1, FROM_DEVICE: 2, BIDIRECTIONAL: 3 } as const;
+/** One of {@link DMA_DIRECTION}. */
 export type DmaDirection = (typeof DMA_DIRECTION)[keyof typeof DMA_DIRECTION];
 
 /** In words, for reports. */

@@ -17,6 +17,7 @@ export const DMA_MISTAKE = {
   /** Still mapped when the driver went. */
   LEAK: 'leak',
 } as const;
+/** One of {@link DMA_MISTAKE}. */
 export type DmaMistake = (typeof DMA_MISTAKE)[keyof typeof DMA_MISTAKE];
 
 /** One mapping as its calls said it. */

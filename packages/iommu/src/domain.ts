@@ -6,6 +6,7 @@ import type { InvalidationSink } from './translation.js';
 const PAGE_BYTES = 4096;
 const HERE = 'IommuDomain';
 
+/** What an {@link IommuDomain} writes its tables with. */
 export interface IommuDomainConfig {
   /** What caches tag this domain's translations with; what context entries name. */
   readonly id: number;

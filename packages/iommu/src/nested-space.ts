@@ -42,6 +42,7 @@ export class HostStage implements AddressSpace {
   }
 }
 
+/** The two stages of a {@link NestedSpace}. */
 export interface NestedSpaceConfig {
   readonly guest: {
     /** The guest's IOMMU, over tables in the guest's memory: made with a {@link HostStage} as its memory. */

@@ -82,7 +82,7 @@ export class PinMap {
     return pin;
   }
 
-  /** Let go of what one {@link pin} holds. @throws VirtioError when it was let go of before */
+  /** Let go of what one `pin` holds. @throws VirtioError when it was let go of before */
   unpin(pin: Pin): void {
     if (!this.pins.delete(pin)) throw new VirtioError('pin', pin.label, 'one that is still held', HERE);
     this.events.next();

@@ -11,6 +11,7 @@ const PRESENT = 1;
 const DEVICE_TLB = 4;
 const HERE = 'VT-d §9.1, §9.3';
 
+/** What a {@link RequesterTable} writes its tables with. */
 export interface RequesterTableConfig {
   /** The machine's memory, in which the tables are written. */
   readonly physical: AddressSpace;

@@ -1,5 +1,7 @@
 import { ACCESS, RESOLVE } from '@ringwire/guest-memory';
 import { expect, test } from 'vitest';
+import { IommuSpace } from './iommu-space.js';
+import { Iotlb } from './iotlb.js';
 import { ScalableStage } from './testing/scalable-stage.js';
 
 const { READ, WRITE } = ACCESS;
@@ -70,4 +72,49 @@ test('the caller’s mistakes are named', () => {
   expect(() => requesters.detach(0x18)).toThrow('a requester with a domain');
   expect(() => requesters.attachNested(0x18, domain, { root: 12, levels: 4 })).toThrow('root is 12');
   expect(stage.allocator.inUse).toBe(PAGE);
+});
+
+test('VT-d 4.0 §9.4 to §9.6: DMA with a PASID uses the domain of that PASID alone, in a PASID table of its own from 64 on', () => {
+  const stage = new ScalableStage();
+  const { requesters, unit, physical, bus } = stage;
+  const domains = [1, 2, 3].map((id) => stage.domain(id));
+  for (const [at, domain] of domains.entries()) domain.map(0, 0x1_0000 * (at + 1), PAGE, RW);
+  requesters.attach(0x18, domains[0]!);
+  const before = stage.allocator.inUse;
+  requesters.attachPasid(0x18, 63, domains[1]!);
+  expect(stage.allocator.inUse).toBe(before);
+  requesters.attachPasid(0x18, 64, domains[2]!);
+  expect(stage.allocator.inUse).toBe(before + PAGE);
+  expect([63, 64, 65].map((pasid) => requesters.pasidDomain(0x18, pasid)?.id)).toEqual([2, 3, undefined]);
+  const spaces = [undefined, 63, 64, 65].map((pasid) => {
+    const tag = pasid === undefined ? {} : { pasid };
+    return new IommuSpace({ unit, sourceId: 0x18, physical, iotlb: new Iotlb(16), bus, ...tag });
+  });
+  const dma = (): number[] =>
+    spaces.map((space) => {
+      space.enter();
+      const offset = space.resolve(0, 4, RW);
+      space.leave();
+      return offset;
+    });
+  expect(dma()).toEqual([0x1_0000, 0x2_0000, 0x3_0000, RESOLVE.FAULT]);
+  requesters.detachPasid(0x18, 63);
+  expect(dma()).toEqual([0x1_0000, RESOLVE.FAULT, 0x3_0000, RESOLVE.FAULT]);
+  requesters.detach(0x18);
+  expect(dma()).toEqual([RESOLVE.FAULT, RESOLVE.FAULT, RESOLVE.FAULT, RESOLVE.FAULT]);
+  for (const domain of domains) domain.destroy();
+  requesters.destroy();
+  expect(stage.allocator.inUse).toBe(0);
+});
+
+test('a PASID that is none, or taken, or of nobody is the caller’s mistake', () => {
+  const stage = new ScalableStage();
+  const { requesters } = stage;
+  const domain = stage.domain(1);
+  expect(() => requesters.attachPasid(0x18, 1, domain)).toThrow('a requester with a domain');
+  requesters.attach(0x18, domain);
+  for (const bad of [0, -1, 8192, 1.5]) expect(() => requesters.attachPasid(0x18, bad, domain)).toThrow('pasid');
+  requesters.attachPasid(0x18, 1, domain);
+  expect(() => requesters.attachPasid(0x18, 1, domain)).toThrow('pasid is 1');
+  expect(() => requesters.detachPasid(0x18, 2)).toThrow('pasid is 2');
 });

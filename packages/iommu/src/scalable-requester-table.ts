@@ -8,6 +8,9 @@ import { VTD_PASID_ENTRY, VTD_PGTT, VTD_ROOT_ENTRY, VTD_SM_CONTEXT_ENTRY } from 
 const TABLE_BYTES = 4096;
 const WORD = 0x1_0000_0000;
 const PRESENT = 1;
+/** PASIDs of one table, and of the 128 that PDTS 0 gives a directory. */
+const TABLE_PASIDS = 64;
+const PASIDS = 128 * TABLE_PASIDS;
 const HERE = 'VT-d §9.2, §9.4 to §9.6';
 const PE = VTD_PASID_ENTRY.word0;
 
@@ -22,7 +25,10 @@ export interface GuestTables {
 interface Attachment {
   readonly domain: IommuDomain;
   readonly directory: number;
-  readonly pasids: number;
+  /** PASID tables, by place in the directory; the first is there from the start. */
+  readonly tables: Map<number, number>;
+  /** Domains of requests with PASID. */
+  readonly domains: Map<number, IommuDomain>;
 }
 
 /**
@@ -77,15 +83,51 @@ export class ScalableRequesterTable implements Requesters {
     this.install(sourceId, outer, tables);
   }
 
+  /** The domain of a requester's DMA that is tagged with a PASID. */
+  pasidDomain(sourceId: number, pasid: number): IommuDomain | undefined {
+    return this.attached.get(sourceId)?.domains.get(pasid);
+  }
+
+  /**
+   * Let a requester's DMA that is tagged with a PASID use a domain of its own: what shares a function, as its queue pairs do
+   * with Scalable IOV, can be kept apart so.
+   * @param pasid 1 to 8191; 0 is what requests without PASID use
+   * @throws VirtioError for a requester without a domain, or a PASID that has one
+   */
+  attachPasid(sourceId: number, pasid: number, domain: IommuDomain): void {
+    const attachment = this.attachmentOf(sourceId);
+    if (!Number.isInteger(pasid) || pasid < 1 || pasid >= PASIDS || attachment.domains.has(pasid))
+      throw new VirtioError('pasid', pasid, `1 to ${PASIDS - 1} without a domain`, HERE);
+    const place = Math.floor(pasid / TABLE_PASIDS);
+    let table = attachment.tables.get(place);
+    if (table === undefined) {
+      table = this.newTable();
+      attachment.tables.set(place, table);
+      this.link(this.wordOf(attachment.directory) + place * 2, table);
+    }
+    attachment.domains.set(pasid, domain);
+    this.writeEntry(this.entryOf(table, pasid), domain, undefined);
+    this.physical.memory.u32[this.contextWord(sourceId)]! |= VTD_SM_CONTEXT_ENTRY.word0.PASIDE;
+    this.sink.requester(sourceId);
+  }
+
+  /** Take a PASID's domain away; when it returns, no DMA with that tag reaches anything. */
+  detachPasid(sourceId: number, pasid: number): void {
+    const attachment = this.attachmentOf(sourceId);
+    if (!attachment.domains.delete(pasid)) throw new VirtioError('pasid', pasid, 'a PASID with a domain', HERE);
+    const table = attachment.tables.get(Math.floor(pasid / TABLE_PASIDS))!;
+    Atomics.store(this.physical.memory.u32, this.entryOf(table, pasid), 0);
+    this.sink.requester(sourceId);
+  }
+
   /** Take a requester's domain away; when it returns, none of its DMA reaches anything. */
   detach(sourceId: number): void {
-    const attachment = this.attached.get(sourceId);
-    if (attachment === undefined) throw new VirtioError('sourceId', sourceId, 'a requester with a domain', HERE);
+    const { tables, directory } = this.attachmentOf(sourceId);
     this.attached.delete(sourceId);
     Atomics.store(this.physical.memory.u32, this.contextWord(sourceId), 0);
     this.sink.requester(sourceId);
-    this.allocator.free(attachment.pasids);
-    this.allocator.free(attachment.directory);
+    for (const table of tables.values()) this.allocator.free(table);
+    this.allocator.free(directory);
   }
 
   /** Free the tables. No unit may use them any more. */
@@ -97,24 +139,39 @@ export class ScalableRequesterTable implements Requesters {
 
   private install(sourceId: number, domain: IommuDomain, guest: GuestTables | undefined): void {
     checkFree(sourceId, this.domainOf(sourceId));
-    const { u32 } = this.physical.memory;
-    const pasids = this.newTable();
+    const table = this.newTable();
     const directory = this.newTable();
-    const entry = this.wordOf(pasids);
+    this.writeEntry(this.entryOf(table, 0), domain, guest);
+    this.link(this.wordOf(directory), table);
+    this.attached.set(sourceId, { domain, directory, tables: new Map([[0, table]]), domains: new Map() });
+    // PDTS 0: a directory of 128 entries. RID_PASID 0: entry 0 is for requests without PASID.
+    this.link(this.contextWord(sourceId), directory);
+    this.sink.requester(sourceId);
+  }
+
+  private attachmentOf(sourceId: number): Attachment {
+    const attachment = this.attached.get(sourceId);
+    if (attachment === undefined) throw new VirtioError('sourceId', sourceId, 'a requester with a domain', HERE);
+    return attachment;
+  }
+
+  /** Index into u32 of a PASID's entry in its table. */
+  private entryOf(table: number, pasid: number): number {
+    return this.wordOf(table) + ((pasid % TABLE_PASIDS) * VTD_PASID_ENTRY.SIZE) / 4;
+  }
+
+  private writeEntry(entry: number, domain: IommuDomain, guest: GuestTables | undefined): void {
+    const { u32 } = this.physical.memory;
     const { root, levels } = domain.tables;
     const type = guest === undefined ? VTD_PGTT.SECOND_STAGE : VTD_PGTT.NESTED;
-    u32[entry] = (root | ((levels - 2) << PE.AW_SHIFT) | (type << PE.PGTT_SHIFT) | PE.SSADE | PRESENT) >>> 0;
     u32[entry + 1] = Math.floor(root / WORD);
     u32[entry + 2] = domain.id;
     if (guest !== undefined) {
       u32[entry + 4] = (guest.root | ((guest.levels - 4) << VTD_PASID_ENTRY.word4.FSPM_SHIFT)) >>> 0;
       u32[entry + 5] = Math.floor(guest.root / WORD);
     }
-    this.link(this.wordOf(directory), pasids);
-    this.attached.set(sourceId, { domain, directory, pasids });
-    // PDTS 0: a directory of 128 entries. RID_PASID 0: entry 0 is for requests without PASID.
-    this.link(this.contextWord(sourceId), directory);
-    this.sink.requester(sourceId);
+    const word0 = root | ((levels - 2) << PE.AW_SHIFT) | (type << PE.PGTT_SHIFT) | PE.SSADE | PRESENT;
+    Atomics.store(u32, entry, word0 >>> 0);
   }
 
   /** Index into u32 of a requester's context entry. */

@@ -39,6 +39,7 @@ export interface InterruptRegion {
   readonly size: number;
 }
 
+/** A stretch of the machine's address space, and what answers there. */
 export type SystemRegion = MemoryRegion | WindowRegion | InterruptRegion;
 
 /** Requests of devices that ended at something else than memory, or at memory that they may not write. */
@@ -49,6 +50,7 @@ export interface SystemMapCounters {
   nothing: number;
 }
 
+/** What a {@link SystemMap} shows to devices. */
 export interface SystemMapConfig {
   readonly memory: HostMemory;
   readonly regions: readonly SystemRegion[];

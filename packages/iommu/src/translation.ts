@@ -11,6 +11,7 @@ export const TRANSLATED = {
   /** A write to the interrupt address range: an interrupt request, never a memory access. */
   INTERRUPT: 4,
 } as const;
+/** One of {@link TRANSLATED}. */
 export type Translated = (typeof TRANSLATED)[keyof typeof TRANSLATED];
 
 /** No PASID: a request without one. */
@@ -30,6 +31,7 @@ export interface Translation {
   entriesRead: number;
 }
 
+/** An empty result, for its caller to keep and reuse. */
 export const newTranslation = (): Translation => ({ physical: 0, pageMask: 0, allowed: 0, domain: 0, entriesRead: 0 });
 
 /** One IOMMU, as its bus sees it: a walk of the tables, as they are now unless it has caches. */

@@ -37,6 +37,7 @@ export const VFIO = {
   /** No room for page tables (ENOMEM). */
   NO_TABLES: 9,
 } as const;
+/** One of {@link VFIO}. */
 export type VfioOutcome = (typeof VFIO)[keyof typeof VFIO];
 
 /** Requesters that cannot be kept apart: they come into a container together, see `isolationGroups`. */
@@ -54,6 +55,7 @@ export class VfioGroup {
   }
 }
 
+/** What a {@link VfioContainer} maps for its groups. */
 export interface VfioContainerConfig {
   readonly domain: IommuDomain;
   readonly requesters: Requesters;

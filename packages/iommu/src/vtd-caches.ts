@@ -19,6 +19,7 @@ export interface VtdCacheCounters {
   readonly depths: readonly number[];
 }
 
+/** Entries of each of a unit's caches. */
 export interface VtdCacheSizes {
   /** Requesters and PASIDs; a power of two, 64. */
   readonly contexts?: number;

@@ -24,6 +24,7 @@ export interface VtdStep {
   readonly verdict: string;
 }
 
+/** Why a request of a device behind a VT-d unit ended as it did, entry by entry. */
 export interface VtdExplanation {
   readonly result: 'ok' | 'pass-through' | 'fault' | 'blocked' | 'interrupt-range' | 'translation-off';
   readonly steps: readonly VtdStep[];

@@ -20,6 +20,7 @@ export const REMAPPED = {
   /** Blocked; a fault was recorded, unless the entry's FPD said no. */
   BLOCKED: 2,
 } as const;
+/** One of {@link REMAPPED}. */
 export type Remapped = (typeof REMAPPED)[keyof typeof REMAPPED];
 
 /** Caller-owned: an interrupt message for the processors. The upper address has bits 31:8 of a large destination. */
@@ -29,6 +30,7 @@ export interface InterruptMessage {
   data: number;
 }
 
+/** An empty message, for its caller to keep and reuse. */
 export const newInterruptMessage = (): InterruptMessage => ({ addressLow: 0, addressHigh: 0, data: 0 });
 
 /** Source id verification, SVT and SQ (VT-d 4.0 §9.10). */

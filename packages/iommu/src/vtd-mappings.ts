@@ -17,6 +17,7 @@ export interface VtdMapping {
   readonly access: number;
 }
 
+/** Whose mappings are listed, and how far. */
 export interface VtdMappingOptions {
   /** NO_PASID when left out. */
   readonly pasid?: number;

@@ -83,6 +83,7 @@ export function vtdFaultName(code: number): string {
  * field or a PASID table fault.
  */
 export const VTD_FAULT_STYLE = { SPECIFICATION: 0, QEMU: 1 } as const;
+/** One of {@link VTD_FAULT_STYLE}. */
 export type VtdFaultStyle = (typeof VTD_FAULT_STYLE)[keyof typeof VTD_FAULT_STYLE];
 
 const F = VTD_FAULT;

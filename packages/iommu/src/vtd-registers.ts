@@ -41,6 +41,7 @@ export const VTD_REG = {
   IRTA: { at: 0xb8, bytes: 8, access: 'rw', writable: [0xffff_f80f, 0xffff_ffff] }, // S 3:0, EIME 11, address 63:12
 } as const;
 
+/** Name of a register in {@link VTD_REG}. */
 export type VtdRegister = keyof TableOf<VtdRegisterRow, typeof VTD_REG>;
 
 /** §11.4.8: the two IOTLB registers, offsets from where ECAP.IRO says. */
@@ -49,6 +50,7 @@ export const VTD_IOTLB_REG = {
   IOTLB: { at: 8, bytes: 8, access: 'rw', writable: [0, 0xb003_ffff] }, // VTD_IOTLB
 } as const;
 
+/** Name of one of the two IOTLB registers, in `VTD_IOTLB_REG`. */
 export type VtdIotlbRegister = keyof TableOf<VtdRegisterRow, typeof VTD_IOTLB_REG>;
 
 /** §11.4.14: one fault recording register, offsets from where CAP.FRO says. */

@@ -9,6 +9,7 @@ import { VTD_REG } from './vtd-registers.js';
 
 const word = (register: { readonly at: number }): number => register.at >>> 2;
 
+/** What a {@link VtdUnit} is made of. */
 export interface VtdUnitConfig {
   /** Physical memory: tables and queues lie in it, and nothing else is reachable through it. */
   readonly memory: AddressSpace;

@@ -42,7 +42,7 @@ const PAGING_CODES = VTD_FAULT.FS_ACCESS;
 const OK = WALK.OK;
 const word = (register: { readonly at: number }): number => register.at >>> 2;
 
-/** One Intel VT-d remapping unit: registers in front of {@link VtdWalk}, fault log, invalidation and interrupt remapping. */
+/** One Intel VT-d remapping unit: registers in front of `VtdWalk`, fault log, invalidation and interrupt remapping. */
 export class VtdUnit implements AtsIommu {
   readonly capabilities: VtdCapabilities;
   readonly hostAddressWidth: number;

@@ -7,7 +7,15 @@ import type { FoundFunction } from '@ringwire/pci';
 import { AssignedFunction } from '@ringwire/sriov-nic';
 import { describe, expect, test } from 'vitest';
 import type { IxgbePort } from './ixgbe-function.js';
-import { frameOf, IxgbeStage, RAM, RAM_BYTES, type StageVf, SWITCH } from './testing/ixgbe-stage.js';
+import {
+  frameOf,
+  IxgbeStage,
+  RAM,
+  RAM_BYTES,
+  type StageFunction,
+  type StageVf,
+  SWITCH,
+} from './testing/ixgbe-stage.js';
 
 const MESSAGES = [0, 1, 2].map((data) => ({ addressLo: 0xfee0_0000, addressHi: 0, data }));
 /** What either driver works with, in front of a function of the stage. */

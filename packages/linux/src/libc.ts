@@ -60,8 +60,9 @@ export function done(call: string, result: number): number {
   return result;
 }
 
-/** A result below 0 that only says "not now" or that the other side is gone. */
+/** What a call says below 0: nothing now, ask again. */
 export const NOT_NOW = -1;
+/** What a call says below 0: the other side is gone. */
 export const GONE = -2;
 
 const { EAGAIN, EINTR } = constants.errno;

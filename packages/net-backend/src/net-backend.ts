@@ -9,6 +9,7 @@ export const DELIVERED = {
   /** Refused and counted there: another try would not help. */
   DROPPED: 2,
 } as const;
+/** One of {@link DELIVERED}. */
 export type Delivered = (typeof DELIVERED)[keyof typeof DELIVERED];
 
 /**

@@ -14,6 +14,7 @@ export interface PcapFrame {
   readonly nanoseconds: number;
 }
 
+/** A capture file's header and frames. */
 export interface Pcap {
   /** LINKTYPE_ value; 1 is Ethernet. */
   readonly linkType: number;

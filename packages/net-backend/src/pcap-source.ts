@@ -5,6 +5,7 @@ import { Frame } from './frame.js';
 import { DELIVERED, type Delivered, EVERY_OFFLOAD, type FrameSink, type NetBackend } from './net-backend.js';
 import type { Pcap } from './pcap-reader.js';
 
+/** How a {@link PcapSource} plays. */
 export interface PcapSourceOptions {
   /** How often the capture is played; 1 unless given, Infinity for ever. */
   readonly laps?: number;

@@ -36,6 +36,7 @@ export const PCAPNG_OPTION = {
 
 /** §4.3.1, bits 0 and 1 of epb_flags: which way a packet went, as the interface sees it. */
 export const PCAPNG_DIRECTION = { UNKNOWN: 0, INBOUND: 1, OUTBOUND: 2 } as const;
+/** One of {@link PCAPNG_DIRECTION}. */
 export type PcapngDirection = (typeof PCAPNG_DIRECTION)[keyof typeof PCAPNG_DIRECTION];
 
 /** if_tsresol: timestamps count units of 10^-9 s. */

@@ -10,6 +10,7 @@ export const CHECKSUMS = {
   GOOD: 1,
   BAD: 2,
 } as const;
+/** One of {@link CHECKSUMS}. */
 export type Checksums = (typeof CHECKSUMS)[keyof typeof CHECKSUMS];
 
 /**

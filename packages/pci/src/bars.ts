@@ -8,6 +8,7 @@ const WORD = 0x1_0000_0000;
 /** Addresses are exact numbers. */
 const LIMIT = 2 ** 53;
 
+/** One base address register of a function. */
 export interface BarOptions {
   /** 0 to 5; `memory64` also takes the next one. */
   readonly index: number;

@@ -109,6 +109,7 @@ export const PCI_BRIDGE_CONTROL = {
 /** PCIe 5.0 §7.5.1.2.4 Expansion ROM Base Address Register. */
 export const PCI_ROM = { ENABLE: 0x1, ADDRESS: 0xffff_f800 } as const;
 
-/** Bytes that every function has, and those of a PCI Express function (PCIe 5.0 §7.2). */
+/** Bytes that every function has (PCIe 5.0 §7.2). */
 export const PCI_CONFIG_SIZE = 0x100;
+/** Bytes that a PCI Express function has (PCIe 5.0 §7.2). */
 export const PCIE_CONFIG_SIZE = 0x1000;

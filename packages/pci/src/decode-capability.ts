@@ -37,6 +37,7 @@ export type CapabilityDetails =
   | { readonly kind: 'bridge-subsystem'; readonly vendorId: number; readonly id: number }
   | { readonly kind: 'other' };
 
+/** The Power Management capability, decoded (PCIe 5.0 §7.5.2). */
 export interface PowerDetails {
   readonly kind: 'power-management';
   readonly version: number;
@@ -45,6 +46,7 @@ export interface PowerDetails {
   readonly noSoftReset: boolean;
 }
 
+/** The MSI capability, decoded (PCIe 5.0 §7.7.1). */
 export interface MsiDetails {
   readonly kind: 'msi';
   readonly enabled: boolean;
@@ -55,6 +57,7 @@ export interface MsiDetails {
   readonly maskable: boolean;
 }
 
+/** The MSI-X capability, decoded (PCIe 5.0 §7.7.2). */
 export interface MsixDetails {
   readonly kind: 'msi-x';
   readonly enabled: boolean;
@@ -70,6 +73,7 @@ export interface LinkDetails {
   readonly width: number;
 }
 
+/** The PCI Express capability, decoded (PCIe 5.0 §7.5.3). */
 export interface ExpressDetails {
   readonly kind: 'pci-express';
   readonly version: number;
@@ -87,6 +91,7 @@ export interface ExpressDetails {
   readonly link: { readonly most: LinkDetails; readonly now: LinkDetails } | undefined;
 }
 
+/** A virtio capability, decoded (virtio 1.4 §4.1.4). */
 export interface VirtioDetails {
   readonly kind: 'virtio';
   /** A `VIRTIO_PCI_CFG_TYPE`, and its name, or undefined for a reserved one. */

@@ -15,6 +15,7 @@ import {
 } from './decode-header.js';
 import { decodeWindows, type WindowReport } from './decode-windows.js';
 
+/** One capability of the list, decoded (PCIe 5.0 §7.5.1.1.11). */
 export interface CapabilityReport {
   readonly at: number;
   readonly id: number;
@@ -24,6 +25,7 @@ export interface CapabilityReport {
   readonly details: CapabilityDetails;
 }
 
+/** One extended capability of the list, decoded (PCIe 5.0 §7.6.3). */
 export interface ExtendedReport {
   readonly at: number;
   readonly id: number;

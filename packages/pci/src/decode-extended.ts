@@ -14,6 +14,7 @@ export type ExtendedDetails =
   | { readonly kind: 'ats'; readonly invalidateQueueDepth: number; readonly enabled: boolean }
   | { readonly kind: 'other' };
 
+/** The SR-IOV capability, decoded (PCIe 5.0 §9.3.3). */
 export interface SriovDetails {
   readonly kind: 'sr-iov';
   readonly enabled: boolean;
@@ -30,6 +31,7 @@ export interface SriovDetails {
   readonly vfBars: readonly BarReport[];
 }
 
+/** Status, masks and severities of Advanced Error Reporting (PCIe 5.0 §7.8.4). */
 export interface AerDetails {
   readonly kind: 'aer';
   readonly uncorrectableStatus: number;

@@ -24,6 +24,7 @@ export interface HeaderReport {
   readonly interruptPin: number;
 }
 
+/** One base address register, decoded. */
 export interface BarReport {
   /** Of the register, the low one of a pair. */
   readonly index: number;
@@ -35,11 +36,13 @@ export interface BarReport {
   readonly flags: number;
 }
 
+/** The expansion ROM's base address register, decoded (PCIe 5.0 §7.5.1.2.4). */
 export interface RomReport {
   readonly address: number;
   readonly enabled: boolean;
 }
 
+/** What the header says, of type 0 or 1; of another type the common part (PCIe 5.0 §7.5.1). */
 export function decodeHeader(space: ConfigReader): HeaderReport {
   const type = space.u8(PCI_HEADER.HEADER_TYPE);
   const layout = type & PCI_HEADER_TYPE.LAYOUT;

@@ -13,6 +13,7 @@ import {
 } from './capability-layouts.js';
 import { RegisterBlock } from './register-block.js';
 
+/** What a function's PCI Express capability says. */
 export interface ExpressOptions {
   /** A `PCI_EXP_TYPE` of a function with a type 0 header; ENDPOINT by default. */
   readonly type?: number;

@@ -24,6 +24,7 @@ const ACS_VIOLATION = 0x0020_0000;
 /** PCIe 5.0 §7.8.4.9 Root Error Command: an interrupt for each of three kinds of message. */
 const ROOT_REPORTING = 0x7;
 
+/** What the function of an AER capability is. */
 export interface AerOptions {
   /** A root port also keeps what other functions report. */
   readonly isRoot?: boolean;

@@ -11,6 +11,7 @@ export interface BarPlace {
   readonly offset: number;
 }
 
+/** How many vectors there are, and where their table and pending bits lie. */
 export interface MsixOptions {
   /** 1 to 2048. */
   readonly vectors: number;

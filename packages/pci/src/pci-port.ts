@@ -7,8 +7,10 @@ import { PciFunction } from './pci-function.js';
 import { portExpress } from './port-capability.js';
 import { powerManagement } from './power-capability.js';
 
+/** Which way a port faces (PCIe 5.0 §1.3). */
 export type PortKind = 'root-port' | 'upstream-port' | 'downstream-port';
 
+/** What a {@link PciPort} is. */
 export interface PortOptions {
   readonly kind: PortKind;
   readonly vendorId: number;

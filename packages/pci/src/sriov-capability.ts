@@ -16,6 +16,7 @@ export interface VfRouting {
   readonly stride: number;
 }
 
+/** What a physical function's SR-IOV capability says (PCIe 5.0 §9.3.3). */
 export interface SriovOptions {
   /** 1 to 65535. */
   readonly totalVfs: number;

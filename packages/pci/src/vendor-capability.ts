@@ -2,6 +2,7 @@ import type { Capability, CapabilityHooks } from './capability.js';
 import { PCI_CAP_ID } from './capability-ids.js';
 import { RegisterBlock } from './register-block.js';
 
+/** What of a vendor-specific capability software may change, and who hears of it. */
 export interface VendorCapabilityOptions {
   /** A mask with 1 for every bit that software may change; none by default. As long as `bytes`. */
   readonly writable?: Uint8Array;

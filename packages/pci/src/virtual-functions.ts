@@ -10,6 +10,7 @@ const { VF_ENABLE, VF_MSE, ARI_CAPABLE_HIERARCHY } = PCI_SRIOV_CONTROL;
 const PAGE = 4096;
 const NOWHERE = -1;
 
+/** A physical function's SR-IOV capability, and how its virtual functions are made. */
 export interface VirtualFunctionsOptions extends SriovOptions {
   /** VF Enable was set: make one of the functions. When it is cleared, the function is removed, and its device told so. */
   readonly make: (seat: VirtualSeat) => PciFunction;

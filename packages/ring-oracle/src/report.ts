@@ -16,6 +16,7 @@ export interface RingPart {
   readonly state: 'saved' | 'unsaved' | 'unmapped';
 }
 
+/** A part of a virtqueue, as reports name it. */
 export type PartName =
   | 'descriptor table'
   | 'available ring'
@@ -61,6 +62,7 @@ export interface Position {
   readonly how: string;
 }
 
+/** Where each side stands in the ring; null where the bytes do not say. */
 export interface Positions {
   /** Next element that the device will take. */
   readonly lastAvail: Position | null;
@@ -94,6 +96,7 @@ export interface IndirectReference {
   readonly flags: number;
 }
 
+/** An element that is available and not yet used. */
 export interface PendingElement {
   /** Split: the available index it was published at. Packed: its first slot. */
   readonly position: number;
@@ -111,6 +114,7 @@ export interface PendingElement {
   readonly complete: boolean;
 }
 
+/** An element that the device has returned. */
 export interface UsedElement {
   /** Split: the used index it was written at. Packed: its slot. */
   readonly position: number;
@@ -131,6 +135,7 @@ export interface SlotRun {
   readonly state: 'pending' | 'in flight' | 'used' | 'stale' | 'idle' | 'unsaved';
 }
 
+/** A rule that is broken, and by which bytes. */
 export interface Finding {
   /** Statement id, or the oracle's own id beginning with `ring.`. */
   readonly id: string;
@@ -144,6 +149,7 @@ export interface Finding {
   readonly message: string;
 }
 
+/** Of all that is available. */
 export interface RingTotals {
   readonly elements: number;
   readonly descriptors: number;
@@ -151,6 +157,7 @@ export interface RingTotals {
   readonly writableBytes: number;
 }
 
+/** What a ring's bytes say. */
 export interface RingReport {
   readonly layout: RingLayout;
   readonly size: number;

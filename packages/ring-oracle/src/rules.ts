@@ -11,6 +11,7 @@ export interface Rule {
   readonly spec: string;
 }
 
+/** What is checked, by statement id or an id of the oracle's own: who has to keep it, and its section of virtio 1.4. */
 export const RULES = {
   // Where a split queue lies.
   'ring.split.queue-size': { by: 'driver', spec: '2.7' },
@@ -82,6 +83,7 @@ export const RULES = {
   'ring.packed.device-event-off': { by: 'device', spec: '2.8.10' },
 } as const;
 
+/** Id of one of {@link RULES}. */
 export type RuleId = keyof typeof RULES;
 
 /** Legal, and yet seldom meant: reported apart from violations. */
@@ -94,4 +96,5 @@ export const REMARKS = {
   'ring.packed.id-range': { by: 'driver', spec: '2.8.21.1' },
 } as const;
 
+/** Id of one of {@link REMARKS}. */
 export type RemarkId = keyof typeof REMARKS;

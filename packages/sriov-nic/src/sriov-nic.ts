@@ -14,6 +14,7 @@ import type { Personality, PhysicalPlace, VirtualPlace } from './personality.js'
 /** An address space that is made for one function, and given up with it: an `IommuSpace`. */
 export type OwnedSpace = AddressSpace & { close(): void };
 
+/** What a card's functions are, and where they are on the bus. */
 export interface SriovNicOptions extends SriovOptions {
   /**
    * Routing id that the physical function has once buses are numbered: bus << 8 | device << 3 | function. Its DMA carries

@@ -25,6 +25,7 @@ export interface DeviceCounters {
   configWritesIgnored: number;
 }
 
+/** All zero. */
 export function newDeviceCounters(): DeviceCounters {
   return {
     kicks: 0,

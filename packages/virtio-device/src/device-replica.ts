@@ -17,6 +17,7 @@ export interface ReplicaQueue {
   readonly addresses: readonly [number, number, number, number, number, number];
 }
 
+/** What a {@link DeviceReplica} serves. */
 export interface ReplicaConfig {
   readonly model: DeviceModel;
   readonly space: AddressSpace;

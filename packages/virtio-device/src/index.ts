@@ -11,6 +11,7 @@ export type {
   TypeParts,
 } from './device-model.js';
 export { DeviceReplica, type ReplicaConfig, type ReplicaQueue } from './device-replica.js';
+export type { Transport } from './device-runner.js';
 export { EntropyModel } from './entropy-model.js';
 export { explainDevice } from './explain-device.js';
 export { explainSnapshot, inspectQueue } from './inspection/explain-snapshot.js';
@@ -42,6 +43,6 @@ export { registersBarBytes } from './pci-layout.js';
 export { SpaceReader } from './space-reader.js';
 export { ChromeTrace, type ChromeTraceOptions } from './trace/chrome-trace.js';
 export type { DeviceTrace } from './trace/device-trace.js';
-export type { VirtioDevice, VirtioDeviceConfig } from './virtio-device.js';
+export { VirtioDevice, type VirtioDeviceConfig } from './virtio-device.js';
 export { type MmioCounters, VirtioMmio, type VirtioMmioConfig } from './virtio-mmio.js';
 export { VirtioPci, type VirtioPciConfig } from './virtio-pci.js';

@@ -17,6 +17,11 @@ export interface VirtioDeviceConfig {
   readonly model: DeviceModel;
   /** The only way to guest memory. */
   readonly space: AddressSpace;
+  /**
+   * The space that a queue's addresses are of, asked when the queue is enabled; `space` unless given. A burst of `space`
+   * has to be one of all these.
+   */
+  readonly queueSpace?: (index: number) => AddressSpace;
   /** Whether `space` translates or restricts, as an IOMMU does: then ACCESS_PLATFORM has to be accepted. */
   readonly translated?: boolean;
   /** Feature words 0–3 that may be offered; everything that device and transport can do unless given. */
@@ -62,6 +67,7 @@ export class VirtioDevice {
   private readonly accepted = new Uint32Array(FEATURE_WORDS);
   /** Queues before those that there are with ADMIN_VQ alone. */
   private readonly ownQueues: number;
+  private readonly queueSpace: (index: number) => AddressSpace;
   private readonly transport: Transport;
   private readonly runner: DeviceRunner;
   private readonly port: DevicePort;
@@ -78,6 +84,7 @@ export class VirtioDevice {
     const { model, space, wake = () => {}, trace } = config;
     this.model = model;
     this.space = space;
+    this.queueSpace = config.queueSpace ?? (() => space);
     this.trace = trace;
     this.transport = transport;
     this.wake = wake;
@@ -252,7 +259,7 @@ export class VirtioDevice {
     const slot = this.writableQueue(index);
     if (slot === undefined) return;
     if ((this.statusBits & (FEATURES_OK | BROKEN)) === FEATURES_OK)
-      this.runner.burst(() => slot.enable(this.space, this.accepted, position));
+      this.runner.burst(() => slot.enable(this.queueSpace(index), this.accepted, position));
     else slot.refusal = 'features are not negotiated, or the device is broken (virtio 1.4 §3.1.1)';
     this.trace?.control(slot.enabled ? `queue ${index} enabled` : `queue ${index} not enabled: ${slot.refusal}`);
     if (slot.enabled) this.runner.queueChanged(slot);

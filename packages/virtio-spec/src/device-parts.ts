@@ -42,6 +42,7 @@ export const VIRTIO_DEV_PART_VQ_NOTIFY = {
 
 /** virtio 1.4 §5.1.8.1: the network device's own part, and its selector. */
 export const VIRTIO_NET_DEV_PART_CVQ_CFG = 0x200;
+/** virtio 1.4 §5.1.8.1: which command a part is for. */
 export const VIRTIO_NET_DEV_PART_CVQ_SELECTOR = { class: 0, command: 1 } as const;
 
 /** virtio 1.4 §2.12.1.4.3.1, data of DEV_PARTS_METADATA_GET behind the object's header. */
@@ -55,6 +56,7 @@ export const VIRTIO_DEV_PARTS_METADATA_RESULT = { value: 0, reserved: 4, hdrs: 8
 
 /** virtio 1.4 §2.12.1.4.3.2, data of DEV_PARTS_GET: for SELECTED a list of headers follows. */
 export const VIRTIO_DEV_PARTS_GET = { hdr: 0, type: 8, hdr_list: 16 } as const;
+/** virtio 1.4 §2.12.1.4.3.2: which parts are asked for. */
 export const VIRTIO_DEV_PARTS_GET_TYPE = { SELECTED: 0, ALL: 1 } as const;
 
 /** virtio 1.4 §2.12.1.4.3.3, data of DEV_PARTS_SET. */

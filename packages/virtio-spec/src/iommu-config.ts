@@ -35,6 +35,7 @@ export const VIRTIO_IOMMU_CONFIG = {
   reserved: { at: 37, bytes: 3, access: 'ro' },
 } as const;
 
+/** Name of a field of {@link VIRTIO_IOMMU_CONFIG}. */
 export type IommuConfigField = keyof TableOf<IommuConfigRow, typeof VIRTIO_IOMMU_CONFIG>;
 
 /** Bytes of the whole structure. */

@@ -41,13 +41,15 @@ export const MMIO_REGISTERS = {
   ConfigGeneration: { at: 0x0fc, bytes: 4, access: 'ro' }, // §2.5
 } as const;
 
+/** Name of a register in {@link MMIO_REGISTERS}. */
 export type MmioRegister = keyof TableOf<RegisterRow, typeof MMIO_REGISTERS>;
 
 /** virtio 1.4 §4.2.2: where the device-specific configuration space starts, accessible by bytes. */
 export const MMIO_CONFIG_AT = 0x100;
 
-/** virtio 1.4 §4.2.2.1: what MagicValue and Version read; the bytes of the first spell "virt". */
+/** virtio 1.4 §4.2.2.1: what MagicValue reads; its bytes spell "virt". */
 export const MMIO_MAGIC_VALUE = 0x7472_6976;
+/** virtio 1.4 §4.2.2.1: what Version reads. */
 export const MMIO_VERSION = 2;
 
 /** virtio 1.4 §4.2.2: bits of InterruptStatus and InterruptACK. */

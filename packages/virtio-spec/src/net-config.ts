@@ -24,6 +24,7 @@ export const VIRTIO_NET_CONFIG = {
   supported_tunnel_types: { at: 24, bytes: 4, features: ['HASH_TUNNEL'] },
 } as const;
 
+/** Name of a field of {@link VIRTIO_NET_CONFIG}. */
 export type NetConfigField = keyof TableOf<NetConfigRow, typeof VIRTIO_NET_CONFIG>;
 
 /** Bytes of the whole structure in virtio 1.4. */

@@ -44,6 +44,7 @@ export const VIRTIO_NET_F = {
   IPSEC: 70,
 } as const;
 
+/** Name of one of {@link VIRTIO_NET_F}. */
 export type NetFeature = keyof typeof VIRTIO_NET_F;
 
 /** virtio 1.4 §5.1.3.2 Legacy Interface: Feature bits. 41 is also VIRTIO_F_ADMIN_VQ, see `FEATURE_RANGES`. */

@@ -16,6 +16,7 @@ export const VIRTIO_NET_STATS_TYPE = {
   TX_SPEED: 19,
   CVQ: 32,
 } as const;
+/** Name of one of {@link VIRTIO_NET_STATS_TYPE}. */
 export type NetStatsType = keyof typeof VIRTIO_NET_STATS_TYPE;
 
 /** virtio 1.4 §5.1.9.5.11.2, one element of struct virtio_net_ctrl_queue_stats: the data of GET is any number of them. */

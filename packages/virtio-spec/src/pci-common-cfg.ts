@@ -30,6 +30,7 @@ export const COMMON_CFG = {
   admin_queue_num: { at: 0x3e, bytes: 2, access: 'ro' },
 } as const;
 
+/** Name of a field of {@link COMMON_CFG}. */
 export type CommonCfgField = keyof TableOf<RegisterRow, typeof COMMON_CFG>;
 
 /** Bytes of the whole structure in virtio 1.4; those of 1.0 to 1.2 end at 0x38 or 0x3c. */

@@ -13,6 +13,7 @@ export const TAKE = {
   /** The ring cannot be trusted; the device needs a reset. */
   RING_FAULT: 3,
 } as const;
+/** One of {@link TAKE}. */
 export type Take = (typeof TAKE)[keyof typeof TAKE];
 
 /**

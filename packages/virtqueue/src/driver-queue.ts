@@ -15,6 +15,7 @@ export const BROKEN = {
   USED_INDEX: 3,
 } as const;
 
+/** What a driver's queue counted since it was opened. */
 export interface DriverCounters {
   added: number;
   used: number;

@@ -135,6 +135,7 @@ export function layOutQueue(config: QueueConfig, side: 'device' | 'driver'): Que
   };
 }
 
+/** Tell a refusal from a queue. */
 export const isRefusal = (outcome: object): outcome is QueueRefusal => 'message' in outcome && 'field' in outcome;
 
 function part(field: Part['field'], address: number, bytes: number, align: number, access: number): Part {

@@ -9,6 +9,7 @@ export interface GuardedRegion {
   readonly readOnly?: boolean;
 }
 
+/** How a guarded guest's memory begins, and how wide its guards are. */
 export interface GuardedGuestOptions {
   /** Bytes of guard on each side of a region, at least; 4096 unless given. */
   readonly guard?: number;

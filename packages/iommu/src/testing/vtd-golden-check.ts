@@ -24,6 +24,7 @@ export interface VtdDifference {
   readonly found: string;
 }
 
+/** What came of comparing a set with what was expected of it. */
 export interface VtdCheck {
   readonly differences: VtdDifference[];
   /** Statements compared, by section of expected.json. */

@@ -97,6 +97,7 @@ export function vtdMemory({ pages, bytes }: VtdSetFiles): GuestMemory {
   );
 }
 
+/** Registers of a set as numbers. @throws Error for one that is not hexadecimal */
 export function vtdRegisterValues({ registers }: VtdExpectation): VtdRegisterValue[] {
   return Object.entries(registers).map(([name, { offset, size, value }]) => ({
     offset: hexAddress(`registers.${name}.offset`, offset),

@@ -11,6 +11,7 @@ export interface AddressRange {
   readonly end: number;
 }
 
+/** Addresses that BARs may be given. */
 export interface PlaceRanges {
   /** Below 4 GiB: memory that is not prefetchable, or whose BAR has 32 bits. */
   readonly memory: AddressRange;

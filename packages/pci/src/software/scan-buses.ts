@@ -28,6 +28,7 @@ export interface FoundFunction {
   readonly sriov?: FoundSriov;
 }
 
+/** The SR-IOV capability of a function that was found (PCIe 5.0 §9.3.3). */
 export interface FoundSriov {
   /** Offset of the capability. */
   readonly at: number;

@@ -43,6 +43,7 @@ export interface FunctionGuest {
   message(routingId: number, ...message: Parameters<MessageSink>): void;
 }
 
+/** The machine whose functions are given away. */
 export interface FunctionAssignmentConfig {
   readonly machine: RootComplex;
   /** The functions that the host found, virtual ones that are switched on included. */

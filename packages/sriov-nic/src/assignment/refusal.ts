@@ -23,6 +23,7 @@ export const REFUSED = {
   /** The guest's memory was not mapped for it: see `vfio` (ENOMEM, EFAULT). */
   NOT_MAPPED: 11,
 } as const;
+/** One of {@link REFUSED}. */
 export type RefusedCode = (typeof REFUSED)[keyof typeof REFUSED];
 
 /** A request that was not granted: who has what is as before. */
@@ -34,5 +35,6 @@ export interface Refusal {
 
 export const refused = (code: RefusedCode, message: string): Refusal => ({ code, message });
 
+/** Tell a refusal from what was asked for. */
 export const isRefusal = (outcome: object | undefined): outcome is Refusal =>
   outcome !== undefined && 'code' in outcome && 'message' in outcome;

@@ -1,13 +1,14 @@
 import { DEVICE_STATUS } from '@ringwire/virtio-spec';
 import { queuesInUse } from './explain-net.js';
 import { note, problem, type Reason } from './reason.js';
-import type { DeviceSnapshot, MsixSnapshot, PciSnapshot, VhostUserSnapshot } from './snapshot-types.js';
+import type { DeviceSnapshot, MsixSnapshot, PciSnapshot, VdpaSnapshot, VhostUserSnapshot } from './snapshot-types.js';
 
 /** Why registers are out of reach, and why interrupts do not arrive. */
 export function explainTransport(snapshot: DeviceSnapshot): Reason[] {
   const { transport } = snapshot;
   if (transport.kind === 'pci') return explainPci(snapshot, transport);
   if (transport.kind === 'vhost-user') return explainVhostUser(snapshot, transport);
+  if (transport.kind === 'vdpa') return explainVdpa(snapshot, transport);
   const { interruptStatus } = transport;
   if (interruptStatus === 0) return [];
   return [note(`InterruptStatus is ${interruptStatus} and was not acknowledged: the line is still asserted.`)];
@@ -67,6 +68,16 @@ function explainVhostUser(
     if (!started) why.push(problem('the front-end has not started it: no kick was set.', index));
     else if (!enabled) why.push(problem('the front-end has started it, and not enabled it.', index));
     else if (!call) why.push(note('it has no call event: the front-end has to poll it.', index));
+  }
+  return why;
+}
+
+function explainVdpa({ queues }: DeviceSnapshot, { suspended, queueSpaces, mappings }: VdpaSnapshot): Reason[] {
+  const why: Reason[] = suspended ? [problem('The bus driver has suspended the device.')] : [];
+  for (const { index, enabled } of queues) {
+    const asid = queueSpaces[index];
+    if (enabled && asid !== undefined && mappings[asid] === 0)
+      why.push(problem(`its addresses are of address space ${asid}, in which nothing is mapped.`, index));
   }
   return why;
 }

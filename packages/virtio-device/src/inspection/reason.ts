@@ -9,6 +9,7 @@ export interface Reason {
   readonly clause: Clause | null;
 }
 
+/** A clause of the specification that a ring breaks. */
 export interface Clause {
   /** Statement id, or the ring oracle's own id beginning with `ring.`. */
   readonly id: string;

@@ -5,7 +5,7 @@ const PAGE = BigInt(PAGE_BYTES);
 /** 64 MiB: a ring of hostile indirect tables, each in a page of its own, costs no more. What is beyond is not saved. */
 const PAGES_MAX = 16384;
 
-/** One page by its address, a multiple of {@link PAGE_BYTES}. */
+/** One page by its address, a multiple of `PAGE_BYTES`. */
 export interface SavedPage {
   readonly address: bigint;
   readonly bytes: Uint8Array;
@@ -69,7 +69,7 @@ export class RecordingReader implements MemoryReader {
   }
 }
 
-/** What {@link RecordingReader} kept, read again: saved bytes, and addresses at which there is nothing. */
+/** What `RecordingReader` kept, read again: saved bytes, and addresses at which there is nothing. */
 export class RecordedMemory implements MemoryReader {
   readonly #saved: MemoryReader;
   readonly #unreachable: readonly bigint[];

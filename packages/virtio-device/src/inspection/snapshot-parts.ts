@@ -9,6 +9,7 @@ export type QueueRegisters = Pick<
   'index' | 'sizeMax' | 'size' | 'enabled' | 'refusal' | 'desc' | 'driver' | 'device'
 >;
 
+/** A queue as a snapshot has it. @param queue undefined while it is not enabled */
 export function queueSnapshot(registers: QueueRegisters, queue: DeviceQueue | undefined): QueueSnapshot {
   return {
     ...registers,
@@ -33,13 +34,16 @@ function countersOf({ counters }: DeviceQueue): QueueCountersSnapshot {
   return { taken, used, notifications, chainFaults: counted(CHAIN_FAULT, chainFaults) };
 }
 
+/** Feature words as a snapshot has them. @param deviceId tells whose the bits below 24 are */
 export function featureSet(words: Uint32Array, deviceId: number): FeatureSet {
   const bits = Array.from({ length: FEATURE_WORDS * 32 }, (_, bit) => bit).filter((bit) => hasFeature(words, bit));
   return { bits: `0x${featuresToBigInt(words).toString(16)}`, names: bits.map((bit) => featureName(bit, deviceId)) };
 }
 
+/** Name in `VIRTIO_ID`, or `unknown`. */
 export const deviceTypeName = (deviceId: number): string =>
   Object.entries(VIRTIO_ID).find(([, id]) => id === deviceId)?.[0] ?? 'unknown';
 
+/** Two hexadecimal digits a byte, without anything between. */
 export const hexBytes = (bytes: Uint8Array): string =>
   Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');

@@ -33,8 +33,10 @@ export interface DeviceSnapshot {
   readonly unreachable: readonly string[];
 }
 
+/** `schema` of a snapshot: it changes with its shape. */
 export const SNAPSHOT_SCHEMA = 'ringwire.device/1';
 
+/** Features as a number and by name. */
 export interface FeatureSet {
   /** Bit n is feature n. */
   readonly bits: string;
@@ -70,6 +72,7 @@ export interface QueueSnapshot {
   readonly counters: QueueCountersSnapshot | null;
 }
 
+/** What a queue counted since it was enabled. */
 export interface QueueCountersSnapshot {
   readonly taken: number;
   readonly used: number;
@@ -79,8 +82,10 @@ export interface QueueCountersSnapshot {
   readonly chainFaults: Readonly<Record<string, number>>;
 }
 
-export type TransportSnapshot = PciSnapshot | MmioSnapshot | VhostUserSnapshot;
+/** What the driver reaches the device by. */
+export type TransportSnapshot = PciSnapshot | MmioSnapshot | VhostUserSnapshot | VdpaSnapshot;
 
+/** The registers of virtio 1.4 §4.1 that are not the device's, and those of PCI. */
 export interface PciSnapshot {
   readonly kind: 'pci';
   /** Of the Command register; of a virtual function, VF MSE of its physical one. */
@@ -101,12 +106,14 @@ export interface PciSnapshot {
   readonly notificationsIgnored: number;
 }
 
+/** PCIe 5.0 §7.7.2: as software set it, and what is pending. */
 export interface MsixSnapshot {
   readonly enabled: boolean;
   readonly functionMasked: boolean;
   readonly vectors: readonly { readonly masked: boolean; readonly pending: boolean }[];
 }
 
+/** The registers of virtio 1.4 §4.2 that are not the device's. */
 export interface MmioSnapshot {
   readonly kind: 'mmio';
   /** virtio 1.4 §4.2.2 InterruptStatus; bits that were not acknowledged. */
@@ -127,6 +134,17 @@ export interface VhostUserSnapshot {
   readonly vrings: readonly VringSnapshot[];
 }
 
+/** A device behind the operations of vDPA. */
+export interface VdpaSnapshot {
+  readonly kind: 'vdpa';
+  /** The bus driver has it suspended. */
+  readonly suspended: boolean;
+  /** Address space that each queue's addresses are of. */
+  readonly queueSpaces: readonly number[];
+  /** Mappings in each address space. */
+  readonly mappings: readonly number[];
+}
+
 /** What the front-end has done with a ring. A queue runs once its ring is both started and enabled. */
 export interface VringSnapshot {
   readonly started: boolean;
@@ -139,6 +157,7 @@ export interface VringSnapshot {
 /** A device type that has more to say than its queues. */
 export type ModelSnapshot = NetSnapshot;
 
+/** The network device: link, queues in use, counters. */
 export interface NetSnapshot {
   readonly type: 'net';
   readonly linkUp: boolean;

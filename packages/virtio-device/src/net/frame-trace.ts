@@ -11,7 +11,7 @@ export interface FrameTrace {
   /**
    * A frame of the driver's left, or was given up. One that waits because the backend has no room is told of later.
    * @param frame as it left, finished or not; of length 0 where the chain holds none
-   * @param drop  a `NET_DROP`, or {@link NO_DROP}
+   * @param drop  a `NET_DROP`, or `NO_DROP`
    */
   transmitted(pair: number, frame: Frame, drop: number): void;
   /**

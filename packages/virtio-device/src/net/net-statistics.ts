@@ -7,7 +7,9 @@ type CounterOf<T extends NetStatsType> = (typeof VIRTIO_NET_STATS_FIELDS)[T][num
 
 /** Where each counter of a queue is: number of 64-bit words before it. */
 export const RX_STAT: Readonly<Record<CounterOf<(typeof RX_TYPES)[number]>, number>> = placesOf(RX_TYPES);
+/** {@link RX_STAT} of a transmit queue. */
 export const TX_STAT: Readonly<Record<CounterOf<(typeof TX_TYPES)[number]>, number>> = placesOf(TX_TYPES);
+/** {@link RX_STAT} of a control queue. */
 export const CVQ_STAT: Readonly<Record<CounterOf<'CVQ'>, number>> = placesOf(['CVQ']);
 
 function placesOf<T extends NetStatsType>(types: readonly T[]): Record<CounterOf<T>, number> {

@@ -1,6 +1,7 @@
 import type { CaptureClock } from '@ringwire/net-backend';
 import type { DeviceTrace } from './device-trace.js';
 
+/** Where a {@link ChromeTrace} goes. */
 export interface ChromeTraceOptions {
   /** Takes the text, piece by piece. */
   readonly output: (text: string) => void;

@@ -1,0 +1,406 @@
+import type { HostMemory } from '@ringwire/guest-memory';
+import { type DeviceModel, type DeviceTrace, type Transport, VirtioDevice } from '@ringwire/virtio-device';
+import { DEVICE_STATUS, FEATURE_WORDS, hasFeature, isPvirtqSize, VIRTIO_F, VirtioError } from '@ringwire/virtio-spec';
+import type { QueueState } from '@ringwire/virtqueue';
+import { type AsidSpace, IOVA_END } from './asid-space.js';
+import { GroupBurst } from './group-burst.js';
+import { replaceMappings } from './replace-mappings.js';
+import type {
+  DoorbellArea,
+  VdpaAbilities,
+  VdpaDevice,
+  VdpaMapping,
+  VdpaQueueAddresses,
+  VdpaStatistic,
+} from './vdpa-device.js';
+import { VDPA, type VdpaOutcome } from './vdpa-outcome.js';
+import { startOf, VdpaQueue } from './vdpa-queue.js';
+
+const { FEATURES_OK } = DEVICE_STATUS;
+const TWO_32 = 0x1_0000_0000;
+const ADDRESS_END = 2 ** 53;
+const HERE = 'VdpaDevice';
+
+export interface ModelVdpaConfig {
+  readonly model: DeviceModel;
+  /** By address-space id, at least one. They are this device's: its reset clears them. */
+  readonly spaces: readonly AsidSpace[];
+  readonly vendorId?: number;
+  /** Groups of queues; 1 unless given. */
+  readonly groups?: number;
+  /** The group of a queue by the features that were accepted; 0 unless given. */
+  readonly groupOf?: (index: number, features: Uint32Array) => number;
+  /** Feature words 0–3 that may be offered; everything that the device can do unless given. */
+  readonly offer?: Uint32Array;
+  readonly doorbell?: (index: number) => DoorbellArea | undefined;
+  readonly irq?: (index: number) => number | undefined;
+  /** The device was suspended, or goes on, by its bus driver or with a reset. */
+  readonly suspended?: (isSuspended: boolean) => void;
+  /** A clock in µs that never goes back; the platform's unless given. */
+  readonly now?: () => number;
+  readonly trace?: DeviceTrace;
+}
+
+/**
+ * A device type of ours behind the operations of vDPA: each group of its queues lies in an address space of its own, and it
+ * can be suspended, asked where it stands, and set going from there.
+ */
+export class ModelVdpa implements VdpaDevice {
+  readonly deviceId: number;
+  readonly vendorId: number;
+  readonly memory: HostMemory;
+  readonly abilities: VdpaAbilities = {
+    suspend: true,
+    resume: true,
+    state: 'any',
+    keepMaps: true,
+    readyWhileRunning: true,
+  };
+  readonly queueCount: number;
+  readonly queueSizeMax: number;
+  readonly queueSizeMin: number = 1;
+  readonly queueAlign: number = 16;
+  readonly groupCount: number;
+  readonly spaceCount: number;
+  readonly iovaRange: { readonly first: number; readonly last: number } = { first: 0, last: IOVA_END - 1 };
+  readonly mapGranule: number;
+  /** The device itself, for snapshots and explanations. */
+  readonly device: VirtioDevice;
+
+  private readonly model: DeviceModel;
+  private readonly spaces: readonly AsidSpace[];
+  private readonly queues: readonly VdpaQueue[];
+  private readonly groupOf: (index: number, features: Uint32Array) => number;
+  private readonly groupSpaces: number[];
+  private readonly doorbellOf: (index: number) => DoorbellArea | undefined;
+  private readonly irqOf: (index: number) => number | undefined;
+  private readonly tellSuspended: (isSuspended: boolean) => void;
+  private refusal: string | undefined = undefined;
+  private configCallback: (() => void) | undefined = undefined;
+  private workCallback: (() => void) | undefined = undefined;
+  /** Of a reset that is under way: whether mappings stay. */
+  private keepsMaps = false;
+
+  /** @throws VirtioError for a device or an offer that cannot be */
+  constructor(config: ModelVdpaConfig) {
+    const { model, spaces, groups = 1 } = config;
+    if (spaces.length === 0) throw new VirtioError('spaces.length', 0, 'at least 1', HERE);
+    if (!Number.isInteger(groups) || groups < 1) throw new VirtioError('groups', groups, 'at least 1', HERE);
+    this.model = model;
+    this.spaces = spaces;
+    this.memory = spaces[0]!.memory;
+    this.deviceId = model.deviceId;
+    this.vendorId = config.vendorId ?? 0;
+    this.groupCount = groups;
+    this.groupSpaces = new Array<number>(groups).fill(0);
+    this.spaceCount = spaces.length;
+    this.mapGranule = Math.max(...spaces.map(({ granule }) => granule));
+    this.groupOf = config.groupOf ?? (() => 0);
+    this.doorbellOf = config.doorbell ?? (() => undefined);
+    this.irqOf = config.irq ?? (() => undefined);
+    this.tellSuspended = config.suspended ?? (() => {});
+    this.queueCount = model.queueSizes.length;
+    this.queueSizeMax = Math.max(...model.queueSizes);
+    this.queues = model.queueSizes.map((size) => new VdpaQueue(size));
+    const { offer, now, trace } = config;
+    this.device = new VirtioDevice(
+      {
+        model,
+        space: new GroupBurst(spaces),
+        queueSpace: (index) => spaces[this.groupSpaces[this.queueGroup(index)]!]!,
+        translated: true,
+        wake: () => this.workCallback?.(),
+        ...(offer === undefined ? {} : { offer }),
+        ...(now === undefined ? {} : { now }),
+        ...(trace === undefined ? {} : { trace }),
+      },
+      this.transport(),
+    );
+  }
+
+  get deviceFeatures(): Uint32Array {
+    return this.device.offered;
+  }
+
+  get driverFeatures(): Uint32Array {
+    return Uint32Array.from({ length: FEATURE_WORDS }, (_, word) => this.device.driverFeatures(word));
+  }
+
+  setDriverFeatures(features: Uint32Array): VdpaOutcome {
+    if ((this.status & FEATURES_OK) !== 0) return VDPA.BUSY;
+    if (features.some((word, at) => (word & ~this.device.deviceFeatures(at)) !== 0)) return VDPA.INVALID;
+    for (let word = 0; word < FEATURE_WORDS; word++) this.device.acceptFeatures(word, features[word] ?? 0);
+    return VDPA.OK;
+  }
+
+  get configBytes(): number {
+    return this.device.config.length;
+  }
+
+  readConfig(at: number, length: number): Uint8Array {
+    const inside = Number.isInteger(at) && Number.isInteger(length) && at >= 0 && length >= 0;
+    if (!inside || at + length > this.configBytes)
+      throw new VirtioError('at', at, `${length} bytes within ${this.configBytes}`, 'virtio 1.4 §2.5');
+    return Uint8Array.from({ length }, (_, byte) => this.device.config.read(at + byte, 1));
+  }
+
+  writeConfig(at: number, bytes: Uint8Array): VdpaOutcome {
+    if (!Number.isInteger(at) || at < 0 || at + bytes.length > this.configBytes) return VDPA.INVALID;
+    const ignored = this.device.counters.configWritesIgnored;
+    for (const [byte, value] of bytes.entries()) this.device.writeConfig(at + byte, 1, value);
+    return this.device.counters.configWritesIgnored === ignored ? VDPA.OK : VDPA.BUSY;
+  }
+
+  configGeneration(): number {
+    // A change shows with the first read behind it.
+    this.device.config.read(0, 0);
+    return this.device.config.generation;
+  }
+
+  setConfigCallback(callback: (() => void) | undefined): void {
+    this.configCallback = callback;
+  }
+
+  get status(): number {
+    return this.device.status;
+  }
+
+  setStatus(status: number): VdpaOutcome {
+    if (!Number.isInteger(status) || status < 0 || status > 0xff) return VDPA.INVALID;
+    if (status === 0) return this.reset();
+    this.device.writeStatus(status);
+    return VDPA.OK;
+  }
+
+  reset(keepMaps = false): VdpaOutcome {
+    this.keepsMaps = keepMaps;
+    this.device.reset();
+    return VDPA.OK;
+  }
+
+  suspend(): VdpaOutcome {
+    if (this.device.isChanging) return VDPA.BUSY;
+    const isFresh = !this.isSuspended;
+    this.device.stop();
+    if (isFresh) this.tellSuspended(true);
+    // What is to be told of buffers that were just used leaves with a step, which does nothing else now.
+    this.device.step(0);
+    return VDPA.OK;
+  }
+
+  resume(): VdpaOutcome {
+    this.go();
+    return VDPA.OK;
+  }
+
+  get isSuspended(): boolean {
+    return this.device.isStopped;
+  }
+
+  queueSize(index: number): number {
+    return this.queue(index).size;
+  }
+
+  setQueueSize(index: number, size: number): VdpaOutcome {
+    const queue = this.queue(index);
+    if (this.queueReady(index)) return VDPA.BUSY;
+    if (!isPvirtqSize(size) || size > this.model.queueSizes[index]!) return VDPA.INVALID;
+    queue.size = size;
+    return VDPA.OK;
+  }
+
+  setQueueAddresses(index: number, addresses: VdpaQueueAddresses): VdpaOutcome {
+    const queue = this.queue(index);
+    if (this.queueReady(index)) return VDPA.BUSY;
+    const { desc, driver, device } = addresses;
+    const isEvery = [desc, driver, device].every((at) => Number.isInteger(at) && at >= 0 && at < ADDRESS_END);
+    if (!isEvery) return VDPA.INVALID;
+    queue.addresses = { desc, driver, device };
+    return VDPA.OK;
+  }
+
+  queueReady(index: number): boolean {
+    this.queue(index);
+    return this.device.queues[index]!.enabled;
+  }
+
+  setQueueReady(index: number, ready: boolean): VdpaOutcome {
+    const queue = this.queue(index);
+    if (this.queueReady(index) === ready) return VDPA.OK;
+    if (this.device.isChanging) return VDPA.BUSY;
+    return ready ? this.startQueue(index, queue) : this.stopQueue(index, queue);
+  }
+
+  queueState(index: number): QueueState | undefined {
+    const queue = this.queue(index);
+    const { device } = this;
+    const running = device.queues[index]!.queue;
+    if (running === undefined) return queue.position ?? startOf(this.isPacked);
+    if (device.isChanging) return undefined;
+    const wasStopped = device.isStopped;
+    if (!wasStopped) device.stop();
+    const state = running.inFlight === 0 ? running.save() : undefined;
+    if (!wasStopped) device.go();
+    return state;
+  }
+
+  setQueueState(index: number, state: QueueState): VdpaOutcome {
+    const queue = this.queue(index);
+    if (this.queueReady(index)) return VDPA.BUSY;
+    queue.position = { ...state };
+    return VDPA.OK;
+  }
+
+  setQueueCallback(index: number, callback: (() => void) | undefined): void {
+    this.queue(index).callback = callback;
+  }
+
+  queueIrq(index: number): number | undefined {
+    this.queue(index);
+    return this.irqOf(index);
+  }
+
+  kick(index: number): void {
+    this.queue(index);
+    this.device.notify(index);
+  }
+
+  doorbell(index: number): DoorbellArea | undefined {
+    this.queue(index);
+    return this.doorbellOf(index);
+  }
+
+  queueStatistics(index: number): readonly VdpaStatistic[] {
+    return this.queue(index).statistics();
+  }
+
+  queueGroup(index: number): number {
+    this.queue(index);
+    return this.groupOf(index, this.driverFeatures);
+  }
+
+  groupSpace(group: number): number {
+    return this.groupSpaces[this.checked('group', group, this.groupCount)]!;
+  }
+
+  setGroupSpace(group: number, asid: number): VdpaOutcome {
+    const isThere = this.groupSpaces[group] !== undefined && this.spaces[asid] !== undefined;
+    if (!isThere) return VDPA.INVALID;
+    const isUsed = this.queues.some((_, index) => this.queueReady(index) && this.queueGroup(index) === group);
+    if (isUsed) return VDPA.BUSY;
+    this.groupSpaces[group] = asid;
+    return VDPA.OK;
+  }
+
+  map(asid: number, mapping: VdpaMapping): VdpaOutcome {
+    return this.space(asid).map(mapping);
+  }
+
+  unmap(asid: number, iova: number, bytes: number): VdpaOutcome {
+    return this.space(asid).unmap(iova, bytes);
+  }
+
+  setMap(asid: number, mappings: readonly VdpaMapping[]): VdpaOutcome {
+    return replaceMappings(this.space(asid), mappings);
+  }
+
+  mappings(asid: number): readonly VdpaMapping[] {
+    return this.space(asid).mappings;
+  }
+
+  get problem(): string | undefined {
+    const { device } = this;
+    return device.resetReason ?? device.featuresRefusal ?? device.statusProblem ?? this.refusal;
+  }
+
+  setWorkCallback(callback: (() => void) | undefined): void {
+    this.workCallback = callback;
+  }
+
+  step(budget: number): number {
+    return this.device.step(budget);
+  }
+
+  /** Something came in for the device: {@link step} is to be called. */
+  wake(): void {
+    this.workCallback?.();
+  }
+
+  private get isPacked(): boolean {
+    return hasFeature(this.driverFeatures, VIRTIO_F.RING_PACKED);
+  }
+
+  private startQueue(index: number, queue: VdpaQueue): VdpaOutcome {
+    const { device } = this;
+    const slot = device.writableQueue(index);
+    if (slot === undefined) return VDPA.BUSY;
+    slot.reset();
+    slot.writeSize(queue.size, this.isPacked);
+    const { addresses } = queue;
+    if (addresses !== undefined) {
+      for (const [area, address] of [addresses.desc, addresses.driver, addresses.device].entries()) {
+        slot.writeAddress(area, false, address >>> 0);
+        slot.writeAddress(area, true, Math.floor(address / TWO_32));
+      }
+    }
+    device.enableQueue(index, queue.position);
+    this.refusal = slot.refusal;
+    if (slot.queue === undefined) return VDPA.INVALID;
+    queue.begin(slot.queue);
+    return VDPA.OK;
+  }
+
+  private stopQueue(index: number, queue: VdpaQueue): VdpaOutcome {
+    const position = this.queueState(index);
+    this.device.disableQueue(index);
+    if (this.device.queues[index]!.enabled) return VDPA.BUSY;
+    queue.position = position;
+    queue.end();
+    return VDPA.OK;
+  }
+
+  private transport(): Transport {
+    return {
+      features: [],
+      usedBuffer: (index) => this.queues[index]!.callback?.(),
+      configChange: () => this.configCallback?.(),
+      queueReset: (index) => this.queues[index]!.end(),
+      reset: () => this.wasReset(),
+      snapshot: () => ({
+        kind: 'vdpa',
+        suspended: this.isSuspended,
+        queueSpaces: this.queues.map((_, index) => this.groupSpaces[this.queueGroup(index)]!),
+        mappings: this.spaces.map(({ mappings }) => mappings.length),
+      }),
+    };
+  }
+
+  private go(): void {
+    if (!this.isSuspended) return;
+    this.tellSuspended(false);
+    this.device.go();
+  }
+
+  private wasReset(): void {
+    this.go();
+    for (const queue of this.queues) queue.reset();
+    this.groupSpaces.fill(0);
+    this.configCallback = undefined;
+    this.refusal = undefined;
+    if (!this.keepsMaps) for (const space of this.spaces) space.clear();
+    this.keepsMaps = false;
+  }
+
+  private queue(index: number): VdpaQueue {
+    return this.queues[this.checked('index', index, this.queueCount)]!;
+  }
+
+  private space(asid: number): AsidSpace {
+    return this.spaces[this.checked('asid', asid, this.spaceCount)]!;
+  }
+
+  private checked(field: string, value: number, end: number): number {
+    if (Number.isInteger(value) && value >= 0 && value < end) return value;
+    throw new VirtioError(field, value, `0 to ${end - 1}`, HERE);
+  }
+}

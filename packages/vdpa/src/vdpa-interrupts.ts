@@ -1,0 +1,81 @@
+import type { VdpaDevice } from './vdpa-device.js';
+
+/** Which vector tells of what. */
+export interface VdpaVectorPlan {
+  readonly config: number;
+  readonly queues: readonly { readonly index: number; readonly vector: number }[];
+}
+
+/** What an interrupt was about, in the bits that the ISR status has. virtio 1.4 §4.1.4.5 */
+const CAUSE = { QUEUE: 1, CONFIG: 2 } as const;
+
+/** A device's callbacks as a driver's interrupts: one vector each, or one line for all. */
+export class VdpaInterrupts {
+  private readonly device: VdpaDevice;
+  private readonly interrupt: (vector?: number) => void;
+  private plan: VdpaVectorPlan | undefined = undefined;
+  /** On the line: what was not asked for yet. */
+  private cause = 0;
+  private isGone = false;
+
+  constructor(device: VdpaDevice, interrupt: (vector?: number) => void) {
+    this.device = device;
+    this.interrupt = interrupt;
+  }
+
+  /** Nobody is interrupted any more. */
+  remove(): void {
+    this.isGone = true;
+  }
+
+  /** The device was reset, and its callbacks with it. */
+  forget(): void {
+    this.plan = undefined;
+    this.cause = 0;
+  }
+
+  /** @returns false for a plan with a queue or vector that there is not */
+  map(plan: VdpaVectorPlan): boolean {
+    const { queueCount } = this.device;
+    const isThere = plan.queues.every(({ index, vector }) => index < queueCount && vector <= queueCount);
+    if (!isThere || plan.config > queueCount) return false;
+    this.plan = plan;
+    this.claimConfig();
+    for (const { index } of plan.queues) this.claim(index);
+    return true;
+  }
+
+  unmap(): void {
+    this.plan = undefined;
+  }
+
+  /** Hear of a queue, and of the configuration. */
+  claim(index: number): void {
+    this.device.setQueueCallback(index, () => this.raise(CAUSE.QUEUE, this.vectorOf(index)));
+    this.claimConfig();
+  }
+
+  takeCause(): number {
+    const { cause } = this;
+    this.cause = 0;
+    return cause;
+  }
+
+  private claimConfig(): void {
+    this.device.setConfigCallback(() => this.raise(CAUSE.CONFIG, this.plan?.config));
+  }
+
+  private vectorOf(index: number): number | undefined {
+    return this.plan?.queues.find((queue) => queue.index === index)?.vector;
+  }
+
+  private raise(cause: number, vector: number | undefined): void {
+    if (this.isGone) return;
+    if (this.plan !== undefined) {
+      if (vector !== undefined) this.interrupt(vector);
+      return;
+    }
+    this.cause |= cause;
+    this.interrupt();
+  }
+}

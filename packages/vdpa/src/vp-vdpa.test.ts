@@ -1,0 +1,95 @@
+import { isBreakdown, openPciTransport } from '@ringwire/guest-drivers';
+import { FrameQueue, LoopbackBackend } from '@ringwire/net-backend';
+import { NET_SCRATCH_BYTES, NetDevice, VirtioPci } from '@ringwire/virtio-device';
+import { featureWords, hasFeature, VIRTIO_F } from '@ringwire/virtio-spec';
+import { expect, test } from 'vitest';
+import { DomainMappings } from './domain-mappings.js';
+import { CONTRACT_RAM_BYTES, type ContractMachine, vdpaContract } from './testing/index.js';
+import { IommuStage } from './testing/iommu-stage.js';
+import { STATION } from './testing/vdpa-stage.js';
+import { VDPA } from './vdpa-outcome.js';
+import { isVdpaRefusal } from './vdpa-parent.js';
+import { VpParent } from './vp-parent.js';
+
+const stage = new IommuStage();
+const ram = stage.processPages.allocate(CONTRACT_RAM_BYTES);
+const scratch = stage.host.pages.allocate(NET_SCRATCH_BYTES);
+const cable = stage.host.pages.allocate(0x2_0000);
+const { domain, space } = stage.function();
+const mappings = new DomainMappings(stage.memory, domain, stage.bus);
+
+/** A virtio-net function behind the IOMMU, with MSI-X or with its pin alone. */
+function functionMachine(hasMsix: boolean): ContractMachine & { readonly parent: VpParent } {
+  const { memory } = stage;
+  mappings.clear();
+  const backend = new LoopbackBackend(new FrameQueue(memory, cable, 0x2_0000, 64));
+  const model = new NetDevice({ memory, scratch, backend, mac: STATION, holdWhenFull: true });
+  const raised: (number | undefined)[] = [];
+  const virtio = new VirtioPci({
+    model,
+    space,
+    translated: true,
+    host: {
+      sendMessage: (_low, _high, data) => raised.push(data),
+      setIntx: (isAsserted) => {
+        if (isAsserted) raised.push(undefined);
+      },
+    },
+  });
+  const registers = openPciTransport(virtio.pci);
+  if (isBreakdown(registers)) throw new Error(registers.message);
+  const messages = Array.from({ length: 4 }, (_, data) => ({ addressLo: 0xfee0_0000, addressHi: 0, data }));
+  const step = (budget: number): number => {
+    let done = virtio.device.step(budget);
+    for (const vector of raised.splice(0)) {
+      parent.interrupt(vector);
+      done++;
+    }
+    return done;
+  };
+  const parent = new VpParent('pci/0000:3b:00.0', {
+    registers,
+    mappings,
+    step,
+    irqs: [40, 41, 42, 43],
+    ...(hasMsix ? { messages } : {}),
+  });
+  return { parent, memory, ram, changeConfig: () => model.setLink(false) };
+}
+
+for (const { title, run } of vdpaContract('vp_vdpa with MSI-X', () => functionMachine(true))) test(title, run);
+for (const { title, run } of vdpaContract('vp_vdpa with a pin', () => functionMachine(false))) test(title, run);
+
+test('the function offers what its registers can carry, and has the one device that it is', () => {
+  const { parent } = functionMachine(true);
+  expect(parent.maxQueues).toBe(3);
+  const offered = (bit: number): boolean => hasFeature(parent.features, bit);
+  expect([VIRTIO_F.ACCESS_PLATFORM, VIRTIO_F.RING_PACKED].map(offered)).toEqual([true, true]);
+  expect([VIRTIO_F.ADMIN_VQ, VIRTIO_F.NOTIF_CONFIG_DATA].map(offered)).toEqual([false, false]);
+  expect(parent.add('a', { mtu: 9000 })).toMatchObject({ outcome: VDPA.UNSUPPORTED });
+  const device = parent.add('a', {});
+  if (isVdpaRefusal(device)) throw new Error(device.message);
+  expect(parent.add('b', {})).toMatchObject({ outcome: VDPA.NO_ROOM });
+  device.setStatus(3);
+  expect([0, 1, 2].map((index) => device.queueIrq(index))).toEqual([41, 42, 43]);
+  parent.remove(device);
+});
+
+test('a queue stops by queue reset, and without RING_RESET not at all', () => {
+  for (const hasReset of [true, false]) {
+    const { parent } = functionMachine(true);
+    const device = parent.add('a', {});
+    if (isVdpaRefusal(device)) throw new Error(device.message);
+    const bits = [VIRTIO_F.VERSION_1, VIRTIO_F.ACCESS_PLATFORM, ...(hasReset ? [VIRTIO_F.RING_RESET] : [])];
+    device.map(0, { iova: 0x10_0000, bytes: 0x1_0000, host: ram, access: 3 });
+    device.setStatus(3);
+    device.setDriverFeatures(featureWords(bits));
+    device.setStatus(11);
+    device.setQueueAddresses(0, { desc: 0x10_0000, driver: 0x10_2000, device: 0x10_4000 });
+    expect(device.setQueueReady(0, true)).toBe(VDPA.OK);
+    expect(device.setQueueReady(0, false)).toBe(hasReset ? VDPA.OK : VDPA.UNSUPPORTED);
+    expect(device.queueReady(0)).toBe(!hasReset);
+    expect(device.setStatus(0)).toBe(VDPA.OK);
+    parent.remove(device);
+  }
+});
