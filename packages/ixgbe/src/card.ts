@@ -87,6 +87,7 @@ export class IxgbeCard {
   /** A virtual function came, or went. @param vf from 0 on, which is its pool */
   attachVirtual(vf: number, virtual: IxgbeFunction | undefined): void {
     this.virtual[vf] = virtual;
+    this.mailboxes[vf]!.virtualReset();
     this.settingsVersion++;
   }
 

@@ -1,6 +1,7 @@
 import { ESWITCH_DROP, type PortSettings } from '@ringwire/eswitch';
 import { DELIVERED, type Delivered, type Frame, type FrameSink, type NetBackend } from '@ringwire/net-backend';
 import { HEADER_BYTES } from '@ringwire/net-offload';
+import { PF_ROW, rowAt } from '@ringwire/nic-spec/ixgbe';
 import type { PciFunction } from '@ringwire/pci';
 import type { FunctionPlace, Personality } from '@ringwire/sriov-nic';
 import { VirtioError } from '@ringwire/virtio-spec';
@@ -138,10 +139,15 @@ export abstract class IxgbeFunction implements Personality, QueueOwner, TxRules 
 
   close(): void {
     this.stop();
+    // Where the next function came before this one was closed, the port is that one's.
+    if (!this.hasPort) return;
     this.follow();
     this.port.forgetWishes?.();
     this.backend.attach(undefined);
   }
+
+  /** The port is still this function's. */
+  protected abstract readonly hasPort: boolean;
 
   /** A frame from the switch. */
   receive(frame: Frame): Delivered {
@@ -157,8 +163,16 @@ export abstract class IxgbeFunction implements Personality, QueueOwner, TxRules 
       card.statistics.oversize++;
       return DROPPED;
     }
+    return this.deliver(frame, facts);
+  }
+
+  /** Put a frame into the queue that is its own. */
+  protected deliver(frame: Frame, facts: FrameFacts): Delivered {
     const queue = this.steer(facts);
-    if (queue < 0) return this.giveUp();
+    return queue < 0 ? this.giveUp() : this.place(queue, frame, facts);
+  }
+
+  protected place(queue: number, frame: Frame, facts: FrameFacts): Delivered {
     this.dma.open();
     return this.rx[queue]!.place(frame, facts);
   }
@@ -195,6 +209,10 @@ export abstract class IxgbeFunction implements Personality, QueueOwner, TxRules 
     return this.card.dropQueues[this.globalIndex(queue.index)] !== 0;
   }
 
+  splitTypes(queue: RxQueue): number {
+    return this.card.registers.get(rowAt(PF_ROW.PSRTYPE, this.poolOf(queue.index)));
+  }
+
   drop(_queue: RxQueue, _facts: FrameFacts): Delivered {
     return this.giveUp();
   }
@@ -218,7 +236,7 @@ export abstract class IxgbeFunction implements Personality, QueueOwner, TxRules 
     this.card.misbehaved(this.globalIndex(queue.index), this.poolOf(queue.index), isTransmit, cause);
   }
 
-  private giveUp(): Delivered {
+  protected giveUp(): Delivered {
     this.statistics.missed++;
     this.card.statistics.missed++;
     return DROPPED;

@@ -1,3 +1,4 @@
+import { DELIVERED, type Delivered, type Frame } from '@ringwire/net-backend';
 import {
   EICR,
   INTEL_VENDOR_ID,
@@ -23,7 +24,7 @@ import type { FrameFacts } from './frame-facts.js';
 import { IxgbeFunction, type IxgbeFunctionOptions } from './ixgbe-function.js';
 import { PhysicalInterrupts } from './pf-interrupts.js';
 import { PhysicalRegisters } from './pf-registers.js';
-import { choosePool } from './pool-choice.js';
+import { PoolChoice } from './pool-choice.js';
 import { physicalSettings } from './switch-settings.js';
 import { SwitchSettler } from './switch-settler.js';
 import { VectorCauses } from './vector-causes.js';
@@ -42,6 +43,7 @@ export class PhysicalIxgbe extends IxgbeFunction implements PhysicalSide {
   private readonly interrupts: PhysicalInterrupts;
   private readonly registers: PhysicalRegisters;
   private readonly settler: SwitchSettler;
+  private readonly pools: PoolChoice;
 
   constructor(place: PhysicalPlace, options: IxgbeFunctionOptions) {
     super(place, options, QUEUES);
@@ -54,6 +56,7 @@ export class PhysicalIxgbe extends IxgbeFunction implements PhysicalSide {
       reset: () => this.resetCard(),
     });
     this.settler = new SwitchSettler(port);
+    this.pools = new PoolChoice(card);
     this.pci = this.makePci(place, options);
     this.interrupts.reset();
     card.attachPhysical(this);
@@ -89,20 +92,35 @@ export class PhysicalIxgbe extends IxgbeFunction implements PhysicalSide {
     return !this.card.hasPools || this.card.insertsTags(this.poolOf(queue));
   }
 
+  /** A group's frame goes to each of its pools that takes it; it was received when one did. */
+  protected override deliver(frame: Frame, facts: FrameFacts): Delivered {
+    if (!this.card.hasPools || !facts.isGroup) return super.deliver(frame, facts);
+    let delivered: Delivered = DELIVERED.DROPPED;
+    for (let pool = this.pools.nextOfGroup(facts, 0); pool >= 0; pool = this.pools.nextOfGroup(facts, pool + 1)) {
+      const queue = this.queueIn(pool, facts);
+      if (queue >= 0 && this.place(queue, frame, facts) === DELIVERED.ACCEPTED) delivered = DELIVERED.ACCEPTED;
+    }
+    return delivered === DELIVERED.ACCEPTED ? delivered : this.giveUp();
+  }
+
   protected steer(facts: FrameFacts): number {
     const { card } = this;
-    const { u8 } = card.memory;
-    if (!card.hasPools) {
-      const isSpread = (card.registers.get(PF_REG.MRQC) & MRQC.MRQE_MASK) === MRQC.RSS;
-      return card.steering.pick(facts, u8, 0, 0, isSpread ? RSS_QUEUES : 1, 0, QUEUES);
+    if (card.hasPools) {
+      const pool = this.pools.ofStation(facts);
+      return pool < 0 ? pool : this.queueIn(pool, facts);
     }
-    const pool = choosePool(card, facts, (candidate) => card.virtualAt(candidate) === undefined);
-    if (pool < 0 || !card.mayReceive(pool)) return -1;
+    const isSpread = (card.registers.get(PF_REG.MRQC) & MRQC.MRQE_MASK) === MRQC.RSS;
+    return card.steering.pick(facts, card.memory.u8, 0, 0, isSpread ? RSS_QUEUES : 1, 0, QUEUES);
+  }
+
+  private queueIn(pool: number, facts: FrameFacts): number {
+    const { card } = this;
+    if (!card.mayReceive(pool)) return -1;
     const { queuesPerPool } = card;
     const first = pool * queuesPerPool;
     const rqpl = (card.registers.get(rowAt(PF_ROW.PSRTYPE, pool)) >>> PSRTYPE.RQPL_SHIFT) & PSRTYPE.RQPL_MASK;
     const spread = Math.min(1 << rqpl, queuesPerPool);
-    const queue = card.steering.pick(facts, u8, pool, first, spread, 0, QUEUES);
+    const queue = card.steering.pick(facts, card.memory.u8, pool, first, spread, 0, QUEUES);
     // A filter may name any queue; one of a virtual function is not reached by way of this port.
     return card.ownerOf(queue) === this ? queue : first;
   }
@@ -118,6 +136,10 @@ export class PhysicalIxgbe extends IxgbeFunction implements PhysicalSide {
   }
 
   mailboxCalled(): void {}
+
+  protected get hasPort(): boolean {
+    return true;
+  }
 
   override close(): void {
     super.close();

@@ -159,3 +159,24 @@ test('a frame by its port goes to its pool that the address names, else to the d
   expect([8, 9].map((pool) => pf.read(pfRxAt(2 * pool, RX_QUEUE.RDH)))).toEqual([1, 1]);
   expect(pf.get(0x8000, 6)).toEqual(other.slice(0, 6));
 });
+
+test('a group’s frame goes to each pool of its own that takes it, and is received when one had room', () => {
+  const stage = new IxgbeStage();
+  stage.enable(2);
+  stage.openPools();
+  const { pf } = stage;
+  for (const pool of [8, 9, 10]) openQueue(pf, 2 * pool);
+  pf.write(rowAt(PF_ROW.PFVFRE, 0), 0x7ff);
+  const group = frameOf(60);
+  group[0] = 1;
+  const heads = (): number[] => [8, 9, 10].map((pool) => pf.read(pfRxAt(2 * pool, RX_QUEUE.RDH)));
+  expect([stage.ports[0]!.bring(group), heads()]).toEqual([DELIVERED.DROPPED, [0, 0, 0]]);
+  pf.write(rowAt(PF_ROW.PFVML2FLT, 9), 0x1000_0000);
+  pf.write(rowAt(PF_ROW.PFVML2FLT, 10), 0x1000_0000);
+  expect([stage.ports[0]!.bring(group), heads()]).toEqual([DELIVERED.ACCEPTED, [0, 1, 1]]);
+  pf.write(pfRxAt(18, RX_QUEUE.RXDCTL), 0);
+  expect([stage.ports[0]!.bring(group), pf.read(pfRxAt(20, RX_QUEUE.RDH))]).toEqual([DELIVERED.ACCEPTED, 2]);
+  const everybody = frameOf(60).fill(0xff, 0, 6);
+  pf.write(rowAt(PF_ROW.PFVML2FLT, 8), 0x0800_0000);
+  expect([stage.ports[0]!.bring(everybody), heads()[0]]).toEqual([DELIVERED.ACCEPTED, 1]);
+});

@@ -13,6 +13,8 @@ export interface QueueOwner {
   queuesChanged(): void;
   /** Frames for a full ring are dropped, whatever the queue's own registers say: PFQDE. */
   mustDrop(queue: RxQueue): boolean;
+  /** Headers that a queue splits off: its pool's PSRTYPE. */
+  splitTypes(queue: RxQueue): number;
   /** Count a frame that is given up. @returns DROPPED */
   drop(queue: RxQueue, facts: FrameFacts): Delivered;
   /** Count a frame that lies in a ring. @param bytes as it came, without check sequence */

@@ -146,6 +146,27 @@ test('SR-03: virtual functions that come and go under traffic leave no port plug
   }
 });
 
+test('a virtual function that goes and comes again within the card’s step has its port and its mailbox', () => {
+  const { stage, vf } = running();
+  vf.write(VF_REG.VFMAILBOX, VFMAILBOX.VFU);
+  send(vf, 1);
+  const [, port] = stage.ports;
+  let isDone = false;
+  port!.onFrame = () => {
+    if (isDone) return;
+    isDone = true;
+    disableVfs(stage.machine, stage.found);
+    stage.portAgain = port;
+    stage.enable(1);
+  };
+  stage.step();
+  expect([port!.device === undefined, stage.card.virtualCount]).toEqual([false, 1]);
+  expect(stage.vfs[0]!.read(VF_REG.VFMAILBOX)).toBe(VFMAILBOX.RSTD);
+  stage.vfs[0]!.openRx();
+  stage.vfs[0]!.post([RAM + AT.buffers]);
+  expect(port!.bring(frameOf(60))).toBe(DELIVERED.ACCEPTED);
+});
+
 test('without bus mastering nothing is sent, received or told', () => {
   const { stage, vf } = running();
   stage.machine.configWrite(FIRST_VF_ID, 4, 2, 0);

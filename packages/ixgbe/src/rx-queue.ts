@@ -1,5 +1,5 @@
-import { ACCESS, type HostMemory, RangeList, RESOLVE } from '@ringwire/guest-memory';
-import { copyFrame, DELIVERED, type Delivered, type Frame } from '@ringwire/net-backend';
+import type { HostMemory } from '@ringwire/guest-memory';
+import { DELIVERED, type Delivered, type Frame } from '@ringwire/net-backend';
 import {
   MISBEHAVIOR,
   RSCCTL,
@@ -12,22 +12,19 @@ import {
   SRRCTL,
 } from '@ringwire/nic-spec/ixgbe';
 import { DescriptorRing } from './descriptor-ring.js';
-import { addressFrom, type DmaBurst } from './dma-burst.js';
 import type { FrameFacts } from './frame-facts.js';
+import { HeaderSplit } from './header-split.js';
 import { writeLegacy } from './legacy-writeback.js';
 import type { QueueOwner } from './queue-owner.js';
+import { BUFFERS_MOST, RxTargets } from './rx-targets.js';
 
 const { ACCEPTED, FULL, DROPPED } = DELIVERED;
-const { WRITE } = ACCESS;
 const { ENABLE, VME } = RXDCTL;
 /** 82599 datasheet §8.2.3.8: packet buffers of 2 KiB, headers of 256 bytes. */
 const SRRCTL_RESET = 0x0402;
-const ADDRESSES_BYTES = 12;
 const TAG_BYTES = 4;
 /** Words from a descriptor's start to the one with its status. */
 const STATUS_WORD = { ADVANCED: RX_ADV_WB.status_error >> 2, LEGACY: RX_LEGACY.status >> 2 } as const;
-/** Most buffers that a frame is spread over: 15.5 KiB in the smallest ones are 16. */
-const BUFFERS_MOST = 64;
 
 /** A receive queue: its registers, and frames on their way into its ring. */
 export class RxQueue {
@@ -41,15 +38,12 @@ export class RxQueue {
   untold = 0;
   private readonly owner: QueueOwner;
   private readonly memory: HostMemory;
-  private readonly dma: DmaBurst;
   private srrctl: number = SRRCTL_RESET;
   private rxdctl = 0;
   private rscctl = 0;
   private dca = 0;
-  /** Host ranges of the buffers that a frame goes to. */
-  private readonly targets: RangeList = new RangeList(32);
-  /** Words where their descriptors are. */
-  private readonly spots: Uint32Array = new Uint32Array(BUFFERS_MOST);
+  private readonly targets: RxTargets;
+  private readonly split: HeaderSplit = new HeaderSplit();
   // The first descriptor that was written since the driver could see any: its status comes last.
   private firstAt = -1;
   private firstStatus = 0;
@@ -57,9 +51,9 @@ export class RxQueue {
   constructor(index: number, owner: QueueOwner) {
     this.index = index;
     this.owner = owner;
-    this.dma = owner.dma;
     this.memory = owner.dma.space.memory;
     this.ring = new DescriptorRing(owner.dma);
+    this.targets = new RxTargets(owner.dma);
   }
 
   /** Tags are taken out. */
@@ -143,17 +137,18 @@ export class RxQueue {
     if (!this.isEnabled || this.isStopped) return this.owner.drop(this, facts);
     if (ring.count === 0) return this.refuse(facts);
     if (!ring.isSound) return this.misbehave(MISBEHAVIOR.RING, facts);
-    const skip = facts.isTagged && this.stripsVlan ? TAG_BYTES : 0;
-    const total = frame.length - skip;
-    const { bufferBytes } = this;
+    const cut = facts.isTagged && this.stripsVlan ? TAG_BYTES : 0;
+    const total = frame.length - cut;
+    const { bufferBytes, split, targets } = this;
     if (bufferBytes === 0) return this.misbehave(MISBEHAVIOR.DESCRIPTOR, facts);
-    const buffers = Math.ceil(total / bufferBytes);
+    split.decide(facts, this.srrctl, this.owner.splitTypes(this), total, cut);
+    const buffers = Math.max(1, Math.ceil((total - split.bytes) / bufferBytes));
     // A frame that no ring of this size holds would stop those behind it for good.
     if (buffers >= ring.count || buffers > BUFFERS_MOST) return this.owner.drop(this, facts);
     if (buffers > ring.filled) return this.refuse(facts);
-    if (!this.findTargets(buffers, bufferBytes, total)) return this.misbehave(MISBEHAVIOR.DMA, facts);
-    this.copy(frame, skip);
-    this.writeBack(buffers, bufferBytes, total, facts);
+    if (!targets.find(ring, buffers, bufferBytes, split.bytes, total)) return this.misbehave(MISBEHAVIOR.DMA, facts);
+    targets.fill(frame, cut);
+    this.writeBack(buffers, bufferBytes, total - split.bytes, facts);
     ring.head = ring.behind(ring.head, buffers);
     this.untold++;
     this.owner.received(this, frame.length, facts);
@@ -205,54 +200,9 @@ export class RxQueue {
     return DROPPED;
   }
 
-  /** Resolve buffers, each once, before anything is written. @returns false for one that is not all there */
-  private findTargets(buffers: number, bufferBytes: number, total: number): boolean {
-    const { ring, targets, dma } = this;
-    const { u32 } = this.memory;
-    targets.clear();
-    let left = total;
-    let index = ring.head;
-    for (let i = 0; i < buffers; i++) {
-      const at = ring.locate(index);
-      if (at < 0) return false;
-      const word = at >>> 2;
-      this.spots[i] = word;
-      const address = addressFrom(u32[word]!, u32[word + 1]!);
-      const bytes = Math.min(left, bufferBytes);
-      const host = address < 0 ? RESOLVE.FAULT : dma.space.resolve(address, bytes, WRITE);
-      if (host >= 0) targets.push(host, bytes);
-      else if (host !== RESOLVE.SPLIT || !dma.space.resolveRanges(address, bytes, WRITE, targets)) return false;
-      left -= bytes;
-      index = ring.behind(index, 1);
-    }
-    return true;
-  }
-
-  /** @param skip bytes of a tag that are left out behind the addresses */
-  private copy(frame: Frame, skip: number): void {
-    const { targets, memory } = this;
-    const { offset, length } = targets;
-    if (skip === 0 && targets.count === 1 && frame.end === frame.first + 1) {
-      memory.engine.copy(offset[0]!, frame.ranges.offset[frame.first]! + frame.skip, frame.length);
-      return;
-    }
-    let done = 0;
-    for (let range = 0; range < targets.count; range++) {
-      let to = offset[range]!;
-      let left = length[range]!;
-      while (left > 0) {
-        const isFront = skip > 0 && done < ADDRESSES_BYTES;
-        const take = isFront ? Math.min(left, ADDRESSES_BYTES - done) : left;
-        copyFrame(frame, isFront ? done : done + skip, memory, to, take);
-        to += take;
-        done += take;
-        left -= take;
-      }
-    }
-  }
-
   private writeBack(buffers: number, bufferBytes: number, total: number, facts: FrameFacts): void {
-    const { memory, spots } = this;
+    const { memory } = this;
+    const { spots } = this.targets;
     const isLegacy = (this.srrctl & SRRCTL.DESCTYPE_MASK) === SRRCTL.DESCTYPE_LEGACY;
     const isStripped = facts.isTagged && this.stripsVlan;
     let left = total;
@@ -262,18 +212,20 @@ export class RxQueue {
       const word = spots[i]!;
       if (isLegacy)
         this.put(word + STATUS_WORD.LEGACY, writeLegacy(memory, word, bytes, left === 0, isStripped, facts));
-      else this.put(word + STATUS_WORD.ADVANCED, this.writeAdvanced(word, bytes, left === 0, isStripped, facts));
+      else this.put(word + STATUS_WORD.ADVANCED, this.writeAdvanced(i, bytes, left === 0, isStripped, facts));
     }
   }
 
   /** @returns the word with the status, which is written last */
-  private writeAdvanced(word: number, bytes: number, isLast: boolean, isStripped: boolean, facts: FrameFacts): number {
+  private writeAdvanced(index: number, bytes: number, isLast: boolean, isStripped: boolean, facts: FrameFacts): number {
     const { u32 } = this.memory;
-    u32[word] = isLast ? facts.types & (RX_TYPES.RSS_MASK | RX_TYPES.PACKET_MASK) : 0;
+    const word = this.targets.spots[index]!;
+    const types = isLast ? facts.types & (RX_TYPES.RSS_MASK | RX_TYPES.PACKET_MASK) : 0;
+    u32[word] = types | (index === 0 ? this.split.info : 0);
     u32[word + 1] = isLast ? facts.hashOrChecksum : 0;
     u32[word + 3] = isLast && isStripped ? bytes | (facts.vlan << 16) : bytes;
     if (!isLast) return RX_STATUS.DD;
-    return facts.status | RX_STATUS.DD | RX_STATUS.EOP | (isStripped ? RX_STATUS.VP : 0);
+    return facts.status | this.split.error | RX_STATUS.DD | RX_STATUS.EOP | (isStripped ? RX_STATUS.VP : 0);
   }
 
   /** The first status that the driver has not seen comes with {@link publish}: it does not look at those behind before. */

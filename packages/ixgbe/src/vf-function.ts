@@ -103,9 +103,13 @@ export class VirtualIxgbe extends IxgbeFunction {
     if ((this.ivarMisc & IVAR.VALID) !== 0) this.causes.set(this.ivarMisc & IVAR.VF_VECTOR_MASK);
   }
 
+  protected get hasPort(): boolean {
+    return this.card.virtualAt(this.index) === this;
+  }
+
   override close(): void {
     super.close();
-    this.card.attachVirtual(this.index, undefined);
+    if (this.hasPort) this.card.attachVirtual(this.index, undefined);
   }
 
   private makePci(place: VirtualPlace, options: IxgbeFunctionOptions, host: PciHost): PciFunction {

@@ -178,6 +178,85 @@ describe('filters of the physical function choose queues of the pool', () => {
   });
 });
 
+describe('82599 datasheet §7.1.10: headers are split off', () => {
+  const HEADERS_AT = AT.frames;
+  const SPLIT = SRRCTL.DESCTYPE_ADV_SPLIT | (2 << 8) | 2;
+  const ALWAYS = SRRCTL.DESCTYPE_ADV_SPLIT_ALWAYS | (2 << 8) | 2;
+  const payload = Array.from({ length: 300 }, (_, i) => i & 0xff);
+
+  /** The write-back, the header buffer of 128 bytes and the packet buffer. */
+  function receive(srrctl: number, psrtype: number, frame: Uint8Array, rxdctl = 0) {
+    const stage = new IxgbeStage();
+    stage.enable(1);
+    stage.openPools();
+    const vf = stage.vfs[0]!;
+    vf.write(VF_REG.VFPSRTYPE, psrtype);
+    vf.openRx(0, srrctl, rxdctl);
+    vf.putWords(AT.rx, AT.buffers, 0x10, HEADERS_AT, 0x10);
+    vf.write(vfRxAt(0, RX_QUEUE.RDT), 1);
+    expect(stage.ports[1]!.bring(frame, 33)).toBe(DELIVERED.ACCEPTED);
+    const [info, , status, length] = vf.words(AT.rx, 4) as [number, number, number, number];
+    const bytes = length & 0xffff;
+    return {
+      split: info >>> 31,
+      header: (info >>> 21) & 0x3ff,
+      isOverflow: (status & 0x80_0000) !== 0,
+      bytes,
+      inHeader: vf.get(HEADERS_AT, 128),
+      inPacket: vf.get(AT.buffers, bytes),
+    };
+  }
+
+  test.each([
+    ['TCP', 0x10, 54],
+    ['IPv4', 0x100, 34],
+    ['Ethernet', 0x1000, 14],
+  ])('behind %s, as PSRTYPE says', (_, psrtype, header) => {
+    const frame = ipv4Frame({ payload });
+    const found = receive(SPLIT, psrtype, frame);
+    expect(found).toMatchObject({ split: 1, header, isOverflow: false, bytes: frame.length - header });
+    expect(found.inHeader).toEqual(
+      Uint8Array.of(...frame.slice(0, header), ...new Array<number>(128 - header).fill(0)),
+    );
+    expect(found.inPacket).toEqual(frame.slice(header));
+  });
+
+  test('without the tag that is taken out', () => {
+    const frame = ipv6Frame({ protocol: 17, payload });
+    const found = receive(SPLIT, 0x20, tagged(frame, 5), RXDCTL.VME);
+    expect(found).toMatchObject({ split: 1, header: 62, bytes: 300 });
+    expect([...found.inHeader.slice(0, 62), ...found.inPacket]).toEqual([...frame]);
+  });
+
+  test('not where there is no such header, or none behind it: then the packet buffer has all', () => {
+    const frame = ipv4Frame({ protocol: 17, payload });
+    const whole = receive(SPLIT, 0x10, frame);
+    expect(whole).toMatchObject({ split: 0, header: 0, bytes: frame.length, inPacket: frame });
+    const bare = ipv4Frame({ payload: [] });
+    expect(receive(SPLIT, 0x10, bare)).toMatchObject({ split: 0, bytes: bare.length });
+  });
+
+  test('a header that is longer than its buffer is not split off, and HBO says so', () => {
+    const found = receive(SRRCTL.DESCTYPE_ADV_SPLIT | (1 << 8) | 2, 0x20, ipv6Frame({ protocol: 17, payload: [1] }));
+    expect(found).toMatchObject({ split: 1, header: 62, isOverflow: false, bytes: 1 });
+    const long = tagged(ipv6Frame({ protocol: 17, payload }), 5);
+    expect(receive(SRRCTL.DESCTYPE_ADV_SPLIT | (1 << 8) | 2, 0x20, long)).toMatchObject({
+      split: 1,
+      header: 66,
+      isOverflow: true,
+      inPacket: long,
+    });
+  });
+
+  test('always: a frame without such a header begins in the header buffer', () => {
+    const frame = frameOf(200);
+    const found = receive(ALWAYS, 0x10, frame);
+    expect(found).toMatchObject({ split: 0, header: 128, bytes: 72, inHeader: frame.slice(0, 128) });
+    expect(found.inPacket).toEqual(frame.slice(128));
+    expect(receive(ALWAYS, 0x10, frameOf(100))).toMatchObject({ header: 100, bytes: 0 });
+  });
+});
+
 test('RX-17, SR-29: random frames in random pieces through random buffers are put together exactly, and nothing else is written', () => {
   const stage = new IxgbeStage();
   stage.enable(1);

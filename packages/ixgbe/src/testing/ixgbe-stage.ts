@@ -155,6 +155,8 @@ export class IxgbeStage {
   readonly found: FoundFunction;
   /** The virtual functions, as the machine's software found them. */
   foundVfs: readonly FoundFunction[] = [];
+  /** The port that the next function is given, in place of a new one. */
+  portAgain: FakePort | undefined;
   /** In µs. */
   now = 0;
   wakes = 0;
@@ -171,7 +173,8 @@ export class IxgbeStage {
     this.card = new IxgbeCard({ memory, mac: MAC, now: () => this.now, wake: () => this.wakes++ });
     const { card } = this;
     const optionsOf = (number: number) => {
-      const fake = new FakePort(memory, WIRE);
+      const fake = this.portAgain ?? new FakePort(memory, WIRE);
+      this.portAgain = undefined;
       this.ports[number] = fake;
       const scratch = SCRATCH + number * Math.ceil(IXGBE_SCRATCH_BYTES / 64) * 64;
       return { card, scratch, port: portOf?.(number, this) ?? fake };
