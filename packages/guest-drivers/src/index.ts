@@ -6,6 +6,7 @@ export { listCapabilities } from './admin-objects.js';
 export type { AdminWishes } from './admin-port.js';
 export { type AdminReply, UNANSWERED } from './admin-queue.js';
 export { BREAK, type Breakdown, breakName, isBreakdown } from './breakdown.js';
+export type { BurstDriver } from './burst-driver.js';
 export type { Done } from './command-scope.js';
 export { COMMAND } from './control-queue.js';
 export type { DevicePart } from './device-part-list.js';

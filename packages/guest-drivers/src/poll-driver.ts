@@ -1,6 +1,7 @@
 import { hasFeature, VIRTIO_ID, VirtioError } from '@ringwire/virtio-spec';
 import { VIRTIO_NET_F, VIRTIO_NET_S } from '@ringwire/virtio-spec/net';
 import { BREAK, type Breakdown, breakdown, isBreakdown } from './breakdown.js';
+import type { BurstDriver } from './burst-driver.js';
 import type { CommandScope } from './command-scope.js';
 import { CONTROL_ENTRIES, ControlQueue } from './control-queue.js';
 import { DmaArena } from './dma-arena.js';
@@ -103,7 +104,7 @@ function checkPool(pool: FramePool, { features, rules, mtu }: NetAgreement): voi
 }
 
 /** A network device as a poll-mode driver drives it. Each queue pair is one thread's, if there are several. */
-export class PollNetDriver implements CommandScope {
+export class PollNetDriver implements BurstDriver, CommandScope {
   readonly counters: NetCounters;
   readonly features: Uint32Array;
   readonly facts: NetFacts;

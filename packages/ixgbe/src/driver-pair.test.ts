@@ -109,6 +109,23 @@ test('82599 §7.2.4: large frames leave as segments with lengths and checksums o
   }
 });
 
+test('large frames leave with a tag that is put in, or that they have', () => {
+  const stage = new DriverStage();
+  const one = stage.open(0);
+  one.driver.commands.addVlan(100);
+  const offload = offloadOf(34, VIRTIO_NET_HDR_GSO.TCPV4, 1000);
+  offload.vlanTci = 100;
+  const frame = partialTcp(STATION, macOf(1), 2500);
+  one.driver.sendBytes(frame, offload);
+  const tagged = Uint8Array.of(...frame.subarray(0, 12), 0x81, 0, 0, 100, ...frame.subarray(12));
+  one.driver.sendBytes(tagged, offloadOf(38, VIRTIO_NET_HDR_GSO.TCPV4, 1000));
+  stage.run();
+  const untagged = stage.onWire.map((segment) => Uint8Array.of(...segment.subarray(0, 12), ...segment.subarray(16)));
+  expect(stage.onWire.map((segment) => [...segment.subarray(12, 16)])).toEqual(new Array(6).fill([0x81, 0, 0, 100]));
+  expect(untagged.map(isWhole)).toEqual(new Array(6).fill(true));
+  expect(untagged.slice(0, 3).flatMap((segment) => [...segment.subarray(54)])).toEqual([...frame.subarray(54)]);
+});
+
 test('a member of a VLAN gets its frames with the tag beside them; others do not get them', () => {
   const stage = new DriverStage();
   const [one, member, stranger] = [stage.open(0), stage.open(1), stage.open(2)];
@@ -188,6 +205,8 @@ test("SR-11: a frame from a sibling's address goes nowhere, and is counted by th
   stage.run();
   expect([other.heard.length, stage.onWire.length]).toEqual([0, 0]);
   expect(stage.eswitch.virtual[0]!.counters.drops[ESWITCH_DROP.MAC_SPOOF]).toBe(2);
+  stage.pass(50);
+  expect(stage.pf.driver.counters.spoofed).toBe(2);
   stage.pf.driver.setVf(0, { spoofchk: false });
   one.driver.sendBytes(frameTo(macOf(2), macOf(3)));
   stage.run();
@@ -264,6 +283,18 @@ test('F45: a rate is set in the switch; what the card cannot do is refused', () 
   stage.run();
   expect(stage.eswitch.virtual[0]!.settings.maxTxRate).toBe(2500);
   expect(() => stage.pf.driver.setVf(0, { minTxRate: 1 })).toThrow('minTxRate is 1, want 0');
+});
+
+test('F44: the physical function sets the speed, and virtual ones see it', () => {
+  const stage = new DriverStage();
+  const one = stage.open(0);
+  stage.pf.driver.setVf(0, { maxTxRate: 500 });
+  stage.pf.driver.setLink(1000);
+  stage.pass(100);
+  expect([stage.pf.driver.speed, one.driver.speed, one.driver.isFullDuplex]).toEqual([1000, 1000, true]);
+  // The limit is the same in Mbit/s.
+  expect(stage.eswitch.virtual[0]!.settings.maxTxRate).toBe(500);
+  expect(() => stage.pf.driver.setVf(0, { maxTxRate: 2500 })).toThrow('maxTxRate');
 });
 
 test('F98: a function that gives the card a bad descriptor is shut off until it resets; its siblings go on', () => {

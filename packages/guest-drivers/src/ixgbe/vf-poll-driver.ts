@@ -2,6 +2,7 @@ import { LINKS, RX_QUEUE, SRRCTL, TX_QUEUE, VF_REG, vfRxAt, vfTxAt } from '@ring
 import { VirtioError } from '@ringwire/virtio-spec';
 import type { PciAccess } from '../access.js';
 import { type Breakdown, isBreakdown } from '../breakdown.js';
+import type { BurstDriver } from '../burst-driver.js';
 import { DmaArena } from '../dma-arena.js';
 import type { DmaMemory } from '../dma-memory.js';
 import type { FrameBurst, FramePool } from '../frame-pool.js';
@@ -79,7 +80,7 @@ export function openIxgbeVfPoll(setup: IxgbeVfPollSetup): IxgbeVfPoll | Breakdow
  * A virtual function as a poll-mode driver drives it. Each queue pair is one thread's, if there are several. Tags stay in
  * frames, unless the host put them there without the function's knowing.
  */
-export class IxgbeVfPoll {
+export class IxgbeVfPoll implements BurstDriver {
   readonly counters: IxgbeCounters;
   /** Queue pairs that were set up. */
   readonly pairs: number;
