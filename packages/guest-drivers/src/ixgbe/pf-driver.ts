@@ -50,13 +50,16 @@ export interface VfInfo extends VfSettings {
 export function openIxgbePf(setup: IxgbePfSetup): IxgbePf | Breakdown {
   const rings = completeRings(setup);
   const plan = planPools(setup.vfs);
+  const { logEntries = LOG_ENTRIES } = setup;
+  if (!Number.isInteger(logEntries) || logEntries < 1)
+    throw new VirtioError('logEntries', logEntries, '1 or more exchanges to be kept', 'IxgbePfSetup');
   const bound = bindFunction(setup.access, KNOWN);
   if (isBreakdown(bound)) return bound;
   const random = setup.random ?? Math.random;
   const keeps = {
     plan,
     hashKey: Uint8Array.from({ length: KEY_BYTES }, () => Math.floor(random() * 256)),
-    log: new MailboxLog(setup.logEntries ?? LOG_ENTRIES),
+    log: new MailboxLog(logEntries),
     states: Array.from({ length: plan.vfs + 1 }, (_, vf) => new VfState(vf)),
     mac: setup.mac?.slice(),
     vlans: new Set<number>(),
@@ -172,6 +175,7 @@ export class IxgbePf {
     const before = state.settings;
     state.settings = { ...before, ...settings };
     if ('mac' in changes) this.changeMac(session, state);
+    if (before.trust && !state.settings.trust) card.revokeTrust(state);
     if (before.vlan !== state.settings.vlan || before.qos !== state.settings.qos) card.applyVlan(state);
     card.applyAccept(state);
     card.applyEnable(state);
@@ -220,7 +224,7 @@ export class IxgbePf {
   setMac(mac: Uint8Array): void {
     needStation(mac);
     const { card } = this.needSession();
-    if (card.macs.isOthers(mac, card.own.vf) || !card.giveMac(card.own, mac))
+    if (card.isTaken(mac, card.own.vf) || !card.giveMac(card.own, mac))
       throw new VirtioError(
         'mac',
         mac.join(':'),

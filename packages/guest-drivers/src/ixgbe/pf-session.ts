@@ -75,7 +75,7 @@ export class PfSession {
     this.counters = counters;
     this.vfs = states.slice(0, plan.vfs);
     sharePools(registers, plan);
-    this.card = new PfCard(registers, plan, rings.mtu + FCS_AND_ETHERNET, hashKey, states[plan.vfs]!);
+    this.card = new PfCard(registers, plan, rings.mtu + FCS_AND_ETHERNET, hashKey, states);
     setReception(registers, plan, this.card.longestFrame, hashKey, this.card.indirection);
     this.mail = new PfMailRoom(registers, this.card, log, setup, counters);
     const queue = plan.own * plan.queuesPerPool;
