@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core';
+import { build } from 'esbuild';
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
 import ts from 'typescript';
@@ -11,6 +12,8 @@ import { readmeBlocks } from './readme-blocks.js';
 
 /** ESM alone: what `require` and resolution without `exports` find is not asked. */
 const NOT_ASKED = new Set(['node10', 'node16-cjs']);
+/** As docs/architecture.md says. */
+const NOT_FOR_BROWSERS = new Set(['cli', 'linux', 'net-uplink', 'vhost-user'].map((name) => `@ringwire/${name}`));
 const PATIENCE_MS = 240_000;
 const folder = mkdtempSync(join(tmpdir(), 'ringwire-packages-'));
 const project = join(folder, 'project');
@@ -90,6 +93,17 @@ test('a strict project takes the types of every entry, libraries checked', () =>
     [],
   );
   expect(entries.length).toBeGreaterThan(20);
+});
+
+test('every package bundles for browsers, as installed, but for those that need Linux and its commands', async () => {
+  const entries = packed
+    .filter(({ name }) => !NOT_FOR_BROWSERS.has(name))
+    .flatMap((one) => one.entries)
+    .filter((entry) => !entry.endsWith('/testing'));
+  const contents = entries.map((entry, index) => `export * as entry${index} from '${entry}';`).join('\n');
+  const stdin = { contents, resolveDir: project };
+  const { outputFiles } = await build({ stdin, bundle: true, write: false, format: 'esm', platform: 'browser' });
+  expect(outputFiles[0]!.contents.length).toBeGreaterThan(0);
 });
 
 test('every command of a package says what it does', () => {

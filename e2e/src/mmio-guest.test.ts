@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -28,9 +28,6 @@ test('what a Linux guest does to a virtio-mmio device of QEMU, just now, it can 
     expect({ differences, queueSizes, status }).toEqual({ differences: [], queueSizes: [1024, 1024], status: 15 });
     expect([sent.length, received.length]).toEqual([1, 1]);
     if (RINGWIRE_RECORD === '1') writeFileSync(KEPT, formatRecording(recording, COMMENT));
-    // Where the kept recording comes from: the driver's first steps are the same today.
-    const steps = formatRecording({ ...recording, accesses: recording.accesses.slice(0, 30), memory: [] }, COMMENT);
-    expect(readFileSync(KEPT, 'utf8').startsWith(steps)).toBe(true);
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }

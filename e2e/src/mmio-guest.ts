@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Recording, type RegisterAccess, rowsOf } from '../../examples/mmio-host/src/recording.js';
 import { makeGuestImage, READY } from './guest-image.js';
+import { PATIENCE_MS } from './linux-guest.js';
 import { Program } from './program.js';
 import { Qmp } from './qmp.js';
 
@@ -53,6 +54,8 @@ export async function recordGuest(directory: string): Promise<Recording> {
     ...['-global', 'virtio-mmio.force-legacy=false', '-netdev', 'hubport,hubid=0,id=n0', '-device', device],
     ...['-D', log, '-trace', 'memory_region_ops_read', '-trace', 'memory_region_ops_write'],
   ]);
+  // Ended, it fails whoever waits for it.
+  const limit = setTimeout(() => void qemu.kill(), PATIENCE_MS / 2);
   try {
     await qemu.printed(READY);
     const from = qemu.out.length;
@@ -68,6 +71,7 @@ export async function recordGuest(directory: string): Promise<Recording> {
     };
     return { ramBytes: MEMORY_MIB << 20, accesses, memory: await memoryOf(accesses, memoryAt) };
   } finally {
+    clearTimeout(limit);
     await qemu.kill();
   }
 }

@@ -2,16 +2,18 @@ import { readFileSync } from 'node:fs';
 import { VirtioError } from '@ringwire/virtio-spec';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { addCheck } from './check.js';
+import { addCompare } from './compare.js';
 import { addExplain } from './explain.js';
 import { addIommuWalk } from './iommu-walk.js';
 import { addNic } from './nic.js';
 import { addRecord } from './record.js';
 import { addServe } from './serve.js';
 import { type ExitCode, type Terminal, UnusableInput } from './terminal.js';
+import { addVdpa } from './vdpa.js';
 import { addWhy } from './why.js';
 
 /** Each subcommand is one file that adds itself; `done` takes its exit code. */
-const COMMANDS = [addCheck, addExplain, addIommuWalk, addNic, addRecord, addServe, addWhy];
+const COMMANDS = [addCheck, addCompare, addExplain, addIommuWalk, addNic, addRecord, addServe, addVdpa, addWhy];
 
 /** Run one command line, without the name of the program. */
 export async function run(args: readonly string[], terminal: Terminal): Promise<ExitCode> {

@@ -3,7 +3,7 @@ import type { Limit } from './limit.js';
 import { BYTE_MILLIBITS } from './nanoseconds.js';
 
 /** Bytes on the wire that wait to be sent, unless given. */
-export const LINE_BUFFER_BYTES = 16_384;
+const LINE_BUFFER_BYTES = 16_384;
 
 /**
  * What a wire has still to send: it does so at its rate, without a gap, but for pauses. Counted in whole millibits and ns.

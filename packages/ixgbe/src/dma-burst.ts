@@ -1,4 +1,4 @@
-import type { AddressSpace } from '@ringwire/guest-memory';
+import { type AddressSpace, NO_WINDOW, RESOLVE } from '@ringwire/guest-memory';
 
 /** Upper words of addresses that need more than 53 bits begin here. */
 const HIGH_LIMIT = 0x20_0000;
@@ -31,6 +31,22 @@ export class DmaBurst {
     if (epoch === this.epoch) return;
     this.epoch = epoch;
     this.generation++;
+  }
+
+  /**
+   * Host offset of bytes at an address of two words, as `AddressSpace.resolve` gives it: mostly by the window around what
+   * was found last, without a number that needs more than 32 bits. In a burst.
+   * @param low,high as signed numbers
+   * @param access READ or WRITE
+   */
+  reach(low: number, high: number, bytes: number, access: number): number {
+    const { space } = this;
+    const window = space.windowFor?.(access) ?? NO_WINDOW;
+    const into = (low - window.lo32) >>> 0;
+    const usable = (access & window.refused) === 0 ? window.bytes : 0;
+    if (high === (window.hi | 0) && into < usable && bytes <= usable - into) return (window.host32 + into) >>> 0;
+    const address = addressFrom(low, high);
+    return address < 0 ? RESOLVE.FAULT : space.resolve(address, bytes, access);
   }
 
   close(): void {

@@ -211,6 +211,18 @@ test.each([
   expect(stage.ports[1]!.bring(frameOf(60))).toBe(DELIVERED.DROPPED);
 });
 
+test('a header buffer that is nowhere stops the queue, and nothing is written', () => {
+  const { stage, vf } = stageOf(1);
+  vf.write(VF_REG.VFPSRTYPE, 0x1000);
+  vf.openRx(0, SRRCTL.DESCTYPE_ADV_SPLIT | (2 << 8) | 2);
+  vf.putWords(AT.rx, AT.buffers, 0x10, 0x1000, 0);
+  vf.write(vfRxAt(0, RX_QUEUE.RDT), 1);
+  const before = vf.ram();
+  expect(stage.ports[1]!.bring(frameOf(200))).toBe(DELIVERED.DROPPED);
+  expect(vf.ram() === before).toBe(true);
+  expect(stage.pf.read(PF_REG.LVMMC_RX)).toBe(MISBEHAVIOR.DMA);
+});
+
 test('a packet buffer of 0 bytes, and a head write-back that is nowhere, stop their queues', () => {
   const { stage, vf } = stageOf(1);
   vf.openRx(0, SRRCTL.DESCTYPE_ADV_ONE_BUFFER);

@@ -17,6 +17,7 @@ import type { VectorCauses } from './vector-causes.js';
 
 const { DROPPED } = DELIVERED;
 const ETHERNET_HEADER_BYTES = 14;
+const NEVER = Number.POSITIVE_INFINITY;
 
 /** Bytes of host memory that a function works in. */
 export const IXGBE_SCRATCH_BYTES: number = TX_AREA_BYTES + HEADER_BYTES;
@@ -132,8 +133,10 @@ export abstract class IxgbeFunction implements Personality, QueueOwner, TxRules 
   }
 
   deadline(): number {
+    // What stands still waits for a register, not for time.
+    if (!this.pci.mayMaster) return NEVER;
     let first = this.causes.deadline();
-    for (const queue of this.onTx) first = Math.min(first, queue.retryAt);
+    for (const queue of this.onTx) if (this.mayTransmit(queue.index)) first = Math.min(first, queue.retryAt);
     return first;
   }
 

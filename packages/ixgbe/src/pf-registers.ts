@@ -3,14 +3,8 @@ import {
   CTRL,
   CTRL_EXT,
   EEC,
-  EERD,
-  eitrAt,
-  IXGBE_COUNT,
-  IXGBE_MSIX,
-  PF_QUEUES_AT,
   PF_REG,
   PF_ROW,
-  PF_STAT,
   PFQDE,
   RDRXCTL,
   RTTDQSEL,
@@ -29,16 +23,11 @@ import type { IxgbePort } from './ixgbe-function.js';
 import { linksOf, timerOf } from './link-registers.js';
 import type { PhysicalInterrupts } from './pf-interrupts.js';
 import { StatisticsRegisters } from './pf-statistics.js';
-import { isSteering, ROW_OF, type RowName } from './register-kinds.js';
+import { isStatistic, isSteering, ROW_OF, type RowName } from './register-kinds.js';
+import { mailboxWordAt, readEeprom, rxQueueAt, txQueueAt, vectorOf } from './register-places.js';
 import type { RxQueue } from './rx-queue.js';
 import type { TxQueue } from './tx-queue.js';
 import type { VectorCauses } from './vector-causes.js';
-
-const { QUEUES, VFS } = IXGBE_COUNT;
-const RX_LOW_QUEUES = 64;
-/** A card without EEPROM answers as one whose words are 0, with a sum that is right. */
-const EEPROM = { CHECKSUM_WORD: 0x3f, SUM: 0xbaba, ADDRESS_MASK: 0x3fff } as const;
-const STATISTICS: ReadonlySet<number> = new Set([...Object.values(PF_STAT), ...others()]);
 
 /** What the registers do outside of themselves. */
 export interface PhysicalParts {
@@ -135,7 +124,7 @@ export class PhysicalRegisters {
         card.registers.set(at, 0);
         return value;
       default:
-        return STATISTICS.has(at) ? this.statistics.read(at) : value;
+        return isStatistic(at) ? this.statistics.read(at) : value;
     }
   }
 
@@ -180,7 +169,7 @@ export class PhysicalRegisters {
       case PF_REG.SECRXSTAT:
         return;
       default:
-        if (!STATISTICS.has(at)) this.store(at, value);
+        if (!isStatistic(at)) this.store(at, value);
     }
   }
 
@@ -208,7 +197,7 @@ export class PhysicalRegisters {
       case 'EIAM_EX':
         return causes.autoMask[index]! >>> 0;
       default:
-        return STATISTICS.has(at) ? this.statistics.read(at) : card.registers.get(at);
+        return isStatistic(at) ? this.statistics.read(at) : card.registers.get(at);
     }
   }
 
@@ -260,7 +249,7 @@ export class PhysicalRegisters {
         interrupts.setAutoMask(index, value);
         return;
       default:
-        if (!STATISTICS.has(at)) this.store(at, value);
+        if (!isStatistic(at)) this.store(at, value);
     }
   }
 
@@ -318,49 +307,4 @@ export class PhysicalRegisters {
     const owner = this.card.ownerOf(queue);
     return owner?.tx[queue - owner.globalIndex(0)];
   }
-}
-
-/** The receive queue that a register belongs to, or -1: between its registers there are others. */
-function rxQueueAt(at: number): number {
-  const low = at - PF_QUEUES_AT.RX;
-  const high = at - PF_QUEUES_AT.RX_HIGH;
-  const isLow = low >= 0 && low < RX_LOW_QUEUES * RX_QUEUE.STRIDE;
-  if (!isLow && (high < 0 || high >= (QUEUES - RX_LOW_QUEUES) * RX_QUEUE.STRIDE)) return -1;
-  if (!RX_FIELDS.has(at % RX_QUEUE.STRIDE)) return -1;
-  return isLow ? Math.floor(low / RX_QUEUE.STRIDE) : RX_LOW_QUEUES + Math.floor(high / RX_QUEUE.STRIDE);
-}
-
-function txQueueAt(at: number): number {
-  const offset = at - PF_QUEUES_AT.TX;
-  if (offset < 0 || offset >= QUEUES * TX_QUEUE.STRIDE || !TX_FIELDS.has(at % TX_QUEUE.STRIDE)) return -1;
-  return Math.floor(offset / TX_QUEUE.STRIDE);
-}
-
-const fieldsOf = ({ STRIDE: _, ...fields }: Readonly<Record<string, number>>): ReadonlySet<number> =>
-  new Set(Object.values(fields));
-const RX_FIELDS = fieldsOf(RX_QUEUE);
-const TX_FIELDS = fieldsOf(TX_QUEUE);
-
-/** Mailbox times 16 plus the word in its memory; -1 for what is none. */
-function mailboxWordAt(at: number): number {
-  const offset = at - PF_ROW.PFMBMEM.at;
-  return offset >= 0 && offset < (VFS + 1) * PF_ROW.PFMBMEM.stride ? offset >>> 2 : -1;
-}
-
-function vectorOf(at: number): number {
-  for (let vector = 0; vector < IXGBE_MSIX.PF_VECTORS; vector++) if (eitrAt(vector) === at) return vector;
-  return IXGBE_MSIX.PF_VECTORS;
-}
-
-/** A word of the EEPROM, at once. */
-function readEeprom(value: number): number {
-  const word = (value >>> EERD.ADDR_SHIFT) & EEPROM.ADDRESS_MASK;
-  const data = word === EEPROM.CHECKSUM_WORD ? EEPROM.SUM : 0;
-  return ((value & ~EERD.START & 0xffff) | EERD.DONE | (data << EERD.DATA_SHIFT)) >>> 0;
-}
-
-/** Statistics of queues, and of packet buffers behind the first one, which are not told apart. */
-function others(): number[] {
-  const rows = [PF_ROW.QPRC, PF_ROW.QBRC_L, PF_ROW.QBRC_H, PF_ROW.QPRDC, PF_ROW.QPTC, PF_ROW.QBTC_L, PF_ROW.QBTC_H];
-  return rows.flatMap((row) => Array.from({ length: row.count }, (_, index) => rowAt(row, index)));
 }

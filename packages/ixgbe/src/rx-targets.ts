@@ -39,9 +39,9 @@ export class RxTargets {
       const word = at >>> 2;
       this.spots[i] = word;
       // Bit 0 of the header's address is DD.
-      if (i === 0 && header > 0 && !this.add(u32[word + 2]! & ~1, u32[word + 3]!, header)) return false;
+      if (i === 0 && header > 0 && !this.add(u32[word + 2]! & ~1, u32[word + 3]! | 0, header)) return false;
       const bytes = Math.min(left, bufferBytes);
-      if (bytes > 0 && !this.add(u32[word]!, u32[word + 1]!, bytes)) return false;
+      if (bytes > 0 && !this.add(u32[word]! | 0, u32[word + 1]! | 0, bytes)) return false;
       left -= bytes;
       index = ring.behind(index, 1);
     }
@@ -73,9 +73,9 @@ export class RxTargets {
 
   private add(low: number, high: number, bytes: number): boolean {
     const { dma, ranges } = this;
-    const address = addressFrom(low, high);
-    const host = address < 0 ? RESOLVE.FAULT : dma.space.resolve(address, bytes, WRITE);
-    if (host < 0) return host === RESOLVE.SPLIT && dma.space.resolveRanges(address, bytes, WRITE, ranges);
+    const host = dma.reach(low, high, bytes, WRITE);
+    if (host < 0)
+      return host === RESOLVE.SPLIT && dma.space.resolveRanges(addressFrom(low, high), bytes, WRITE, ranges);
     ranges.push(host, bytes);
     return true;
   }

@@ -100,10 +100,14 @@ export class TxPacket {
       this.cause = MISBEHAVIOR.DESCRIPTOR;
       return false;
     }
-    const address = addressFrom(words[0]!, words[1]!);
-    const host = address < 0 ? RESOLVE.FAULT : dma.space.resolve(address, bytes, ACCESS.READ);
+    const low = words[0]! | 0;
+    const high = words[1]! | 0;
+    const host = dma.reach(low, high, bytes, ACCESS.READ);
     if (host >= 0) frame.ranges.push(host, bytes);
-    else if (host !== RESOLVE.SPLIT || !dma.space.resolveRanges(address, bytes, ACCESS.READ, frame.ranges)) {
+    else if (
+      host !== RESOLVE.SPLIT ||
+      !dma.space.resolveRanges(addressFrom(low, high), bytes, ACCESS.READ, frame.ranges)
+    ) {
       this.cause = MISBEHAVIOR.DMA;
       return false;
     }

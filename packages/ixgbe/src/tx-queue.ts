@@ -1,34 +1,17 @@
-import { ACCESS, type HostMemory, RangeList } from '@ringwire/guest-memory';
-import { DELIVERED, Frame, FrameRun, type NetBackend } from '@ringwire/net-backend';
-import {
-  MISBEHAVIOR,
-  TDWBAL,
-  TX_CMD,
-  TX_CONTEXTS,
-  TX_CTX,
-  TX_OLINFO,
-  TX_QUEUE,
-  TXDCTL,
-} from '@ringwire/nic-spec/ixgbe';
+import { ACCESS, type HostMemory } from '@ringwire/guest-memory';
+import { DELIVERED, Frame, type NetBackend } from '@ringwire/net-backend';
+import { MISBEHAVIOR, TDWBAL, TX_CONTEXTS, TX_CTX, TX_OLINFO, TX_QUEUE, TXDCTL } from '@ringwire/nic-spec/ixgbe';
 import { DescriptorRing } from './descriptor-ring.js';
 import { addressFrom, type DmaBurst } from './dma-burst.js';
 import type { QueueOwner } from './queue-owner.js';
 import { TxContext } from './tx-context.js';
 import { FETCHED, TxPacket } from './tx-packet.js';
+import { TxRun } from './tx-run.js';
 import { BAD_PACKET, type TxSender } from './tx-sender.js';
 
 const { ACCEPTED, FULL } = DELIVERED;
-const { READ, WRITE } = ACCESS;
+const { WRITE } = ACCESS;
 const { ENABLE, SWFLSH } = TXDCTL;
-const { DEXT, DTYP_MASK, DTYP_DATA, DTALEN_MASK, EOP, RS, TSE, VLE } = TX_CMD;
-/** A data descriptor that is a whole packet, and asks for nothing. */
-const PLAIN_MASK = DEXT | DTYP_MASK | EOP | VLE | TSE;
-const PLAIN = DEXT | DTYP_DATA | EOP;
-const ASKS = TX_OLINFO.IXSM | TX_OLINFO.TXSM;
-/** Frames handed on together. */
-const RUN_MOST = 64;
-const SHORTEST = 60;
-const LONGEST = 15_872;
 /** How soon a switch without room is asked again, in µs. */
 const RETRY_USECS = 50;
 const NEVER = Number.POSITIVE_INFINITY;
@@ -52,10 +35,8 @@ export class TxQueue {
   private readonly sender: TxSender;
   private readonly packet: TxPacket;
   private readonly contexts: readonly TxContext[];
-  private readonly run: FrameRun;
+  private readonly plains: TxRun;
   private readonly frame: Frame;
-  /** By frame of the run: one more than the word of a descriptor whose status is to be reported, or 0. */
-  private readonly reports: Uint32Array = new Uint32Array(RUN_MOST);
   private txdctl = 0;
   private dca = 0;
   private writeBackLow = 0;
@@ -76,12 +57,10 @@ export class TxQueue {
     this.packet = new TxPacket(owner.dma);
     this.packet.frame.pair = index;
     this.contexts = Array.from({ length: TX_CONTEXTS }, () => new TxContext());
-    this.run = new FrameRun(this.memory);
-    this.run.pair = index;
-    this.run.ranges = new RangeList(RUN_MOST);
+    this.plains = new TxRun(owner.dma, index);
     this.frame = new Frame(this.memory);
     this.frame.pair = index;
-    this.frame.ranges = this.run.ranges;
+    this.frame.ranges = this.plains.run.ranges;
   }
 
   read(register: number): number {
@@ -160,7 +139,7 @@ export class TxQueue {
     const { life, untold } = this;
     let done = 0;
     while (done < budget && ring.head !== ring.tail) {
-      const count = this.findRun(Math.min(budget - done, RUN_MOST));
+      const count = this.plains.find(ring, budget - done);
       const sent = count > 0 ? this.sendRun(count, now) : this.sendNext(now);
       if (this.life !== life) return done;
       done += sent;
@@ -208,45 +187,10 @@ export class TxQueue {
     return 0;
   }
 
-  /**
-   * Find packets from the head on that are one descriptor each and ask for nothing: they make {@link run}.
-   * @returns how many
-   */
-  private findRun(most: number): number {
-    const { ring, run, reports, dma } = this;
-    const { u32 } = this.memory;
-    const { ranges } = run;
-    ranges.clear();
-    const end = Math.min(most, ring.filled);
-    let bytes = 0;
-    let count = 0;
-    for (let index = ring.head; count < end; count = (count + 1) | 0) {
-      const at = ring.locate(index);
-      if (at < 0) break;
-      const word = at >>> 2;
-      const command = u32[word + 2]!;
-      const options = u32[word + 3]!;
-      const length = command & DTALEN_MASK;
-      if ((command & PLAIN_MASK) !== PLAIN || (options & ASKS) !== 0) break;
-      if (length < SHORTEST || length > LONGEST || options >>> TX_OLINFO.PAYLEN_SHIFT !== length) break;
-      const address = addressFrom(u32[word]!, u32[word + 1]!);
-      const host = address < 0 ? address : dma.space.resolve(address, length, READ);
-      if (host < 0) break;
-      ranges.push(host, length);
-      reports[count] = (command & RS) !== 0 ? word + 1 : 0;
-      bytes = (bytes + length) | 0;
-      index = ring.behind(index, 1);
-    }
-    run.first = 0;
-    run.count = count;
-    run.skip = 0;
-    run.bytes = bytes;
-    return count;
-  }
-
   /** @returns how many of the run's frames were dealt with */
   private sendRun(count: number, now: number): number {
-    const { backend, run, life } = this;
+    const { backend, plains, life } = this;
+    const { run } = plains;
     let sent = 0;
     if (backend.receiveRun !== undefined) {
       sent = backend.receiveRun(run);
@@ -267,7 +211,7 @@ export class TxQueue {
       if (delivered === ACCEPTED) this.owner.transmitted(this, 1, frame.length);
     }
     this.ring.head = this.ring.behind(this.ring.head, sent);
-    for (let i = 0; i < sent; i++) if (this.reports[i] !== 0) this.report(this.reports[i]! - 1);
+    for (let i = 0; i < sent; i++) if (plains.reports[i] !== 0) this.report(plains.reports[i]! - 1);
     return sent;
   }
 

@@ -1,7 +1,7 @@
 import { DELIVERED, OFFLOAD } from '@ringwire/net-backend';
-import { TX_QUEUE, VF_REG, vfTxAt } from '@ringwire/nic-spec/ixgbe';
+import { PF_ROW, rowAt, TX_QUEUE, VF_REG, vfTxAt } from '@ringwire/nic-spec/ixgbe';
 import { describe, expect, test } from 'vitest';
-import { AT, frameOf, IxgbeStage, RAM, type StageVf } from './testing/ixgbe-stage.js';
+import { AT, FIRST_VF_ID, frameOf, IxgbeStage, RAM, type StageVf } from './testing/ixgbe-stage.js';
 import { checksumOf, ipv4Frame, ipv6Frame, tagged } from './testing/packets.js';
 
 /** Words of descriptors: 82599 datasheet §7.2.3.2. */
@@ -252,6 +252,13 @@ test('a switch without room keeps the packet in the ring, is asked again, and it
   sender.data(frameOf(60, 1)).data(frameOf(60, 1), VLE);
   sender.vf.write(vfTxAt(0, TX_QUEUE.TDT), 1);
   expect([sender.stage.step(), sender.head, sender.stage.nic.deadline()]).toEqual([0, 0, 1050]);
+  // A pool that may not send has nothing to ask again for, nor has a function that may not master the bus.
+  sender.stage.pf.write(rowAt(PF_ROW.PFVFTE, 0), 0);
+  expect(sender.stage.nic.deadline()).toBe(Number.POSITIVE_INFINITY);
+  sender.stage.pf.write(rowAt(PF_ROW.PFVFTE, 0), 1);
+  sender.stage.machine.configWrite(FIRST_VF_ID, 4, 2, 0);
+  expect(sender.stage.nic.deadline()).toBe(Number.POSITIVE_INFINITY);
+  sender.stage.machine.configWrite(FIRST_VF_ID, 4, 2, 4);
   sender.port.answer = DELIVERED.ACCEPTED;
   expect([sender.stage.step(), sender.head, sender.bytes().length]).toEqual([1, 1, 1]);
   expect(sender.stage.nic.deadline()).toBe(Number.POSITIVE_INFINITY);

@@ -1,8 +1,7 @@
 import { ACCESS, type AddressSpace } from '@ringwire/guest-memory';
 import { COMPLETION, COMPLETION_TAIL, VB_FAULT } from '@ringwire/nic-spec/vendor-b';
+import { RingReach } from './reach.js';
 
-const { WRITE } = ACCESS;
-const ENTRY = COMPLETION.SIZE;
 const { STATUS_SHIFT, HEAD_SHIFT } = COMPLETION_TAIL;
 const NONE = -1;
 
@@ -31,6 +30,7 @@ export class CompletionRing {
   /** `VB_FAULT`: once it is set, nothing is written any more. */
   fault: number = VB_FAULT.NONE;
   private readonly space: AddressSpace;
+  private readonly reach: RingReach;
   /** Index in `i32` of the last word of the first entry that is not visible yet, and that word. */
   private heldAt = NONE;
   private heldTail = 0;
@@ -39,6 +39,7 @@ export class CompletionRing {
     this.space = space;
     this.place = place;
     this.vector = vector;
+    this.reach = new RingReach(space, place.address, place.entries, COMPLETION.SIZE, ACCESS.WRITE);
   }
 
   /** Entries that can be put. */
@@ -57,14 +58,13 @@ export class CompletionRing {
    */
   put(ring: number, cookie: number, status: number, length: number, head: number): void {
     if (this.fault !== VB_FAULT.NONE) return;
-    const { entries, address } = this.place;
+    const { entries } = this.place;
     const { memory } = this.space;
-    const host = this.space.resolve(address + (this.produced & (entries - 1)) * ENTRY, ENTRY, WRITE);
-    if (host < 0 || (host & 3) !== 0) {
+    const word = this.reach.wordOf(this.produced & (entries - 1));
+    if (word < 0) {
       this.fault = VB_FAULT.RING_ADDRESS;
       return;
     }
-    const word = host >>> 2;
     const phase = (this.produced & entries) === 0 ? 1 : 0;
     const tail = phase | (status << STATUS_SHIFT) | (head << HEAD_SHIFT);
     memory.i32[word] = cookie | (ring << 16);

@@ -98,3 +98,17 @@ test('SR-03: virtual functions switched on and off 500 times under traffic: noth
   expect(host.heard.map(numberIn)).toEqual(Array.from({ length: 10 }, (_, turn) => turn * 50));
   expect([driver.state, driver.counters.sent]).toEqual(['running', 500]);
 });
+
+test('a function that is closed after the next one came on its port leaves that one alone', () => {
+  const stage = new VendorBStage({ hasSwitch: true });
+  const [old] = stage.enable(2);
+  const gone = old!.function;
+  stage.disable();
+  const [a, b] = stage.enable(2);
+  for (const side of [a!, b!]) side.drive();
+  gone.close();
+  b!.driver!.sendBytes(frameTo(macOf(0), macOf(1), 9));
+  stage.settle();
+  expect(a!.heard.map(numberIn)).toEqual([9]);
+  expect(stage.card.functions.get(0)).toBe(a!.function);
+});

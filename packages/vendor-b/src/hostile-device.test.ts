@@ -1,4 +1,5 @@
 import { openPciTransport } from '@ringwire/guest-drivers';
+import { openIxgbeVf } from '@ringwire/guest-drivers/ixgbe';
 import { bindVendorB, openVendorBDriver } from '@ringwire/guest-drivers/vendor-b';
 import { COMPLETION } from '@ringwire/nic-spec/vendor-b';
 import fc from 'fast-check';
@@ -69,11 +70,15 @@ test('DR: any bytes in the completion ring: no exception, no endless loop, no by
   );
 });
 
-test('F38: the wrong driver does not bind, and says why: vendor B’s on virtio and on an 82599, virtio’s on vendor B', () => {
+test('F38: the wrong driver does not bind, and says why: vendor B’s on virtio and on an 82599, virtio’s and the 82599’s on vendor B', () => {
   const stage = new VendorBStage();
   const [a] = stage.enable(1);
   expect(openPciTransport(a!.access)).toMatchObject({
     message: 'PCI id b0b0:0b1f is no virtio device (virtio 1.4 §4.1.2)',
+  });
+  const setup = { access: a!.access, dma: a!.dma, now: () => 0, messages: [MESSAGES[0]] };
+  expect(openIxgbeVf({ ...setup, events: { frame: () => {} } })).toMatchObject({
+    message: expect.stringContaining('PCI id b0b0:0b1f is no 82599 virtual function'),
   });
   const ids = [
     [0x1af4, 0x1041],

@@ -9,12 +9,12 @@ import {
   WORK_STATUS,
 } from '@ringwire/nic-spec/vendor-b';
 import type { CompletionRing, RingPlace } from './completion-ring.js';
+import { RingReach, windowOf, within } from './reach.js';
 
 const { READ, WRITE } = ACCESS;
 const { MORE } = WORK_FLAG;
 const { OK, BAD_OPCODE, BAD_FIELD, BAD_SEGMENTS, BAD_CHAIN, DMA_FAULT } = WORK_STATUS;
-const ENTRY = WORK_ENTRY.SIZE;
-const ENTRY_WORDS = ENTRY / 4;
+const ENTRY_WORDS = WORK_ENTRY.SIZE / 4;
 const SEGMENT_WORD = WORK_ENTRY.segment / 4;
 const TWO_32 = 0x1_0000_0000;
 /** Ranges of the longest buffer: each segment of 64 KiB may lie in 17 pages. */
@@ -44,9 +44,10 @@ export class SubmissionRing {
   status: number = OK;
 
   private readonly space: AddressSpace;
+  private readonly reach: RingReach;
   private readonly opcode: number;
   private readonly access: number;
-  private readonly entry = new Uint32Array(ENTRY_WORDS);
+  private readonly entry = new Int32Array(ENTRY_WORDS);
   /** Entries of the buffer. */
   private taken = 0;
 
@@ -55,6 +56,7 @@ export class SubmissionRing {
     this.place = place;
     this.kind = kind;
     this.completions = completions;
+    this.reach = new RingReach(space, place.address, place.entries, WORK_ENTRY.SIZE, READ);
     this.opcode = kind === RING_KIND.RECEIVE ? WORK_OP.RECEIVE : WORK_OP.SEND;
     this.access = kind === RING_KIND.RECEIVE ? WRITE : READ;
   }
@@ -98,15 +100,13 @@ export class SubmissionRing {
 
   /** @returns false when the ring is out of reach */
   private readEntry(): boolean {
-    const { entries, address } = this.place;
-    const index = (this.consumed + this.taken) & (entries - 1);
-    const host = this.space.resolve(address + index * ENTRY, ENTRY, READ);
-    if (host < 0 || (host & 3) !== 0) {
+    const first = this.reach.wordOf((this.consumed + this.taken) & (this.place.entries - 1));
+    if (first < 0) {
       this.fault = VB_FAULT.RING_ADDRESS;
       return false;
     }
-    const { u32 } = this.space.memory;
-    for (let word = 0; word < ENTRY_WORDS; word++) this.entry[word] = u32[(host >>> 2) + word]!;
+    const { i32 } = this.space.memory;
+    for (let word = 0; word < ENTRY_WORDS; word++) this.entry[word] = i32[first + word]!;
     return true;
   }
 
@@ -124,11 +124,17 @@ export class SubmissionRing {
   }
 
   private takeSegment(word: number): void {
+    const { space, access, ranges } = this;
+    const low = this.entry[word]!;
     const high = this.entry[word + 1]!;
     const length = high >>> 16;
-    const address = (high & 0xffff) * TWO_32 + this.entry[word]!;
     if (length === 0) this.blame(BAD_SEGMENTS);
-    else if (!this.space.resolveRanges(address, length, this.access, this.ranges)) this.blame(DMA_FAULT);
+    else {
+      const host = within(windowOf(space, access), high & 0xffff, low, length, access);
+      if (host >= 0) ranges.push(host, length);
+      else if (!space.resolveRanges((high & 0xffff) * TWO_32 + (low >>> 0), length, access, ranges))
+        this.blame(DMA_FAULT);
+    }
     this.bytes += length;
   }
 

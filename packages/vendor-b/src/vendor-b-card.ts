@@ -11,6 +11,7 @@ interface Policy {
   isTrusted: boolean;
 }
 
+/** What a card of vendor B is made of. */
 export interface VendorBCardOptions {
   readonly totalVfs: number;
   /**
@@ -109,9 +110,9 @@ export class VendorBCard {
     this.portOf(index)?.forgetWishes();
   }
 
-  /** A function went. */
-  forget(index: number, function_: VendorBFunction): void {
-    if (this.functions.get(index) === function_) this.functions.delete(index);
+  /** A function went. @returns false when another one is in its place already */
+  forget(index: number, function_: VendorBFunction): boolean {
+    return this.functions.get(index) === function_ && this.functions.delete(index);
   }
 
   private make(place: PhysicalPlace | VirtualPlace, index: number): VendorBFunction {

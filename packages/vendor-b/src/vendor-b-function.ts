@@ -41,7 +41,7 @@ export type VendorBFunctionOptions = FunctionCable & {
  */
 export class VendorBFunction implements Personality {
   readonly pci: PciFunction;
-  /** Which virtual function it is, or {@link PHYSICAL}. */
+  /** Which virtual function it is, or -1: the physical one. */
   readonly index: number;
   readonly card: VendorBCard;
   readonly space: AddressSpace;
@@ -114,11 +114,12 @@ export class VendorBFunction implements Personality {
   }
 
   close(): void {
-    this.leaveVirtio();
     this.native.reset();
-    this.backend.attach(undefined);
+    // Where the next function came before this one was closed, port and wishes are that one's.
+    if (!this.card.forget(this.index, this)) return;
+    this.leaveVirtio();
     this.card.forgetWishes(this.index);
-    this.card.forget(this.index, this);
+    this.backend.attach(undefined);
   }
 
   /** Touch no ring any more; what was taken is finished. @returns false: ask again */

@@ -1,7 +1,8 @@
 import { SENT } from '@ringwire/guest-drivers';
 import { RECEIVE_MODE } from '@ringwire/nic-spec/vendor-b';
+import { ReceiveTrace } from '@ringwire/sriov-nic';
 import { expect, test } from 'vitest';
-import { frameTo, macOf, numberIn, VendorBStage } from './testing/vendor-b-stage.js';
+import { FIRST_VF, frameTo, macOf, numberIn, OWNERS, VendorBStage } from './testing/vendor-b-stage.js';
 
 const BROADCAST = new Uint8Array(6).fill(0xff);
 
@@ -134,4 +135,30 @@ test('a driver that suspends its function: nothing is touched until it resumes, 
   a!.driver!.sendBytes(frameTo(macOf(1), macOf(0), 3));
   stage.settle();
   expect(b!.heard.map(numberIn)).toEqual([3]);
+});
+
+test('F79 with a ring of vendor B’s: the card writes into the receiver’s memory alone, and sends one message for a burst', () => {
+  const trace = new ReceiveTrace(OWNERS);
+  const stage = new VendorBStage({ trace });
+  const [a, b] = stage.enable(2);
+  a!.drive();
+  b!.drive();
+  // The switch learns where each is.
+  a!.driver!.sendBytes(frameTo(macOf(1), macOf(0), 0));
+  stage.settle();
+  b!.driver!.sendBytes(frameTo(macOf(0), macOf(1), 0));
+  stage.settle();
+  trace.clear();
+  for (const number of [1, 2, 3]) a!.driver!.sendBytes(frameTo(macOf(1), macOf(0), number, 100 + number), number < 3);
+  stage.settle();
+  const dma = (bytes: number) => ({ step: 'dma', requesterId: FIRST_VF + 1, memory: 'guest 1', bytes });
+  const message = (index: number) => ({
+    step: 'physical interrupt',
+    requesterId: FIRST_VF + index,
+    vector: 1,
+    core: 0,
+  });
+  // The sender hears of its own completions by the same kind of message.
+  expect(trace.steps).toEqual([dma(101), dma(102), dma(103), message(0), message(1)]);
+  expect(trace.totals).toMatchObject({ copies: 0, dmaBytes: 306 });
 });

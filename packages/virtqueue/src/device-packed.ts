@@ -353,7 +353,7 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
 
   /**
    * Take chains of one descriptor and one host range each, which is what nearly every chain is, up to the first other one.
-   * Everything else is left to {@link #takeOther}, so that this loop stays free of calls.
+   * Everything else is left to `takeOther`, so that this loop stays free of calls.
    * @param run slots known to be available, up to the end of the ring
    * @returns chains taken
    */

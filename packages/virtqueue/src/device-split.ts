@@ -309,7 +309,7 @@ export class DeviceSplitQueue extends DeviceQueueBase implements DeviceQueue {
 
   /**
    * Take chains of one descriptor and one host range each, which is what nearly every chain is, up to the first other one.
-   * Everything else is left to {@link #takeOther}, so that this loop stays free of calls.
+   * Everything else is left to `takeOther`, so that this loop stays free of calls.
    * @returns chains taken
    */
   protected takePlain(burst: ChainBurst, max: number): number {

@@ -296,7 +296,7 @@ export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
 
   /**
    * Take buffers of one slot that were used as they should be, up to the first other one, which is left to
-   * {@link #takeOther}: this loop stays free of calls.
+   * `takeOther`: this loop stays free of calls.
    * @param run slots known to hold used descriptors, up to the end of the ring
    * @returns buffers taken
    */

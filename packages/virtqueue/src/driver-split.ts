@@ -291,7 +291,7 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
 
   /**
    * Take buffers of one descriptor that were used as they should be, up to the first other one, which is left to
-   * {@link #takeOther}: this loop stays free of calls.
+   * `takeOther`: this loop stays free of calls.
    * @returns buffers taken
    */
   protected takePlain(burst: UsedBurst, wanted: number): number {

@@ -31,6 +31,7 @@ import { bindVendorB, type VendorBRegisters } from './bind-vendor-b.js';
 const TWO_32 = 0x1_0000_0000;
 const WRAP = { AVAILABLE: 1, USED: 2 } as const;
 
+/** What the control plane works with. */
 export interface VdpaControlSetup {
   readonly access: PciAccess;
   /** Memory for commands. The function reaches it beside what the guest's rings lie in, so that addresses must not meet. */

@@ -4,7 +4,9 @@
  */
 export const ADMIN_BUFFER = { command: 0, response: 64, BYTES: 64, SIZE: 128 } as const;
 
+/** Fields of a command. */
 export const ADMIN_COMMAND = { opcode: 0, sequence: 2, parameters: 4 } as const;
+/** Fields of a response. */
 export const ADMIN_RESPONSE = { sequence: 0, status: 2, results: 4 } as const;
 
 /** Opcodes. Those of the physical function alone begin with VF. */
@@ -30,6 +32,7 @@ export const ADMIN_OP = {
   VF_SET_TRUST: 0x41,
 } as const;
 
+/** What became of a command. */
 export const ADMIN_STATUS = {
   OK: 0,
   BAD_OPCODE: 1,
@@ -55,24 +58,34 @@ export const RING_KIND = { TRANSMIT: 0, RECEIVE: 1 } as const;
 /** No vector: a ring that is polled. */
 export const VB_NO_VECTOR = 0xffff;
 
-/** Byte offsets in parameters (P) and results (R), each counted from the field's own start. */
+/** Parameters of SET_MODE. All P_ and R_ are byte offsets, counted from where parameters or results begin. */
 export const P_MODE = { mode: 0 } as const;
+/** Of SET_MAC: 6 bytes. */
 export const P_MAC = { mac: 0 } as const;
+/** Of SET_RECEIVE_MODE: `RECEIVE_MODE` bits. */
 export const P_RECEIVE_MODE = { bits: 0 } as const;
-/** 64-bit addresses are two words, low one first. Generation: 1 to 65535. */
+/** Of CREATE_COMPLETION_RING. 64-bit addresses are two words, low one first. Generation: 1 to 65535. */
 export const P_COMPLETION_RING = { id: 0, vector: 2, entries: 4, generation: 6, address: 8 } as const;
+/** Of CREATE_SUBMISSION_RING. */
 export const P_SUBMISSION_RING = { id: 0, kind: 2, entries: 4, generation: 6, address: 8, completionRing: 16 } as const;
+/** Of VIRTIO_ACCEPT: feature words 0 to 3. */
 export const P_VIRTIO_ACCEPT = { features: 0 } as const;
 /** Bit 8 set: the status in bits 7:0 is written before it is read. */
 export const P_VIRTIO_STATUS = { value: 0, WRITE: 0x100 } as const;
+/** Of VIRTIO_CONFIG: at most LENGTH_MAX bytes. */
 export const P_VIRTIO_CONFIG = { offset: 0, length: 2, LENGTH_MAX: 56 } as const;
+/** Of VIRTIO_SET_QUEUE. Areas are 64-bit addresses. */
 export const P_VIRTIO_QUEUE = { index: 0, size: 2, vector: 4, desc: 8, driver: 16, device: 24 } as const;
 /** Available and used positions; bit 0 and 1 of `wraps` are their wrap counters in a packed ring. */
 export const P_VIRTIO_POSITION = { index: 0, available: 2, used: 4, wraps: 6 } as const;
+/** Of VIRTIO_SET_READY. */
 export const P_VIRTIO_READY = { index: 0, ready: 2 } as const;
+/** Of VF_SET_MAC. */
 export const P_VF_MAC = { index: 0, mac: 2 } as const;
+/** Of VF_SET_TRUST: 0 or 1. */
 export const P_VF_TRUST = { index: 0, trusted: 2 } as const;
 
+/** Results of IDENTIFY. */
 export const R_IDENTIFY = {
   mac: 0,
   frameMax: 6,
@@ -81,7 +94,11 @@ export const R_IDENTIFY = {
   virtqueues: 12,
   virtqueueSize: 14,
 } as const;
+/** Of VIRTIO_FEATURES: feature words 0 to 3. */
 export const R_VIRTIO_FEATURES = { features: 0 } as const;
+/** Of VIRTIO_STATUS: the device status. */
 export const R_VIRTIO_STATUS = { status: 0 } as const;
+/** Of VIRTIO_CONFIG. */
 export const R_VIRTIO_CONFIG = { generation: 0, bytes: 4 } as const;
+/** Of VIRTIO_GET_POSITION; `isPacked` is 1 for a packed ring, where wrap counters mean something. */
 export const R_VIRTIO_POSITION = { available: 0, used: 2, wraps: 4, isPacked: 6 } as const;

@@ -15,6 +15,7 @@ export const COMPLETION = {
   SIZE: 16,
 } as const;
 
+/** Parts of a completion's last word. */
 export const COMPLETION_TAIL = {
   PHASE: 1,
   STATUS_SHIFT: 1,

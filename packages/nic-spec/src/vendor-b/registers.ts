@@ -17,8 +17,10 @@ export const VB_REG = {
 
 /** "VNDB", little-endian. */
 export const VB_MAGIC = 0x4244_4e56;
+/** What VERSION reads. */
 export const VB_VERSION = { MAJOR: 1, MINOR: 0 } as const;
 
+/** Bits of CAPABILITIES. */
 export const VB_CAPABILITY = {
   /** The physical function: it has commands for virtual ones. */
   PHYSICAL: 1,
@@ -26,6 +28,7 @@ export const VB_CAPABILITY = {
   VIRTIO: 2,
 } as const;
 
+/** Bits of STATUS. */
 export const VB_STATUS = {
   READY: 1,
   /** A ring, or the command buffer, cannot be used any more: bits 15:8 say why, 23:16 which. Until the next reset. */

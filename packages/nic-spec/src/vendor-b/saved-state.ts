@@ -13,6 +13,7 @@ export const SAVED_STATE = {
   SIZE: 112,
 } as const;
 
+/** One ring in a saved state. */
 export const SAVED_RING = {
   /** 0: there is no such ring, and the rest is zero. */
   entries: 0,

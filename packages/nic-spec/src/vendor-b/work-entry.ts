@@ -17,8 +17,10 @@ export const WORK_ENTRY = {
   SIZE: 32,
 } as const;
 
+/** What an entry asks for. */
 export const WORK_OP = { SEND: 1, RECEIVE: 2 } as const;
 
+/** Bits of an entry's flags. */
 export const WORK_FLAG = {
   /** The next entry has more segments of the same buffer. Its cookie means nothing. */
   MORE: 1,

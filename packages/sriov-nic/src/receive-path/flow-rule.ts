@@ -11,7 +11,7 @@ export interface FlowRule {
   readonly destinationPort?: number;
 }
 
-/** @param u8 the frame from its start, which `headers` was parsed from */
+/** Whether a frame is of a flow. @param u8 the frame from its start, which `headers` was parsed from */
 export function matchesFlow(rule: FlowRule, u8: Uint8Array, { ip }: FrameHeaders): boolean {
   if (ip.version === 0) return false;
   if (rule.protocol !== undefined && rule.protocol !== ip.protocol) return false;

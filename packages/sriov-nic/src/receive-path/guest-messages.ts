@@ -1,6 +1,7 @@
 import type { InterruptSteering } from './interrupt-steering.js';
 import type { ReceiveTrace } from './receive-trace.js';
 
+/** Whose messages, and where to. */
 export interface GuestMessagesOptions {
   readonly guest: string;
   /** Where the guest runs. */

@@ -7,6 +7,7 @@ import type { ReceiveTrace } from './receive-trace.js';
 /** Bytes of a cache line. */
 const LINE = 64;
 
+/** What a guest's paravirtual network card is made of. */
 export interface GuestNicOptions {
   /** For people, and in the trace. */
   readonly name: string;

@@ -39,8 +39,12 @@ const FEATURES = featureWords([
   VIRTIO_NET_F.MRG_RXBUF,
 ]);
 
+/** What a path through a host is made of. */
 export interface HostPathSetup {
-  /** Of the host's driver: the function's registers, and memory of the host's own. */
+  /**
+   * Of the host's driver: the function's registers, and memory of the host's own. A port of a card's switch that the function is
+   * has to be promiscuous, or it gets no frames for guests.
+   */
   readonly driver: Omit<NetSetup, 'events' | 'features' | 'pairs'>;
   /** Where the host takes the function's interrupts, and does the rest. */
   readonly core: number;

@@ -55,11 +55,13 @@ const RSS_KEY = Uint8Array.of(
 );
 /** Any VLAN, or none. */
 export const ANY_VLAN = -1;
+/** Frames that no rule knows are nobody's. */
 export const NO_POOL = -1;
 
 /** Which rule decided. */
 export const CLASSIFIED = { ETHER_TYPE: 0, FLOW: 1, ADDRESS: 2, GROUP: 3, DEFAULT: 4, NOBODY: 5 } as const;
 
+/** How many pools there are, and what happens in each. */
 export interface PoolClassifierOptions {
   /** Pools: one for each guest, 1 to 256. */
   readonly pools: number;

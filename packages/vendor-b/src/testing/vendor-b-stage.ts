@@ -5,7 +5,7 @@ import { GuestMemory, type GuestRegion, HostMemory, PageAllocator } from '@ringw
 import { LearningSwitch } from '@ringwire/net-backend';
 import { VENDOR_B_ID } from '@ringwire/nic-spec/vendor-b';
 import { disableVfs, enableVfs, type FoundFunction, PciPort, placeBars, RootComplex, scanBuses } from '@ringwire/pci';
-import { AssignedFunction, type FunctionCable, SriovNic } from '@ringwire/sriov-nic';
+import { AssignedFunction, type FunctionCable, type ReceiveTrace, SriovNic } from '@ringwire/sriov-nic';
 import { NET_SCRATCH_BYTES } from '@ringwire/virtio-device';
 import { VendorBCard } from '../vendor-b-card.js';
 import type { VendorBFunction } from '../vendor-b-function.js';
@@ -13,7 +13,7 @@ import { vendorBVfBars } from '../vendor-b-pci.js';
 import { BurstSpace } from './burst-space.js';
 
 const PF = 0x0100;
-const FIRST_VF = 0x0180;
+export const FIRST_VF = 0x0180;
 /** Where RAM is for every function. */
 export const RAM = 0x1_0000_0000;
 export const RAM_BYTES = 0x10_0000;
@@ -57,6 +57,13 @@ export const regionsOf = (index: number, guest: number = index): GuestRegion[] =
   { gpa: RAM, size: RAM_BYTES, host: (guest + 1) * RAM_BYTES },
   { gpa: CONTROL, size: CONTROL_BYTES, host: CONTROLS + (index + 1) * CONTROL_BYTES },
 ];
+
+/** Whose RAM is where. */
+export const OWNERS = Array.from({ length: FUNCTIONS }, (_, place) => ({
+  name: `guest ${place - 1}`,
+  host: place * RAM_BYTES,
+  bytes: RAM_BYTES,
+}));
 
 /** What one function has on its guest's side. */
 export class StageSide {
@@ -127,6 +134,8 @@ export class StageSide {
 
 interface StageOptions {
   readonly hasSwitch?: boolean;
+  /** Watches functions, and their messages. */
+  readonly trace?: ReceiveTrace;
   readonly holdWhenFull?: boolean;
 }
 
@@ -153,7 +162,10 @@ export class VendorBStage {
   /** The card's switch, where it was asked for. */
   readonly eswitch: Eswitch | undefined;
 
-  constructor({ hasSwitch = false, ...options }: StageOptions = {}) {
+  private readonly trace: ReceiveTrace | undefined;
+
+  constructor({ hasSwitch = false, trace, ...options }: StageOptions = {}) {
+    this.trace = trace;
     memory.engine.fill(0, 0, memory.size);
     this.eswitch = hasSwitch ? switchOf(() => this.time) : undefined;
     this.card = new VendorBCard({
@@ -180,10 +192,12 @@ export class VendorBStage {
         const index = requesterId === PF ? -1 : requesterId - FIRST_VF;
         const space = new BurstSpace(memory, regionsOf(index));
         this.spaces.set(index, space);
-        return space;
+        return trace?.space(requesterId, space) ?? space;
       },
-      sendMessage: (requesterId, _low, _high, data) =>
-        this.sides.get(requesterId === PF ? -1 : requesterId - FIRST_VF)?.messages.push(data),
+      sendMessage: (requesterId, _low, _high, data, vector) => {
+        trace?.physicalInterrupt(requesterId, vector, 0);
+        this.sides.get(requesterId === PF ? -1 : requesterId - FIRST_VF)?.messages.push(data);
+      },
     });
     const port = new PciPort({ kind: 'root-port', vendorId: 0x1b36, deviceId: 0x000c });
     port.secondary.plug(0, this.nic);
@@ -226,8 +240,11 @@ export class VendorBStage {
   }
 
   private cableOf(index: number): FunctionCable {
-    const { eswitch, wires } = this;
-    if (eswitch === undefined) return { backend: wires.ports[index + 1]!, mac: macOf(index) };
+    const { eswitch, wires, trace } = this;
+    if (eswitch === undefined) {
+      const port = wires.ports[index + 1]!;
+      return { backend: trace?.port(index < 0 ? PF : FIRST_VF + index, port) ?? port, mac: macOf(index) };
+    }
     return { port: index < 0 ? eswitch.physical : eswitch.virtual[index]! };
   }
 
