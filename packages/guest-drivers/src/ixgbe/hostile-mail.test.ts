@@ -95,6 +95,17 @@ test('SR-18: trust that is taken away takes along what came with it, without wai
   expect(card.heard(0)?.[0]).toBe(0x0100);
 });
 
+test("a priority of the host's alone is a tag in every frame: the function joins no VLAN of its own beside it", () => {
+  const { driver, card, ask } = pfStage();
+  driver.setVf(0, { qos: 5 });
+  ask(0, 0x01);
+  ask(0, 0x08, 6);
+  // VLANA by default, priority 5, VLAN 0.
+  expect(card.get(AT.vmvir)).toBe(0x4000_a000);
+  expect(ask(0, 0x09)[3]).toBe(1);
+  expect([ask(0, 0x01_0004, 0)[0]! >>> 28, ask(0, 0x01_0004, 7)[0]! >>> 28]).toEqual([0xa, 0x6]);
+});
+
 test('a driver that goes back to version 1.0 where there are long frames receives none, whatever the host sets next', () => {
   const { driver, card, ask } = pfStage({ mtu: 9000 });
   ask(0, 0x01);

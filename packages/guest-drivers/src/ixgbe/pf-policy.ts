@@ -100,6 +100,8 @@ export class PfPolicy {
   private setVlan(state: VfState, vlan: number, info: number): Verdict {
     const { vlans } = this.card;
     if (state.settings.vlan !== 0) return no('the host put the function into a VLAN');
+    // A frame that gets the host's tag has no room for one of the function's.
+    if (state.settings.qos !== 0 && vlan !== 0) return no('the host puts its own tag into every frame');
     if (vlan > 4094 || info > VLAN_MESSAGE.ADD) return no('no VLAN from 0 to 4094 to be added or removed');
     if (info === 0) {
       // Untagged frames are everybody's.
