@@ -7,6 +7,8 @@ const QEMU = 'qemu-system-x86_64';
 const MEMORY_MIB = 256;
 /** How long a test with guests may take where two of them share a processor with others. */
 export const PATIENCE_MS = 180_000;
+/** Of suites with guests. On a busy machine a guest's serial port may lose some bytes of a command: it is tried once more. */
+export const GUEST_SUITE = { timeout: PATIENCE_MS, retry: 1 } as const;
 
 /** Why no Linux guest can be run here; undefined when one can. */
 export function guestProblem(): string | undefined {

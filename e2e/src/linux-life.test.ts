@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeGuestImage } from './guest-image.js';
-import { guestProblem, PATIENCE_MS } from './linux-guest.js';
+import { GUEST_SUITE, guestProblem, PATIENCE_MS } from './linux-guest.js';
 import { LinuxPair } from './linux-pair.js';
 import { Qmp } from './qmp.js';
 import { beginTransfer, endTransfer, filesBothWays, LONG_FILE, makeFile, PINGS, pings } from './traffic.js';
@@ -15,7 +15,7 @@ const MIB = 2 ** 20;
 const [A, B] = LinuxPair.ADDRESSES;
 
 const SUITE = `two Linux guests in QEMU that come and go${SKIPPED}`;
-describe.skipIf(problem !== undefined)(SUITE, { timeout: PATIENCE_MS }, () => {
+describe.skipIf(problem !== undefined)(SUITE, GUEST_SUITE, () => {
   let directory: string;
   let pair: LinuxPair;
 

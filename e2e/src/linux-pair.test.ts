@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type GuestImage, makeGuestImage } from './guest-image.js';
-import { guestProblem, PATIENCE_MS } from './linux-guest.js';
+import { GUEST_SUITE, guestProblem, PATIENCE_MS } from './linux-guest.js';
 import { LinuxPair } from './linux-pair.js';
 import { filesBothWays, framesReceived, PINGS, pings } from './traffic.js';
 
@@ -62,7 +62,7 @@ const SETS: readonly FeatureSet[] = [
 
 describe.skipIf(problem !== undefined).each(SETS)(
   `two Linux guests in QEMU, $name${SKIPPED}`,
-  { timeout: PATIENCE_MS },
+  GUEST_SUITE,
   ({ properties, on, without }) => {
     let directory: string;
     let image: GuestImage;

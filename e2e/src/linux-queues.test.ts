@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { RX_STAT, TX_STAT } from '@ringwire/virtio-device';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeGuestImage } from './guest-image.js';
-import { guestProblem, LinuxGuest, PATIENCE_MS } from './linux-guest.js';
+import { GUEST_SUITE, guestProblem, LinuxGuest, PATIENCE_MS } from './linux-guest.js';
 import { ServedPair } from './served-pair.js';
 import { fetchFile, makeFile, PINGS, pings } from './traffic.js';
 
@@ -24,7 +24,7 @@ describe.skipIf(problem !== undefined).each([
   ['packed', 'packed=on'],
 ])(
   `two Linux guests in QEMU with two pairs of %s queues and frames of ${MTU} bytes${SKIPPED}`,
-  { timeout: PATIENCE_MS },
+  GUEST_SUITE,
   (_, layout) => {
     let directory: string;
     let served: ServedPair;

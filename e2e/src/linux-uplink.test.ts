@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { namespaceProblem, TestNamespace } from '@ringwire/linux/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BUSYBOX, makeGuestImage } from './guest-image.js';
-import { guestProblem, LinuxGuest, PATIENCE_MS } from './linux-guest.js';
+import { GUEST_SUITE, guestProblem, LinuxGuest, PATIENCE_MS } from './linux-guest.js';
 import { Program } from './program.js';
 import { Ringwire } from './ringwire.js';
 import { answered } from './traffic.js';
@@ -27,7 +27,7 @@ const LEASES = (directory: string): string =>
     .join('\n');
 
 const SUITE = `a Linux guest in QEMU and the network of this machine, through a tap device${SKIPPED}`;
-describe.skipIf(problem !== undefined)(SUITE, { timeout: PATIENCE_MS }, () => {
+describe.skipIf(problem !== undefined)(SUITE, GUEST_SUITE, () => {
   let directory: string;
   let namespace: TestNamespace;
   let server: Server;
