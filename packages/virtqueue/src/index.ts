@@ -10,6 +10,6 @@ export { DriverSplitQueue } from './driver-split.js';
 export { type DeviceKinds, type DriverKinds, openDeviceQueue, openDriverQueue } from './open-queue.js';
 export { CHAIN_FAULT, faultName, type QueueCounters, RING_FAULT } from './queue-fault.js';
 export { isRefusal, type QueueConfig, type QueueLayout, type QueueRefusal } from './queue-layout.js';
-export type { QueueState } from './queue-state.js';
+export { type QueueState, queueStateProblem } from './queue-state.js';
 export { USED, UsedBurst } from './used-burst.js';
 export { WrappedQueue } from './wrapped-queue.js';
