@@ -4,6 +4,7 @@ import { performance } from 'node:perf_hooks';
 import { Presets, SingleBar } from 'cli-progress';
 import type { CasePlan } from './case-plan.js';
 import { allCases, selectCases } from './cases.js';
+import { COMPARE_TEXT, formatCompare, measureCompare, selectCompare } from './compare-figures.js';
 import { peerProblem } from './dpdk-peer.js';
 import { formatSummary } from './limits.js';
 import { describeMachine, machineLine } from './machine.js';
@@ -29,7 +30,8 @@ export async function bench(options: Options, terminal: Terminal): Promise<numbe
   const plans = selectCases(allCases(options.iommu, options.quick), options.filter);
   const offloads = OFFLOAD_NAMES.filter((name) => options.filter === undefined || options.filter.test(name));
   const vhost = selectVhost(options);
-  const names = [...plans.map(({ name }) => name), ...offloads, ...vhost.map(({ name }) => name)];
+  const compare = selectCompare(options);
+  const names = [...[...plans, ...vhost, ...compare].map(({ name }) => name), ...offloads];
   if (options.list) {
     terminal.out(names.map((name) => `${name}\n`).join(''));
     return 0;
@@ -60,13 +62,16 @@ export async function bench(options: Options, terminal: Terminal): Promise<numbe
   const earlier = earlierFigures(keptJson);
   say(formatTable(results, earlier, terminal.paint));
   if (figures.length > 0) say(`── offloads of a network device, in one thread\n${formatOffloads(figures)}\n`);
+  const compared = compare.map(measureCompare);
+  if (compared.length > 0)
+    say(`── architectures of network I/O, side by side\n${compared.map(formatCompare).join('')}${COMPARE_TEXT}\n\n`);
   say(`${formatNotes(results, earlier.size > 0)}\n`);
   const beside = peer === undefined ? [] : await besidePeers(peer, vhost, options, say);
   if (noPeer !== undefined) say(`without DPDK: ${noPeer}\n`);
   for (const problem of results.peerProblems) say(`without DPDK, ${problem}\n`);
   say(formatSummary(results));
 
-  const json = benchJson(machine, results, figures, beside);
+  const json = benchJson(machine, results, { offloads: figures, vhost: beside, compare: compared });
   const svg = plotSvg(json);
   const files: [string, string][] = [
     [keptJson, jsonText(json)],

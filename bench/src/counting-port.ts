@@ -9,6 +9,7 @@ import {
   type FrameSink,
   type NetBackend,
 } from '@ringwire/net-backend';
+import { RangeCopier } from '@ringwire/ring-loops';
 import { BUFFER_PITCH } from './guest-layout.js';
 
 /** A burst of DPDK's. */
@@ -32,6 +33,7 @@ export class CountingPort implements NetBackend {
   private readonly memory: HostMemory;
   private readonly engine: CopyEngine;
   private readonly start: number;
+  private readonly copier: RangeCopier;
   private length = 0;
   private slot = 0;
 
@@ -40,6 +42,7 @@ export class CountingPort implements NetBackend {
     this.memory = memory;
     this.engine = memory.engine;
     this.start = start;
+    this.copier = new RangeCopier(memory, start, BUFFER_PITCH, SLOTS);
   }
 
   receive(frame: Frame): Delivered {
@@ -54,19 +57,14 @@ export class CountingPort implements NetBackend {
   }
 
   receiveRun(run: FrameRun): number {
-    const { count, first, skip } = run;
-    const { offset, length } = run.ranges;
-    const { engine, start } = this;
+    const { first, skip } = run;
+    const { length } = run.ranges;
+    const count = this.copier.copy(run.ranges, first, run.count, skip);
+    if (count === 0) return 0;
     if (this.frames === 0) this.length = length[first]! - skip;
-    const usual = this.length;
-    let { slot, odd } = this;
-    for (let i = first; i < first + count; i = (i + 1) | 0) {
-      const bytes = (length[i]! - skip) | 0;
-      engine.copy(start + slot * BUFFER_PITCH, offset[i]! + skip, bytes);
-      slot = (slot + 1) & (SLOTS - 1);
-      if (bytes !== usual) odd++;
-    }
-    this.slot = slot;
+    const usual = this.length + skip;
+    let { odd } = this;
+    for (let i = first; i < first + count; i = (i + 1) | 0) if (length[i] !== usual) odd++;
     this.odd = odd;
     this.frames += count;
     return count;

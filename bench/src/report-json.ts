@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { CaseResult } from './case-result.js';
+import type { CompareFigure } from './compare-figures.js';
 import type { Machine } from './machine.js';
 import type { OffloadFigure } from './offload-figures.js';
 import { DISTURBED, type IommuRatio, type PeerRatio, type Results } from './run-cases.js';
@@ -13,15 +14,15 @@ export interface BenchJson {
   readonly ratios: readonly (PeerRatio | IommuRatio)[];
   readonly offloads: readonly OffloadFigure[];
   readonly vhost: readonly VhostFigure[];
+  readonly compare: readonly CompareFigure[];
 }
 
 export function benchJson(
   machine: Machine,
   { cases, ratios, iommuRatios }: Results,
-  offloads: readonly OffloadFigure[] = [],
-  vhost: readonly VhostFigure[] = [],
+  { offloads = [], vhost = [], compare = [] }: Partial<Pick<BenchJson, 'offloads' | 'vhost' | 'compare'>> = {},
 ): BenchJson {
-  return { schema: 1, machine, cases, ratios: [...ratios, ...iommuRatios], offloads, vhost };
+  return { schema: 1, machine, cases, ratios: [...ratios, ...iommuRatios], offloads, vhost, compare };
 }
 
 export const jsonText = (json: BenchJson): string => `${JSON.stringify(json, null, 2)}\n`;

@@ -14,6 +14,7 @@ const WARM_UP = 4000;
 /** Turns without a frame after which one is lost. */
 const PATIENCE = 10_000;
 
+/** How much is measured, of what. */
 export interface CompareOptions {
   /** Frames in each measurement; 20000 unless given. */
   readonly frames?: number;

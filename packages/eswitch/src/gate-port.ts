@@ -48,6 +48,11 @@ export class GatePort implements Asker {
     this.askAt = NEVER;
   }
 
+  /** It may ask at `now`, in ns, if it was told to do so later. */
+  askBy(now: number): void {
+    if (this.askAt < NEVER) this.askAt = Math.min(this.askAt, now);
+  }
+
   endTurn(): void {
     if (!this.hasAsked) this.withdraw();
     this.hasAsked = false;

@@ -31,6 +31,18 @@ test.each([
   expect(wireBytes(3, 3 * bytes)).toBe(3 * wire);
 });
 
+test('a rate that is raised, or taken away, counts at once for who waits for the one before', () => {
+  const { arbiter, clock } = stageOf([], { lineRate: 0 });
+  arbiter.setRates(0, 1, 0);
+  while (arbiter.admit(0, 1, 1514, true, UNICAST) === ACCEPTED);
+  expect(arbiter.deadline(0)).toBeGreaterThan(clock.now());
+  arbiter.setRates(0, 0, 0);
+  expect(arbiter.deadline(0)).toBe(clock.now());
+  expect(arbiter.admit(0, 1, 1514, true, UNICAST)).toBe(ACCEPTED);
+  // Nobody else waits: nobody is asked.
+  expect(arbiter.deadline(1)).toBe(NEVER);
+});
+
 describe('the wire', () => {
   test.each([60, 124, 508, 1514])('10 Gbit/s carry 1,250,000 byte times per ms, of frames of %d bytes', (bytes) => {
     const { senders } = stageOf(backlogged(bytes));

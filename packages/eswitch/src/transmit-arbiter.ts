@@ -206,8 +206,11 @@ export class TransmitArbiter implements TransmitGate {
   }
 
   private change(node: RateNode, changes: Partial<RateNodeSettings>): void {
-    node.set(changes, this.time());
+    const now = this.time();
+    node.set(changes, now);
     this.weigh();
+    // What those that wait were told may be too late now: each may ask again.
+    for (const port of this.ports) port?.askBy(now);
   }
 
   /** @param name the card itself when left out */

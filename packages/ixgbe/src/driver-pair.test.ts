@@ -4,7 +4,7 @@ import { describeMail, IxgbeOffload, openIxgbePf, openIxgbeVfPoll } from '@ringw
 import { VIRTIO_NET_HASH_REPORT, VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO } from '@ringwire/virtio-spec/net';
 import { expect, test } from 'vitest';
 import { DriverStage, frameTo, macOf } from './testing/driver-stage.js';
-import { isWhole, partialTcp, partialTcp6 } from './testing/tcp-frames.js';
+import { isWhole, partialTcp, partialTcp6, partialUdp } from './testing/tcp-frames.js';
 
 const STATION: Uint8Array = Uint8Array.of(2, 0, 0, 0, 0, 99);
 const GROUP: Uint8Array = Uint8Array.of(0x01, 0, 0x5e, 1, 2, 3);
@@ -25,6 +25,8 @@ test('the drivers come up through the mailbox, and see the wire', () => {
   const { driver, told } = stage.open(0);
   expect([driver.state, driver.isLinkUp, driver.speed, driver.api]).toEqual(['running', true, 10_000, 6]);
   expect(told).toEqual(['up']);
+  // The register and the message of one reset are one reset.
+  expect(stage.pf.driver.counters.vfResets).toBe(1);
   expect(stage.pf.driver.vfInfo(0)).toMatchObject({ activeMac: macOf(1), isClearToSend: true, api: 6 });
   expect(stage.pf.driver.mailbox.flatMap(describeMail).slice(0, 4)).toEqual([
     'VF 0 → PF  VF_RESET',
@@ -107,6 +109,50 @@ test('82599 §7.2.4: large frames leave as segments with lengths and checksums o
     // PSH is the last segment's alone.
     expect(stage.onWire.map((segment) => segment[headers - 7]! & 0x08)).toEqual([0, 0, 0, 8]);
   }
+});
+
+test('82599 §7.10.3: large frames to a neighbour or the host arrive as segments that are whole', () => {
+  const stage = new DriverStage();
+  const [one, other] = [stage.open(0), stage.open(1)];
+  const frame = partialTcp(macOf(2), macOf(1), 5000);
+  one.driver.sendBytes(frame, offloadOf(34, VIRTIO_NET_HDR_GSO.TCPV4, 1400));
+  const toPf = partialTcp(macOf(0), macOf(1), 3000);
+  one.driver.sendBytes(toPf, offloadOf(34, VIRTIO_NET_HDR_GSO.TCPV4, 1460));
+  stage.run();
+  const got = other.heard.map(({ bytes }) => bytes);
+  expect(got.map(({ length }) => length - 54)).toEqual([1400, 1400, 1400, 800]);
+  expect(got.map(isWhole)).toEqual([true, true, true, true]);
+  expect(got.flatMap((segment) => [...segment.subarray(54)])).toEqual([...frame.subarray(54)]);
+  expect(stage.pf.heard.map(({ bytes }) => [bytes.length - 54, isWhole(bytes)])).toEqual([
+    [1460, true],
+    [1460, true],
+    [80, true],
+  ]);
+  expect(stage.onWire).toEqual([]);
+});
+
+test('82599 §7.2.4, §7.2.5: checksums of UDP and of IPv4, and large datagrams as several', () => {
+  const stage = new DriverStage();
+  const [one, other] = [stage.open(0), stage.open(1)];
+  const udp = offloadOf(34);
+  udp.csumOffset = 6;
+  one.driver.sendBytes(partialUdp(macOf(2), macOf(1), 301), udp);
+  // Without a checksum of IPv4: the card writes it, for a frame with and without one of TCP.
+  for (const isChecked of [true, false]) {
+    const frame = partialTcp(macOf(2), macOf(1), 20).fill(0, 24, 26);
+    const offload = isChecked ? offloadOf(34) : new IxgbeOffload();
+    offload.ipChecksum = true;
+    one.driver.sendBytes(frame, offload);
+  }
+  const large = offloadOf(34, VIRTIO_NET_HDR_GSO.UDP_L4, 1000);
+  large.csumOffset = 6;
+  one.driver.sendBytes(partialUdp(macOf(2), macOf(1), 2500), large);
+  stage.run();
+  const got = other.heard.map(({ bytes }) => bytes);
+  expect(got.map(({ length }) => length)).toEqual([343, 74, 74, 1042, 1042, 542]);
+  // The third one has a checksum of TCP that nobody was asked to finish.
+  expect(got.map(isWhole)).toEqual([true, true, false, true, true, true]);
+  expect([...got[2]!.subarray(24, 26)]).toEqual([...got[1]!.subarray(24, 26)]);
 });
 
 test('large frames leave with a tag that is put in, or that they have', () => {

@@ -36,7 +36,7 @@ test('SR-28: numbers out of range are refused, and leave everything as it was', 
 test('a function gets its share of addresses and VLANs, and no more', () => {
   const { driver, ask } = pfStage({ vfs: 60 });
   ask(0, 0x01);
-  // 128 addresses, one of each function: 67 are left for 60 functions.
+  // 128 addresses, one of each function and a free one: 66 are left for 60 functions.
   expect(ask(0, 0x01_0006, 0x5452, 0x0900)[0]! >>> 28).toBe(0xa);
   expect(ask(0, 0x02_0006, 0x5452, 0x0a00)[0]! >>> 28).toBe(0x6);
   for (let vlan = 1; vlan <= 15; vlan++) expect(ask(0, 0x01_0004, vlan)[0]! >>> 28).toBe(0xa);
@@ -45,6 +45,77 @@ test('a function gets its share of addresses and VLANs, and no more', () => {
   for (let vlan = 16; vlan < 64; vlan++) expect(ask(0, 0x01_0004, vlan)[0]! >>> 28).toBe(0xa);
   expect(ask(0, 0x01_0004, 64)[0]! >>> 28).toBe(0x6);
   expect(() => driver.setVf(1, { vlan: 70 })).toThrow('vlan is 70');
+});
+
+test("SR-19: an address that the host set is nobody else's, whether its function uses it or not", () => {
+  const { driver, ask } = pfStage();
+  driver.setVf(0, { mac: Uint8Array.of(0x52, 0x54, 0, 0, 0, 1), trust: true });
+  for (const vf of [0, 1]) ask(vf, 0x01);
+  // On trust function 0 takes another one: the host's is in no entry of the table.
+  expect(ask(0, 0x02, 0x5452, 0x0900)[0]! >>> 28).toBe(0xa);
+  expect(ask(1, 0x02, 0x5452, 0x0100)[0]! >>> 28).toBe(0x6);
+  expect(ask(1, 0x01_0006, 0x5452, 0x0100)[0]! >>> 28).toBe(0x6);
+  expect(() => driver.setVf(2, { mac: Uint8Array.of(0x52, 0x54, 0, 0, 0, 1) })).toThrow('mac');
+  expect(() => driver.setMac(Uint8Array.of(0x52, 0x54, 0, 0, 0, 1))).toThrow('mac');
+});
+
+test('an address is changed although its function has all entries of its share', () => {
+  const { driver, card, ask } = pfStage({ vfs: 1 });
+  ask(0, 0x01);
+  ask(0, 0x02, 0x5452, 0x0100);
+  for (let i = 1; i <= 125; i++) expect(ask(0, (i << 16) | 6, 0x0002, i)[0]! >>> 28).toBe(0xa);
+  expect(ask(0, (126 << 16) | 6, 0x0002, 126)[0]! >>> 28).toBe(0x6);
+  expect(ask(0, 0x02, 0x5452, 0x0900)[0]! >>> 28).toBe(0xa);
+  driver.setVf(0, { mac: Uint8Array.of(0x52, 0x54, 0, 0, 0, 7) });
+  const entries = Array.from({ length: 128 }, (_, i) => [card.get(AT.ral + 8 * i), card.get(AT.ral + 8 * i + 4)]);
+  expect(entries).toContainEqual([0x5452, 0x8000_0700]);
+  expect(entries).not.toContainEqual([0x5452, 0x8000_0900]);
+});
+
+test('SR-18: trust that is taken away takes along what came with it, without waiting for the function', () => {
+  const { driver, card, ask } = pfStage();
+  driver.setVf(0, { mac: Uint8Array.of(0x52, 0x54, 0, 0, 0, 1), trust: true });
+  ask(0, 0x01);
+  ask(0, 0x08, 6);
+  ask(0, 0x02, 0x5452, 0x0900);
+  ask(0, 0x01_0006, 0x5452, 0x0a00);
+  ask(0, 0x0c, 3);
+  for (let vlan = 1; vlan <= 20; vlan++) ask(0, 0x01_0004, vlan);
+  const vlans = (): number =>
+    Array.from({ length: 64 }, (_, i) => card.get(AT.vlvfb + 8 * i) & 1).reduce((sum, bit) => sum + bit, 0);
+  // VLAN 0, that of frames without a tag, is one of them.
+  expect(vlans()).toBe(21);
+  driver.setVf(0, { trust: false });
+  // BAM, ROMPE, AUPE.
+  expect([card.get(AT.vml2flt), card.get(AT.uta), vlans()]).toEqual([0x0b00_0000, 0, 16]);
+  expect(driver.vfInfo(0)).toMatchObject({ activeMac: Uint8Array.of(0x52, 0x54, 0, 0, 0, 1), mode: 'multicast' });
+  const stations = Array.from({ length: 128 }, (_, i) => card.get(AT.mpsar + 8 * i) & 1);
+  expect(stations.filter((bit) => bit === 1).length).toBe(1);
+  // It is told to begin anew.
+  expect(card.heard(0)?.[0]).toBe(0x0100);
+});
+
+test("a priority of the host's alone is a tag in every frame: the function joins no VLAN of its own beside it", () => {
+  const { driver, card, ask } = pfStage();
+  driver.setVf(0, { qos: 5 });
+  ask(0, 0x01);
+  ask(0, 0x08, 6);
+  // VLANA by default, priority 5, VLAN 0.
+  expect(card.get(AT.vmvir)).toBe(0x4000_a000);
+  expect(ask(0, 0x09)[3]).toBe(1);
+  expect([ask(0, 0x01_0004, 0)[0]! >>> 28, ask(0, 0x01_0004, 7)[0]! >>> 28]).toEqual([0xa, 0x6]);
+});
+
+test('a driver that goes back to version 1.0 where there are long frames receives none, whatever the host sets next', () => {
+  const { driver, card, ask } = pfStage({ mtu: 9000 });
+  ask(0, 0x01);
+  ask(0, 0x08, 6);
+  ask(0, 0x05, 9018);
+  expect(card.poolBit(AT.vfre, 0)).toBe(true);
+  ask(0, 0x08, 0);
+  ask(0, 0x05, 1518);
+  driver.setVf(0, { spoofchk: false });
+  expect(card.poolBit(AT.vfre, 0)).toBe(false);
 });
 
 test('a function that keeps the memory of its mailbox has it taken away; the others are served meanwhile', () => {

@@ -8,6 +8,8 @@ import type { Registers } from './registers.js';
 
 /** Longest frame with its check sequence that needs no jumbo frames. */
 const PLAIN = 1518;
+/** VLANs that a driver which is not trusted may be a member of: the card has 64 for all functions. */
+export const UNTRUSTED_VLANS = 16;
 
 /** What the card is set to: its shared tables and every pool, from one reset of the card to the next. */
 export class PfCard {
@@ -24,24 +26,35 @@ export class PfCard {
   readonly indirection: Uint8Array;
   /** The physical function's own pool, as if it were a virtual one. */
   readonly own: VfState;
+  private readonly states: readonly VfState[];
 
-  /** Tables are empty, and pools closed. @param own what the physical function itself had before */
-  constructor(registers: Registers, plan: PoolPlan, longestFrame: number, hashKey: Uint8Array, own: VfState) {
+  /** Tables are empty, and pools closed. @param states of virtual functions, and last of the physical one's own pool */
+  constructor(
+    registers: Registers,
+    plan: PoolPlan,
+    longestFrame: number,
+    hashKey: Uint8Array,
+    states: readonly VfState[],
+  ) {
     this.plan = plan;
     this.longestFrame = longestFrame;
     this.hashKey = hashKey;
     this.indirection = Uint8Array.from({ length: RETA.ENTRIES }, (_, i) => i % plan.queuesPerPool);
-    this.own = own;
+    this.states = states;
+    this.own = states[plan.vfs]!;
     this.macs = new MacTable(registers);
     this.vlans = new VlanTable(registers);
     this.groups = new GroupTable(registers);
     this.pools = new PoolControl(registers, plan);
   }
 
-  /** Further addresses of each virtual function: what the table has beside one of every function's own, shared evenly. */
+  /**
+   * Further addresses of each virtual function: what the table has beside one of every function's own, shared evenly. One
+   * entry stays free: who changes an address has the new one before the old one goes.
+   */
   get unicastShare(): number {
     const { vfs } = this.plan;
-    return vfs === 0 ? 0 : Math.floor((IXGBE_COUNT.RAR - 1 - vfs) / vfs);
+    return vfs === 0 ? 0 : Math.floor((IXGBE_COUNT.RAR - 2 - vfs) / vfs);
   }
 
   /** Give a function an address in place of its old one. @returns false when the table is full: it keeps that then */
@@ -52,6 +65,24 @@ export class PfCard {
     if (before !== undefined && !sameMac(before, mac) && !state.unicast.some((other) => sameMac(other, before)))
       this.macs.remove(before, state.vf);
     return true;
+  }
+
+  /** Whether another function has this address, or is to have it by the host's word. */
+  isTaken(mac: Uint8Array, vf: number): boolean {
+    if (this.macs.isOthers(mac, vf)) return true;
+    return this.states.some(
+      (other) => other.vf !== vf && other.settings.mac !== undefined && sameMac(other.settings.mac, mac),
+    );
+  }
+
+  /** What a function has on trust alone goes. */
+  revokeTrust(state: VfState): void {
+    const { mac } = state.settings;
+    if (state.mode !== 'none') state.mode = 'multicast';
+    this.vlans.keepSome(state.vf, UNTRUSTED_VLANS);
+    if (mac === undefined) return;
+    this.dropUnicast(state);
+    this.giveMac(state, mac);
   }
 
   dropUnicast(state: VfState): void {

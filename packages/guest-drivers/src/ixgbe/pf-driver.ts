@@ -50,13 +50,16 @@ export interface VfInfo extends VfSettings {
 export function openIxgbePf(setup: IxgbePfSetup): IxgbePf | Breakdown {
   const rings = completeRings(setup);
   const plan = planPools(setup.vfs);
+  const { logEntries = LOG_ENTRIES } = setup;
+  if (!Number.isInteger(logEntries) || logEntries < 1)
+    throw new VirtioError('logEntries', logEntries, '1 or more exchanges to be kept', 'IxgbePfSetup');
   const bound = bindFunction(setup.access, KNOWN);
   if (isBreakdown(bound)) return bound;
   const random = setup.random ?? Math.random;
   const keeps = {
     plan,
     hashKey: Uint8Array.from({ length: KEY_BYTES }, () => Math.floor(random() * 256)),
-    log: new MailboxLog(setup.logEntries ?? LOG_ENTRIES),
+    log: new MailboxLog(logEntries),
     states: Array.from({ length: plan.vfs + 1 }, (_, vf) => new VfState(vf)),
     mac: setup.mac?.slice(),
     vlans: new Set<number>(),
@@ -81,8 +84,10 @@ export class IxgbePf {
   private readonly patience: Patience;
   private session: PfSession | undefined = undefined;
   private arena: DmaArena;
-  private isPolling = false;
+  /** Events may be told: what they ask for that ends the session comes behind. */
+  private isBusy = false;
   private isClosing = false;
+  private isRestarting = false;
 
   /** @see openIxgbePf */
   constructor(setup: IxgbePfSetup, rings: RingWishes, bound: BoundFunction, keeps: PfKeeps) {
@@ -132,20 +137,19 @@ export class IxgbePf {
   /** Do what interrupts asked for. @param budget most frames @returns frames that came in */
   poll(budget: number = BUDGET): number {
     const { session } = this;
-    if (this.state !== 'running' || session === undefined || this.isPolling) return 0;
-    this.isPolling = true;
+    if (this.state !== 'running' || session === undefined || this.isBusy) return 0;
+    this.isBusy = true;
     const done = session.poll(budget);
-    this.isPolling = false;
-    if (this.isClosing) this.close();
-    else if (typeof done !== 'number') this.giveUp(done);
-    return typeof done === 'number' ? done : 0;
+    const isGood = typeof done === 'number';
+    this.endWork(isGood ? undefined : done);
+    return isGood ? done : 0;
   }
 
   /** Look after mailboxes, the link and time limits, whether an interrupt told of them or not. */
   watch(): void {
-    if (this.state !== 'running' || this.session === undefined || this.isPolling) return;
-    const problem = this.session.watch();
-    if (problem !== undefined) this.giveUp(problem);
+    if (this.state !== 'running' || this.session === undefined || this.isBusy) return;
+    this.isBusy = true;
+    this.endWork(this.session.watch());
   }
 
   /** Send a frame out of memory that stays the driver's until `events.sent` gives the cookie back. @returns a `SENT` value */
@@ -172,6 +176,7 @@ export class IxgbePf {
     const before = state.settings;
     state.settings = { ...before, ...settings };
     if ('mac' in changes) this.changeMac(session, state);
+    if (before.trust && !state.settings.trust) card.revokeTrust(state);
     if (before.vlan !== state.settings.vlan || before.qos !== state.settings.qos) card.applyVlan(state);
     card.applyAccept(state);
     card.applyEnable(state);
@@ -220,7 +225,7 @@ export class IxgbePf {
   setMac(mac: Uint8Array): void {
     needStation(mac);
     const { card } = this.needSession();
-    if (card.macs.isOthers(mac, card.own.vf) || !card.giveMac(card.own, mac))
+    if (card.isTaken(mac, card.own.vf) || !card.giveMac(card.own, mac))
       throw new VirtioError(
         'mac',
         mac.join(':'),
@@ -243,20 +248,28 @@ export class IxgbePf {
     return true;
   }
 
-  /** Reset the card and bring it up again: virtual functions are told, and begin anew with what the host set. */
+  /**
+   * Reset the card and bring it up again: virtual functions are told, and begin anew with what the host set. From within an
+   * event it is done when the event is over.
+   * @returns why the card is not up, which `events.broken` tells too
+   */
   restart(): Breakdown | undefined {
     if (this.state !== 'running') return undefined;
-    const stuck = this.release();
-    const problem = stuck ?? this.open();
-    if (problem !== undefined) this.end(problem);
-    return problem;
+    this.isRestarting = this.isBusy;
+    if (this.isBusy) return undefined;
+    this.isBusy = true;
+    try {
+      return this.bringUpAgain();
+    } finally {
+      this.endWork(undefined);
+    }
   }
 
   /** Give the card back: it stops, and all memory is freed. */
   close(): void {
     if (this.state === 'closed') return;
-    this.isClosing = this.isPolling;
-    if (this.isPolling) return;
+    this.isClosing = this.isBusy;
+    if (this.isBusy) return;
     this.state = 'closed';
     this.release();
   }
@@ -276,6 +289,7 @@ export class IxgbePf {
     }
     this.session = session;
     this.state = 'running';
+    session.updateLink();
     return undefined;
   }
 
@@ -299,12 +313,28 @@ export class IxgbePf {
     throw new VirtioError('state', this.state, 'running', 'IxgbePf');
   }
 
+  private bringUpAgain(): Breakdown | undefined {
+    const problem = this.release() ?? this.open();
+    // What events asked for meanwhile is this one.
+    this.isRestarting = false;
+    if (problem !== undefined) this.end(problem);
+    return problem;
+  }
+
+  /** @param problem of the session, which ends it */
+  private endWork(problem: Breakdown | undefined): void {
+    if (problem !== undefined && !this.isClosing) this.giveUp(problem);
+    this.isBusy = false;
+    if (this.isClosing) this.close();
+    else if (this.isRestarting) this.restart();
+  }
+
   /** What was sent stalls: the card is reset once more. Everything else is its end. */
   private giveUp(why: Breakdown): void {
     this.counters.breaks[why.code]!++;
     if (why.code === BREAK.TRANSMIT_STALLED) {
       this.setup.events.broken?.(why, true);
-      if (this.restart() === undefined) this.counters.restarts++;
+      if (!this.isClosing && this.bringUpAgain() === undefined) this.counters.restarts++;
       return;
     }
     this.release();

@@ -122,6 +122,13 @@ export class VlanTable {
       if (vlan >= 0 && this.pools.has(entry, pool)) this.leave(vlan, pool);
   }
 
+  /** Let a pool be a member of so many VLANs and no more: it leaves the others. */
+  keepSome(pool: number, most: number): void {
+    let left = most;
+    for (const [entry, vlan] of this.ids.entries())
+      if (vlan >= 0 && this.pools.has(entry, pool) && --left < 0) this.leave(vlan, pool);
+  }
+
   /** VLANs that a pool is a member of. */
   countOf(pool: number): number {
     return this.ids.filter((vlan, entry) => vlan >= 0 && this.pools.has(entry, pool)).length;

@@ -79,7 +79,6 @@ export class PfMailRoom {
   private answerReset(state: VfState, request: readonly number[]): void {
     const { card } = this;
     card.reset(state);
-    this.counters.vfResets++;
     state.isClearToSend = true;
     card.applyEnable(state);
     const { mac } = state.settings;

@@ -8,7 +8,7 @@ import {
   VLAN_MESSAGE,
 } from '@ringwire/nic-spec/ixgbe';
 import { isStation, macOfWords, sameMac } from './mac-address.js';
-import type { PfCard } from './pf-card.js';
+import { type PfCard, UNTRUSTED_VLANS } from './pf-card.js';
 import type { VfState } from './pf-vf-state.js';
 import { ACCEPT_MODES, type AcceptMode } from './vf-wishes.js';
 
@@ -30,8 +30,6 @@ const VERSIONS: readonly number[] = [
 ];
 /** Longest frames with their check sequence that a driver may say it takes. */
 const FRAME = { LEAST: 68, PLAIN: 1518, MOST: 9728 } as const;
-/** VLANs that a driver which is not trusted may be a member of: the card has 64 for all functions. */
-const VLANS_MOST = 16;
 const ENTRIES_PER_WORD = 16;
 
 const yes = (reason: string, words?: readonly number[]): Verdict =>
@@ -86,7 +84,7 @@ export class PfPolicy {
     const { settings } = state;
     if (settings.mac !== undefined && !settings.trust && !sameMac(settings.mac, mac))
       return no('the host set another address, and the function is not trusted');
-    if (this.card.macs.isOthers(mac, state.vf)) return no('another function of the card has this address');
+    if (this.card.isTaken(mac, state.vf)) return no('another function of the card has this address');
     return this.card.giveMac(state, mac) ? yes('its address now') : no('the table of addresses is full');
   }
 
@@ -102,14 +100,16 @@ export class PfPolicy {
   private setVlan(state: VfState, vlan: number, info: number): Verdict {
     const { vlans } = this.card;
     if (state.settings.vlan !== 0) return no('the host put the function into a VLAN');
+    // A frame that gets the host's tag has no room for one of the function's.
+    if (state.settings.qos !== 0 && vlan !== 0) return no('the host puts its own tag into every frame');
     if (vlan > 4094 || info > VLAN_MESSAGE.ADD) return no('no VLAN from 0 to 4094 to be added or removed');
     if (info === 0) {
       // Untagged frames are everybody's.
       if (vlan !== 0) vlans.leave(vlan, state.vf);
       return yes(vlan === 0 ? 'VLAN 0 stays' : 'a member no more');
     }
-    if (!state.settings.trust && !vlans.has(vlan, state.vf) && vlans.countOf(state.vf) >= VLANS_MOST)
-      return no(`a member of ${VLANS_MOST} VLANs, and not trusted with more`);
+    if (!state.settings.trust && !vlans.has(vlan, state.vf) && vlans.countOf(state.vf) >= UNTRUSTED_VLANS)
+      return no(`a member of ${UNTRUSTED_VLANS} VLANs, and not trusted with more`);
     return vlans.join(vlan, state.vf) ? yes('a member now') : no('the table of VLANs is full');
   }
 
@@ -118,8 +118,9 @@ export class PfPolicy {
     if (bytes < LEAST || bytes > MOST) return no(`no length from ${LEAST} to ${MOST}`);
     const isJumbo = this.card.longestFrame > PLAIN;
     // The card has one longest frame for all: nobody is to be sent what its driver has no buffers for.
-    if (state.api < MAILBOX_API.V1_1 && (isJumbo || bytes > PLAIN)) {
-      this.card.pools.setReceive(state.vf, false);
+    if (state.api < MAILBOX_API.V1_1 && isJumbo) {
+      state.longestFrame = 0;
+      this.card.applyEnable(state);
       return no('drivers of version 1.0 have no buffers for long frames: it receives none');
     }
     if (!isJumbo && bytes > PLAIN) return no(`the card takes frames of up to ${PLAIN} bytes`);
@@ -134,7 +135,7 @@ export class PfPolicy {
       if (settings.mac !== undefined && !settings.trust)
         return no('the host set the address, and the function is not trusted');
       if (!isStation(mac)) return no('no address of a station');
-      if (this.card.macs.isOthers(mac, state.vf)) return no('another function of the card has this address');
+      if (this.card.isTaken(mac, state.vf)) return no('another function of the card has this address');
     }
     if (index <= 1) this.card.dropUnicast(state);
     if (index === 0) return yes('no further addresses');

@@ -75,7 +75,7 @@ export class PfSession {
     this.counters = counters;
     this.vfs = states.slice(0, plan.vfs);
     sharePools(registers, plan);
-    this.card = new PfCard(registers, plan, rings.mtu + FCS_AND_ETHERNET, hashKey, states[plan.vfs]!);
+    this.card = new PfCard(registers, plan, rings.mtu + FCS_AND_ETHERNET, hashKey, states);
     setReception(registers, plan, this.card.longestFrame, hashKey, this.card.indirection);
     this.mail = new PfMailRoom(registers, this.card, log, setup, counters);
     const queue = plan.own * plan.queuesPerPool;
@@ -99,7 +99,7 @@ export class PfSession {
     return this.hasNews || this.pairs.needsPoll;
   }
 
-  /** Open the own pool, switch queues and interrupts on, and tell virtual functions. */
+  /** Open the own pool, switch queues and interrupts on, and tell virtual functions. The link is to be looked at then. */
   start(keeps: PfKeeps, mac: Uint8Array, patience: Patience): Breakdown | undefined {
     const { registers } = this.bound;
     for (const state of this.vfs) {
@@ -111,7 +111,6 @@ export class PfSession {
     startTraffic(registers, patience);
     const problem = this.pairs.enable(patience);
     if (problem !== undefined) return problem;
-    this.updateLink();
     registers.write(PF_REG.EIMS, EICR.MAILBOX | EICR.LSC | (1 << this.vectors.others) | 1);
     this.pairs.noteAll();
     sayPresent(registers, true);
@@ -173,8 +172,8 @@ export class PfSession {
     }
   }
 
-  /** @returns whether anything changed */
-  private updateLink(): boolean {
+  /** Look at the link, and tell when it changed. @returns whether anything did */
+  updateLink(): boolean {
     const speed = speedOf(this.bound.registers.read(PF_REG.LINKS));
     if (speed === this.speed) return false;
     this.speed = speed;

@@ -18,7 +18,7 @@ export interface IxgbePfSetup extends IxgbeSetup {
   readonly events: IxgbePfEvents;
   /** Virtual functions that the host will have, 0 to 63: the card is shared out for them before they are enabled. */
   readonly vfs: number;
-  /** Exchanges of the mailboxes that are kept; 256 when left out. */
+  /** Exchanges of the mailboxes that are kept, 1 or more; 256 when left out. */
   readonly logEntries?: number;
   /** 0 ≤ x < 1, for the key that frames are spread with. */
   readonly random?: () => number;

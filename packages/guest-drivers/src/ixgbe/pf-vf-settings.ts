@@ -21,7 +21,7 @@ export function checkVfChanges(card: PfCard, state: VfState, changes: VfChanges,
   const { mac, vlan = 0, qos = 0, maxTxRate = 0, minTxRate = 0, linkState = 'auto' } = changes;
   if (mac !== undefined) {
     needStation(mac);
-    if (card.macs.isOthers(mac, state.vf))
+    if (card.isTaken(mac, state.vf))
       throw new VirtioError('mac', showMac(mac), 'an address that no other function of the card has', HERE);
   }
   if (!Number.isInteger(vlan) || vlan < 0 || vlan > 4094)
@@ -54,5 +54,12 @@ function checkRate(rate: number, link: number): void {
 export function needsRestart(before: VfSettings, after: VfSettings): boolean {
   const sameAddress =
     before.mac === after.mac || (before.mac !== undefined && after.mac !== undefined && sameMac(before.mac, after.mac));
-  return !sameAddress || before.vlan !== after.vlan || before.qos !== after.qos || before.linkState !== after.linkState;
+  const hadTrust = before.trust && !after.trust;
+  return (
+    !sameAddress ||
+    hadTrust ||
+    before.vlan !== after.vlan ||
+    before.qos !== after.qos ||
+    before.linkState !== after.linkState
+  );
 }

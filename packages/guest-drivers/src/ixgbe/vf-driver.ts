@@ -52,7 +52,8 @@ export class IxgbeVf {
   private readonly wishes: VfWishes;
   private session: VfSession | undefined = undefined;
   private arena: DmaArena;
-  private isPolling = false;
+  /** Events may be told: what they ask for that ends the session comes behind. */
+  private isBusy = false;
   private isClosing = false;
   private tries = 0;
   private retryAt = 0;
@@ -132,22 +133,22 @@ export class IxgbeVf {
    */
   poll(budget: number = BUDGET): number {
     const { session } = this;
-    if (this.state !== 'running' || session === undefined || this.isPolling) return 0;
-    this.isPolling = true;
+    if (this.state !== 'running' || session === undefined || this.isBusy) return 0;
+    this.isBusy = true;
     const done = session.poll(budget);
-    this.isPolling = false;
-    if (this.isClosing) this.close();
-    else if (typeof done !== 'number') this.giveUp(done);
-    return typeof done === 'number' ? done : 0;
+    const isGood = typeof done === 'number';
+    this.endWork(isGood ? undefined : done);
+    return isGood ? done : 0;
   }
 
   /** Look after the link, time limits, and a function that is to be brought up again. */
   watch(): void {
     const { session } = this;
+    if (this.isBusy) return;
     if (this.state === 'recovering' && this.setup.now() >= this.retryAt) this.recover();
-    else if (this.state === 'running' && session !== undefined && !this.isPolling) {
-      const problem = session.watch();
-      if (problem !== undefined) this.giveUp(problem);
+    else if (this.state === 'running' && session !== undefined) {
+      this.isBusy = true;
+      this.endWork(session.watch());
     }
   }
 
@@ -171,8 +172,8 @@ export class IxgbeVf {
   /** Give the function back: it is reset, and all memory freed. */
   close(): void {
     if (this.state === 'closed') return;
-    this.isClosing = this.isPolling;
-    if (this.isPolling) return;
+    this.isClosing = this.isBusy;
+    if (this.isBusy) return;
     this.state = 'closed';
     this.release();
   }
@@ -193,6 +194,7 @@ export class IxgbeVf {
     this.session = session;
     this.state = 'running';
     this.aliveSince = this.setup.now();
+    session.updateLink();
     return undefined;
   }
 
@@ -204,6 +206,13 @@ export class IxgbeVf {
   private requests(): VfRequests | undefined {
     // One request at a time: whoever asks from within another one's pause is turned away.
     return this.state === 'running' && !this.vf.mailbox.isBusy ? this.vf.requests : undefined;
+  }
+
+  /** @param problem of the session, which ends it */
+  private endWork(problem: Breakdown | undefined): void {
+    if (problem !== undefined && !this.isClosing) this.giveUp(problem);
+    this.isBusy = false;
+    if (this.isClosing) this.close();
   }
 
   private giveUp(why: Breakdown): void {
@@ -219,11 +228,16 @@ export class IxgbeVf {
   }
 
   private recover(): void {
-    const problem = this.open();
-    if (problem !== undefined) this.scheduleRecovery(problem);
-    else {
-      this.counters.restarts++;
-      this.setup.events.restarted?.();
+    this.isBusy = true;
+    try {
+      const problem = this.open();
+      if (problem !== undefined) this.scheduleRecovery(problem);
+      else {
+        this.counters.restarts++;
+        this.setup.events.restarted?.();
+      }
+    } finally {
+      this.endWork(undefined);
     }
   }
 

@@ -130,7 +130,8 @@ export class IxgbeVfPoll implements BurstDriver {
     this.commands = new VfCommands(
       { ...wishes },
       {
-        requests: () => vf.requests,
+        // One request at a time: whoever asks from within another one's pause is turned away.
+        requests: () => (vf.mailbox.isBusy ? undefined : vf.requests),
         macChanged: (mac) => this.mac.set(mac),
         mtuChanged: (bytes) => {
           for (const queue of this.tx) queue.setMtu(bytes);

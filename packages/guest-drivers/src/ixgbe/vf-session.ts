@@ -61,7 +61,7 @@ export class VfSession {
     return this.hasMail || this.pairs.needsPoll;
   }
 
-  /** Ask for what the user wants, fill the queues, and let interrupts come. */
+  /** Ask for what the user wants, fill the queues, and let interrupts come. The link is to be looked at then. */
   start(wishes: VfWishes): Breakdown | undefined {
     const { requests } = this.vf;
     if (!requests.setMac(this.mac)) this.fallBack();
@@ -74,7 +74,6 @@ export class VfSession {
     this.isEnabled = requests.isEnabled() ?? true;
     const problem = lostFunction(this.vf) ?? this.enableQueues();
     if (problem !== undefined) return problem;
-    this.updateLink();
     this.unmaskAll();
     return undefined;
   }
@@ -114,7 +113,8 @@ export class VfSession {
     return undefined;
   }
 
-  private updateLink(): void {
+  /** Look at the link, and tell when it changed. */
+  updateLink(): void {
     const wasUp = this.isLinkUp;
     this.isLinkUp = this.isEnabled && this.vf.isLinkUp;
     this.speed = this.isLinkUp ? this.vf.speed : -1;

@@ -8,6 +8,7 @@ function sum(bytes: Uint8Array, from: number, end: number, start: number): numbe
 
 const ETHERNET = 14;
 const TCP = 6;
+const UDP = 17;
 
 /** A TCP segment over IPv4 from 10.0.0.1 to 10.0.0.2 whose checksum is left to the card: headers of 54 bytes. */
 export function partialTcp(to: Uint8Array, from: Uint8Array, payload: number): Uint8Array {
@@ -46,7 +47,24 @@ export function partialTcp6(to: Uint8Array, from: Uint8Array, payload: number): 
   return frame;
 }
 
-/** Whether both checksums of a TCP segment over IPv4 or IPv6 are right, and its lengths are those of the frame. */
+/** A UDP datagram over IPv4, whose checksum is left to the card: headers of 42 bytes. */
+export function partialUdp(to: Uint8Array, from: Uint8Array, payload: number): Uint8Array {
+  const frame = new Uint8Array(42 + payload);
+  const view = new DataView(frame.buffer);
+  frame.set(partialTcp(to, from, 0).subarray(0, 34));
+  view.setUint16(16, 28 + payload);
+  frame[23] = UDP;
+  view.setUint16(24, 0);
+  view.setUint16(24, ~sum(frame, ETHERNET, 34, 0) & 0xffff);
+  view.setUint16(34, 1024);
+  view.setUint16(36, 53);
+  view.setUint16(38, 8 + payload);
+  for (let i = 0; i < payload; i++) frame[42 + i] = (i * 7) & 0xff;
+  view.setUint16(40, sum(frame, 26, 34, UDP + 8 + payload));
+  return frame;
+}
+
+/** Whether both checksums of a TCP segment or a UDP datagram over IPv4 or IPv6 are right, and its lengths are those of the frame. */
 export function isWhole(frame: Uint8Array): boolean {
   const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
   const isV4 = view.getUint16(12) === 0x0800;
@@ -54,5 +72,7 @@ export function isWhole(frame: Uint8Array): boolean {
   const length = frame.length - tcp;
   if (isV4 && (sum(frame, ETHERNET, tcp, 0) !== 0xffff || view.getUint16(16) !== frame.length - ETHERNET)) return false;
   if (!isV4 && view.getUint16(18) !== length) return false;
-  return sum(frame, tcp, frame.length, sum(frame, isV4 ? 26 : 22, tcp, TCP + length)) === 0xffff;
+  const protocol = frame[isV4 ? 23 : 20]!;
+  if (protocol === UDP && view.getUint16(tcp + 4) !== length) return false;
+  return sum(frame, tcp, frame.length, sum(frame, isV4 ? 26 : 22, tcp, protocol + length)) === 0xffff;
 }
