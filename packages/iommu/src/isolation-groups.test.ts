@@ -21,6 +21,21 @@ test('a function with ACS stands alone beside siblings without', () => {
   expect(groups).toEqual([[0x18, 0x1a], [0x19]]);
 });
 
+test('PCIe 5.0 §6.13: below a port is one device, whose functions have all eight bits of device and function', () => {
+  const port = { sourceId: id(0, 1, 0), kind: 'root-port', acs: true } as const;
+  const below = (sourceId: number, acs = false) =>
+    ({ sourceId, kind: 'endpoint', parent: port.sourceId, acs }) as const;
+  expect(isolationGroups([port, below(0x100), below(0x107), below(0x108), below(0x1ff)])).toEqual([
+    [0x008],
+    [0x100, 0x107, 0x108, 0x1ff],
+  ]);
+  expect(isolationGroups([port, below(0x100), below(0x108, true), below(0x110)])).toEqual([
+    [0x008],
+    [0x100, 0x110],
+    [0x108],
+  ]);
+});
+
 test('virtual functions are groups of their own, their PF as well', () => {
   const groups = isolationGroups([
     { sourceId: id(0, 1, 0), kind: 'root-port', acs: true },

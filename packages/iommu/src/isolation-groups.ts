@@ -49,12 +49,21 @@ export function isolationGroups(functions: readonly TopologyFunction[]): number[
     if (turn !== undefined) sets.join(one.sourceId, turn);
     if (one.acs === true || one.isVirtual === true) continue;
     // Functions of the same device may reach one another inside it.
-    const device = one.sourceId & ~7;
+    const device = deviceOf(one, byId);
     const sibling = siblings.get(device);
     if (sibling === undefined) siblings.set(device, one.sourceId);
     else sets.join(one.sourceId, sibling);
   }
   return sets.groups();
+}
+
+/**
+ * What functions of one device have in common. Below a port is one device, and with ARI its functions have all eight bits
+ * of device and function number (PCIe 5.0 §6.13); on other buses the number of the device is theirs.
+ */
+function deviceOf({ sourceId, parent }: TopologyFunction, byId: ReadonlyMap<number, TopologyFunction>): number {
+  const above = parent === undefined ? undefined : byId.get(parent)!.kind;
+  return above === 'root-port' || above === 'downstream-port' ? sourceId & ~0xff : sourceId & ~7;
 }
 
 /** The port or bridge nearest to the root on a function's way up, itself included, that lets requests turn round. */

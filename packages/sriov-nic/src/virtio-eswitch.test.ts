@@ -4,6 +4,9 @@ import { FIRST_VF, frameTo, macOf, NicStage, numberIn, type StageGuest } from '.
 
 const BROADCAST = new Uint8Array(6).fill(0xff);
 const GROUP = Uint8Array.of(1, 0, 0x5e, 0, 0, 1);
+/** Of a virtual function: Express at 0x54. */
+const DEVICE_CONTROL = 0x5c;
+const FLR = 0x8000;
 const driverOf = (guest: StageGuest): NetDriver => [...guest.drivers.values()][0]!;
 
 /** What a command is answered. */
@@ -144,4 +147,42 @@ test('a function that is closed after the next one came on its port leaves that 
   stage.card!.virtual[0]!.configure({ link: 'disable' });
   stage.settle();
   expect(driverOf(a!).isLinkUp).toBe(false);
+});
+
+test('SR-26: a group’s frame through the switch to 64 functions that listed it, one of them being reset: 63 copies arrive', () => {
+  const stage = new NicStage(64, true);
+  const guests = stage.start(64);
+  const host = stage.driveHost();
+  stage.settle();
+  for (const guest of guests)
+    expect(ask(stage, guest, (commands, done) => commands.setMacTable([], [GROUP], done))).toBe(COMMAND.OK);
+  expect(driverOf(host).sendBytes(frameTo(GROUP, macOf(0), 1))).toBe(SENT.OK);
+  stage.machine.configWrite(FIRST_VF + 20, DEVICE_CONTROL, 2, FLR);
+  stage.settle();
+  expect(guests.map(({ heard }) => heard.map(numberIn))).toEqual(guests.map((_, i) => (i === 20 ? [] : [1])));
+  expect(stage.card!.virtual.map(({ counters }) => counters.outFrames)).toEqual(
+    guests.map((_, i) => (i === 20 ? 0 : 1)),
+  );
+});
+
+test('SR-09: a function-level reset of one function amid traffic of the others and of the physical one through the switch: they lose nothing', () => {
+  const stage = new NicStage(3, true);
+  const [a, b, c] = stage.start(3);
+  const host = stage.driveHost();
+  stage.settle();
+  const numbers = Array.from({ length: 100 }, (_, number) => number);
+  for (const number of numbers) {
+    expect(driverOf(a!).sendBytes(frameTo(macOf(2), macOf(1), number))).toBe(SENT.OK);
+    expect(driverOf(b!).sendBytes(frameTo(macOf(1), macOf(2), number))).toBe(SENT.OK);
+    expect(driverOf(host).sendBytes(frameTo(macOf(1), macOf(0), 1000 + number))).toBe(SENT.OK);
+    if (number === 50) stage.machine.configWrite(FIRST_VF + 2, DEVICE_CONTROL, 2, FLR);
+    else if (number < 50) driverOf(c!).sendBytes(frameTo(macOf(1), macOf(3), 5000 + number));
+    stage.settle();
+  }
+  const heard = a!.heard.map(numberIn);
+  expect(b!.heard.map(numberIn)).toEqual(numbers);
+  expect(heard.filter((number) => number < 1000)).toEqual(numbers);
+  expect(heard.filter((number) => number >= 1000 && number < 5000)).toEqual(numbers.map((number) => 1000 + number));
+  expect(heard.filter((number) => number >= 5000)).toHaveLength(50);
+  expect(stage.machine.configRead(FIRST_VF + 2, 4, 2)).toBe(0);
 });

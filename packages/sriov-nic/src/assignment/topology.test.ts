@@ -2,6 +2,7 @@ import { isolationGroups } from '@ringwire/iommu';
 import {
   accessControlServices,
   advancedErrorReporting,
+  alternativeRoutingId,
   type Capability,
   FUNCTION_SERVICES,
   PciFunction,
@@ -54,6 +55,16 @@ test('PCIe 5.0 §6.12.1.2: functions of one device are apart when what ACS they 
     ],
     [[0x20], [0x21], [0x28, 0x29]],
   ]);
+});
+
+test('PCIe 5.0 §6.13: function 8 of a device with ARI goes with function 0, as it has no ACS', () => {
+  const machine = new RootComplex();
+  const root = port('root-port');
+  machine.bus.plug(8, root);
+  root.secondary.plug(0, endpoint([advancedErrorReporting(), alternativeRoutingId(8)], true));
+  root.secondary.plug(8, endpoint([advancedErrorReporting(), alternativeRoutingId(0)]));
+  const [, after] = groupsOf(machine);
+  expect(after).toEqual([[0x0008], [0x0100, 0x0108]]);
 });
 
 test('PCIe 5.0 §6.12.1.1: cards below a switch are apart when every port above them has all services switched on', () => {
