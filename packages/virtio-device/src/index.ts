@@ -12,6 +12,7 @@ export type {
 } from './device-model.js';
 export { DeviceReplica, type ReplicaConfig, type ReplicaQueue } from './device-replica.js';
 export type { Transport } from './device-runner.js';
+export { restoreFunction, saveFunction } from './embed/function-state.js';
 export { EntropyModel } from './entropy-model.js';
 export { explainDevice } from './explain-device.js';
 export { explainSnapshot, inspectQueue } from './inspection/explain-snapshot.js';

@@ -150,6 +150,16 @@ export class VirtioPci {
     this.msixAt = this.pci.capabilityAt(PCI_CAP_ID.MSI_X);
   }
 
+  /** ISR status, without the read's effect. */
+  get isrStatus(): number {
+    return this.isr;
+  }
+
+  /** Make the ISR status, and the pin with it, what it was elsewhere. */
+  restoreIsr(isr: number): void {
+    this.setIsr(isr);
+  }
+
   private bars(layout: PciLayout, model: DeviceModel): BarOptions[] {
     const { trace } = this;
     const regions = [
