@@ -122,7 +122,8 @@ export class PollTxQueue implements FrameBytes {
     const { list, loops, total, counters } = this;
     const { queue } = this.live;
     const most = Math.min(frames.count - from, BURST, queue.free);
-    const isReachable = loops !== undefined && frames.home === this.home;
+    // A caller's count may be beyond its burst: what lies there belongs to others.
+    const isReachable = loops !== undefined && frames.home === this.home && from >= 0 && from + most <= frames.capacity;
     const ready = isReachable ? this.describe(loops, frames, from, most) : this.describePlain(frames, from, most);
     if (ready === 0) return 0;
     list.count = ready;

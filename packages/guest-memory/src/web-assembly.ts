@@ -26,7 +26,8 @@ const decodeBase64: (base64: string) => string = (globalThis as unknown as { ato
 
 /**
  * A WebAssembly module that works on a memory which it imports as `host.memory`. It is compiled once in a thread, at its
- * first use, and instantiated once for each memory: small enough for a browser's main thread, which limits what may be compiled synchronously.
+ * first use, and instantiated once for each memory: small enough for a browser's main thread, which limits what may be
+ * compiled synchronously.
  */
 export class MemoryModule<Exports> {
   private readonly base64: string;
@@ -40,8 +41,11 @@ export class MemoryModule<Exports> {
 
   /** @throws VirtioError for a memory that is not shared, or has other addresses than 32-bit ones */
   on(memory: WasmMemory): Exports {
-    const instance = this.instances.get(memory) ?? this.instantiate(memory);
-    this.instances.set(memory, instance);
+    let instance = this.instances.get(memory);
+    if (instance === undefined) {
+      instance = this.instantiate(memory);
+      this.instances.set(memory, instance);
+    }
     return instance;
   }
 

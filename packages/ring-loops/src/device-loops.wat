@@ -2,6 +2,7 @@
 ;;
 ;; Parameters named after a structure are byte offsets into the memory; all numbers are unsigned. Each function stops in
 ;; front of what is not as plain as that, and says how far it came: the caller deals with the next one and comes back.
+;; Tokens are the caller's, and may be anything; that they lie in the burst it has seen to.
 ;; A chain's descriptor is read field by field, once, into locals: what is checked is what is used.
 (module
   (memory (import "host" "memory") 0 65536 shared)
@@ -56,6 +57,7 @@
       (loop $next
         (br_if $done (i32.ge_u (local.get $count) (local.get $max)))
         (local.set $head (i32.load16_u (local.get $token)))
+        (br_if $done (i32.gt_u (local.get $head) (local.get $mask)))
         (local.set $bytes (i32.load (local.get $written)))
         (local.set $its (i32.add (local.get $own) (i32.shl (local.get $head) (i32.const 2))))
         (br_if $done (i32.ge_u (local.get $bytes) (i32.load (local.get $its))))
@@ -148,7 +150,9 @@
     (block $done
       (loop $next
         (br_if $done (i32.ge_u (local.get $count) (local.get $max)))
-        (local.set $its (i32.add (local.get $chains) (i32.shl (i32.load16_u (local.get $token)) (i32.const 3))))
+        (local.set $word (i32.load16_u (local.get $token)))
+        (br_if $done (i32.ge_u (local.get $word) (local.get $size)))
+        (local.set $its (i32.add (local.get $chains) (i32.shl (local.get $word) (i32.const 3))))
         (local.set $bytes (i32.load (local.get $written)))
         (br_if $done (i32.ge_u (local.get $bytes) (i32.load offset=4 (local.get $its))))
         (local.set $word (i32.load (local.get $its)))

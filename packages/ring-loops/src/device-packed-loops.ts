@@ -80,7 +80,7 @@ export class LoopedDevicePackedQueue extends DevicePackedQueue {
 
   protected override putPlain(burst: ChainBurst, from: number, count: number): number {
     const { loops, state } = this;
-    if (loops === undefined || burst.home !== this.home) return super.putPlain(burst, from, count);
+    if (loops === undefined || !this.reaches(burst, from, count)) return super.putPlain(burst, from, count);
     state[3] = this.firstFlags;
     const done = loops.putPacked(
       this.ring.desc,
@@ -105,7 +105,7 @@ export class LoopedDevicePackedQueue extends DevicePackedQueue {
 
   protected override putComplete(burst: ChainBurst, from: number, count: number): number {
     const { loops, state, size } = this;
-    if (loops === undefined || burst.home !== this.home) return super.putComplete(burst, from, count);
+    if (loops === undefined || !this.reaches(burst, from, count)) return super.putComplete(burst, from, count);
     if (this.batchId >= 0 && !this.batchComplete) return 0;
     const done = loops.putPackedInOrder(
       size,
@@ -127,5 +127,10 @@ export class LoopedDevicePackedQueue extends DevicePackedQueue {
     this.inFlight -= done;
     this.counters.used += done;
     return done;
+  }
+
+  /** Whether such chains of a burst lie in the memory: behind them is what belongs to others. */
+  private reaches(burst: ChainBurst, from: number, count: number): boolean {
+    return burst.home === this.home && from >= 0 && from + count <= burst.capacity;
   }
 }

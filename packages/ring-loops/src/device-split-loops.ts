@@ -85,7 +85,7 @@ export class LoopedDeviceSplitQueue extends DeviceSplitQueue {
 
   protected override putPlain(burst: ChainBurst, from: number, count: number): number {
     const { loops } = this;
-    if (loops === undefined || burst.home !== this.home) return super.putPlain(burst, from, count);
+    if (loops === undefined || !this.reaches(burst, from, count)) return super.putPlain(burst, from, count);
     const done = loops.putSplit(
       this.usedRing32 << 2,
       this.mask,
@@ -103,7 +103,7 @@ export class LoopedDeviceSplitQueue extends DeviceSplitQueue {
 
   protected override putComplete(burst: ChainBurst, from: number, count: number): number {
     const { loops } = this;
-    if (loops === undefined || burst.home !== this.home) return super.putComplete(burst, from, count);
+    if (loops === undefined || !this.reaches(burst, from, count)) return super.putComplete(burst, from, count);
     if (this.batchHead >= 0 && !this.batchComplete) return 0;
     const start = this.used;
     const done = loops.putSplitInOrder(
@@ -126,5 +126,10 @@ export class LoopedDeviceSplitQueue extends DeviceSplitQueue {
     this.inFlight -= done;
     this.counters.used += done;
     return done;
+  }
+
+  /** Whether such chains of a burst lie in the memory: behind them is what belongs to others. */
+  private reaches(burst: ChainBurst, from: number, count: number): boolean {
+    return burst.home === this.home && from >= 0 && from + count <= burst.capacity;
   }
 }

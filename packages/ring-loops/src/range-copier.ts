@@ -18,7 +18,7 @@ export class RangeCopier {
   /** Twice over: no burst of as many as there are has to be cut where the places begin anew. */
   private readonly places: Uint32Array;
   private readonly count: number;
-  private readonly isReachable: boolean;
+  private readonly loops: RangeLoops | undefined;
   private next = 0;
 
   /**
@@ -37,7 +37,7 @@ export class RangeCopier {
     const arrays = privateArrays(memory);
     this.places = arrays.u32(2 * count);
     for (let at = 0; at < 2 * count; at++) this.places[at] = start + (at % count) * pitch;
-    this.isReachable = arrays.holds(this.places);
+    this.loops = arrays.holds(this.places) ? rangeLoops.on(memory.wasm!) : undefined;
   }
 
   /**
@@ -45,15 +45,14 @@ export class RangeCopier {
    * @returns how many were copied: up to the first that is longer than a place
    */
   copy(ranges: RangeList, first: number, count: number, skip: number): number {
-    const { bytes, places, memory } = this;
+    const { bytes, places, memory, loops } = this;
     const { offset, length, home } = ranges;
     const most = bytes + skip;
     let end = first;
     for (; end < first + count && length[end]! >= skip && length[end]! <= most; ) end = (end + 1) | 0;
     for (let at = first; at < end; ) {
       const part = Math.min(end - at, this.count);
-      if (this.isReachable && home !== undefined) {
-        const loops = rangeLoops.on(memory.wasm!);
+      if (loops !== undefined && home !== undefined) {
         const behind = at << 2;
         loops.copyEach(
           places.byteOffset + (this.next << 2),

@@ -58,6 +58,13 @@ export class BufferList {
     return this;
   }
 
+  /** Elements, of which there are no more than fit. @throws VirtioError when {@link count} says so */
+  get checkedCount(): number {
+    const { count, capacity } = this;
+    if (count > capacity) throw new VirtioError('count', count, `at most ${capacity} elements`, 'virtio 1.4 §2.7.5');
+    return count;
+  }
+
   /** Low word of an element's address. */
   lo(element: number): number {
     return this.words[element << ELEMENT_SHIFT]!;

@@ -53,12 +53,12 @@ export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
 
   private readonly events: DriverPackedEvents;
   /** What the driver knows of each id, in one array: a hot loop pays for every array that it touches. */
-  protected buffers: Uint32Array;
+  protected readonly buffers: Uint32Array;
   /**
    * A ring of all ids. From head on: those outstanding, oldest first (exact while the device uses buffers in order),
    * and from tail on the free ones.
    */
-  protected ids: Uint16Array;
+  protected readonly ids: Uint16Array;
   protected readonly idMask: number;
   protected head = 0;
   protected tail = 0;
@@ -107,7 +107,7 @@ export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
 
   addBurst(buffers: BufferList): number {
     if (this.broken !== BROKEN.NONE) return 0;
-    const count = Math.min(buffers.count, this.free);
+    const count = Math.min(buffers.checkedCount, this.free);
     let added = 0;
     if (count > 0 && this.unpublished === 0) {
       // The first descriptor since the last publication keeps its flags back.

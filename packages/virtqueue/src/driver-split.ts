@@ -66,12 +66,12 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
    * descriptors are linked from element `size` on; a buffer's own stay linked as they were taken. Freed ones go to the end
    * of the list, so that with a device that uses buffers in order the list is the ring's order.
    */
-  protected buffers: Uint32Array;
+  protected readonly buffers: Uint32Array;
   protected freeTail = 0;
   /** Per id: the last descriptor of the outstanding buffer, the id itself unless there are more. */
   private readonly last: Uint16Array;
   /** Ids in the order they were added, at index & mask. */
-  protected order: Uint16Array;
+  protected readonly order: Uint16Array;
   protected avail = 0;
   protected published = 0;
   protected used = 0;
@@ -115,7 +115,7 @@ export class DriverSplitQueue extends DriverQueueBase implements DriverQueue {
 
   addBurst(buffers: BufferList): number {
     if (this.broken !== BROKEN.NONE) return 0;
-    const count = Math.min(buffers.count, this.free);
+    const count = Math.min(buffers.checkedCount, this.free);
     this.setFreeHead(this.addPlain(buffers, count, this.following(this.size)), count);
     this.avail = (this.avail + count) & 0xffff;
     this.outstanding += count;
