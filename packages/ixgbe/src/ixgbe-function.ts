@@ -44,7 +44,7 @@ export interface VirtioOption {
   /** Pairs of queues, 1 to 4 with a control queue behind them; 1 unless given. */
   readonly pairs?: number;
   readonly net?: Partial<NetDeviceOptions>;
-  /** There is work for {@link IxgbeFunction.step}. Only to be noted. */
+  /** There is work for the function’s `step`. Only to be noted. */
   readonly wake?: () => void;
 }
 
