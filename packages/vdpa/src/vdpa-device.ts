@@ -130,7 +130,8 @@ export interface VdpaDevice {
   queueReady(index: number): boolean;
   /**
    * Start or stop a queue. A queue that is stopped keeps addresses, size and position, and starts there again.
-   * @returns INVALID for a ring that cannot be where it is: {@link problem} says why
+   * @returns INVALID for a ring that cannot be where it is: {@link problem} says why; UNSUPPORTED where a queue cannot be stopped
+   *          alone, as without RING_RESET
    */
   setQueueReady(index: number, ready: boolean): VdpaOutcome;
   /** Where the device stands in the ring; undefined while it is in the middle of a buffer: suspend it first. */

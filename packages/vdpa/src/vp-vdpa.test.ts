@@ -1,10 +1,11 @@
 import { isBreakdown, openPciTransport } from '@ringwire/guest-drivers';
 import { FrameQueue, LoopbackBackend } from '@ringwire/net-backend';
-import { NET_SCRATCH_BYTES, NetDevice, VirtioPci } from '@ringwire/virtio-device';
+import { MemberDevice, NET_SCRATCH_BYTES, NetDevice, VirtioPci } from '@ringwire/virtio-device';
 import { featureWords, hasFeature, VIRTIO_F } from '@ringwire/virtio-spec';
 import { expect, test } from 'vitest';
 import { DomainMappings } from './domain-mappings.js';
-import { CONTRACT_RAM_BYTES, type ContractMachine, vdpaContract } from './testing/index.js';
+import { joinParts, splitParts, type VpMember } from './member-parts.js';
+import { CONTRACT_RAM_BYTES, ContractDriver, type ContractMachine, vdpaContract } from './testing/index.js';
 import { IommuStage } from './testing/iommu-stage.js';
 import { STATION } from './testing/vdpa-stage.js';
 import { VDPA } from './vdpa-outcome.js';
@@ -19,7 +20,7 @@ const { domain, space } = stage.function();
 const mappings = new DomainMappings(stage.memory, domain, stage.bus);
 
 /** A virtio-net function behind the IOMMU, with MSI-X or with its pin alone. */
-function functionMachine(hasMsix: boolean): ContractMachine & { readonly parent: VpParent } {
+function functionMachine(hasMsix: boolean, hasOwner = false): ContractMachine & { readonly parent: VpParent } {
   const { memory } = stage;
   mappings.clear();
   const backend = new LoopbackBackend(new FrameQueue(memory, cable, 0x2_0000, 64));
@@ -53,10 +54,34 @@ function functionMachine(hasMsix: boolean): ContractMachine & { readonly parent:
     step,
     irqs: [40, 41, 42, 43],
     ...(hasMsix ? { messages } : {}),
+    ...(hasOwner ? { member: ownedBy(virtio) } : {}),
   });
   return { parent, memory, ram, changeConfig: () => model.setLink(false) };
 }
 
+/** What an owner's administration commands do with the function. */
+function ownedBy(virtio: VirtioPci): VpMember {
+  const member = new MemberDevice(virtio);
+  return {
+    stop: () => {
+      // Notifications on their way leave with a step.
+      for (let tries = 0; tries < 3 && !member.stop(); tries++) virtio.device.step(0);
+      return member.isStopped;
+    },
+    resume: () => {
+      member.resume();
+      return true;
+    },
+    parts: () => joinParts(member.parts()),
+    setParts: (bytes) => {
+      const parts = splitParts(bytes);
+      return parts !== undefined && member.setParts(parts) === undefined;
+    },
+  };
+}
+
+const owned = () => functionMachine(true, true);
+for (const { title, run } of vdpaContract('vp_vdpa, whose owner has device parts of it', owned)) test(title, run);
 for (const { title, run } of vdpaContract('vp_vdpa with MSI-X', () => functionMachine(true))) test(title, run);
 for (const { title, run } of vdpaContract('vp_vdpa with a pin', () => functionMachine(false))) test(title, run);
 
@@ -92,4 +117,30 @@ test('a queue stops by queue reset, and without RING_RESET not at all', () => {
     expect(device.setStatus(0)).toBe(VDPA.OK);
     parent.remove(device);
   }
+});
+
+test('with its owner’s help a queue that was stopped goes on where it was, while the other one runs', () => {
+  const machine = functionMachine(true, true);
+  const device = machine.parent.add('a', {});
+  if (isVdpaRefusal(device)) throw new Error(device.message);
+  const driver = new ContractDriver(machine, device, { bits: [VIRTIO_F.RING_RESET] });
+  driver.map();
+  driver.start();
+  for (let round = 0; round < 20; round++) {
+    for (let sent = 0; sent < 3; sent++) driver.send();
+    driver.turn(2);
+    for (const index of [0, 1]) {
+      expect(device.setQueueReady(index, false)).toBe(VDPA.OK);
+      expect(device.queueReady(index)).toBe(false);
+      // A queue that was reset has its registers to be written anew.
+      driver.place(index);
+      expect(device.setQueueReady(index, true)).toBe(VDPA.OK);
+      device.kick(index);
+    }
+  }
+  driver.settle();
+  expect(driver.heard).toEqual(driver.all);
+  expect(driver.sent).toBe(60);
+  device.reset();
+  machine.parent.remove(device);
 });

@@ -1,7 +1,8 @@
 import type { HostMemory } from '@ringwire/guest-memory';
 import { DEVICE_STATUS, FEATURE_WORDS, hasFeature, isPvirtqSize, VIRTIO_F, VirtioError } from '@ringwire/virtio-spec';
-import type { QueueState } from '@ringwire/virtqueue';
+import { type QueueState, queueStateProblem } from '@ringwire/virtqueue';
 import { type AsidMappings, IOVA_END } from './asid-space.js';
+import { areTypeParts, memberParts, positionIn, typePartsIn, type VpMember } from './member-parts.js';
 import { replaceMappings } from './replace-mappings.js';
 import type {
   DoorbellArea,
@@ -16,7 +17,7 @@ import { VDPA, type VdpaOutcome } from './vdpa-outcome.js';
 import { startOf } from './vdpa-queue.js';
 import type { VdpaMessage, VirtioRegisters } from './virtio-registers.js';
 
-const { DRIVER, FEATURES_OK } = DEVICE_STATUS;
+const { DRIVER, FEATURES_OK, DRIVER_OK } = DEVICE_STATUS;
 const ADDRESS_END = 2 ** 53;
 const HERE = 'VpVdpa';
 /** What an interrupt was about, in the ISR status. virtio 1.4 §4.1.4.5 */
@@ -34,6 +35,8 @@ export interface VpVdpaConfig {
   readonly messages?: readonly VdpaMessage[];
   /** The machine's interrupt behind each of these messages. */
   readonly irqs?: readonly number[];
+  /** What its owner does for it by administration commands: with it the function suspends, and its positions are known. */
+  readonly member?: VpMember;
   /** The turn of a function that is emulated in this thread. */
   readonly step?: (budget: number) => number;
 }
@@ -49,7 +52,8 @@ interface VpQueue {
 
 /**
  * Any standard virtio-pci function as a vDPA device, driven through its registers. They say nothing of positions in rings:
- * queues start at their start, and stop by queue reset or with the device. One group, one address space.
+ * queues start at their start, and stop by queue reset or with the device. Where the function's owner has administration commands
+ * for it, device parts say the rest. One group, one address space.
  */
 export class VpVdpa implements VdpaDevice {
   readonly deviceId: number;
@@ -59,7 +63,7 @@ export class VpVdpa implements VdpaDevice {
   readonly deviceFeatures: Uint32Array;
   readonly driverFeatures: Uint32Array = new Uint32Array(FEATURE_WORDS);
   readonly configBytes: number;
-  readonly isSuspended = false;
+  isSuspended = false;
   readonly queueCount: number;
   readonly queueSizeMax: number;
   readonly queueSizeMin: number = 1;
@@ -76,6 +80,9 @@ export class VpVdpa implements VdpaDevice {
   private readonly sizes: readonly number[];
   private readonly queues: readonly VpQueue[];
   private configCallback: (() => void) | undefined = undefined;
+  /** Where queues are to go on, and what commands had made, once the device starts. */
+  private readonly positions: Map<number, QueueState> = new Map();
+  private staged: Uint8Array = new Uint8Array(0);
 
   /** @throws VirtioError for a device without VERSION_1 and ACCESS_PLATFORM, which nothing would keep in its mappings */
   constructor(config: VpVdpaConfig) {
@@ -86,12 +93,12 @@ export class VpVdpa implements VdpaDevice {
     this.memory = mappings.memory;
     this.mapGranule = mappings.granule;
     this.abilities = {
-      suspend: false,
-      resume: false,
-      state: 'start',
+      suspend: config.member !== undefined,
+      resume: config.member !== undefined,
+      state: config.member === undefined ? 'start' : 'any',
       keepMaps: true,
       readyWhileRunning: true,
-      typeState: false,
+      typeState: config.member !== undefined,
       dirty: mappings.tracksDirty,
     };
     this.deviceId = registers.deviceId;
@@ -148,9 +155,26 @@ export class VpVdpa implements VdpaDevice {
     if ((fresh & FEATURES_OK) !== 0)
       for (let word = 0; word < FEATURE_WORDS; word++)
         this.registers.setDriverFeatures(word, this.driverFeatures[word]!);
+    if ((fresh & DRIVER_OK) !== 0 && (this.positions.size > 0 || this.staged.length > 0))
+      return this.startThere(status);
     this.registers.setStatus(status);
     if ((fresh & DRIVER) !== 0) this.mapVectors();
     return VDPA.OK;
+  }
+
+  /** The device starts where another one stood: stopped by its owner, it touches nothing before it has the parts. */
+  private startThere(status: number): VdpaOutcome {
+    const { config, registers } = this;
+    const member = config.member!;
+    if (!member.stop()) return VDPA.BUSY;
+    registers.setStatus(status);
+    const isTaken = member.setParts(memberParts(this.staged, this.positions));
+    if (!isTaken) registers.setStatus(DEVICE_STATUS.FAILED);
+    this.positions.clear();
+    this.staged = new Uint8Array(0);
+    this.problem = isTaken ? undefined : 'the function refuses these device parts (virtio 1.4 §2.12.1.4.3.3)';
+    const isGoing = member.resume();
+    return isTaken && isGoing ? VDPA.OK : VDPA.INVALID;
   }
 
   reset(keepMaps = false): VdpaOutcome {
@@ -160,6 +184,9 @@ export class VpVdpa implements VdpaDevice {
       this.problem = `device_status is ${this.status} after a reset, want 0 (virtio 1.4 §2.4)`;
       return VDPA.BUSY;
     }
+    if (this.isSuspended) this.resume();
+    this.positions.clear();
+    this.staged = new Uint8Array(0);
     this.driverFeatures.fill(0);
     for (const [index, queue] of this.queues.entries()) {
       queue.size = this.sizes[index]!;
@@ -172,11 +199,19 @@ export class VpVdpa implements VdpaDevice {
   }
 
   suspend(): VdpaOutcome {
-    return VDPA.UNSUPPORTED;
+    const { member } = this.config;
+    if (member === undefined) return VDPA.UNSUPPORTED;
+    if (!member.stop()) return VDPA.BUSY;
+    this.isSuspended = true;
+    return VDPA.OK;
   }
 
   resume(): VdpaOutcome {
-    return VDPA.UNSUPPORTED;
+    const { member } = this.config;
+    if (member === undefined) return VDPA.UNSUPPORTED;
+    if (!member.resume()) return VDPA.BUSY;
+    this.isSuspended = false;
+    return VDPA.OK;
   }
 
   queueSize(index: number): number {
@@ -207,14 +242,26 @@ export class VpVdpa implements VdpaDevice {
   }
 
   setQueueReady(index: number, ready: boolean): VdpaOutcome {
+    if (this.queueReady(index) === ready) return VDPA.OK;
+    if (!ready) return this.stopQueue(index);
+    const position = this.positions.get(index);
+    const isRunning = (this.status & DRIVER_OK) !== 0;
+    if (!isRunning || position === undefined) return this.startQueue(index);
+    // A register for positions there is not: the owner says where the queue goes on, before anything of it is used.
+    const member = this.config.member!;
+    if (!member.stop()) return VDPA.BUSY;
+    const outcome = this.startQueue(index);
+    const isTaken =
+      outcome === VDPA.OK && member.setParts(memberParts(new Uint8Array(0), new Map([[index, position]])));
+    if (isTaken) this.positions.delete(index);
+    else if (outcome === VDPA.OK) this.problem = `the function does not take the position of queue ${index}`;
+    const isGoing = member.resume();
+    return outcome === VDPA.OK && !(isTaken && isGoing) ? VDPA.INVALID : outcome;
+  }
+
+  private startQueue(index: number): VdpaOutcome {
     const { registers } = this;
     const { size, addresses } = this.queue(index);
-    if (this.queueReady(index) === ready) return VDPA.OK;
-    if (!ready) {
-      if (!hasFeature(this.driverFeatures, VIRTIO_F.RING_RESET)) return VDPA.UNSUPPORTED;
-      registers.resetQueue(index);
-      return this.waitFor(() => registers.queueResetDone(index)) ? VDPA.OK : VDPA.BUSY;
-    }
     if (addresses === undefined || (this.status & FEATURES_OK) === 0) return VDPA.INVALID;
     this.problem = registers.enableQueue(index, { size, ...addresses }, this.driverFeatures)?.message;
     if (this.problem !== undefined) return VDPA.INVALID;
@@ -223,16 +270,47 @@ export class VpVdpa implements VdpaDevice {
     return VDPA.INVALID;
   }
 
-  /** A function that was not started is at the start; where it is from then on it does not say. */
+  private stopQueue(index: number): VdpaOutcome {
+    const { registers } = this;
+    if (!hasFeature(this.driverFeatures, VIRTIO_F.RING_RESET)) return VDPA.UNSUPPORTED;
+    const position = this.standingOf(index);
+    registers.resetQueue(index);
+    if (!this.waitFor(() => registers.queueResetDone(index))) return VDPA.BUSY;
+    if (position !== undefined) this.positions.set(index, position);
+    return VDPA.OK;
+  }
+
+  /** Where a queue that runs stands, by its parts. */
+  private standingOf(index: number): QueueState | undefined {
+    const { member } = this.config;
+    const wasSuspended = this.isSuspended;
+    if (member === undefined || (!wasSuspended && !member.stop())) return undefined;
+    const parts = member.parts();
+    if (!wasSuspended) member.resume();
+    return parts === undefined ? undefined : positionIn(parts, index, this.isPacked);
+  }
+
+  /** A function that was not started is at the start; where it is from then on its parts say, if anything does. */
   queueState(index: number): QueueState | undefined {
-    return this.queueReady(index) ? undefined : startOf(this.isPacked);
+    const isReady = this.queueReady(index);
+    const held = this.positions.get(index);
+    if (!isReady || held !== undefined) return held ?? startOf(this.isPacked);
+    if (!this.isSuspended) return undefined;
+    const parts = this.config.member?.parts();
+    return parts === undefined ? undefined : positionIn(parts, index, this.isPacked);
   }
 
   setQueueState(index: number, state: QueueState): VdpaOutcome {
     if (this.queueReady(index)) return VDPA.BUSY;
     const start = Object.entries(startOf(this.isPacked));
     const given: Readonly<Record<string, unknown>> = { ...state };
-    return start.every(([field, value]) => given[field] === value) ? VDPA.OK : VDPA.UNSUPPORTED;
+    this.positions.delete(index);
+    if (start.every(([field, value]) => given[field] === value)) return VDPA.OK;
+    if (this.config.member === undefined) return VDPA.UNSUPPORTED;
+    this.problem = queueStateProblem(state, this.isPacked ? 'packed' : 'split', this.queue(index).size);
+    if (this.problem !== undefined) return VDPA.INVALID;
+    this.positions.set(index, { ...state });
+    return VDPA.OK;
   }
 
   setQueueCallback(index: number, callback: (() => void) | undefined): void {
@@ -301,13 +379,23 @@ export class VpVdpa implements VdpaDevice {
     return this.space.takeDirty();
   }
 
-  /** Registers do not say what commands did. */
-  typeState(): undefined {
-    return undefined;
+  /** Registers do not say what commands did; parts do. */
+  typeState(): Uint8Array | undefined {
+    const { member } = this.config;
+    if (member === undefined) return undefined;
+    if ((this.status & DRIVER_OK) === 0) return this.staged;
+    const parts = member.parts();
+    return parts === undefined ? undefined : typePartsIn(parts);
   }
 
-  setTypeState(): VdpaOutcome {
-    return VDPA.UNSUPPORTED;
+  setTypeState(parts: Uint8Array): VdpaOutcome {
+    if (this.config.member === undefined) return VDPA.UNSUPPORTED;
+    const isBetween = (this.status & (FEATURES_OK | DRIVER_OK)) === FEATURES_OK;
+    this.problem =
+      isBetween && areTypeParts(parts) ? undefined : 'these are no device parts of the type (virtio 1.4 §2.14)';
+    if (this.problem !== undefined) return VDPA.INVALID;
+    this.staged = parts.slice();
+    return VDPA.OK;
   }
 
   setWorkCallback(): void {}

@@ -1,7 +1,8 @@
 export type { AdminOptions } from './admin/administered-model.js';
-export type { DevicePart } from './admin/device-part.js';
+export { type DevicePart, QUEUE_POSITION } from './admin/device-part.js';
 export type { GroupMember, SriovOwner } from './admin/group-member.js';
 export { MemberDevice } from './admin/member-device.js';
+export { positionPart, readPosition } from './admin/queue-position.js';
 export type { Capability, SelfGroupParts } from './admin/self-group.js';
 export { TypeState } from './admin/type-state.js';
 export { type DeviceCounters, newDeviceCounters } from './device-counters.js';

@@ -35,6 +35,8 @@ export const CONTROL = 2;
 
 export interface ContractDriverOptions {
   readonly isPacked?: boolean;
+  /** Further features. */
+  readonly bits?: readonly number[];
   /** Use the control queue, in this address space and with memory of its own there. */
   readonly controlSpace?: number;
 }
@@ -48,6 +50,8 @@ export class ContractDriver {
   readonly features: Uint32Array;
   /** Numbers of frames that came back, in their order. */
   readonly heard: number[] = [];
+  /** Of all bytes of these frames, in their order: FNV-1a. */
+  digest = 0x811c_9dc5;
   device: VdpaDevice;
   sent = 0;
   private readonly queues: readonly DriverQueue[];
@@ -59,12 +63,12 @@ export class ContractDriver {
   constructor(
     machine: ContractMachine,
     device: VdpaDevice,
-    { isPacked = false, controlSpace }: ContractDriverOptions = {},
+    { isPacked = false, controlSpace, bits: further = [] }: ContractDriverOptions = {},
   ) {
     this.machine = machine;
     this.device = device;
     this.controlSpace = controlSpace;
-    const bits: number[] = [VIRTIO_F.VERSION_1, VIRTIO_F.ACCESS_PLATFORM];
+    const bits: number[] = [VIRTIO_F.VERSION_1, VIRTIO_F.ACCESS_PLATFORM, ...further];
     if (isPacked) bits.push(VIRTIO_F.RING_PACKED);
     if (controlSpace !== undefined) bits.push(VIRTIO_NET_F.CTRL_VQ, VIRTIO_NET_F.CTRL_RX);
     if (hasFeature(device.deviceFeatures, VIRTIO_NET_F.STATUS)) bits.push(VIRTIO_NET_F.STATUS);
@@ -242,6 +246,8 @@ export class ContractDriver {
       const frame = this.hostOf(RX, PART.rx.at + slot * BUFFER_BYTES + HEADER_BYTES);
       holds(used.written[i] === HEADER_BYTES + FRAME_BYTES, 'a frame comes back as long as it went');
       const { u8 } = this.machine.memory;
+      for (let at = frame; at < frame + FRAME_BYTES; at++)
+        this.digest = Math.imul(this.digest ^ u8[at]!, 0x0100_0193) >>> 0;
       this.heard.push(u8[frame + NUMBER_AT]! | (u8[frame + NUMBER_AT + 1]! << 8));
       this.offer(slot);
     }

@@ -1,4 +1,5 @@
 export { BrokenPromise } from './contract-checks.js';
+export { ContractDriver, type ContractDriverOptions } from './contract-driver.js';
 export {
   CONTRACT_RAM_BYTES,
   type ContractCase,
