@@ -34,7 +34,7 @@ export interface IxgbeCardOptions {
   readonly mac: Uint8Array;
   /** In µs, for EITR and retries. Without it, time stands still, and nothing is moderated. */
   readonly now?: () => number;
-  /** Called when a register was written that makes work for {@link IxgbeFunction.step}. */
+  /** Called when a register was written that makes work for a function's `step`. */
   readonly wake?: () => void;
 }
 
