@@ -28,6 +28,7 @@ const CRC_BYTES = 4;
 const TAG_BYTES = 4;
 const ETHERNET_MOST = 1518;
 
+/** What an {@link IxgbeCard} is made with. */
 export interface IxgbeCardOptions {
   readonly memory: HostMemory;
   /** The address that the card came with, which RAL and RAH 0 have after a reset: 6 bytes. */
