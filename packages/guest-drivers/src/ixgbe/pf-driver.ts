@@ -2,6 +2,7 @@ import { INTEL_VENDOR_ID, IXGBE_DEVICE_ID, IXGBE_PF_BAR } from '@ringwire/nic-sp
 import { VirtioError } from '@ringwire/virtio-spec';
 import { BREAK, type Breakdown, isBreakdown } from '../breakdown.js';
 import { DmaArena } from '../dma-arena.js';
+import { EventGuard } from '../event-guard.js';
 import type { FramePieces } from '../frame-pieces.js';
 import type { NetOffload } from '../net-offload.js';
 import { NO_COOKIE, SENT } from '../net-tx-queue.js';
@@ -13,7 +14,13 @@ import { type LinkSpeed, setSpeed, stopCard } from './pf-bring-up.js';
 import { type MailboxEntry, MailboxLog } from './pf-log.js';
 import { planPools } from './pf-pools.js';
 import { openPfSession, type PfKeeps, type PfSession } from './pf-session.js';
-import { type IxgbePfCounters, type IxgbePfSetup, newIxgbePfCounters } from './pf-setup.js';
+import {
+  type IxgbePfCounters,
+  type IxgbePfEvents,
+  type IxgbePfSetup,
+  newIxgbePfCounters,
+  PF_EVENTS,
+} from './pf-setup.js';
 import { checkVfChanges, needsRestart, type VfChanges } from './pf-vf-settings.js';
 import { type VfSettings, VfState } from './pf-vf-state.js';
 import { completeRings, type RingWishes } from './vf-setup.js';
@@ -78,6 +85,7 @@ export class IxgbePf {
   readonly counters: IxgbePfCounters = newIxgbePfCounters();
   state: 'running' | 'broken' | 'closed' = 'closed';
   private readonly setup: IxgbePfSetup;
+  private readonly guard: EventGuard<IxgbePfEvents>;
   private readonly rings: RingWishes;
   private readonly bound: BoundFunction;
   private readonly keeps: PfKeeps;
@@ -91,7 +99,8 @@ export class IxgbePf {
 
   /** @see openIxgbePf */
   constructor(setup: IxgbePfSetup, rings: RingWishes, bound: BoundFunction, keeps: PfKeeps) {
-    this.setup = setup;
+    this.guard = new EventGuard(setup.events, PF_EVENTS);
+    this.setup = { ...setup, events: this.guard.events };
     this.rings = rings;
     this.bound = bound;
     this.keeps = keeps;
@@ -139,17 +148,25 @@ export class IxgbePf {
     const { session } = this;
     if (this.state !== 'running' || session === undefined || this.isBusy) return 0;
     this.isBusy = true;
-    const done = session.poll(budget);
-    const isGood = typeof done === 'number';
-    this.endWork(isGood ? undefined : done);
-    return isGood ? done : 0;
+    let done: number | Breakdown = 0;
+    try {
+      done = session.poll(budget);
+    } finally {
+      this.endWork(typeof done === 'number' ? undefined : done);
+    }
+    return typeof done === 'number' ? done : 0;
   }
 
   /** Look after mailboxes, the link and time limits, whether an interrupt told of them or not. */
   watch(): void {
     if (this.state !== 'running' || this.session === undefined || this.isBusy) return;
     this.isBusy = true;
-    this.endWork(this.session.watch());
+    let problem: Breakdown | undefined;
+    try {
+      problem = this.session.watch();
+    } finally {
+      this.endWork(problem);
+    }
   }
 
   /** Send a frame out of memory that stays the driver's until `events.sent` gives the cookie back. @returns a `SENT` value */
@@ -272,6 +289,7 @@ export class IxgbePf {
     if (this.isBusy) return;
     this.state = 'closed';
     this.release();
+    this.guard.rethrow();
   }
 
   /** Bring the card up. @returns why it is not */
@@ -323,10 +341,14 @@ export class IxgbePf {
 
   /** @param problem of the session, which ends it */
   private endWork(problem: Breakdown | undefined): void {
-    if (problem !== undefined && !this.isClosing) this.giveUp(problem);
-    this.isBusy = false;
-    if (this.isClosing) this.close();
-    else if (this.isRestarting) this.restart();
+    try {
+      if (problem !== undefined && !this.isClosing) this.giveUp(problem);
+    } finally {
+      this.isBusy = false;
+      if (this.isClosing) this.close();
+      else if (this.isRestarting) this.restart();
+    }
+    this.guard.rethrow();
   }
 
   /** What was sent stalls: the card is reset once more. Everything else is its end. */
