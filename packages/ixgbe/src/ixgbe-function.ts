@@ -36,6 +36,7 @@ export interface IxgbePort {
   readonly counters?: { readonly drops: ArrayLike<number> };
 }
 
+/** Where one function of a card belongs, and what it is plugged into. */
 export interface IxgbeFunctionOptions {
   readonly card: IxgbeCard;
   /** Host memory of the function's own: `IXGBE_SCRATCH_BYTES` of it. */
@@ -135,9 +136,11 @@ export abstract class IxgbeFunction implements Personality, QueueOwner, TxRules 
   deadline(): number {
     // What stands still waits for a register, not for time.
     if (!this.pci.mayMaster) return NEVER;
-    let first = this.causes.deadline();
+    let first = NEVER;
     for (const queue of this.onTx) if (this.mayTransmit(queue.index)) first = Math.min(first, queue.retryAt);
-    return first;
+    // What waits for the switch may go sooner than it was told.
+    if (first < NEVER) first = Math.min(first, this.backend.deadline?.() ?? NEVER);
+    return Math.min(first, this.causes.deadline());
   }
 
   close(): void {
