@@ -122,7 +122,7 @@ describe('what is said of cards with virtual functions, measured', () => {
   };
 
   test.each([60, 124, 252, 508, 1020, 1514, 'TSO'] as const)(
-    'F99 F100: one virtual function reaches 95 %% of 10 Gbit/s with frames of %s bytes, and what the physical one does within 2 %%',
+    'F99 F100: frames of %s bytes from one virtual function fill 0.95 of 10 Gbit/s, and what the physical one does to a fiftieth',
     (bytes) => {
       const physical = alone(0, bytes);
       const virtual = alone(1, bytes);

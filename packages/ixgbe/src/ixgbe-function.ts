@@ -36,6 +36,7 @@ export interface IxgbePort {
   readonly counters?: { readonly drops: ArrayLike<number> };
 }
 
+/** Where one function of a card belongs, and what it is plugged into. */
 export interface IxgbeFunctionOptions {
   readonly card: IxgbeCard;
   /** Host memory of the function's own: `IXGBE_SCRATCH_BYTES` of it. */

@@ -1,3 +1,4 @@
+import { crc32 } from '@ringwire/guest-memory';
 import { PCI_CAP_ID, PCI_HEADER, type PciFunction } from '@ringwire/pci';
 import { VIRTIO_MSI_NO_VECTOR } from '@ringwire/virtio-spec/transport';
 import { type DevicePart, decodeParts, encodeParts, partKey } from '../admin/device-part.js';
@@ -6,7 +7,6 @@ import { MemberDevice } from '../admin/member-device.js';
 import { readParts } from '../admin/read-parts.js';
 import { restoreDevice } from '../admin/restore-device.js';
 import type { VirtioPci } from '../virtio-pci.js';
-import { crc32 } from './crc32.js';
 
 /** 'RWFN', read as a little-endian word. */
 const MAGIC = 0x4e46_5752;
