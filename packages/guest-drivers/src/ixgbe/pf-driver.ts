@@ -9,9 +9,9 @@ import { NO_COOKIE, SENT } from '../net-tx-queue.js';
 import { PATIENCE, type Patience } from '../patience.js';
 import { disableMsix } from '../pci-msix.js';
 import { type BoundFunction, bindFunction, type KnownFunction } from './bind.js';
-import { groupHash, needStation } from './mac-address.js';
 import { type LinkSpeed, setSpeed, stopCard } from './pf-bring-up.js';
 import { type MailboxEntry, MailboxLog } from './pf-log.js';
+import { setOwnGroups, setOwnMac, setOwnMode, setOwnVlan } from './pf-own-settings.js';
 import { planPools } from './pf-pools.js';
 import { openPfSession, type PfKeeps, type PfSession } from './pf-session.js';
 import {
@@ -21,8 +21,8 @@ import {
   newIxgbePfCounters,
   PF_EVENTS,
 } from './pf-setup.js';
-import { checkVfChanges, needsRestart, type VfChanges } from './pf-vf-settings.js';
-import { type VfSettings, VfState } from './pf-vf-state.js';
+import { changeVf, type VfChanges } from './pf-vf-settings.js';
+import { type VfInfo, VfState } from './pf-vf-state.js';
 import { completeRings, type RingWishes } from './vf-setup.js';
 import type { AcceptMode } from './vf-wishes.js';
 
@@ -35,19 +35,6 @@ const KNOWN: KnownFunction = {
 const BUDGET = 64;
 const KEY_BYTES = 40;
 const LOG_ENTRIES = 256;
-
-/** What is known of a virtual function. */
-export interface VfInfo extends VfSettings {
-  /** The address that frames come to it by; undefined while its driver has none. */
-  readonly activeMac: Uint8Array | undefined;
-  /** Its driver has reset, and may ask for things. */
-  readonly isClearToSend: boolean;
-  /** Shut off because of what was in one of its queues. */
-  readonly isShutOff: boolean;
-  readonly mode: AcceptMode;
-  /** A `MAILBOX_API` value. */
-  readonly api: number;
-}
 
 /**
  * Take the physical function of an Intel 82599 into use, as the host's driver that owns the card.
@@ -186,20 +173,8 @@ export class IxgbePf {
    */
   setVf(vf: number, changes: VfChanges): void {
     const state = this.vfState(vf);
-    const session = this.needSession();
-    const { card } = session;
-    checkVfChanges(card, state, changes, session.speed);
-    const { minTxRate: _, ...settings } = changes;
-    const before = state.settings;
-    state.settings = { ...before, ...settings };
-    if ('mac' in changes) this.changeMac(session, state);
-    if (before.trust && !state.settings.trust) card.revokeTrust(state);
-    if (before.vlan !== state.settings.vlan || before.qos !== state.settings.qos) card.applyVlan(state);
-    card.applyAccept(state);
-    card.applyEnable(state);
-    card.applyRate(state, session.speed);
-    card.pools.setSpoofCheck(vf, state.settings.spoofchk);
-    if (needsRestart(before, state.settings)) session.mail.restart(state, 'the host changed its settings');
+    const { card, speed, mail } = this.needSession();
+    if (changeVf(card, state, changes, speed)) mail.restart(state, 'the host changed its settings');
   }
 
   /**
@@ -218,51 +193,27 @@ export class IxgbePf {
 
   /** What is set for a virtual function, and what its driver has. */
   vfInfo(vf: number): VfInfo {
-    const { settings, mac, isClearToSend, isShutOff, mode, api } = this.vfState(vf);
-    return { ...settings, activeMac: mac?.slice(), isClearToSend, isShutOff, mode, api };
+    return this.vfState(vf).info();
   }
 
   /** What the physical function itself gets beside frames to its address. */
   setMode(mode: AcceptMode): void {
-    const { card } = this.needSession();
-    card.own.mode = mode;
-    card.applyAccept(card.own);
+    setOwnMode(this.needSession().card, mode);
   }
 
   /** Groups whose frames the physical function itself gets. */
   setMulticast(groups: readonly Uint8Array[]): void {
-    const { card } = this.needSession();
-    card.setGroups(
-      card.own,
-      groups.map((group) => groupHash(group, 0)),
-    );
+    setOwnGroups(this.needSession().card, groups);
   }
 
   /** Change the physical function's own address. @throws VirtioError for one that another function has */
   setMac(mac: Uint8Array): void {
-    needStation(mac);
-    const { card } = this.needSession();
-    if (card.isTaken(mac, card.own.vf) || !card.giveMac(card.own, mac))
-      throw new VirtioError(
-        'mac',
-        mac.join(':'),
-        'an address that no other function of the card has',
-        'IxgbePf.setMac',
-      );
-    this.keeps.mac = mac.slice();
+    setOwnMac(this.needSession().card, this.keeps, mac);
   }
 
   /** Let the physical function itself have frames of a VLAN, or not. @returns false when the card's table is full */
   setVlan(vlan: number, isMember: boolean): boolean {
-    if (!Number.isInteger(vlan) || vlan < 0 || vlan > 4094)
-      throw new VirtioError('vlan', vlan, 'an integer from 0 to 4094', 'IEEE 802.1Q §9.6');
-    const { card } = this.needSession();
-    if (isMember && !card.vlans.join(vlan, card.own.vf)) return false;
-    if (isMember) this.keeps.vlans.add(vlan);
-    else this.keeps.vlans.delete(vlan);
-    // Frames without a tag are everybody's.
-    if (!isMember && vlan !== 0) card.vlans.leave(vlan, card.own.vf);
-    return true;
+    return setOwnVlan(this.needSession().card, this.keeps, vlan, isMember);
   }
 
   /**
@@ -309,15 +260,6 @@ export class IxgbePf {
     this.state = 'running';
     session.updateLink();
     return undefined;
-  }
-
-  private changeMac({ card }: PfSession, state: VfState): void {
-    const { mac } = state.settings;
-    if (mac !== undefined) card.giveMac(state, mac);
-    else if (state.mac !== undefined) {
-      card.macs.remove(state.mac, state.vf);
-      state.mac = undefined;
-    }
   }
 
   private vfState(vf: number): VfState {
