@@ -1,10 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, get, type Server } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { namespaceProblem, TestNamespace } from '@ringwire/linux/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { fetched } from './fetched.js';
 import { BUSYBOX, makeGuestImage } from './guest-image.js';
 import { GUEST_SUITE, guestProblem, LinuxGuest, PATIENCE_MS } from './linux-guest.js';
 import { Program } from './program.js';
@@ -89,15 +90,3 @@ describe.skipIf(problem !== undefined)(SUITE, GUEST_SUITE, () => {
     expect(sha256(await namespace.during(() => fetched(`http://${GUEST}/file`)))).toBe(sha256(FILE));
   });
 });
-
-function fetched(url: string): Promise<Uint8Array> {
-  return new Promise((resolve, reject) => {
-    const request = get(url, (response) => {
-      const parts: Uint8Array[] = [];
-      response.on('data', (part: Uint8Array) => parts.push(part));
-      response.on('end', () => resolve(Buffer.concat(parts)));
-      response.on('error', reject);
-    });
-    request.on('error', reject);
-  });
-}
