@@ -17,7 +17,7 @@ import { ESWITCH_AREA_BYTES, Eswitch } from '../eswitch.js';
 import type { EswitchOptions } from '../eswitch-options.js';
 import { type ArbiterOptions, TransmitArbiter } from '../transmit-arbiter.js';
 import { runUntil, type Stepped, VirtualClock } from '../virtual-clock.js';
-import { wireBytes } from '../wire-bytes.js';
+import { wireBytes } from '../wire/wire-bytes.js';
 import { station } from './card-stage.js';
 
 const RAM = 0x1_0000;
