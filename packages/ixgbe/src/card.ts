@@ -92,6 +92,12 @@ export class IxgbeCard {
     this.settingsVersion++;
   }
 
+  /** There may be something to be done for any function. */
+  awaken(): void {
+    this.physical?.awaken();
+    for (const virtual of this.virtual) virtual?.awaken();
+  }
+
   virtualAt(vf: number): IxgbeFunction | undefined {
     return this.virtual[vf];
   }

@@ -64,6 +64,10 @@ export interface IxgbeFunctionOptions {
 /** What either kind of function does: frames between its queues and its port of the switch. */
 export abstract class IxgbeFunction implements Personality, QueueOwner, TxRules {
   abstract readonly pci: PciFunction;
+  /** A port of the card's switch hands frames over when they come; any other backend may have to be asked for them. */
+  readonly sleeps: boolean;
+  /** There may be something to be done for this function. */
+  readonly awaken: () => void;
   readonly dma: DmaBurst;
   readonly rx: readonly RxQueue[];
   readonly tx: readonly TxQueue[];
@@ -85,6 +89,8 @@ export abstract class IxgbeFunction implements Personality, QueueOwner, TxRules 
     const { memory } = place.space;
     if (memory !== card.memory) throw new VirtioError('place.space.memory', 'another', "the card's", 'IxgbeFunction');
     this.card = card;
+    this.sleeps = port.configure !== undefined;
+    this.awaken = place.wake ?? (() => {});
     this.port = port;
     this.backend = port.backend;
     this.dma = new DmaBurst(place.space);
@@ -222,12 +228,13 @@ export abstract class IxgbeFunction implements Personality, QueueOwner, TxRules 
   }
 
   wake(): void {
+    this.awaken();
     this.card.wake();
   }
 
   queuesChanged(): void {
     this.isStale = true;
-    this.card.wake();
+    this.wake();
   }
 
   mustDrop(queue: RxQueue): boolean {
