@@ -11,8 +11,19 @@ export { decodeImage } from './migration/decode-image.js';
 export type { DeviceImage, ImageRefusal, QueueImage, QueuePlace } from './migration/device-image.js';
 export { isImageRefusal } from './migration/device-image.js';
 export { encodeImage } from './migration/encode-image.js';
+export { GuestPages } from './migration/guest-pages.js';
+export { type HandoverClaim, type MoveSide, sharedClaim } from './migration/handover-claim.js';
+export {
+  MigrationSource,
+  type MigrationSourceConfig,
+  type MoveReport,
+  type SourceState,
+} from './migration/migration-source.js';
+export { MigrationTarget, type MigrationTargetConfig, type TargetState } from './migration/migration-target.js';
 export { loadImage, saveImage, startImage } from './migration/move-image.js';
 export { imageProblem, moveObstacles } from './migration/move-obstacles.js';
+export type { PreCopyEnd, PreCopyRound, PreCopyRules } from './migration/pre-copy.js';
+export { comparedWrites, loggedWrites, type WrittenSource } from './migration/written-sources.js';
 export { ModelVdpa, type ModelVdpaConfig } from './model-vdpa.js';
 export { type NetAttributes, type NetDefaults, netAttributes } from './net-attributes.js';
 export { NetParent, type NetParentConfig, type NetSeat } from './net-parent.js';

@@ -6,3 +6,13 @@ export {
   type MakeContractMachine,
 } from './contract-machine.js';
 export { vdpaContract } from './vdpa-contract.js';
+export {
+  Killed,
+  type MoveOutcome,
+  type MovePlan,
+  MovingGuest,
+  type MovingGuestOptions,
+  type MovingPlace,
+} from './moving-guest.js';
+export { MovingRam } from './moving-ram.js';
+export { MOVING_WIRE_BYTES, MovingWire } from './moving-wire.js';

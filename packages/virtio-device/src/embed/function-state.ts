@@ -1,6 +1,5 @@
 import { crc32 } from '@ringwire/guest-memory';
 import { PCI_CAP_ID, PCI_HEADER, type PciFunction } from '@ringwire/pci';
-import { VIRTIO_MSI_NO_VECTOR } from '@ringwire/virtio-spec/transport';
 import { type DevicePart, decodeParts, encodeParts, partKey } from '../admin/device-part.js';
 import { stateOf } from '../admin/device-state.js';
 import { MemberDevice } from '../admin/member-device.js';
@@ -87,7 +86,7 @@ export function restoreFunction(virtio: VirtioPci, bytes: Uint8Array): string | 
   const { device } = virtio;
   const wasStopped = device.isStopped;
   if (!device.stop()) return 'the device is in the middle of a step';
-  const wrong = new MemberDevice(virtio).setParts(parts) ?? vectorProblem(parts, vectors);
+  const wrong = new MemberDevice(virtio).setParts(parts);
   if (wrong !== undefined) {
     if (!wasStopped) device.go();
     return wrong;
@@ -129,13 +128,6 @@ function missingPart(virtio: VirtioPci, parts: readonly DevicePart[]): string | 
     .filter(isWhole)
     .map(partKey)
     .find((key) => !there.has(key));
-}
-
-function vectorProblem(parts: readonly DevicePart[], vectors: number): string | undefined {
-  const { queues, common } = stateOf(parts);
-  const used = [...[...queues.values()].map(({ vector }) => vector), common.get('config_msix_vector')!];
-  const strange = used.find((vector) => vector !== VIRTIO_MSI_NO_VECTOR && vector >= vectors);
-  return strange === undefined ? undefined : `there is no MSI-X vector ${strange} (virtio 1.4 §4.1.4.3)`;
 }
 
 function restoreConfig(pci: PciFunction, view: DataView): void {
