@@ -15,7 +15,13 @@ const split: DeviceImage = {
   status: 15,
   config: Uint8Array.of(2, 0, 0, 0, 0, 1, 1, 0),
   queues: [
-    { index: 0, size: 16, addresses: ADDRESSES, space: 0, position: { layout: 'split', lastAvailIdx: 0xfffe, usedIdx: 0xfffe } },
+    {
+      index: 0,
+      size: 16,
+      addresses: ADDRESSES,
+      space: 0,
+      position: { layout: 'split', lastAvailIdx: 0xfffe, usedIdx: 0xfffe },
+    },
     { index: 1, size: 8, addresses: ADDRESSES, space: 1, position: { layout: 'split', lastAvailIdx: 3, usedIdx: 3 } },
   ],
   state: Uint8Array.of(1, 2, 3),

@@ -1,10 +1,10 @@
+import { crc32 } from '@ringwire/guest-memory';
 import { DEVICE_STATUS, featureWords, VIRTIO_F } from '@ringwire/virtio-spec';
 import { expect, test } from 'vitest';
 import { simParent } from '../sim-parent.js';
 import { VdpaStage } from '../testing/vdpa-stage.js';
 import type { VdpaDevice } from '../vdpa-device.js';
 import { isVdpaRefusal } from '../vdpa-parent.js';
-import { crc32 } from './crc32.js';
 import { GuestPages } from './guest-pages.js';
 import { sharedClaim } from './handover-claim.js';
 import { MigrationSource } from './migration-source.js';
@@ -78,7 +78,10 @@ const joined = (records: readonly Uint8Array[]): Uint8Array => new Uint8Array(Bu
 const STREAM = joined(RECORDS);
 
 /** What becomes of a target that gets a stream, and then nothing more. */
-function landed(stream: Uint8Array, piece = stream.length): { mover: MigrationTarget; device: VdpaDevice; close: () => void } {
+function landed(
+  stream: Uint8Array,
+  piece = stream.length,
+): { mover: MigrationTarget; device: VdpaDevice; close: () => void } {
   memory.u8.fill(0xee, guard, guard + 4096);
   const device = deviceOf(target);
   const mover = new MigrationTarget({
@@ -122,7 +125,8 @@ function changed(type: number, change: (view: DataView) => void): Uint8Array {
     }),
   );
 }
-const typeOf = (record: Uint8Array): number => new DataView(record.buffer, record.byteOffset).getUint16(RECORD.type, true);
+const typeOf = (record: Uint8Array): number =>
+  new DataView(record.buffer, record.byteOffset).getUint16(RECORD.type, true);
 const C = RECORD.SIZE;
 
 /** The stream with these records in place of one. */
@@ -189,7 +193,9 @@ test('MG-02 a flipped bit starts nothing; with a checksum that fits it is refuse
 
 test('MG-03, MG-20 wrong magic, version or byte order, and another device type, are refused by name', () => {
   expect(refused(changed(T.HELLO, (view) => view.setUint32(C, 1, true)))).toContain('magic is 0x1');
-  expect(refused(changed(T.HELLO, (view) => view.setUint16(C + 4, 0x3412, true)))).toContain('byte order mark is 0x3412');
+  expect(refused(changed(T.HELLO, (view) => view.setUint16(C + 4, 0x3412, true)))).toContain(
+    'byte order mark is 0x3412',
+  );
   expect(refused(changed(T.HELLO, (view) => view.setUint16(C + 6, 2, true)))).toBe('the version is 2.0, want 1.0');
   expect(refused(changed(T.HELLO, (view) => view.setUint16(C + 8, 1, true)))).toBe('the version is 1.1, want 1.0');
   expect(refused(changed(T.HELLO, (view) => view.setUint32(C + 12, 2, true)))).toContain('the device type is 2');
@@ -199,8 +205,12 @@ test('MG-03, MG-20 wrong magic, version or byte order, and another device type, 
 test('MG-04 lengths beyond any record, or beyond what follows, are refused, and nothing of that size is made', () => {
   for (const bytes of [0xffff_ffff, 0x8000_0000, RECORD.BYTES_MAX + 1])
     expect(refused(changed(T.PAGES, (view) => view.setUint32(RECORD.bytes, bytes, true)))).toContain('want at most');
-  expect(refused(changed(T.PAGES, (view) => view.setUint32(C + PAGES.count, 0xffff_ffff, true)))).toContain('4294967295 pages');
-  expect(refused(changed(T.ZEROS, (view) => view.setUint32(C + PAGES.count, 0xffff_ffff, true)))).toContain('not of the guest’s RAM');
+  expect(refused(changed(T.PAGES, (view) => view.setUint32(C + PAGES.count, 0xffff_ffff, true)))).toContain(
+    '4294967295 pages',
+  );
+  expect(refused(changed(T.ZEROS, (view) => view.setUint32(C + PAGES.count, 0xffff_ffff, true)))).toContain(
+    'not of the guest’s RAM',
+  );
   for (const at of [36, 40])
     expect(refused(changed(T.HELLO, (view) => view.setUint32(C + at, 0xffff_ffff, true)))).toContain('want at most');
 });
@@ -243,7 +253,9 @@ test('pages that are not of the guest’s RAM, or RAM of another layout, are ref
         }),
       ),
     ).toContain('not of the guest’s RAM');
-  expect(refused(changed(T.HELLO, (view) => view.setUint32(C + 44 + 8, BYTES + 4096, true)))).toContain('the RAM is 16384');
+  expect(refused(changed(T.HELLO, (view) => view.setUint32(C + 44 + 8, BYTES + 4096, true)))).toContain(
+    'the RAM is 16384',
+  );
 });
 
 test('MG-16 mappings that overlap, wrap, lead out of RAM or are too many are refused', () => {
@@ -290,7 +302,13 @@ test('a target that says what no target says leaves the guest where it is', () =
     sealed(Object.assign(new RecordWriter().write(T.ACCEPT), { 4: 9 })),
   ]) {
     const device = started(deviceOf(source));
-    const mover = new MigrationSource({ device, places: () => PLACES, ram: ramAt(from), send: () => {}, claim: claim() });
+    const mover = new MigrationSource({
+      device,
+      places: () => PLACES,
+      ram: ramAt(from),
+      send: () => {},
+      claim: claim(),
+    });
     mover.begin();
     mover.receive(answer);
     mover.turn();

@@ -78,7 +78,8 @@ export class MigrationTarget {
     }
     if (this.state === 'waiting') return type === T.HELLO ? this.greet(content) : `record ${type} comes before HELLO`;
     // Once the device's state is there, its END is all that may follow.
-    if (this.image !== undefined) return type === T.END && content.length === 0 ? this.load(this.image) : `record ${type} follows DEVICE`;
+    if (this.image !== undefined)
+      return type === T.END && content.length === 0 ? this.load(this.image) : `record ${type} follows DEVICE`;
     if (this.mappings.length > 0 && (type === T.PAGES || type === T.ZEROS)) return `record ${type} follows MAPPINGS`;
     switch (type) {
       case T.PAGES:
@@ -114,7 +115,8 @@ export class MigrationTarget {
     const gpa = getU64(view, PAGES.gpa);
     const count = view.getUint32(PAGES.count, true);
     const wanted = PAGES.SIZE + (type === T.PAGES ? count * PAGE_BYTES : 0);
-    if (content.length !== wanted) return `record ${type} has ${content.length} bytes for ${count} pages, want ${wanted}`;
+    if (content.length !== wanted)
+      return `record ${type} has ${content.length} bytes for ${count} pages, want ${wanted}`;
     const host = count === 0 ? -1 : ram.hostOfRun(gpa, count);
     if (host < 0) return `${count} pages at ${gpa} are not of the guest’s RAM`;
     if (type === T.ZEROS) ram.memory.engine.fill(host, 0, count * PAGE_BYTES);

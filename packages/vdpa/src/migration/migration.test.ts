@@ -5,7 +5,13 @@ import { simParent } from '../sim-parent.js';
 import { siovParent } from '../siov-parent.js';
 import { CONTRACT_RAM_BYTES } from '../testing/contract-machine.js';
 import { IommuStage, SOURCE } from '../testing/iommu-stage.js';
-import { Killed, type MovePlan, MovingGuest, type MovingGuestOptions, type MovingPlace } from '../testing/moving-guest.js';
+import {
+  Killed,
+  type MovePlan,
+  MovingGuest,
+  type MovingGuestOptions,
+  type MovingPlace,
+} from '../testing/moving-guest.js';
 import { MOVING_WIRE_BYTES, MovingWire } from '../testing/moving-wire.js';
 import { RECORD, RECORD_TYPE } from './record-layout.js';
 
@@ -56,7 +62,8 @@ function works(guest: MovingGuest): void {
 }
 
 /** Bytes of a record's type. */
-const typeOf = (record: Uint8Array): number => new DataView(record.buffer, record.byteOffset).getUint16(RECORD.type, true);
+const typeOf = (record: Uint8Array): number =>
+  new DataView(record.buffer, record.byteOffset).getUint16(RECORD.type, true);
 
 describe.each([false, true])('packed %s', (isPacked) => {
   test('F68: a guest under traffic moves from vendor to vendor and back, and every frame comes once and in its order', () => {
@@ -77,7 +84,11 @@ describe.each([false, true])('packed %s', (isPacked) => {
     const { guest, places, close } = moving({ isPacked, controlSpace });
     expect(hasFeature(guest.device.driverFeatures, VIRTIO_NET_F.CTRL_VQ)).toBe(true);
     // ALLMULTI on; then PROMISC on at the next place. virtio 1.4 §5.1.9.5.1
-    for (const [move, command] of [[0, 1, 1], [0, 0, 1], [0, 1, 0]].entries()) {
+    for (const [move, command] of [
+      [0, 1, 1],
+      [0, 0, 1],
+      [0, 1, 0],
+    ].entries()) {
       expect(guest.driver.command(command)).toBe(0);
       guest.device.suspend();
       const before = guest.device.typeState()!;

@@ -63,7 +63,8 @@ export function decodeMappings(bytes: Uint8Array, ram: GuestPages): (VdpaMapping
     const length = getU64(view, at + MAPPING.bytes);
     const gpa = getU64(view, at + MAPPING.gpa);
     if (access === 0 || (access & ~RW) !== 0) return refuse(`a mapping has access ${access}, want READ, WRITE or both`);
-    if (length === 0 || iova + length > IOVA_END) return refuse(`a mapping has ${length} bytes at ${iova}, want below 2^53`);
+    if (length === 0 || iova + length > IOVA_END)
+      return refuse(`a mapping has ${length} bytes at ${iova}, want below 2^53`);
     const host = ram.hostAt(gpa, length);
     if (host < 0) return refuse(`a mapping has ${length} bytes of the guest’s at ${gpa}, where it has none`);
     found.push({ space, access, iova, bytes: length, host });
@@ -78,8 +79,12 @@ export function applyMappings(
 ): string | undefined {
   for (let space = 0; space < device.spaceCount; space++) {
     const own = mappings.filter((mapping) => mapping.space === space);
-    if (own.length > MAPPINGS_MAX) return `address space ${space} has ${own.length} mappings, want at most ${MAPPINGS_MAX}`;
-    const outcome = device.setMap(space, own.map(({ iova, bytes, host, access }) => ({ iova, bytes, host, access })));
+    if (own.length > MAPPINGS_MAX)
+      return `address space ${space} has ${own.length} mappings, want at most ${MAPPINGS_MAX}`;
+    const outcome = device.setMap(
+      space,
+      own.map(({ iova, bytes, host, access }) => ({ iova, bytes, host, access })),
+    );
     if (outcome !== VDPA.OK) return `the mappings of address space ${space} end with ${vdpaOutcomeName(outcome)}`;
   }
   const strange = mappings.find(({ space }) => space >= device.spaceCount);

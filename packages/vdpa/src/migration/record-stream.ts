@@ -1,4 +1,4 @@
-import { crc32 } from './crc32.js';
+import { crc32 } from '@ringwire/guest-memory';
 import { RECORD, RECORD_TYPE } from './record-layout.js';
 
 const TYPES: readonly number[] = Object.values(RECORD_TYPE);
@@ -86,7 +86,9 @@ export class RecordReader {
     if (view.getUint16(RECORD.zero, true) !== 0) return `record ${this.number} has flags, want none`;
     const number = view.getUint32(RECORD.number, true);
     if (number !== this.number) return `record ${number} follows where ${this.number} should`;
-    return bytes > RECORD.BYTES_MAX ? `record ${number} has ${bytes} bytes, want at most ${RECORD.BYTES_MAX}` : undefined;
+    return bytes > RECORD.BYTES_MAX
+      ? `record ${number} has ${bytes} bytes, want at most ${RECORD.BYTES_MAX}`
+      : undefined;
   }
 }
 

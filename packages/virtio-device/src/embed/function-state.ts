@@ -39,9 +39,15 @@ const WHOLE = { FIRST: 0x100, LAST: 0x105 } as const;
  * @returns undefined in the middle of a step or of a reset: ask again between two steps
  */
 export function saveFunction(virtio: VirtioPci): Uint8Array | undefined {
-  const { device, pci } = virtio;
-  if (device.isChanging) return undefined;
-  const parts = encodeParts(readParts(virtio), true);
+  return virtio.device.isChanging ? undefined : functionBytes(virtio, true);
+}
+
+/** The same at any time but within a reset, without the places in the rings, which the device's keeper knows. */
+export const saveKeptFunction = (virtio: VirtioPci): Uint8Array => functionBytes(virtio, false);
+
+function functionBytes(virtio: VirtioPci, hasPositions: boolean): Uint8Array {
+  const { pci } = virtio;
+  const parts = encodeParts(readParts(virtio, hasPositions), true);
   const vectors = pci.msix?.vectors ?? 0;
   const tableBytes = tableSize(vectors);
   const bytes = new Uint8Array(AT.SIZE + tableBytes + parts.length + CRC_BYTES);
@@ -70,9 +76,10 @@ export function saveFunction(virtio: VirtioPci): Uint8Array | undefined {
  * Put a function into a state that {@link saveFunction} gave, foreign: all of it or nothing. What the function was before
  * is gone then. Messages that were pending leave as soon as they may. A queue that lies nowhere in this guest's memory
  * leaves a device that needs a reset.
+ * @param kept where it stands in its queues the device's keeper knows, not the state
  * @returns why it is refused, in a sentence; undefined when it was taken
  */
-export function restoreFunction(virtio: VirtioPci, bytes: Uint8Array): string | undefined {
+export function restoreFunction(virtio: VirtioPci, bytes: Uint8Array, kept = false): string | undefined {
   const problem = frameProblem(virtio, bytes);
   if (problem !== undefined) return problem;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -93,7 +100,7 @@ export function restoreFunction(virtio: VirtioPci, bytes: Uint8Array): string | 
   }
   restoreConfig(virtio.pci, view);
   device.stop();
-  restoreDevice(virtio, stateOf(parts));
+  restoreDevice(virtio, stateOf(parts), kept);
   device.go();
   restoreMessages(virtio.pci, bytes, view);
   virtio.restoreIsr(view.getUint8(AT.isr));
