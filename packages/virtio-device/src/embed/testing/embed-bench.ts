@@ -81,7 +81,7 @@ export class EmbedBench implements EmbeddingHost {
   }
 
   /** BARs, memory and bus mastering; features; queues; DRIVER_OK. @param messages MSI-X, of a vector per queue */
-  start({ io = false, messages = false } = {}): this {
+  start({ io = false, messages = false }: { io?: boolean; messages?: boolean } = {}): this {
     const { nic } = this;
     nic.configWrite(0x10, 4, io ? BAR_ADDRESS.io : BAR_ADDRESS.memory);
     if (io && messages) nic.configWrite(0x20, 4, BAR_ADDRESS.messages);
