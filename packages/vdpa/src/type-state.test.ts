@@ -69,7 +69,9 @@ test('MG-02 any byte of a state changed is refused or another possible one; take
     }
   expect(device.setTypeState(parts)).toBe(VDPA.OK);
   device.setStatus(15);
-  expect(Buffer.from(device.typeState()!).toString('hex')).toContain(Buffer.from(command(VLANS, '0500')).toString('hex'));
+  expect(Buffer.from(device.typeState()!).toString('hex')).toContain(
+    Buffer.from(command(VLANS, '0500')).toString('hex'),
+  );
   expect(Buffer.from(device.typeState()!).toString('hex')).toContain('01000000525400000001');
   expect(device.setTypeState(parts)).toBe(VDPA.INVALID);
   device.reset();

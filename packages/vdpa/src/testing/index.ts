@@ -5,7 +5,6 @@ export {
   type ContractMachine,
   type MakeContractMachine,
 } from './contract-machine.js';
-export { vdpaContract } from './vdpa-contract.js';
 export {
   Killed,
   type MoveOutcome,
@@ -16,3 +15,4 @@ export {
 } from './moving-guest.js';
 export { MovingRam } from './moving-ram.js';
 export { MOVING_WIRE_BYTES, MovingWire } from './moving-wire.js';
+export { vdpaContract } from './vdpa-contract.js';

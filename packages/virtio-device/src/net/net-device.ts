@@ -25,6 +25,7 @@ import { netFeatureProblem, netFeaturesOffered } from './net-features.js';
 import {
   checkedDuplex,
   checkedSpeed,
+  checkMac,
   isStationMac,
   type NetDeviceOptions,
   type NetDeviceSettings,
@@ -236,6 +237,17 @@ export class NetDevice implements DeviceModel, HandedFrames {
     this.state.linkUp = isUp;
     this.configSpace.setStatus(VIRTIO_NET_S.LINK_UP, isUp);
     if (this.state.has(F.STATUS)) this.state.port?.configChanged();
+  }
+
+  /**
+   * Another address: what a driver reads from now on. One that is at work keeps to the address it knows, whose frames pass
+   * until it starts the device anew. @throws VirtioError for what is no station's address
+   */
+  setMac(mac: Uint8Array): void {
+    checkMac(mac);
+    this.settings.mac.set(mac);
+    this.configSpace.setMac(mac);
+    if (this.state.has(F.MAC)) this.state.port?.configChanged();
   }
 
   /**

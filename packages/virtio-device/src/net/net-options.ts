@@ -107,7 +107,8 @@ export function checkedDuplex(duplex: number): number {
 export const isStationMac = (mac: Uint8Array): boolean =>
   mac.length === 6 && (mac[0]! & 1) === 0 && mac.some((byte) => byte !== 0);
 
-function checkMac(mac: Uint8Array): void {
+/** @throws VirtioError for what is no station's address */
+export function checkMac(mac: Uint8Array): void {
   if (isStationMac(mac)) return;
   const text = Array.from(mac, (byte) => byte.toString(16).padStart(2, '0')).join(':');
   throw new VirtioError('mac', text, '6 bytes of a station: no multicast, not zero', SPEC);
