@@ -257,6 +257,7 @@ export class IxgbeCard {
       request: () => raise(bit),
       acknowledged: () => raise(bit << PFMBICR.VFACK_SHIFT),
       interrupt: () => this.virtual[vf]?.mailboxCalled(),
+      answers: (words) => this.virtual[vf]?.answersMail(words) ?? false,
       forget: () => registers.set(at, registers.get(at) & ~(bit | (bit << PFMBICR.VFACK_SHIFT))),
     });
   }

@@ -32,7 +32,7 @@ let guest: ScriptedBackend;
 
 beforeEach(({ skip }) => {
   if (problem !== undefined) return skip(`skipped, because ${problem}`);
-  memory = HostMemory.create(0x2_0000);
+  memory = HostMemory.create(FRAME_AT + 0x1_0000);
   namespace = new TestNamespace();
   tap = namespace.inside(() => new TapUplink({ memory, at: 0, name: 'tap0', mtu: 1400 }));
   namespace.ip('link set tap0 address 02:00:00:00:00:01');
@@ -76,6 +76,12 @@ test('the kernel answers ARP and a ping that a guest sends by hand', async () =>
   const pong = await arrived(isIcmp);
   expect(pong.bytes.subarray(34, 46)).toEqual(PONG);
   expect(tap.counters.sent).toBe(2);
+});
+
+test('a frame that lies in another memory is sent as it is there', async () => {
+  const other = HostMemory.wrap(new ArrayBuffer(0x1000));
+  expect(tap.receive(frameAt(other, 0x100, ARP_REQUEST, {}, 9))).toBe(DELIVERED.ACCEPTED);
+  expect((await arrived(isArpReply)).bytes.subarray(0, 42)).toEqual(ARP_REPLY);
 });
 
 test('virtio 1.4 §5.1.9.2: a checksum that a guest left to be done arrives done, and one of the kernel is left to the guest', async () => {

@@ -16,7 +16,15 @@ import {
   TUN_F,
   writeParts,
 } from '@ringwire/linux';
-import { DELIVERED, type Delivered, Frame, type FrameSink, OFFLOAD } from '@ringwire/net-backend';
+import {
+  BROUGHT_FRAME_BYTES,
+  BroughtFrame,
+  DELIVERED,
+  type Delivered,
+  Frame,
+  type FrameSink,
+  OFFLOAD,
+} from '@ringwire/net-backend';
 import { VirtioError } from '@ringwire/virtio-spec';
 import { VIRTIO_NET_HDR, VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO } from '@ringwire/virtio-spec/net';
 import { addFrame } from './frame-parts.js';
@@ -32,8 +40,10 @@ const TUN_OFFLOADS: number = TUN_F.CSUM | TUN_F.TSO4 | TUN_F.TSO6 | TUN_F.TSO_EC
 const USO: number = OFFLOAD.USO4 | OFFLOAD.USO6;
 const TUN_USO: number = TUN_F.USO4 | TUN_F.USO6;
 
-/** Bytes of host memory that a {@link TapUplink} reads into: the longest frame that Linux leaves to be segmented. */
-export const TAP_BYTES = 0x1_1000;
+/** What is read into: the longest frame that Linux leaves to be segmented. */
+const READ_BYTES = 0x1_1000;
+/** Bytes of host memory that a {@link TapUplink} works in. */
+export const TAP_BYTES: number = READ_BYTES + BROUGHT_FRAME_BYTES;
 
 /**
  * `refused`: by the kernel, as the interface is down or gone. `scattered`: in more pieces than a call takes.
@@ -43,7 +53,7 @@ type TapDrop = 'refused' | 'scattered' | 'undelivered';
 
 /** How a {@link TapUplink} is made. */
 export interface TapUplinkOptions {
-  /** Of all frames: made or adopted, so that it never moves. */
+  /** What system calls work on: made or adopted, so that it never moves. Frames of other memories are copied into it. */
   readonly memory: HostMemory;
   /** Host offset of {@link TAP_BYTES} bytes, a multiple of 4, which nobody else writes. */
   readonly at: number;
@@ -75,6 +85,7 @@ export class TapUplink implements Uplink {
   private readonly header = new NativeBytes(HEADER_BYTES);
   private readonly parts = new IoVector(PARTS_MAX);
   private readonly frame: Frame;
+  private readonly brought: BroughtFrame;
   private device: FrameSink | undefined;
   /** The descriptor may have more. */
   private isReady = true;
@@ -96,6 +107,7 @@ export class TapUplink implements Uplink {
     this.frame.ranges = new RangeList(1);
     this.frame.ranges.push(at + HEADER_BYTES, 0);
     this.frame.end = 1;
+    this.brought = new BroughtFrame(memory, at + READ_BYTES);
     this.tap = openTap(name);
     this.name = `tap:${this.tap.name}`;
     try {
@@ -112,9 +124,11 @@ export class TapUplink implements Uplink {
     return this.isOpen && this.problem === undefined && !this.isHeld ? this.tap.fd : -1;
   }
 
-  receive(frame: Frame): Delivered {
+  receive(from: Frame): Delivered {
     const { parts, counters, header } = this;
     if (!this.isOpen || this.problem !== undefined) return this.refuse('refused');
+    const frame = this.brought.bring(from);
+    if (frame === undefined) return this.refuse('scattered');
     this.describe(frame, header.view);
     parts.truncate(1);
     if (!addFrame(frame, this.base, parts)) return this.refuse('scattered');
@@ -158,7 +172,7 @@ export class TapUplink implements Uplink {
   /** @returns false when no frame is there */
   private read(): boolean {
     const { at, frame, counters } = this;
-    const bytes = readTo(this.tap.fd, this.base + at, TAP_BYTES);
+    const bytes = readTo(this.tap.fd, this.base + at, READ_BYTES);
     if (bytes === NOT_NOW || bytes === GONE) {
       this.isReady = false;
       if (bytes === GONE) this.problem = 'the interface is gone';

@@ -21,6 +21,8 @@ export interface SriovNicOptions extends SriovOptions {
    * it, so that whoever numbers the buses has to keep to it.
    */
   readonly physicalId: number;
+  /** Of a device with several physical functions, each a `SriovNic`: number of the next one; 0, unless given: the last. */
+  readonly nextFunction?: number;
   /** What the physical function is. */
   readonly physical: (place: PhysicalPlace) => Personality;
   /** What each virtual function is. Called when VF Enable is set. */
@@ -67,7 +69,7 @@ export class SriovNic implements Endpoint {
     this.physical = options.physical({
       space: options.openSpace(physicalId),
       host: this.hostOf(physicalId, options.setIntx),
-      extended: [advancedErrorReporting(), alternativeRoutingId(0)],
+      extended: [advancedErrorReporting(), alternativeRoutingId(options.nextFunction ?? 0)],
       virtualFunctions: this.virtualFunctions,
     });
   }

@@ -3,6 +3,7 @@ export type { DevicePart } from './admin/device-part.js';
 export type { GroupMember, SriovOwner } from './admin/group-member.js';
 export { MemberDevice } from './admin/member-device.js';
 export type { Capability, SelfGroupParts } from './admin/self-group.js';
+export { TypeState } from './admin/type-state.js';
 export { type DeviceCounters, newDeviceCounters } from './device-counters.js';
 export type {
   DeviceModel,

@@ -101,10 +101,15 @@ export class ContractDriver {
     holds((device.status & FEATURES_OK) !== 0, `FEATURES_OK sticks: ${device.problem}`);
   }
 
-  /** Set queues up and start. @param states by queue, where another device left off */
-  start(states?: readonly QueueState[]): void {
+  /**
+   * Set queues up and start.
+   * @param states by queue, where another device left off
+   * @param parts  what commands made of it
+   */
+  start(states?: readonly QueueState[], parts?: Uint8Array): void {
     const { device } = this;
     this.negotiate();
+    if (parts !== undefined) worked(device.setTypeState(parts), `setting the state (${device.problem})`);
     if (this.controlSpace !== undefined)
       worked(device.setGroupSpace(device.queueGroup(CONTROL), this.controlSpace), 'giving the control queue a space');
     for (const index of this.queues.keys()) {
