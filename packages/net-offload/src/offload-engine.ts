@@ -8,6 +8,7 @@ import { FrameHeaders } from './frame-headers.js';
 import { newOffloadCounters, OFFLOAD_FAULT, type OffloadCounters } from './offload-fault.js';
 import { HEADER_BYTES, parseFrame } from './parse-frame.js';
 import { CUT, SegmentPlan } from './segment-plan.js';
+import type { SegmentProgress } from './segment-progress.js';
 import { be16, IPV6_FRAGMENT, putBe16, TCP, TCP_FLAG, UDP } from './wire.js';
 import { AwayWorkplace, Workplace } from './workplace.js';
 
@@ -92,23 +93,27 @@ export class OffloadEngine {
 
   /**
    * Hand the taken frame on: as it is, if the sink takes what is still to be done; with its checksum finished; or cut up.
+   * @param progress of a sender that keeps a frame of which the sink had room for some segments only (FULL): it takes the
+   *                 same frame, and delivers it, again with the same `progress`. Without it the other segments are lost.
    * @returns DELIVERED as the sink says; of a frame that was cut up ACCEPTED when the sink took any segment
    */
-  deliver(sink: FrameSink): Delivered {
+  deliver(sink: FrameSink, progress?: SegmentProgress): Delivered {
     const { frame } = this;
     if ((this.#undone() & ~sink.offloads) === 0) {
+      progress?.forget();
       const delivered = sink.receive(frame);
       if (delivered === DELIVERED.ACCEPTED) this.counters.asIs++;
       return delivered;
     }
     const plan = this.#plan;
     if (plan.cut === CUT.NONE || (plan.cut === CUT.FRAGMENT && plan.count === 1)) {
+      progress?.forget();
       this.#finishChecksum();
       this.#complete();
       return sink.receive(frame);
     }
-    if (plan.cut === CUT.FRAGMENT) return this.#deliverFragments(sink);
-    return this.#place.segmenter.run(frame, this.headersAt, plan, sink);
+    if (plan.cut === CUT.FRAGMENT) return this.#deliverFragments(sink, progress);
+    return this.#place.segmenter.run(frame, this.headersAt, plan, sink, progress);
   }
 
   #stay(place: Workplace, frame: Frame): Frame {
@@ -179,13 +184,13 @@ export class OffloadEngine {
   }
 
   /** Fragments carry the datagram's checksum in their payload: it is finished for them, and then open as before. */
-  #deliverFragments(sink: FrameSink): Delivered {
+  #deliverFragments(sink: FrameSink, progress: SegmentProgress | undefined): Delivered {
     const { frame } = this;
     const { u8 } = this.#place.memory;
     const field = this.headersAt + frame.csumStart + frame.csumOffset;
     const open = be16(u8, field);
     this.#finishChecksum();
-    const delivered = this.#place.segmenter.run(frame, this.headersAt, this.#plan, sink);
+    const delivered = this.#place.segmenter.run(frame, this.headersAt, this.#plan, sink, progress);
     putBe16(u8, field, open);
     return delivered;
   }

@@ -27,7 +27,7 @@ export class RxPath {
   private readonly guest: GuestOffloads;
   private readonly queues: readonly RxQueue[];
   private readonly validates: boolean;
-  private readonly finished: FrameSink;
+  private readonly finished: FinishedFrames;
   private readonly handed = { hashValue: 0, hashReport: 0 };
 
   /**
@@ -78,13 +78,17 @@ export class RxPath {
     return queues[0]!.placeRun(run, ETHERNET_HEADER_BYTES, ETHERNET_HEADER_BYTES + state.mtu);
   }
 
-  /** Steer a frame that is as the driver takes it. @param flags for its header, as far as the driver takes any */
-  deliver(frame: Frame, flags: number): Delivered {
+  /**
+   * Steer a frame that is as the driver takes it.
+   * @param flags  for its header, as far as the driver takes any
+   * @param isRest as for {@link RxQueue.place}
+   */
+  deliver(frame: Frame, flags: number, isRest = false): Delivered {
     const { steering } = this;
     const pair = steering.pick(frame, this.queues);
     if (pair < 0) return this.drop(frame, pair === FILTERED ? NET_DROP.RX_FLOW_FILTER : NET_DROP.RX_QUEUE_OFF);
     const taken = (this.guest.offloads & OFFLOAD.CSUM) === 0 ? 0 : flags;
-    const delivered = this.queues[pair]!.place(frame, taken, steering);
+    const delivered = this.queues[pair]!.place(frame, taken, steering, isRest);
     if (this.trace !== undefined && delivered === ACCEPTED) this.trace.received(pair, frame, NO_DROP);
     return delivered;
   }
@@ -101,6 +105,7 @@ export class RxPath {
     if (frame.gsoType === VIRTIO_NET_HDR_GSO.NONE ? !this.fits(frame) : frame.length > GSO_FRAME_BYTES_MAX)
       return this.drop(frame, NET_DROP.RX_LONG_FRAME);
     if (engine.take(frame) !== OFFLOAD_FAULT.NONE) return this.drop(frame, NET_DROP.RX_BAD_OFFLOAD);
+    this.finished.begin();
     return engine.deliver(this.finished);
   }
 
@@ -132,6 +137,8 @@ export class RxPath {
 class FinishedFrames implements FrameSink {
   private readonly path: RxPath;
   private readonly guest: GuestOffloads;
+  /** A part of the frame is in a ring. */
+  private isRest = false;
 
   constructor(path: RxPath, guest: GuestOffloads) {
     this.path = path;
@@ -142,7 +149,14 @@ class FinishedFrames implements FrameSink {
     return this.guest.offloads;
   }
 
+  /** Another frame comes, whole or in parts. */
+  begin(): void {
+    this.isRest = false;
+  }
+
   receive(frame: Frame): Delivered {
-    return this.path.deliver(frame, frame.flags & WORK);
+    const delivered = this.path.deliver(frame, frame.flags & WORK, this.isRest);
+    if (delivered === ACCEPTED) this.isRest = true;
+    return delivered;
   }
 }

@@ -77,12 +77,14 @@ export class RxQueue extends NetQueue {
 
   /**
    * Put a frame into the next buffers, behind its header: all of it or nothing. Only header and frame are written.
-   * @param flags what the header says of the frame, as far as the driver negotiated it; BAD_CHECKSUM for none, counted
+   * @param flags  what the header says of the frame, as far as the driver negotiated it; BAD_CHECKSUM for none, counted
+   * @param isRest of a frame that was cut up another part is in the ring: this one cannot be left to whoever has the frame
    */
-  place(frame: Frame, flags: number, hash: FrameHash): Delivered {
+  place(frame: Frame, flags: number, hash: FrameHash, isRest = false): Delivered {
     const queue = this.queue;
+    const holds = this.holds && !isRest;
     if (queue === undefined)
-      return this.isOn ? this.handOver(frame, flags, hash) : this.drop(frame, NET_DROP.RX_QUEUE_OFF);
+      return this.isOn ? this.handOver(frame, flags, hash, holds) : this.drop(frame, NET_DROP.RX_QUEUE_OFF);
     const { journal, headerBytes, memory } = this.state;
     if (journal?.wasDelivered(this.index, frame.origin) === true) return ACCEPTED;
     const { hashValue, hashReport } = hash;
@@ -90,7 +92,7 @@ export class RxQueue extends NetQueue {
     let buffers = this.gatherBuffers(queue, total);
     // A frame is held back only where there is no buffer at all: one that asks for more than the driver ever posts would
     // stop those behind it for good.
-    while (buffers === 0 && this.holds && this.next === this.stock.count) {
+    while (buffers === 0 && holds && this.next === this.stock.count) {
       if (!this.listenAnew()) return FULL;
       buffers = this.gatherBuffers(queue, total);
     }
@@ -169,13 +171,13 @@ export class RxQueue extends NetQueue {
   }
 
   /** The queue is another thread's. */
-  private handOver(frame: Frame, flags: number, { hashValue, hashReport }: FrameHash): Delivered {
+  private handOver(frame: Frame, flags: number, { hashValue, hashReport }: FrameHash, holds: boolean): Delivered {
     const { state } = this;
     const pair = this.index >>> 1;
     const note = pair | (hashReport << 16) | ((flags & FLAGS_MASK) << 24);
     const delivered = state.share!.handOver(frame, pair, note, hashValue, state.epoch);
     if (delivered === ACCEPTED) return ACCEPTED;
-    if (delivered === FULL && this.holds) {
+    if (delivered === FULL && holds) {
       state.retryAt = state.port!.now() + RETRY_USECS;
       return FULL;
     }
