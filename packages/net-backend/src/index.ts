@@ -1,6 +1,7 @@
+export { BROUGHT_FRAME_BYTES, BroughtFrame } from './brought-frame.js';
 export type { CaptureClock } from './capture-clock.js';
 export type { CaptureOptions, CaptureOutput } from './capture-options.js';
-export { copyFrame, frameBytes } from './copy-frame.js';
+export { copyAcross, copyFrame, frameBytes } from './copy-frame.js';
 export { Frame, FrameRun, NO_ORIGIN, ORIGIN_MASK, originsBetween } from './frame.js';
 export { FrameQueue } from './frame-queue.js';
 export { LearningSwitch, type SwitchPortCounters } from './learning-switch.js';

@@ -1,6 +1,7 @@
 import { BREAK, type Breakdown, breakdown, isBreakdown } from '../breakdown.js';
 import { DmaArena } from '../dma-arena.js';
 import type { EthernetDriver } from '../ethernet-driver.js';
+import { EventGuard } from '../event-guard.js';
 import type { FramePieces } from '../frame-pieces.js';
 import type { NetState } from '../net-driver.js';
 import type { NetOffload } from '../net-offload.js';
@@ -12,7 +13,7 @@ import { VfCommands } from './vf-commands.js';
 import { bindVf, type VfFunction } from './vf-function.js';
 import type { VfRequests } from './vf-requests.js';
 import { openSession, type VfSession } from './vf-session.js';
-import { completeRings, type IxgbeVfSetup, type RingWishes } from './vf-setup.js';
+import { completeRings, type IxgbeVfEvents, type IxgbeVfSetup, type RingWishes, VF_EVENTS } from './vf-setup.js';
 import type { VfWishes } from './vf-wishes.js';
 
 const BUDGET = 64;
@@ -48,6 +49,7 @@ export class IxgbeVf implements EthernetDriver {
   readonly commands: VfCommands;
   state: NetState = 'closed';
   private readonly setup: IxgbeVfSetup;
+  private readonly guard: EventGuard<IxgbeVfEvents>;
   private readonly rings: RingWishes;
   private readonly vf: VfFunction;
   private readonly wishes: VfWishes;
@@ -62,7 +64,8 @@ export class IxgbeVf implements EthernetDriver {
 
   /** @see openIxgbeVf */
   constructor(setup: IxgbeVfSetup, rings: RingWishes, vf: VfFunction, counters: IxgbeCounters) {
-    this.setup = setup;
+    this.guard = new EventGuard(setup.events, VF_EVENTS);
+    this.setup = { ...setup, events: this.guard.events };
     this.rings = rings;
     this.vf = vf;
     this.counters = counters;
@@ -141,10 +144,13 @@ export class IxgbeVf implements EthernetDriver {
     const { session } = this;
     if (this.state !== 'running' || session === undefined || this.isBusy) return 0;
     this.isBusy = true;
-    const done = session.poll(budget);
-    const isGood = typeof done === 'number';
-    this.endWork(isGood ? undefined : done);
-    return isGood ? done : 0;
+    let done: number | Breakdown = 0;
+    try {
+      done = session.poll(budget);
+    } finally {
+      this.endWork(typeof done === 'number' ? undefined : done);
+    }
+    return typeof done === 'number' ? done : 0;
   }
 
   /** Look after the link, time limits, and a function that is to be brought up again. */
@@ -154,7 +160,12 @@ export class IxgbeVf implements EthernetDriver {
     if (this.state === 'recovering' && this.setup.now() >= this.retryAt) this.recover();
     else if (this.state === 'running' && session !== undefined) {
       this.isBusy = true;
-      this.endWork(session.watch());
+      let problem: Breakdown | undefined;
+      try {
+        problem = session.watch();
+      } finally {
+        this.endWork(problem);
+      }
     }
   }
 
@@ -182,6 +193,7 @@ export class IxgbeVf implements EthernetDriver {
     if (this.isBusy) return;
     this.state = 'closed';
     this.release();
+    this.guard.rethrow();
   }
 
   /** Bring the function up. @returns why it is not */
@@ -216,9 +228,13 @@ export class IxgbeVf implements EthernetDriver {
 
   /** @param problem of the session, which ends it */
   private endWork(problem: Breakdown | undefined): void {
-    if (problem !== undefined && !this.isClosing) this.giveUp(problem);
-    this.isBusy = false;
-    if (this.isClosing) this.close();
+    try {
+      if (problem !== undefined && !this.isClosing) this.giveUp(problem);
+    } finally {
+      this.isBusy = false;
+      if (this.isClosing) this.close();
+    }
+    this.guard.rethrow();
   }
 
   private giveUp(why: Breakdown): void {

@@ -11,6 +11,7 @@ import { VirtioError } from '@ringwire/virtio-spec';
 import { BREAK, type Breakdown, breakdown, isBreakdown } from '../breakdown.js';
 import { DmaArena } from '../dma-arena.js';
 import type { EthernetDriver } from '../ethernet-driver.js';
+import { EventGuard } from '../event-guard.js';
 import { SENT } from '../net-tx-queue.js';
 import { PATIENCE, type Patience } from '../patience.js';
 import { disableMsix, enableMsix } from '../pci-msix.js';
@@ -19,7 +20,7 @@ import { resetVendorB } from './admin-channel.js';
 import { bindVendorB, type VendorBRegisters } from './bind-vendor-b.js';
 import { VendorBCommands } from './vendor-b-commands.js';
 import { COMPLETION_VECTOR, openVendorBSession, TX, type VendorBSession } from './vendor-b-session.js';
-import { checkedSetup, type VendorBEvents, type VendorBSetup } from './vendor-b-setup.js';
+import { checkedSetup, VENDOR_B_EVENTS, type VendorBEvents, type VendorBSetup } from './vendor-b-setup.js';
 import type { WorkRing } from './work-ring.js';
 
 const BUDGET = 64;
@@ -92,6 +93,7 @@ export class VendorBDriver implements EthernetDriver {
   private readonly commandsOf: VendorBCommands;
   private readonly arena: DmaArena;
   private readonly patience: Patience;
+  private readonly guard: EventGuard<VendorBEvents>;
   private readonly events: VendorBEvents;
   private readonly frame: ReceivedFrame;
   /** Buffers to send with: a stack of cookies. */
@@ -114,7 +116,8 @@ export class VendorBDriver implements EthernetDriver {
     this.commandsOf = new VendorBCommands(session.admin);
     this.arena = arena;
     this.patience = patience;
-    this.events = events;
+    this.guard = new EventGuard(events, VENDOR_B_EVENTS);
+    this.events = this.guard.events;
     this.frame = new ReceivedFrame(arena.dma.space.memory);
     this.frame.ranges.push(0, 0);
     const { rx, tx } = session;
@@ -154,6 +157,7 @@ export class VendorBDriver implements EthernetDriver {
     if (this.state !== 'running') this.counters.strayInterrupts++;
     else if (vector === COMPLETION_VECTOR) this.needsPoll = true;
     else this.checkStatus();
+    this.guard.rethrow();
   }
 
   /**
@@ -163,22 +167,8 @@ export class VendorBDriver implements EthernetDriver {
    */
   poll(budget: number = BUDGET): number {
     if (this.state !== 'running' || this.isPolling) return 0;
-    this.isPolling = true;
-    const { completions, rx } = this.session;
-    const room = this.freeCount;
-    let done = 0;
-    for (; done < budget && !this.isClosing && completions.take(); done++) if (!this.handle()) break;
-    this.isPolling = false;
-    if (this.isClosing) this.close();
-    if (this.state !== 'running') return done;
-    if (rx.posted !== rx.told) this.tell(rx);
-    this.needsPoll = done === budget;
-    // Armed, the device sends a message for what came meanwhile too.
-    this.arm(!this.needsPoll);
-    if (this.isFull && this.freeCount > room) {
-      this.isFull = false;
-      this.events.writable?.();
-    }
+    const done = this.takeCompletions(budget);
+    this.guard.rethrow();
     return done;
   }
 
@@ -217,6 +207,7 @@ export class VendorBDriver implements EthernetDriver {
   watch(): void {
     if (this.state === 'running') this.checkStatus();
     this.poll();
+    this.guard.rethrow();
   }
 
   /** Tell the device of all frames that it was not told of. */
@@ -240,7 +231,9 @@ export class VendorBDriver implements EthernetDriver {
   close(): void {
     if (this.state === 'closed') return;
     this.isClosing = this.isPolling;
-    if (!this.isPolling) this.end('closed');
+    if (this.isPolling) return;
+    this.end('closed');
+    this.guard.rethrow();
   }
 
   private change(from: 'running' | 'suspended', to: 'running' | 'suspended', opcode: number): Breakdown | undefined {
@@ -249,6 +242,26 @@ export class VendorBDriver implements EthernetDriver {
     if (isBreakdown(answer)) return answer;
     this.state = to;
     return undefined;
+  }
+
+  private takeCompletions(budget: number): number {
+    this.isPolling = true;
+    const { completions, rx } = this.session;
+    const room = this.freeCount;
+    let done = 0;
+    for (; done < budget && !this.isClosing && completions.take(); done++) if (!this.handle()) break;
+    this.isPolling = false;
+    if (this.isClosing) this.close();
+    if (this.state !== 'running') return done;
+    if (rx.posted !== rx.told) this.tell(rx);
+    this.needsPoll = done === budget;
+    // Armed, the device sends a message for what came meanwhile too.
+    this.arm(!this.needsPoll);
+    if (this.isFull && this.freeCount > room) {
+      this.isFull = false;
+      this.events.writable?.();
+    }
+    return done;
   }
 
   /** @returns false when the device is not to be believed any more */

@@ -10,10 +10,13 @@ import type { NetParts, NetShare } from './net-share.js';
 
 /** How a {@link NetDevice} is made. */
 export interface NetDeviceOptions extends NetFeatureOptions {
-  /** The memory that guests' RAM, the backend's frames and `scratch` lie in. */
+  /** The memory that the guest's RAM and `scratch` lie in. Frames from elsewhere may lie in others. */
   readonly memory: HostMemory;
-  /** Host memory of the device's own, for frames that it finishes in software: {@link NET_SCRATCH_BYTES} of it. */
-  readonly scratch: number;
+  /**
+   * Host memory of the device's own, for frames that it finishes in software: {@link NET_SCRATCH_BYTES} of it. Left out,
+   * where the memory is all the guest's: such frames are then copied into a memory of the device's own.
+   */
+  readonly scratch?: number;
   readonly backend: NetBackend;
   /** 6 bytes: a station's address, not zero. */
   readonly mac: Uint8Array;
@@ -58,7 +61,7 @@ export interface NetDeviceOptions extends NetFeatureOptions {
 
 /** {@link NetDeviceOptions} with nothing left open. */
 export type NetDeviceSettings = Required<
-  Omit<NetDeviceOptions, FeatureOption | 'trace' | 'share' | 'parts' | 'policy' | 'journal'>
+  Omit<NetDeviceOptions, FeatureOption | 'scratch' | 'trace' | 'share' | 'parts' | 'policy' | 'journal'>
 >;
 
 /** Options that only decide what is offered. */
@@ -71,7 +74,6 @@ export function settingsOf(options: NetDeviceOptions): NetDeviceSettings {
   const { mtu: mtus, max_virtqueue_pairs: pairs } = VIRTIO_NET_CONFIG_LIMITS;
   const settings: NetDeviceSettings = {
     memory: options.memory,
-    scratch: options.scratch,
     backend: options.backend,
     mac: options.mac.slice(),
     pairs: within('pairs', options.pairs ?? 1, pairs.min, pairs.max),
@@ -105,7 +107,8 @@ export function checkedDuplex(duplex: number): number {
 export const isStationMac = (mac: Uint8Array): boolean =>
   mac.length === 6 && (mac[0]! & 1) === 0 && mac.some((byte) => byte !== 0);
 
-function checkMac(mac: Uint8Array): void {
+/** @throws VirtioError for what is no station's address */
+export function checkMac(mac: Uint8Array): void {
   if (isStationMac(mac)) return;
   const text = Array.from(mac, (byte) => byte.toString(16).padStart(2, '0')).join(':');
   throw new VirtioError('mac', text, '6 bytes of a station: no multicast, not zero', SPEC);

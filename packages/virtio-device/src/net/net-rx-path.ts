@@ -1,6 +1,5 @@
 import { DELIVERED, type Delivered, type Frame, type FrameRun, type FrameSink, OFFLOAD } from '@ringwire/net-backend';
-import { CHECKSUMS, OFFLOAD_FAULT, OffloadEngine, verifyChecksums } from '@ringwire/net-offload';
-import { VirtioError } from '@ringwire/virtio-spec';
+import { CHECKSUMS, OFFLOAD_FAULT, type OffloadEngine, verifyChecksums } from '@ringwire/net-offload';
 import { VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO } from '@ringwire/virtio-spec/net';
 import { vlanIdOf } from './frame-bytes.js';
 import { type FrameTrace, NO_DROP } from './frame-trace.js';
@@ -32,7 +31,7 @@ export class RxPath {
   private readonly handed = { hashValue: 0, hashReport: 0 };
 
   /**
-   * @param scratch   host offset of OFFLOAD_AREA_BYTES bytes
+   * @param engine    its own
    * @param validates received checksums are checked for drivers with GUEST_CSUM
    */
   constructor(
@@ -41,7 +40,7 @@ export class RxPath {
     steering: Steering,
     guest: GuestOffloads,
     queues: readonly RxQueue[],
-    scratch: number,
+    engine: OffloadEngine,
     validates: boolean,
   ) {
     this.state = state;
@@ -51,14 +50,12 @@ export class RxPath {
     this.guest = guest;
     this.queues = queues;
     this.validates = validates;
-    this.engine = new OffloadEngine(state.memory, scratch);
+    this.engine = engine;
     this.finished = new FinishedFrames(this, guest);
   }
 
   receive(frame: Frame): Delivered {
     const { state } = this;
-    if (frame.memory !== state.memory)
-      throw new VirtioError('frame.memory', 'another memory', "the device's", 'NetDevice');
     if (!state.linkUp) return this.drop(frame, NET_DROP.RX_LINK_DOWN);
     if (frame.length < ETHERNET_HEADER_BYTES) return this.drop(frame, NET_DROP.RX_SHORT_FRAME);
     const refusal = this.filter.refusal(frame);
@@ -77,7 +74,7 @@ export class RxPath {
     const { state, queues } = this;
     const validates = this.validates && (this.guest.offloads & OFFLOAD.CSUM) !== 0;
     const isPlain = this.filter.isOpen && this.steering.isIdle && !validates && this.trace === undefined;
-    if (!isPlain || !state.linkUp || run.memory !== state.memory) return 0;
+    if (!isPlain || !state.linkUp) return 0;
     return queues[0]!.placeRun(run, ETHERNET_HEADER_BYTES, ETHERNET_HEADER_BYTES + state.mtu);
   }
 

@@ -2,7 +2,7 @@ import { DELIVERED, type Delivered, type Frame, type FrameRun } from '@ringwire/
 import { privateArrays } from '@ringwire/ring-loops';
 import { VIRTIO_NET_F, VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_SIZE } from '@ringwire/virtio-spec/net';
 import { ChainBurst, type DeviceQueue } from '@ringwire/virtqueue';
-import { FrameCursor } from './frame-bytes.js';
+import { copyBetween, FrameCursor } from './frame-bytes.js';
 import { NET_DROP } from './net-drop.js';
 import { NetQueue } from './net-queue.js';
 import type { NetState } from './net-state.js';
@@ -103,7 +103,7 @@ export class RxQueue extends NetQueue {
     if (length[to]! >= total && frame.end === frame.first + 1) {
       this.header.write(memory, offset[to]!, 0, headerBytes);
       const from = frame.ranges.offset[frame.first]! + frame.skip;
-      memory.engine.copy(offset[to]! + headerBytes, from, frame.length);
+      copyBetween(frame.memory, from, memory, offset[to]! + headerBytes, frame.length);
       stock.written[this.next++] = total;
     } else this.spread(frame, buffers, total);
     this.bytes += frame.length;
@@ -123,7 +123,8 @@ export class RxQueue extends NetQueue {
     const { queue, stock, state } = this;
     const { headerBytes, memory } = state;
     if (queue === undefined || headerBytes !== VIRTIO_NET_HDR_SIZE.V1) return 0;
-    const { u32, u16, engine } = memory;
+    const { u32, u16 } = memory;
+    const { memory: source } = run;
     const { hasHeader, word0, word1, word2, type16 } = run;
     const { firstWritable, written } = stock;
     const { offset: fromOffset, length: fromLength } = run.ranges;
@@ -141,7 +142,7 @@ export class RxQueue extends NetQueue {
       u32[header] = 0;
       u32[header + 1] = 0;
       u32[header + 2] = ONE_BUFFER;
-      engine.copy(to + headerBytes, fromOffset[run.first + i]! + run.skip, frameBytes);
+      copyBetween(source, fromOffset[run.first + i]! + run.skip, memory, to + headerBytes, frameBytes);
       if (hasHeader) {
         u32[header + 3] = word0;
         u32[header + 4] = word1;
@@ -280,7 +281,7 @@ export class RxQueue extends NetQueue {
           to += take;
           room -= take;
         }
-        cursor.copyTo(memory.engine, to, room);
+        cursor.copyTo(memory, to, room);
       }
       stock.written[i] = done - before;
     }

@@ -1,5 +1,5 @@
 import { DELIVERED, type Delivered, type Frame, type FrameSink, type NetBackend } from '@ringwire/net-backend';
-import { OFFLOAD_FAULT, OffloadEngine } from '@ringwire/net-offload';
+import { OFFLOAD_FAULT, type OffloadEngine } from '@ringwire/net-offload';
 import { VIRTIO_NET_F, VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO } from '@ringwire/virtio-spec/net';
 import { NET_DROP } from './net-drop.js';
 import { ETHERNET_HEADER_BYTES, GSO_FRAME_BYTES_MAX, type NetState, VLAN_TAG_BYTES } from './net-state.js';
@@ -44,12 +44,11 @@ export class TxOffload implements FrameSink {
   private packets = 0;
   private bytes = 0;
 
-  /** @param scratch host offset of OFFLOAD_AREA_BYTES bytes */
-  constructor(state: NetState, backend: NetBackend, steering: Steering, scratch: number) {
+  constructor(state: NetState, backend: NetBackend, steering: Steering, engine: OffloadEngine) {
     this.state = state;
     this.backend = backend;
     this.steering = steering;
-    this.engine = new OffloadEngine(state.memory, scratch);
+    this.engine = engine;
   }
 
   get offloads(): number {
@@ -156,5 +155,6 @@ function dropCodes(): number[] {
   const codes = Object.values<number>(FAULT).map((): number => NET_DROP.TX_BAD_GSO);
   for (const fault of [FAULT.CSUM_OUTSIDE, FAULT.CSUM_IN_ETHERNET, FAULT.CSUM_FAR]) codes[fault] = NET_DROP.TX_BAD_CSUM;
   for (const fault of [FAULT.TUNNEL_FLAGS, FAULT.TUNNEL_HEADERS]) codes[fault] = NET_DROP.TX_BAD_TUNNEL;
+  codes[FAULT.LONG_FRAME] = NET_DROP.TX_LONG_FRAME;
   return codes;
 }
