@@ -2,6 +2,7 @@ import { hasFeature, VIRTIO_F, VIRTIO_ID, VirtioError } from '@ringwire/virtio-s
 import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
 import type { AdminClient } from './admin-client.js';
 import { BREAK, type Breakdown, breakdown } from './breakdown.js';
+import type { EthernetDriver } from './ethernet-driver.js';
 import { EventGuard } from './event-guard.js';
 import type { FramePieces } from './frame-pieces.js';
 import type { NetCommands } from './net-commands.js';
@@ -43,7 +44,7 @@ export function openNetDriver(setup: NetSetup): NetDriver | Breakdown {
  * and then, ten times a second say. Nothing that the device does is an exception: it is a counter, or the end of the
  * device's life, which `events.broken` tells.
  */
-export class NetDriver {
+export class NetDriver implements EthernetDriver {
   readonly counters: NetCounters;
   state: NetState = 'running';
   private readonly setup: FullNetSetup;
@@ -101,6 +102,11 @@ export class NetDriver {
   /** Queue pairs that frames may be sent on. */
   get activePairs(): number {
     return this.life.session?.activePairs ?? 0;
+  }
+
+  /** Frames that the device has not given back, as far as was looked. */
+  get sending(): number {
+    return this.life.session?.tx.reduce((sum, queue) => sum + queue.sending, 0) ?? 0;
   }
 
   /** Commands to the device; undefined without CTRL_VQ, and while the device is not there. */

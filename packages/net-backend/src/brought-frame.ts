@@ -41,6 +41,7 @@ export class BroughtFrame {
     frame.ranges.length[0] = from.length;
     frame.length = from.length;
     frame.pair = from.pair;
+    frame.origin = from.origin;
     frame.flags = from.flags;
     frame.gsoType = from.gsoType;
     frame.hdrLen = from.hdrLen;

@@ -1,5 +1,6 @@
 import { BREAK, type Breakdown, breakdown, isBreakdown } from '../breakdown.js';
 import { DmaArena } from '../dma-arena.js';
+import type { EthernetDriver } from '../ethernet-driver.js';
 import { EventGuard } from '../event-guard.js';
 import type { FramePieces } from '../frame-pieces.js';
 import type { NetState } from '../net-driver.js';
@@ -42,7 +43,7 @@ export function openIxgbeVf(setup: IxgbeVfSetup): IxgbeVf | Breakdown {
  * this life, which `events.broken` tells. When the physical function was reset, the driver begins anew, and asks again for
  * what it had; frames that were on their way are lost, and counted.
  */
-export class IxgbeVf {
+export class IxgbeVf implements EthernetDriver {
   readonly counters: IxgbeCounters;
   /** What to ask the physical function for. */
   readonly commands: VfCommands;
@@ -111,6 +112,11 @@ export class IxgbeVf {
   /** Queue pairs that frames may be sent on. */
   get activePairs(): number {
     return this.session?.pairs.tx.length ?? 0;
+  }
+
+  /** Frames that the card has not given back, as far as was looked. */
+  get sending(): number {
+    return this.session?.pairs.tx.reduce((sum, queue) => sum + queue.sending, 0) ?? 0;
   }
 
   /** Version of the mailbox's messages that both functions know: a `MAILBOX_API` value. */

@@ -10,6 +10,7 @@ import {
 import { VirtioError } from '@ringwire/virtio-spec';
 import { BREAK, type Breakdown, breakdown, isBreakdown } from '../breakdown.js';
 import { DmaArena } from '../dma-arena.js';
+import type { EthernetDriver } from '../ethernet-driver.js';
 import { EventGuard } from '../event-guard.js';
 import { SENT } from '../net-tx-queue.js';
 import { PATIENCE, type Patience } from '../patience.js';
@@ -73,7 +74,7 @@ export function openVendorBDriver(setup: VendorBSetup): VendorBDriver | Breakdow
  * {@link interrupt} for each message, then {@link poll} while {@link needsPoll}. Nothing that the device does is an exception:
  * it is a counter, or the end, which `events.broken` tells.
  */
-export class VendorBDriver {
+export class VendorBDriver implements EthernetDriver {
   state: 'running' | 'suspended' | 'broken' | 'closed' = 'running';
   readonly counters: VendorBDriverCounters = {
     received: 0,
@@ -132,13 +133,27 @@ export class VendorBDriver {
     return this.session.mac;
   }
 
+  get mtu(): number {
+    return this.session.tx.bufferBytes - VB_FRAME_MIN;
+  }
+
+  /** The card does not say: while it runs. */
+  get isLinkUp(): boolean {
+    return this.state === 'running';
+  }
+
+  /** Frames that the card has not given back, as far as was looked. */
+  get sending(): number {
+    return this.session.tx.entries - this.freeCount;
+  }
+
   /** Commands that change what frames come; undefined once the function was given up. */
   get commands(): VendorBCommands | undefined {
     return this.state === 'running' || this.state === 'suspended' ? this.commandsOf : undefined;
   }
 
   /** Note an interrupt. @param vector number of the message */
-  interrupt(vector: number): void {
+  interrupt(vector: number = COMPLETION_VECTOR): void {
     if (this.state !== 'running') this.counters.strayInterrupts++;
     else if (vector === COMPLETION_VECTOR) this.needsPoll = true;
     else this.checkStatus();
@@ -157,13 +172,19 @@ export class VendorBDriver {
     return done;
   }
 
+  /** Send a copy of a frame. @see postBytes */
+  sendBytes(bytes: Uint8Array): number {
+    const outcome = this.postBytes(bytes);
+    if (outcome === SENT.OK) this.flush();
+    return outcome;
+  }
+
   /**
-   * Send a copy of a frame.
-   * @param more another one follows: the doorbell waits for it, or for {@link flush}
+   * Put a copy of a frame into the ring: the doorbell waits for {@link flush}, because others follow.
    * @returns a `SENT` value
    * @throws VirtioError for a frame that is shorter than an Ethernet header or longer than a buffer
    */
-  sendBytes(bytes: Uint8Array, more = false): number {
+  postBytes(bytes: Uint8Array): number {
     const { tx } = this.session;
     if (bytes.length < VB_FRAME_MIN || bytes.length > tx.bufferBytes)
       throw new VirtioError('length', bytes.length, `${VB_FRAME_MIN} to ${tx.bufferBytes}`, 'vendor B datasheet §4');
@@ -179,8 +200,14 @@ export class VendorBDriver {
     tx.post(cookie, bytes.length);
     this.counters.sent++;
     this.counters.sentBytes += bytes.length;
-    if (!more) this.flush();
     return SENT.OK;
+  }
+
+  /** Look after the function, and for frames that it has sent. */
+  watch(): void {
+    if (this.state === 'running') this.checkStatus();
+    this.poll();
+    this.guard.rethrow();
   }
 
   /** Tell the device of all frames that it was not told of. */
