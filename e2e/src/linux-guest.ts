@@ -23,6 +23,8 @@ interface GuestNic {
   /** More properties of `virtio-net-pci`, as `packed=on,mq=on`. */
   readonly properties?: string;
   readonly queuePairs?: number;
+  /** QEMU makes the socket and waits for a back-end that connects. */
+  readonly listens?: boolean;
 }
 
 export interface GuestOptions {
@@ -35,6 +37,8 @@ export interface GuestOptions {
   readonly processors?: number;
   /** It is not booted: it goes on as another one that migrates here, to a UNIX socket at this path. */
   readonly incoming?: string;
+  /** More arguments of QEMU's. */
+  readonly more?: readonly string[];
 }
 
 /** A Linux in a QEMU that emulates the processor too, so that it runs where there is no KVM. */
@@ -46,7 +50,7 @@ export class LinuxGuest {
   /** What was read of its first serial port. */
   private read = 0;
 
-  constructor({ name, directory, image, nics, processors = 1, incoming }: GuestOptions) {
+  constructor({ name, directory, image, nics, processors = 1, incoming, more = [] }: GuestOptions) {
     this.log = join(directory, `${name}.log`);
     this.qmp = join(directory, `${name}.qmp`);
     const machine = ['-accel', 'tcg', '-cpu', 'qemu64', '-smp', `${processors}`, '-m', `${MEMORY_MIB}`];
@@ -59,6 +63,7 @@ export class LinuxGuest {
     this.qemu = new Program(QEMU, [
       ...[...machine, ...bare, ...memory, ...boot, ...ports, ...arrival],
       ...nics.flatMap(nicArgs),
+      ...more,
     ]);
   }
 
@@ -84,6 +89,11 @@ export class LinuxGuest {
     this.qemu.write(`${line}\n`);
   }
 
+  /** What QEMU complained of so far. */
+  get complaints(): string {
+    return this.qemu.err;
+  }
+
   async kill(): Promise<void> {
     await this.qemu.kill();
   }
@@ -102,10 +112,11 @@ export class LinuxGuest {
 }
 
 /** No interrupt vectors: QEMU 7.2 without KVM ends by itself where a vhost-user device has MSI-X. */
-function nicArgs({ socket, mac, properties, queuePairs = 1 }: GuestNic, index: number): string[] {
+function nicArgs({ socket, mac, properties, queuePairs = 1, listens = false }: GuestNic, index: number): string[] {
   const more = properties === undefined ? '' : `,${properties}`;
+  const role = listens ? 'server=on' : 'reconnect=1';
   return [
-    ...['-chardev', `socket,id=c${index},path=${socket},reconnect=1`],
+    ...['-chardev', `socket,id=c${index},path=${socket},${role}`],
     ...['-netdev', `vhost-user,id=n${index},chardev=c${index},queues=${queuePairs}`],
     ...['-device', `virtio-net-pci,netdev=n${index},mac=${mac},vectors=0,romfile=${more}`],
   ];

@@ -29,7 +29,8 @@ interface ServeOptions {
 
 const EXAMPLES = `
 Uplinks:
-  tap:NAME                                    an interface of this machine, made if there is none
+  tap:NAME[,queues=N]                         an interface of this machine, made if there is none; with several queues frames
+                                              leave by the one with their pair's number
   vxlan:REMOTE[:PORT],VNI[,local=ADDRESS[:PORT]][,tagged]
                                               a VXLAN tunnel to another machine (RFC 7348), UDP port 4789 at both ends;
                                               frames with a VLAN tag pass with the word "tagged" only

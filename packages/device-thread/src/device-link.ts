@@ -254,7 +254,13 @@ export class DeviceLink {
     const { words, layout } = this;
     Atomics.compareExchange(words, layout.state, LIFE.DEAD, LIFE.WANTED);
     this.restart();
-    for (const life of [LIFE.WANTED, LIFE.STARTING]) sleepWhile(words, layout.state, life, this.patienceMs);
+    // Whoever declared it dead may not have notified yet of that: being woken says nothing.
+    const end = milliseconds() + this.patienceMs;
+    for (let { life } = this; life === LIFE.WANTED || life === LIFE.STARTING; { life } = this) {
+      const left = end - milliseconds();
+      if (left <= 0) return;
+      sleepWhile(words, layout.state, life, left);
+    }
   }
 
   private shown(word: number): number {

@@ -5,6 +5,8 @@ export { DeviceThread, type ThreadOptions } from './device-thread.js';
 export { threadScratchBytes } from './handover.js';
 export type { InterruptHandlers } from './interrupt-words.js';
 export { ParkingSpot, SPOT_WORDS } from './parking-spot.js';
+export { type ProtectedConfig, type ProtectedRole, protectionBytes } from './protected-config.js';
+export { type ProtectedOptions, ProtectedThread } from './protected-thread.js';
 export { closePlace, newLinkPlace, type PlaceOptions, type ServeConfig, serveDevice } from './serve-device.js';
 export type {
   BackendConfig,

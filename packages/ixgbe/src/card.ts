@@ -92,6 +92,12 @@ export class IxgbeCard {
     this.settingsVersion++;
   }
 
+  /** There may be something to be done for any function. */
+  awaken(): void {
+    this.physical?.awaken();
+    for (const virtual of this.virtual) virtual?.awaken();
+  }
+
   virtualAt(vf: number): IxgbeFunction | undefined {
     return this.virtual[vf];
   }
@@ -257,6 +263,7 @@ export class IxgbeCard {
       request: () => raise(bit),
       acknowledged: () => raise(bit << PFMBICR.VFACK_SHIFT),
       interrupt: () => this.virtual[vf]?.mailboxCalled(),
+      answers: (words) => this.virtual[vf]?.answersMail(words) ?? false,
       forget: () => registers.set(at, registers.get(at) & ~(bit | (bit << PFMBICR.VFACK_SHIFT))),
     });
   }

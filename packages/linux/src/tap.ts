@@ -20,7 +20,8 @@ const SIOCGIFMTU = 0x8921;
 const SIOCSIFMTU = 0x8922;
 /** IFF_TAP | IFF_NO_PI | IFF_VNET_HDR: Ethernet frames, each behind a struct virtio_net_hdr. */
 const IFF_FRAMES = 0x5002;
-const IFF_MULTI_QUEUE = 0x100;
+/** The same and IFF_MULTI_QUEUE. */
+const SEVERAL = 0x5102;
 const IFF_UP = 1;
 /** struct ifreq of 64-bit Linux: a name, then what the request is about. */
 const IFREQ = { name: 0, value: 16, SIZE: 40 } as const;
@@ -40,13 +41,15 @@ export interface Tap {
  * Open a tap device, which is made if there is none of that name, and then goes with its descriptor. Frames are read and
  * written whole, each behind 12 bytes of struct virtio_net_hdr.
  * @param name at most 15 bytes
+ * @param isOneOfSeveral the device has several queues, and each time that it is opened is one of them: the kernel gives a
+ *                       flow's frames to the queue that the flow's frames were last written to
  * @throws SystemError where it cannot be: no /dev/net/tun, no right to, another kind of interface, in use
  */
-export function openTap(name: string): Tap {
+export function openTap(name: string, isOneOfSeveral = false): Tap {
   const request = interfaceRequest(name);
   const fd = done(`open ${TUN}`, calls.open(TUN, O_RDWR_NONBLOCK_CLOEXEC, 0));
   try {
-    attach(fd, request);
+    attach(fd, request, isOneOfSeveral ? [SEVERAL] : [IFF_FRAMES, SEVERAL]);
     const size = new NativeBytes(4);
     size.view.setInt32(0, 12, true);
     done('TUNSETVNETHDRSZ', calls.ioctl(fd, TUNSETVNETHDRSZ, size.address));
@@ -58,16 +61,16 @@ export function openTap(name: string): Tap {
   return { fd, name: new TextDecoder().decode(bytes.subarray(0, bytes.indexOf(0))) };
 }
 
-/** One that was made for several queues has to be opened as such. */
-function attach(fd: number, { view, address }: NativeBytes): void {
-  for (const flags of [IFF_FRAMES, IFF_FRAMES | IFF_MULTI_QUEUE]) {
+/** One that was made for several queues has to be opened as such. @param kinds of tap devices, to be tried in turn */
+function attach(fd: number, { view, address }: NativeBytes, kinds: readonly number[]): void {
+  for (const flags of kinds) {
     view.setUint16(IFREQ.value, flags, true);
     const result = calls.ioctl(fd, TUNSETIFF, address) as number;
     if (result >= 0) return;
     try {
       done('TUNSETIFF', result);
     } catch (error) {
-      const again = error instanceof SystemError && error.code === 'EINVAL' && flags === IFF_FRAMES;
+      const again = error instanceof SystemError && error.code === 'EINVAL' && flags !== kinds.at(-1);
       if (!again) throw error;
     }
   }

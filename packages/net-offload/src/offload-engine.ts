@@ -137,6 +137,7 @@ export class OffloadEngine {
     frame.end = ranges.count;
     frame.length = from.length;
     frame.pair = from.pair;
+    frame.origin = from.origin;
     frame.flags = from.flags & (HDR_F.NEEDS_CSUM | HDR_F.UDP_TUNNEL_CSUM);
     frame.gsoType = from.gsoType;
     frame.hdrLen = 0;

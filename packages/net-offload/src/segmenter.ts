@@ -44,6 +44,7 @@ export class Segmenter {
       ((frame.flags & VIRTIO_NET_HDR_F.UDP_TUNNEL_CSUM) !== 0 || be16(u8, base + plan.outerUdp + UDP.checksum) !== 0);
     const segment = this.#segment;
     segment.pair = frame.pair;
+    segment.origin = frame.origin;
     this.#identification = (this.#identification + 1) >>> 0;
     this.#cursor.start(frame, plan.headerBytes);
     let left = frame.length - plan.headerBytes;

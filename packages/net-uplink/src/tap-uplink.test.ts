@@ -101,6 +101,49 @@ test('virtio 1.4 §5.1.9.2: a checksum that a guest left to be done arrives done
   socket.close();
 });
 
+test('with several queues a pair of queues has its own, and is answered by it', async () => {
+  expect(tap.moreFds).toEqual([]);
+  tap.close();
+  tap = namespace.inside(() => new TapUplink({ memory, at: 0, name: 'tap0', queues: 3 }));
+  namespace.ip('link set tap0 address 02:00:00:00:00:01');
+  namespace.ip('address add 192.0.2.1/24 dev tap0');
+  namespace.ip('neigh add 192.0.2.2 lladdr 02:00:00:00:00:02 dev tap0');
+  tap.attach(guest);
+  expect(new Set([tap.fd, ...tap.moreFds]).size).toBe(3);
+  const set = new PollSet(3);
+  // Pair 5 has the queue of pair 2.
+  for (const [pair, queue] of [
+    [2, 2],
+    [0, 0],
+    [1, 1],
+    [5, 2],
+  ] as const) {
+    // The kernel notes where a flow is when it has answered already: the second answer is the one that counts.
+    guest.frames.length = 0;
+    expect(tap.receive(frameOf(PING, { pair }))).toBe(DELIVERED.ACCEPTED);
+    await arrived(isIcmp);
+    guest.frames.length = 0;
+    expect(tap.receive(frameOf(PING, { pair }))).toBe(DELIVERED.ACCEPTED);
+    set.clear();
+    for (const fd of [tap.fd, ...tap.moreFds]) set.add(fd);
+    await set.wait(5000);
+    // Whoever waits for its descriptors is woken by any of them.
+    expect([0, 1, 2].filter((at) => set.isReady(at))).toEqual([queue]);
+    expect((await arrived(isIcmp)).pair).toBe(queue);
+  }
+  tap.close();
+  expect([tap.fd, tap.moreFds]).toEqual([-1, []]);
+});
+
+test('an interface has as many queues as it was made for', () => {
+  const queues = (wanted: number): TapUplink =>
+    namespace.inside(() => new TapUplink({ memory, at: 0, name: 'tap0', queues: wanted }));
+  // The one that is there has one queue, which is in use.
+  expect(() => queues(2)).toThrow(SystemError);
+  expect(() => queues(0)).toThrow('queues is 0, want 1 to 256');
+  expect(() => queues(257)).toThrow('queues is 257, want 1 to 256');
+});
+
 test('a frame to be segmented is taken whole', async () => {
   const socket = await socketInside();
   const heard: number[] = [];

@@ -5,6 +5,7 @@ import { type AsidMappings, IOVA_END } from './asid-space.js';
 import { replaceMappings } from './replace-mappings.js';
 import type {
   DoorbellArea,
+  HostRange,
   VdpaAbilities,
   VdpaDevice,
   VdpaMapping,
@@ -55,13 +56,7 @@ export class VpVdpa implements VdpaDevice {
   readonly deviceId: number;
   readonly vendorId: number;
   readonly memory: HostMemory;
-  readonly abilities: VdpaAbilities = {
-    suspend: false,
-    resume: false,
-    state: 'start',
-    keepMaps: true,
-    readyWhileRunning: true,
-  };
+  readonly abilities: VdpaAbilities;
   readonly deviceFeatures: Uint32Array;
   readonly driverFeatures: Uint32Array = new Uint32Array(FEATURE_WORDS);
   readonly configBytes: number;
@@ -91,6 +86,15 @@ export class VpVdpa implements VdpaDevice {
     this.space = mappings;
     this.memory = mappings.memory;
     this.mapGranule = mappings.granule;
+    this.abilities = {
+      suspend: false,
+      resume: false,
+      state: 'start',
+      keepMaps: true,
+      readyWhileRunning: true,
+      typeState: false,
+      dirty: mappings.tracksDirty,
+    };
     this.deviceId = registers.deviceId;
     this.vendorId = vendorId;
     this.configBytes = registers.configBytes;
@@ -288,6 +292,23 @@ export class VpVdpa implements VdpaDevice {
 
   mappings(asid: number): readonly VdpaMapping[] {
     return this.mappingsOf(asid).mappings;
+  }
+
+  trackDirty(isOn: boolean): VdpaOutcome {
+    return this.space.trackDirty(isOn);
+  }
+
+  takeDirty(): readonly HostRange[] {
+    return this.space.takeDirty();
+  }
+
+  /** Registers do not say what commands did. */
+  typeState(): undefined {
+    return undefined;
+  }
+
+  setTypeState(): VdpaOutcome {
+    return VDPA.UNSUPPORTED;
   }
 
   setWorkCallback(): void {}

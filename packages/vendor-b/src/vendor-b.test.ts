@@ -57,6 +57,27 @@ test('a full ring says FULL, and the user hears when there is room again', () =>
   expect([writable, a!.driver!.counters.full, b!.heard.length]).toEqual([1, 1, 16]);
 });
 
+test('a handler that throws leaves a driver that works: what it threw comes out of the poll, and no buffer is lost', () => {
+  const stage = new VendorBStage();
+  const [a, b] = stage.enable(2);
+  const mistake = new Error('a handler');
+  let frames = 0;
+  const fail = (): never => {
+    frames++;
+    throw mistake;
+  };
+  a!.drive();
+  b!.drive({ events: { frame: fail } });
+  for (let round = 0; round < 8; round++) {
+    for (let i = 0; i < 12; i++) a!.driver!.sendBytes(frameTo(macOf(1), macOf(0), i));
+    stage.nic.step(64);
+    for (const vector of b!.messages.splice(0)) b!.driver!.interrupt(vector);
+    expect(() => b!.driver!.poll()).toThrow(mistake);
+    expect([frames, b!.driver!.counters.received]).toEqual([12 * (round + 1), 12 * (round + 1)]);
+    stage.settle();
+  }
+});
+
 test('SR-18 SR-19: a virtual function that nobody trusts keeps its address and is not promiscuous; the host may trust it', () => {
   const stage = new VendorBStage();
   const host = stage.host().drive().commands!;

@@ -56,11 +56,13 @@ export type PortState = 'listening' | 'connected' | 'running';
 export interface LoopTask {
   /** To be waited for; -1 while there is nothing to wait for. */
   readonly fd: number;
-  /** The descriptor was found ready. */
+  /** More of them, never more than when the server was made. */
+  readonly moreFds?: readonly number[];
+  /** One of the descriptors was found ready. */
   ready(): void;
   /**
    * Do a bounded amount of work.
-   * @returns 0: nothing to do until the descriptor is ready, or a device has room
+   * @returns 0: nothing to do until a descriptor is ready, or a device has room
    */
   pump(budget: number): number;
 }
@@ -157,7 +159,8 @@ export class VhostUserServer {
     }
     this.ports = ports;
     const rings = devices.reduce((sum, { model }) => sum + model.queueSizes.length, 0);
-    this.set = new PollSet(1 + 3 * devices.length + rings + tasks.length);
+    const others = tasks.reduce((sum, { moreFds = [] }) => sum + 1 + moreFds.length, 0);
+    this.set = new PollSet(1 + 3 * devices.length + rings + others);
   }
 
   /** Whether a front-end is connected to a device's socket. */
@@ -256,7 +259,10 @@ export class VhostUserServer {
       this.watched.push(watched);
     };
     add(this.wake, undefined);
-    for (const task of this.tasks) if (task.fd >= 0) add(task.fd, { task });
+    for (const task of this.tasks) {
+      if (task.fd >= 0) add(task.fd, { task });
+      for (const fd of task.moreFds ?? []) add(fd, { task });
+    }
     for (const port of this.ports) {
       if (port.listener >= 0) add(port.listener, { port });
       const { session } = port;

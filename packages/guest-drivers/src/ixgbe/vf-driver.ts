@@ -1,5 +1,6 @@
 import { BREAK, type Breakdown, breakdown, isBreakdown } from '../breakdown.js';
 import { DmaArena } from '../dma-arena.js';
+import { EventGuard } from '../event-guard.js';
 import type { FramePieces } from '../frame-pieces.js';
 import type { NetState } from '../net-driver.js';
 import type { NetOffload } from '../net-offload.js';
@@ -11,7 +12,7 @@ import { VfCommands } from './vf-commands.js';
 import { bindVf, type VfFunction } from './vf-function.js';
 import type { VfRequests } from './vf-requests.js';
 import { openSession, type VfSession } from './vf-session.js';
-import { completeRings, type IxgbeVfSetup, type RingWishes } from './vf-setup.js';
+import { completeRings, type IxgbeVfEvents, type IxgbeVfSetup, type RingWishes, VF_EVENTS } from './vf-setup.js';
 import type { VfWishes } from './vf-wishes.js';
 
 const BUDGET = 64;
@@ -47,6 +48,7 @@ export class IxgbeVf {
   readonly commands: VfCommands;
   state: NetState = 'closed';
   private readonly setup: IxgbeVfSetup;
+  private readonly guard: EventGuard<IxgbeVfEvents>;
   private readonly rings: RingWishes;
   private readonly vf: VfFunction;
   private readonly wishes: VfWishes;
@@ -61,7 +63,8 @@ export class IxgbeVf {
 
   /** @see openIxgbeVf */
   constructor(setup: IxgbeVfSetup, rings: RingWishes, vf: VfFunction, counters: IxgbeCounters) {
-    this.setup = setup;
+    this.guard = new EventGuard(setup.events, VF_EVENTS);
+    this.setup = { ...setup, events: this.guard.events };
     this.rings = rings;
     this.vf = vf;
     this.counters = counters;
@@ -135,10 +138,13 @@ export class IxgbeVf {
     const { session } = this;
     if (this.state !== 'running' || session === undefined || this.isBusy) return 0;
     this.isBusy = true;
-    const done = session.poll(budget);
-    const isGood = typeof done === 'number';
-    this.endWork(isGood ? undefined : done);
-    return isGood ? done : 0;
+    let done: number | Breakdown = 0;
+    try {
+      done = session.poll(budget);
+    } finally {
+      this.endWork(typeof done === 'number' ? undefined : done);
+    }
+    return typeof done === 'number' ? done : 0;
   }
 
   /** Look after the link, time limits, and a function that is to be brought up again. */
@@ -148,7 +154,12 @@ export class IxgbeVf {
     if (this.state === 'recovering' && this.setup.now() >= this.retryAt) this.recover();
     else if (this.state === 'running' && session !== undefined) {
       this.isBusy = true;
-      this.endWork(session.watch());
+      let problem: Breakdown | undefined;
+      try {
+        problem = session.watch();
+      } finally {
+        this.endWork(problem);
+      }
     }
   }
 
@@ -176,6 +187,7 @@ export class IxgbeVf {
     if (this.isBusy) return;
     this.state = 'closed';
     this.release();
+    this.guard.rethrow();
   }
 
   /** Bring the function up. @returns why it is not */
@@ -210,9 +222,13 @@ export class IxgbeVf {
 
   /** @param problem of the session, which ends it */
   private endWork(problem: Breakdown | undefined): void {
-    if (problem !== undefined && !this.isClosing) this.giveUp(problem);
-    this.isBusy = false;
-    if (this.isClosing) this.close();
+    try {
+      if (problem !== undefined && !this.isClosing) this.giveUp(problem);
+    } finally {
+      this.isBusy = false;
+      if (this.isClosing) this.close();
+    }
+    this.guard.rethrow();
   }
 
   private giveUp(why: Breakdown): void {

@@ -10,6 +10,7 @@ import {
 import { VirtioError } from '@ringwire/virtio-spec';
 import { BREAK, type Breakdown, breakdown, isBreakdown } from '../breakdown.js';
 import { DmaArena } from '../dma-arena.js';
+import { EventGuard } from '../event-guard.js';
 import { SENT } from '../net-tx-queue.js';
 import { PATIENCE, type Patience } from '../patience.js';
 import { disableMsix, enableMsix } from '../pci-msix.js';
@@ -18,7 +19,7 @@ import { resetVendorB } from './admin-channel.js';
 import { bindVendorB, type VendorBRegisters } from './bind-vendor-b.js';
 import { VendorBCommands } from './vendor-b-commands.js';
 import { COMPLETION_VECTOR, openVendorBSession, TX, type VendorBSession } from './vendor-b-session.js';
-import { checkedSetup, type VendorBEvents, type VendorBSetup } from './vendor-b-setup.js';
+import { checkedSetup, VENDOR_B_EVENTS, type VendorBEvents, type VendorBSetup } from './vendor-b-setup.js';
 import type { WorkRing } from './work-ring.js';
 
 const BUDGET = 64;
@@ -91,6 +92,7 @@ export class VendorBDriver {
   private readonly commandsOf: VendorBCommands;
   private readonly arena: DmaArena;
   private readonly patience: Patience;
+  private readonly guard: EventGuard<VendorBEvents>;
   private readonly events: VendorBEvents;
   private readonly frame: ReceivedFrame;
   /** Buffers to send with: a stack of cookies. */
@@ -113,7 +115,8 @@ export class VendorBDriver {
     this.commandsOf = new VendorBCommands(session.admin);
     this.arena = arena;
     this.patience = patience;
-    this.events = events;
+    this.guard = new EventGuard(events, VENDOR_B_EVENTS);
+    this.events = this.guard.events;
     this.frame = new ReceivedFrame(arena.dma.space.memory);
     this.frame.ranges.push(0, 0);
     const { rx, tx } = session;
@@ -139,6 +142,7 @@ export class VendorBDriver {
     if (this.state !== 'running') this.counters.strayInterrupts++;
     else if (vector === COMPLETION_VECTOR) this.needsPoll = true;
     else this.checkStatus();
+    this.guard.rethrow();
   }
 
   /**
@@ -148,22 +152,8 @@ export class VendorBDriver {
    */
   poll(budget: number = BUDGET): number {
     if (this.state !== 'running' || this.isPolling) return 0;
-    this.isPolling = true;
-    const { completions, rx } = this.session;
-    const room = this.freeCount;
-    let done = 0;
-    for (; done < budget && !this.isClosing && completions.take(); done++) if (!this.handle()) break;
-    this.isPolling = false;
-    if (this.isClosing) this.close();
-    if (this.state !== 'running') return done;
-    if (rx.posted !== rx.told) this.tell(rx);
-    this.needsPoll = done === budget;
-    // Armed, the device sends a message for what came meanwhile too.
-    this.arm(!this.needsPoll);
-    if (this.isFull && this.freeCount > room) {
-      this.isFull = false;
-      this.events.writable?.();
-    }
+    const done = this.takeCompletions(budget);
+    this.guard.rethrow();
     return done;
   }
 
@@ -214,7 +204,9 @@ export class VendorBDriver {
   close(): void {
     if (this.state === 'closed') return;
     this.isClosing = this.isPolling;
-    if (!this.isPolling) this.end('closed');
+    if (this.isPolling) return;
+    this.end('closed');
+    this.guard.rethrow();
   }
 
   private change(from: 'running' | 'suspended', to: 'running' | 'suspended', opcode: number): Breakdown | undefined {
@@ -223,6 +215,26 @@ export class VendorBDriver {
     if (isBreakdown(answer)) return answer;
     this.state = to;
     return undefined;
+  }
+
+  private takeCompletions(budget: number): number {
+    this.isPolling = true;
+    const { completions, rx } = this.session;
+    const room = this.freeCount;
+    let done = 0;
+    for (; done < budget && !this.isClosing && completions.take(); done++) if (!this.handle()) break;
+    this.isPolling = false;
+    if (this.isClosing) this.close();
+    if (this.state !== 'running') return done;
+    if (rx.posted !== rx.told) this.tell(rx);
+    this.needsPoll = done === budget;
+    // Armed, the device sends a message for what came meanwhile too.
+    this.arm(!this.needsPoll);
+    if (this.isFull && this.freeCount > room) {
+      this.isFull = false;
+      this.events.writable?.();
+    }
+    return done;
   }
 
   /** @returns false when the device is not to be believed any more */

@@ -1,6 +1,6 @@
 import { DEVICE_STATUS, hasFeature, isPvirtqSize, isVirtqSize, VIRTIO_F } from '@ringwire/virtio-spec';
 import { VIRTIO_DEV_PART } from '@ringwire/virtio-spec/admin';
-import { COMMON_CFG } from '@ringwire/virtio-spec/transport';
+import { COMMON_CFG, VIRTIO_MSI_NO_VECTOR } from '@ringwire/virtio-spec/transport';
 import { queueStateProblem } from '@ringwire/virtqueue';
 import { acceptanceProblem, statusNames } from '../offered-features.js';
 import type { VirtioPci } from '../virtio-pci.js';
@@ -85,8 +85,16 @@ export function stateProblem(state: DeviceState, virtio: VirtioPci): string | un
     statusProblem(status) ??
     featuresProblem(state, virtio) ??
     queuesProblem(state, virtio) ??
+    vectorProblem(state, virtio) ??
     state.ofType.map((part) => device.model.typeParts!.problem(part, features)).find((problem) => problem !== undefined)
   );
+}
+
+function vectorProblem({ queues, common }: DeviceState, { pci }: VirtioPci): string | undefined {
+  const used = [...[...queues.values()].map(({ vector }) => vector), common.get('config_msix_vector')];
+  const vectors = pci.msix?.vectors ?? 0;
+  const strange = used.find((vector) => vector !== undefined && vector !== VIRTIO_MSI_NO_VECTOR && vector >= vectors);
+  return strange === undefined ? undefined : `there is no MSI-X vector ${strange} (virtio 1.4 §4.1.4.3)`;
 }
 
 function statusProblem(status: number): string | undefined {

@@ -1,7 +1,6 @@
 import { ACCESS, crc32 } from '@ringwire/guest-memory';
 import { PCI_CAP_ID, PCI_HEADER, type PciFunction } from '@ringwire/pci';
 import { VIRTQ_AVAIL } from '@ringwire/virtio-spec';
-import { VIRTIO_MSI_NO_VECTOR } from '@ringwire/virtio-spec/transport';
 import { type DevicePart, decodeParts, encodeParts, partKey } from '../admin/device-part.js';
 import { stateOf } from '../admin/device-state.js';
 import { MemberDevice } from '../admin/member-device.js';
@@ -46,9 +45,15 @@ const WHOLE = { FIRST: 0x100, LAST: 0x105 } as const;
  * @returns undefined in the middle of a step or of a reset: ask again between two steps
  */
 export function saveFunction(virtio: VirtioPci): Uint8Array | undefined {
-  const { device, pci } = virtio;
-  if (device.isChanging) return undefined;
-  const parts = encodeParts(readParts(virtio), true);
+  return virtio.device.isChanging ? undefined : functionBytes(virtio, true);
+}
+
+/** The same at any time but within a reset, without the places in the rings, which the device's keeper knows. */
+export const saveKeptFunction = (virtio: VirtioPci): Uint8Array => functionBytes(virtio, false);
+
+function functionBytes(virtio: VirtioPci, hasPositions: boolean): Uint8Array {
+  const { pci } = virtio;
+  const parts = encodeParts(readParts(virtio, hasPositions), true);
   const vectors = pci.msix?.vectors ?? 0;
   const tableBytes = tableSize(vectors);
   const bytes = new Uint8Array(AT.SIZE + tableBytes + parts.length + CRC_BYTES);
@@ -74,11 +79,12 @@ export function saveFunction(virtio: VirtioPci): Uint8Array | undefined {
 
 /**
  * Put a function into a state that {@link saveFunction} gave, foreign: all of it or nothing. What the function was before
- * is gone then. The guest's memory is as it was beside that state. Messages that were pending leave as soon as they may. A queue that lies nowhere in this guest's memory
- * leaves a device that needs a reset.
+ * is gone then. The guest's memory is as it was beside that state. Messages that were pending leave as soon as they may. A
+ * queue that lies nowhere in this guest's memory leaves a device that needs a reset.
+ * @param kept where it stands in its queues the device's keeper knows, not the state
  * @returns why it is refused, in a sentence; undefined when it was taken
  */
-export function restoreFunction(virtio: VirtioPci, bytes: Uint8Array): string | undefined {
+export function restoreFunction(virtio: VirtioPci, bytes: Uint8Array, kept = false): string | undefined {
   const problem = frameProblem(virtio, bytes);
   if (problem !== undefined) return problem;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -92,14 +98,14 @@ export function restoreFunction(virtio: VirtioPci, bytes: Uint8Array): string | 
   const { device } = virtio;
   const wasStopped = device.isStopped;
   if (!device.stop()) return 'the device is in the middle of a step';
-  const wrong = new MemberDevice(virtio).setParts(parts) ?? vectorProblem(parts, vectors) ?? ringProblem(device, parts);
+  const wrong = new MemberDevice(virtio).setParts(parts) ?? (kept ? undefined : ringProblem(device, parts));
   if (wrong !== undefined) {
     if (!wasStopped) device.go();
     return wrong;
   }
   restoreConfig(virtio.pci, view);
   device.stop();
-  restoreDevice(virtio, stateOf(parts));
+  restoreDevice(virtio, stateOf(parts), kept);
   device.go();
   restoreMessages(virtio.pci, bytes, view);
   virtio.restoreIsr(view.getUint8(AT.isr));
@@ -137,13 +143,6 @@ function missingPart(virtio: VirtioPci, parts: readonly DevicePart[]): string | 
     .filter(isWhole)
     .map(partKey)
     .find((key) => !there.has(key));
-}
-
-function vectorProblem(parts: readonly DevicePart[], vectors: number): string | undefined {
-  const { queues, common } = stateOf(parts);
-  const used = [...[...queues.values()].map(({ vector }) => vector), common.get('config_msix_vector')!];
-  const strange = used.find((vector) => vector !== VIRTIO_MSI_NO_VECTOR && vector >= vectors);
-  return strange === undefined ? undefined : `there is no MSI-X vector ${strange} (virtio 1.4 §4.1.4.3)`;
 }
 
 /** A driver makes at most as much available as the ring has room for, so a ring that says more is not the state's. */

@@ -4,6 +4,7 @@ import { isVirtqSize, VirtioError } from '@ringwire/virtio-spec';
 import { VIRTIO_NET_CONFIG_LIMITS, VIRTIO_NET_DUPLEX, VIRTIO_NET_SPEED } from '@ringwire/virtio-spec/net';
 import type { FrameTrace } from './frame-trace.js';
 import type { NetFeatureOptions } from './net-features.js';
+import type { NetJournal } from './net-journal.js';
 import type { NetPolicy } from './net-policy.js';
 import type { NetParts, NetShare } from './net-share.js';
 
@@ -49,13 +50,18 @@ export interface NetDeviceOptions extends NetFeatureOptions {
   readonly parts?: NetParts;
   /** Decides what the driver may have of what it asks for by commands; it has everything unless given. */
   readonly policy?: NetPolicy;
+  /**
+   * Knows what was delivered when this device goes on for another one; nobody unless given. The backend then has to see what
+   * was sent before its buffers are used: it is flushed for that.
+   */
+  readonly journal?: NetJournal;
   /** Is told of every frame and its fate, such as a `PcapngTrace`; nobody unless given. */
   readonly trace?: FrameTrace;
 }
 
 /** {@link NetDeviceOptions} with nothing left open. */
 export type NetDeviceSettings = Required<
-  Omit<NetDeviceOptions, FeatureOption | 'scratch' | 'trace' | 'share' | 'parts' | 'policy'>
+  Omit<NetDeviceOptions, FeatureOption | 'scratch' | 'trace' | 'share' | 'parts' | 'policy' | 'journal'>
 >;
 
 /** Options that only decide what is offered. */

@@ -83,8 +83,9 @@ export class RxQueue extends NetQueue {
     const queue = this.queue;
     if (queue === undefined)
       return this.isOn ? this.handOver(frame, flags, hash) : this.drop(frame, NET_DROP.RX_QUEUE_OFF);
+    const { journal, headerBytes, memory } = this.state;
+    if (journal?.wasDelivered(this.index, frame.origin) === true) return ACCEPTED;
     const { hashValue, hashReport } = hash;
-    const { headerBytes, memory } = this.state;
     const total = headerBytes + frame.length;
     let buffers = this.gatherBuffers(queue, total);
     // A frame is held back only where there is no buffer at all: one that asks for more than the driver ever posts would
@@ -106,6 +107,7 @@ export class RxQueue extends NetQueue {
       stock.written[this.next++] = total;
     } else this.spread(frame, buffers, total);
     this.bytes += frame.length;
+    journal?.delivered(this.index, frame.origin);
     this.stopListening();
     if (++this.frames === PUBLISH_FRAMES) this.publishFrames();
     return ACCEPTED;

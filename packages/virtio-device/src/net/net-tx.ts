@@ -1,4 +1,4 @@
-import { DELIVERED, type Delivered, Frame, FrameRun, type NetBackend } from '@ringwire/net-backend';
+import { DELIVERED, type Delivered, Frame, FrameRun, type NetBackend, ORIGIN_MASK } from '@ringwire/net-backend';
 import { privateArrays } from '@ringwire/ring-loops';
 import { VIRTIO_NET_HDR_F } from '@ringwire/virtio-spec/net';
 import { ChainBurst, type DeviceQueue } from '@ringwire/virtqueue';
@@ -38,6 +38,8 @@ export class TxQueue extends NetQueue {
   retryAt: number = NEVER;
 
   private readonly pollTurns: number;
+  /** Of the burst's first chain, where somebody wants to know. */
+  private origin = 0;
   /** Turns in vain since the last frame, up to `pollTurns`. */
   private idleTurns = 0;
 
@@ -89,10 +91,13 @@ export class TxQueue extends NetQueue {
       this.burst.clear();
       const taken = queue.takeBurst(this.burst, budget - done);
       if (taken === 0) break;
+      const { journal } = this.state;
+      if (journal !== undefined) this.origin = journal.nextOrigin(this.index);
       const sent = this.sendBurst(taken);
       // The device was stopped from within: what it had in hand is no longer its.
       if (this.queue !== queue) return done;
       for (let i = taken - 1; i >= sent; i--) queue.untake(this.burst.token[i]!);
+      if (journal !== undefined) this.backend.flush?.();
       queue.putUsedBurst(this.burst, 0, sent);
       this.publish(sent);
       done += sent;
@@ -205,6 +210,7 @@ export class TxQueue extends NetQueue {
       frame.first = i;
       frame.end = i + 1;
       frame.length = length[i]! - run.skip;
+      frame.origin = (this.origin + i) & ORIGIN_MASK;
       const delivered = backend.receive(frame);
       if (delivered === ACCEPTED) {
         packets++;
@@ -223,6 +229,7 @@ export class TxQueue extends NetQueue {
   private sendOther(i: number): void {
     const { queue, header, frame } = this;
     if (!this.locate(i)) return;
+    frame.origin = (this.origin + i) & ORIGIN_MASK;
     const asks = (header.words[0]! & ASKS) !== 0;
     const delivered = asks ? this.sendOffloaded(header) : this.sendPlain();
     if (delivered === ACCEPTED && !asks) this.count(1, frame.length);
