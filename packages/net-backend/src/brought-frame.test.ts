@@ -4,7 +4,7 @@ import { BroughtFrame } from './brought-frame.js';
 import { frameBytes } from './copy-frame.js';
 import { Frame } from './frame.js';
 
-const here = HostMemory.create(1);
+const here = HostMemory.create(0x2_0000);
 const there = HostMemory.wrap(new ArrayBuffer(4096));
 for (let i = 0; i < there.size; i++) there.u8[i] = i * 7;
 

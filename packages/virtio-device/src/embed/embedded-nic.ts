@@ -157,9 +157,10 @@ export class EmbeddedNic {
     if (this.bytes === undefined)
       throw new VirtioError('port', 'given', 'none: frames come from it', 'EmbeddedNic.receive');
     const delivered = this.bytes.send(frame);
+    // Not before the next access there can be a buffer.
+    if (delivered === DELIVERED.FULL) return 'full';
     this.work();
-    if (delivered === DELIVERED.ACCEPTED) return 'accepted';
-    return delivered === DELIVERED.FULL ? 'full' : 'dropped';
+    return delivered === DELIVERED.ACCEPTED ? 'accepted' : 'dropped';
   }
 
   /** Whether interrupts wait. */
