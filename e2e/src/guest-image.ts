@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type CpioEntry, cpioArchive } from './cpio.js';
+import { type CpioEntry, cpioArchive } from '../../examples/v86/src/cpio.js';
 
 /** Where `guest-parts.sh` puts a kernel, its modules and a busybox. */
 const PARTS = fileURLToPath(new URL('../../node_modules/.cache/ringwire-guest/', import.meta.url));

@@ -43,7 +43,10 @@ export interface EmbeddedNicOptions
   readonly port?: NetBackend;
   /** Where its registers are; memory unless given. */
   readonly registers?: RegisterSpace;
-  /** Interrupts wait for {@link EmbeddedNic.flushInterrupts}: for hosts that cannot take one in the middle of an access. */
+  /**
+   * Interrupts wait for {@link EmbeddedNic.flushInterrupts}: for hosts that cannot take one in the middle of an access. A
+   * pin that falls does so at once.
+   */
   readonly deferInterrupts?: boolean;
   /** MSI-X vectors; 4 where the host takes messages, otherwise none. */
   readonly vectors?: number;
@@ -154,9 +157,10 @@ export class EmbeddedNic {
     if (this.bytes === undefined)
       throw new VirtioError('port', 'given', 'none: frames come from it', 'EmbeddedNic.receive');
     const delivered = this.bytes.send(frame);
+    // Not before the next access there can be a buffer.
+    if (delivered === DELIVERED.FULL) return 'full';
     this.work();
-    if (delivered === DELIVERED.ACCEPTED) return 'accepted';
-    return delivered === DELIVERED.FULL ? 'full' : 'dropped';
+    return delivered === DELIVERED.ACCEPTED ? 'accepted' : 'dropped';
   }
 
   /** Whether interrupts wait. */
@@ -202,7 +206,8 @@ export class EmbeddedNic {
     this.interrupts.forget();
     this.interrupts.repeatLevel();
     if (mac !== 'keep') this.device.setMac(mac === 'new' ? randomMac() : mac);
-    this.hasWork = true;
+    this.hasWork = false;
+    this.wake();
     this.work();
     return undefined;
   }

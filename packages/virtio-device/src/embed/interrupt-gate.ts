@@ -10,7 +10,8 @@ const TWO_32 = 0x1_0000_0000;
 
 /**
  * Interrupts on their way to the host: handed on at once, or kept until the host says that it can take them. Of what is kept
- * the last level counts, and of each vector one message: whoever takes it looks at all that happened.
+ * the last level counts, and of each vector one message: whoever takes it looks at all that happened. A pin that falls is
+ * never kept: its driver has just read why, and would be interrupted for nothing until it did.
  */
 export class InterruptGate {
   private readonly host: InterruptHost;
@@ -36,7 +37,7 @@ export class InterruptGate {
 
   setLevel(level: boolean): void {
     this.level = level;
-    if (!this.defers) this.tellLevel();
+    if (!this.defers || (!level && this.told)) this.tellLevel();
   }
 
   send(low: number, high: number, data: number, vector: number): void {
