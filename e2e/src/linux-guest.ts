@@ -37,9 +37,18 @@ export interface GuestOptions {
   readonly processors?: number;
   /** It is not booted: it goes on as another one that migrates here, to a UNIX socket at this path. */
   readonly incoming?: string;
+  /**
+   * There is a VT-d unit, and the guest's kernel uses it for its devices: it takes translations back when there are many,
+   * or one by one before it goes on.
+   */
+  readonly iommu?: 'lazy' | 'strict';
   /** More arguments of QEMU's. */
   readonly more?: readonly string[];
 }
+
+/** An invalidation of the guest's reaches a device only if it may have a translation cache: QEMU 7.2 wants it told so twice. */
+const IOMMU = ['-machine', 'q35', '-device', 'intel-iommu,device-iotlb=on,intremap=off'];
+const CACHES = 'iommu_platform=on,ats=on,disable-legacy=on';
 
 /** A Linux in a QEMU that emulates the processor too, so that it runs where there is no KVM. */
 export class LinuxGuest {
@@ -50,19 +59,21 @@ export class LinuxGuest {
   /** What was read of its first serial port. */
   private read = 0;
 
-  constructor({ name, directory, image, nics, processors = 1, incoming, more = [] }: GuestOptions) {
+  constructor({ name, directory, image, nics, processors = 1, incoming, iommu, more = [] }: GuestOptions) {
     this.log = join(directory, `${name}.log`);
     this.qmp = join(directory, `${name}.qmp`);
     const machine = ['-accel', 'tcg', '-cpu', 'qemu64', '-smp', `${processors}`, '-m', `${MEMORY_MIB}`];
     const bare = ['-nodefaults', '-no-user-config', '-display', 'none'];
     // The back-end maps the guest's memory: it has to be a file's.
     const memory = ['-object', `memory-backend-memfd,id=ram,size=${MEMORY_MIB}M,share=on`, '-numa', 'node,memdev=ram'];
-    const boot = ['-kernel', image.kernel, '-initrd', image.initrd, '-append', 'console=ttyS1 quiet panic=-1'];
+    const words = ['console=ttyS1 quiet panic=-1', ...(iommu === undefined ? [] : ['intel_iommu=on'])];
+    if (iommu === 'strict') words.push('iommu.strict=1');
+    const boot = ['-kernel', image.kernel, '-initrd', image.initrd, '-append', words.join(' ')];
     const ports = ['-serial', 'stdio', '-serial', `file:${this.log}`, '-qmp', `unix:${this.qmp},server=on,wait=off`];
     const arrival = incoming === undefined ? [] : ['-incoming', `unix:${incoming}`];
     this.qemu = new Program(QEMU, [
       ...[...machine, ...bare, ...memory, ...boot, ...ports, ...arrival],
-      ...nics.flatMap(nicArgs),
+      ...(iommu === undefined ? nics.flatMap(nicArgs) : [...IOMMU, ...nics.flatMap(translatedNicArgs)]),
       ...more,
     ]);
   }
@@ -120,4 +131,11 @@ function nicArgs({ socket, mac, properties, queuePairs = 1, listens = false }: G
     ...['-netdev', `vhost-user,id=n${index},chardev=c${index},queues=${queuePairs}`],
     ...['-device', `virtio-net-pci,netdev=n${index},mac=${mac},vectors=0,romfile=${more}`],
   ];
+}
+
+/** The same behind a VT-d unit. On the root bus QEMU leaves the capability out by which a guest finds the translation cache. */
+function translatedNicArgs({ properties, ...nic }: GuestNic, index: number): string[] {
+  const place = [`bus=port${index}`, CACHES, ...(properties === undefined ? [] : [properties])].join();
+  const port = ['-device', `pcie-root-port,id=port${index},chassis=${index + 1}`];
+  return [...port, ...nicArgs({ ...nic, properties: place }, index)];
 }
