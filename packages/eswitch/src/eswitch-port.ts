@@ -29,6 +29,11 @@ export interface EswitchPort {
   /** The card's wire, to be set: the physical function's alone, as far as there is a `WirePort`. */
   readonly wire: WireControl | undefined;
   /**
+   * Whether functions reach one another in the card: true, unless the physical function's driver says otherwise. Without it
+   * all that they send goes out by the wire, as with a VEPA. The physical function's port alone takes it.
+   */
+  localSwitching: boolean;
+  /**
    * The host sets what it wants.
    * @throws VirtioError for what cannot be, naming the setting
    */

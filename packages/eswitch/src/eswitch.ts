@@ -105,6 +105,15 @@ export class Eswitch implements PortHome {
     return { known: learned?.countOf(port) ?? 0, refused: learned?.refused ?? 0 };
   }
 
+  get localSwitching(): boolean {
+    return this.tables.localSwitching;
+  }
+
+  set localSwitching(isOn: boolean) {
+    this.tables.localSwitching = isOn;
+    this.tables.epoch++;
+  }
+
   /** The wire's speed, which all ports see. A link that is up goes down before, and comes back with it. */
   setLink({ speed, duplex }: Pick<WireLink, 'speed' | 'duplex'>): void {
     if (speed === this.link.speed && duplex === this.link.duplex) return;

@@ -24,6 +24,7 @@ export interface PortHome {
   readonly isCarried: boolean;
   /** What the wire's speed is. */
   readonly link: Pick<WireLink, 'speed' | 'duplex'>;
+  localSwitching: boolean;
   /** Who sets the wire, if anybody does. */
   readonly wireControl: WireControl | undefined;
   forward(frame: Frame, from: SwitchPort): Delivered;
@@ -86,6 +87,14 @@ export class SwitchPort implements EswitchPort {
 
   get duplex(): WireLink['duplex'] {
     return this.home.link.duplex;
+  }
+
+  get localSwitching(): boolean {
+    return this.home.localSwitching;
+  }
+
+  set localSwitching(isOn: boolean) {
+    if (this.kind === 'physical') this.home.localSwitching = isOn;
   }
 
   get wire(): WireControl | undefined {

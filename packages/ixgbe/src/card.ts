@@ -1,3 +1,4 @@
+import type { WireControl } from '@ringwire/eswitch';
 import type { HostMemory } from '@ringwire/guest-memory';
 import {
   AUTOC,
@@ -41,6 +42,7 @@ export interface IxgbeCardOptions {
 
 /** What of the card the physical function does: what others have to tell it. */
 export interface PhysicalSide extends IxgbeFunction {
+  readonly wire: WireControl | undefined;
   /** Set causes of EICR. */
   cause(bits: number): void;
 }
@@ -138,7 +140,17 @@ export class IxgbeCard {
     return queuesPerPool === 0 ? this.physical : (this.virtual[Math.floor(queue / queuesPerPool)] ?? this.physical);
   }
 
-  /** Speed of the wire: 10000 or 1000 Mbit/s. AUTOC.LMS */
+  /** The wire, as far as it is the physical function's to set: what LINKS says is its speed then. */
+  get wire(): WireControl | undefined {
+    return this.physical?.wire;
+  }
+
+  /** Mbit/s that the link has. */
+  get wireMbits(): number {
+    return this.wire?.link.speed ?? this.linkMbits;
+  }
+
+  /** Speed that the wire is to have: 10000 or 1000 Mbit/s. AUTOC.LMS */
   get linkMbits(): number {
     const mode = (this.registers.get(PF_REG.AUTOC) >>> AUTOC.LMS_SHIFT) & AUTOC.LMS_MASK;
     return mode === AUTOC.LMS_1G ? 1000 : 10_000;

@@ -1,4 +1,4 @@
-import { ESWITCH_DROP, type PortSettings } from '@ringwire/eswitch';
+import { ESWITCH_DROP, type PortSettings, type WireControl } from '@ringwire/eswitch';
 import { DELIVERED, type Delivered, type Frame, type FrameSink, type NetBackend } from '@ringwire/net-backend';
 import { HEADER_BYTES } from '@ringwire/net-offload';
 import { PF_ROW, rowAt } from '@ringwire/nic-spec/ixgbe';
@@ -33,6 +33,9 @@ export interface IxgbePort {
   /** Takes what the physical function's registers say for this port. */
   configure?(changes: Partial<PortSettings>): void;
   forgetWishes?(): void;
+  /** Of the physical function's port: its wire, and whether functions reach one another in the card. */
+  readonly wire?: WireControl | undefined;
+  localSwitching?: boolean;
   /** What it dropped, by `ESWITCH_DROP`. */
   readonly counters?: { readonly drops: ArrayLike<number> };
 }

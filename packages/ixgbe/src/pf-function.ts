@@ -1,3 +1,4 @@
+import type { WireControl } from '@ringwire/eswitch';
 import { DELIVERED, type Delivered, type Frame } from '@ringwire/net-backend';
 import {
   EICR,
@@ -28,6 +29,7 @@ import { PoolChoice } from './pool-choice.js';
 import { physicalSettings } from './switch-settings.js';
 import { SwitchSettler } from './switch-settler.js';
 import { VectorCauses } from './vector-causes.js';
+import { WireSettler } from './wire-registers.js';
 import { wordsRegion } from './words-region.js';
 
 const { QUEUES, POOLS } = IXGBE_COUNT;
@@ -43,6 +45,7 @@ export class PhysicalIxgbe extends IxgbeFunction implements PhysicalSide {
   private readonly interrupts: PhysicalInterrupts;
   private readonly registers: PhysicalRegisters;
   private readonly settler: SwitchSettler;
+  private readonly wireSettler: WireSettler;
   private readonly pools: PoolChoice;
 
   constructor(place: PhysicalPlace, options: IxgbeFunctionOptions) {
@@ -61,11 +64,16 @@ export class PhysicalIxgbe extends IxgbeFunction implements PhysicalSide {
       reset: () => this.resetCard(),
     });
     this.settler = new SwitchSettler(port);
+    this.wireSettler = new WireSettler(card, port);
     this.pools = new PoolChoice(card);
     this.pci = this.makePci(place, options);
     this.interrupts.reset();
     card.attachPhysical(this);
-    port.onLink = () => this.cause(EICR.LSC);
+    port.onLink = () => {
+      // Rates are parts of the link's speed.
+      card.settingsVersion++;
+      this.cause(EICR.LSC);
+    };
     this.plugIn();
   }
 
@@ -137,7 +145,12 @@ export class PhysicalIxgbe extends IxgbeFunction implements PhysicalSide {
   }
 
   settle(): number {
-    return this.settler.settle(physicalSettings(this.card, this.ownPools()));
+    const { settler, wireSettler, card } = this;
+    return settler.settle(physicalSettings(card, this.ownPools())) + wireSettler.settle();
+  }
+
+  get wire(): WireControl | undefined {
+    return this.port.wire;
   }
 
   mailboxCalled(): void {}

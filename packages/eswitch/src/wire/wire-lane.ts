@@ -108,7 +108,7 @@ export class WireLane implements MediumLane {
 
   /** Take it away. */
   drop(): void {
-    if (this.sentPauses[0]?.behind === this.taken) {
+    if (this.pauseTime !== NO_PAUSE) {
       this.sentPauses.shift();
       return;
     }
@@ -118,9 +118,10 @@ export class WireLane implements MediumLane {
     this.taken++;
   }
 
-  /** Whether the oldest frame that has ended is a PAUSE. */
-  get isPause(): boolean {
-    return this.sentPauses[0]?.behind === this.taken;
+  /** The time of the oldest frame that has ended, if it is a PAUSE; -1 for any other. */
+  get pauseTime(): number {
+    const pause = this.sentPauses[0];
+    return pause !== undefined && pause.behind === this.taken ? pause.quanta : NO_PAUSE;
   }
 
   /** Everything is gone. @returns frames that were in it */

@@ -215,7 +215,7 @@ export class WirePort implements WireRoom, WireControl, Stepped, FrameSink, Rece
       this.sending.sendPause(quanta, now);
       return;
     }
-    counters.pausesSent++;
+    this.countPause(quanta);
     if (this.handOut(this.pauses.of(quanta), now) !== ACCEPTED) counters.drops.otherEnd++;
   }
 
@@ -296,7 +296,7 @@ export class WirePort implements WireRoom, WireControl, Stepped, FrameSink, Rece
     for (; done < budget; done++) {
       const frame = sending.peek();
       if (frame === undefined) break;
-      if (sending.isPause) counters.pausesSent++;
+      this.countPause(sending.pauseTime);
       if (this.handOut(frame, sending.endedAt) !== ACCEPTED) counters.drops.otherEnd++;
       sending.drop();
     }
@@ -313,6 +313,12 @@ export class WirePort implements WireRoom, WireControl, Stepped, FrameSink, Rece
     // What becomes of it there is the other end's affair.
     peer?.receiver.arrive(frame, at);
     return delivered;
+  }
+
+  /** @param quanta of a PAUSE that is sent; -1: it is none */
+  private countPause(quanta: number): void {
+    if (quanta >= 0) this.counters.pausesSent++;
+    if (quanta === 0) this.counters.resumesSent++;
   }
 
   private flushOut(): void {

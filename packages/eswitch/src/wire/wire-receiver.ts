@@ -127,11 +127,9 @@ export class WireReceiver implements WireIngress {
 
   /** Tell the other end to pause, or to go on, where that is due. */
   control(now: number): void {
-    const { settings, link, counters } = this.home;
+    const { settings, link } = this.home;
     const quanta = this.flow.ask(this.buffer.fill, settings, link, now);
-    if (quanta === SAY_NOTHING) return;
-    if (quanta === 0) counters.resumesSent++;
-    this.home.sendPause(quanta, now);
+    if (quanta !== SAY_NOTHING) this.home.sendPause(quanta, now);
   }
 
   /** What is on its way, or waits, is lost. */

@@ -1,4 +1,5 @@
 import { VirtioError } from '@ringwire/virtio-spec';
+import type { WireCounters } from './wire-counters.js';
 
 const HERE = 'WireSettings';
 /** IEEE 802.3 clause 4: above this there is no half duplex. */
@@ -39,6 +40,7 @@ export interface WireLink {
 
 /** The wire as the host's side of a card sees and sets it. */
 export interface WireControl {
+  readonly counters: Readonly<WireCounters>;
   readonly settings: WireSettings;
   readonly link: WireLink;
   /**

@@ -10,6 +10,7 @@ import { PATIENCE, type Patience } from '../patience.js';
 import { disableMsix } from '../pci-msix.js';
 import { type BoundFunction, bindFunction, type KnownFunction } from './bind.js';
 import { type LinkSpeed, setSpeed, stopCard } from './pf-bring-up.js';
+import { checkFlowControl, type FlowControl, setFlowControl } from './pf-flow-control.js';
 import { type MailboxEntry, MailboxLog } from './pf-log.js';
 import { setOwnGroups, setOwnMac, setOwnMode, setOwnVlan } from './pf-own-settings.js';
 import { planPools } from './pf-pools.js';
@@ -58,6 +59,7 @@ export function openIxgbePf(setup: IxgbePfSetup): IxgbePf | Breakdown {
     mac: setup.mac?.slice(),
     vlans: new Set<number>(),
     speed: undefined,
+    flow: undefined,
   };
   const driver = new IxgbePf(setup, rings, bound, keeps);
   return driver.open() ?? driver;
@@ -189,6 +191,17 @@ export class IxgbePf {
     this.needSession();
     this.keeps.speed = speed;
     setSpeed(this.bound.registers, speed);
+  }
+
+  /**
+   * Set PAUSE frames of the wire: the physical function's to say, and none of a virtual one's.
+   * @throws VirtioError for watermarks and times that the card has not
+   */
+  setPause(flow: FlowControl): void {
+    checkFlowControl(flow);
+    this.needSession();
+    this.keeps.flow = flow;
+    setFlowControl(this.bound.registers, flow);
   }
 
   /** What is set for a virtual function, and what its driver has. */

@@ -210,6 +210,15 @@ export class DriverStage {
     this.machine.configWrite(id, express + 8, 2, control | 0x8000);
   }
 
+  /** A register of the physical function. */
+  pfRead(register: number): number {
+    return this.machine.memoryRead(this.nic.pci.barAddress(0)! + register, 4);
+  }
+
+  pfWrite(register: number, value: number): void {
+    this.machine.memoryWrite(this.nic.pci.barAddress(0)! + register, 4, value);
+  }
+
   removeVfs(): void {
     disableVfs(this.machine, this.physical);
   }

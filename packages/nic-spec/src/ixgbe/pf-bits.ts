@@ -218,6 +218,15 @@ export const PFVFSPOOF = { POOLS: 8, MACAS_MASK: 0x00ff, VLANAS_SHIFT: 8, VLANAS
 /** Whether frames from a pool to another one stay in the card. 82599 datasheet §8.2.3.27 */
 export const PFDTXGSWC = { LBE: 0x1 } as const;
 
+/** PAUSE that comes is heeded. 82599 datasheet §8.2.3.22 */
+export const MFLCN = { RFCE: 0x8 } as const;
+/** PAUSE is sent: of the whole link, or by priority. 82599 datasheet §8.2.3.3 */
+export const FCCFG = { TFCE_MASK: 0x18, TFCE_802_3X: 0x8 } as const;
+/** Bytes of a packet buffer, in units of 32. */
+export const FCRTH = { RTH_MASK: 0x7_ffe0, FCEN: 0x8000_0000 } as const;
+export const FCRTL = { RTL_MASK: 0x7_ffe0, XONE: 0x8000_0000 } as const;
+export const FCTTV = { TTV_MASK: 0xffff } as const;
+
 /** The transmit queue whose rate RTTBCNRC is. 82599 datasheet §8.2.3.10 */
 export const RTTDQSEL = { QUEUE_MASK: 0x7f } as const;
 /**
