@@ -35,6 +35,7 @@ export {
   ShadowQueue,
   type ShadowQueueConfig,
 } from './shadow-queue.js';
+export { ShadowVdpa, type ShadowVdpaConfig } from './shadow-vdpa.js';
 export { type SimParentOptions, simParent } from './sim-parent.js';
 export { type SiovOptions, siovParent } from './siov-parent.js';
 export { TableSpace } from './table-space.js';

@@ -81,6 +81,11 @@ export class TableSpace implements AsidSpace {
     return this.written.take();
   }
 
+  /** Host memory was written by whoever resolved it earlier: while writes are noted, this one is. */
+  noteWritten(host: number, bytes: number): void {
+    this.written?.note(host, bytes);
+  }
+
   windowFor(access: number): AddressWindow {
     if (this.written !== undefined) return NO_WINDOW;
     return (access === ACCESS.WRITE && this.writable !== undefined ? this.writable : this.readable).windowFor();

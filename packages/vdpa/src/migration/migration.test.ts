@@ -51,7 +51,7 @@ function moving(options: MovingGuestOptions = {}) {
     { parent: sliced, port: 1 },
   ];
   const guest = new MovingGuest(memory, ram, spare, wire, places[0], options);
-  return { guest, places, close: () => guest.at.parent.remove(guest.device) };
+  return { guest, places, close: () => guest.close() };
 }
 
 /** Frames go out and come back, each once and in its order. */

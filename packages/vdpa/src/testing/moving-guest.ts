@@ -103,6 +103,12 @@ export class MovingGuest {
     return this.driver.places;
   }
 
+  /** The guest goes, and its device with it. */
+  close(): void {
+    this.driver.device.reset();
+    this.at.parent.remove(this.driver.device);
+  }
+
   /** Move, with the guest at work: to the end, one way or the other. */
   move(to: MovingPlace, plan: MovePlan = {}): MoveOutcome {
     const { driver, wire, at: from } = this;
