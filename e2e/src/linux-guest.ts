@@ -4,6 +4,7 @@ import { DONE, type GuestImage, guestPartsProblem, READY } from './guest-image.j
 import { findProgram, Program } from './program.js';
 
 const QEMU = 'qemu-system-x86_64';
+/** Of a guest that needs no more. */
 const MEMORY_MIB = 256;
 /** How long a test with guests may take where two of them share a processor with others. */
 export const PATIENCE_MS = 180_000;
@@ -11,9 +12,9 @@ export const PATIENCE_MS = 180_000;
 export const GUEST_SUITE = { timeout: PATIENCE_MS, retry: 1 } as const;
 
 /** Why no Linux guest can be run here; undefined when one can. */
-export function guestProblem(): string | undefined {
+export function guestProblem(parts?: string): string | undefined {
   if (findProgram(QEMU) === undefined) return `${QEMU} is not installed (Debian: qemu-system-x86)`;
-  return guestPartsProblem();
+  return guestPartsProblem(parts);
 }
 
 /** A network device of a guest, behind a socket that ringwire serves. */
@@ -35,6 +36,9 @@ export interface GuestOptions {
   readonly nics: readonly GuestNic[];
   /** 1 unless given. */
   readonly processors?: number;
+  readonly memoryMiB?: number;
+  /** QEMU's name of the processor, `qemu64` unless given. */
+  readonly processor?: string;
   /** It is not booted: it goes on as another one that migrates here, to a UNIX socket at this path. */
   readonly incoming?: string;
   /**
@@ -59,18 +63,20 @@ export class LinuxGuest {
   /** What was read of its first serial port. */
   private read = 0;
 
-  constructor({ name, directory, image, nics, processors = 1, incoming, iommu, more = [] }: GuestOptions) {
+  constructor(options: GuestOptions) {
+    const { name, directory, image, nics, processor = 'qemu64', processors = 1, memoryMiB = MEMORY_MIB } = options;
+    const { iommu, more = [] } = options;
     this.log = join(directory, `${name}.log`);
     this.qmp = join(directory, `${name}.qmp`);
-    const machine = ['-accel', 'tcg', '-cpu', 'qemu64', '-smp', `${processors}`, '-m', `${MEMORY_MIB}`];
+    const machine = ['-accel', 'tcg', '-cpu', processor, '-smp', `${processors}`, '-m', `${memoryMiB}`];
     const bare = ['-nodefaults', '-no-user-config', '-display', 'none'];
     // The back-end maps the guest's memory: it has to be a file's.
-    const memory = ['-object', `memory-backend-memfd,id=ram,size=${MEMORY_MIB}M,share=on`, '-numa', 'node,memdev=ram'];
+    const memory = ['-object', `memory-backend-memfd,id=ram,size=${memoryMiB}M,share=on`, '-numa', 'node,memdev=ram'];
     const words = ['console=ttyS1 quiet panic=-1', ...(iommu === undefined ? [] : ['intel_iommu=on'])];
     if (iommu === 'strict') words.push('iommu.strict=1');
     const boot = ['-kernel', image.kernel, '-initrd', image.initrd, '-append', words.join(' ')];
     const ports = ['-serial', 'stdio', '-serial', `file:${this.log}`, '-qmp', `unix:${this.qmp},server=on,wait=off`];
-    const arrival = incoming === undefined ? [] : ['-incoming', `unix:${incoming}`];
+    const arrival = options.incoming === undefined ? [] : ['-incoming', `unix:${options.incoming}`];
     this.qemu = new Program(QEMU, [
       ...[...machine, ...bare, ...memory, ...boot, ...ports, ...arrival],
       ...(iommu === undefined ? nics.flatMap(nicArgs) : [...IOMMU, ...nics.flatMap(translatedNicArgs)]),

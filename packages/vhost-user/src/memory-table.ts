@@ -1,7 +1,7 @@
 import { GuestMemory } from '@ringwire/guest-memory';
+import type { Mapping, PeerMemory } from '@ringwire/peer-memory';
 import { IotlbSpace } from './iotlb-space.js';
 import { MEM_REGION } from './messages.js';
-import type { Mapping, PeerMemory } from './peer-memory.js';
 
 /** A region as a front-end describes it. All numbers are exact: below 2^53, and so are their sums. */
 export interface RegionRequest {

@@ -11,11 +11,11 @@ import {
   signalEvent,
   takeEvent,
 } from '@ringwire/linux';
+import type { PeerMemory } from '@ringwire/peer-memory';
 import type { DeviceModel, DeviceSnapshot, Reason } from '@ringwire/virtio-device';
 import { VirtioError } from '@ringwire/virtio-spec';
 import { explainPort, snapshotPort } from './inspect-port.js';
 import { VRING_FD } from './messages.js';
-import type { PeerMemory } from './peer-memory.js';
 import { type RingLayouts, Session } from './session.js';
 import type { Vring } from './vring.js';
 
@@ -65,6 +65,8 @@ export interface LoopTask {
    * @returns 0: nothing to do until a descriptor is ready, or a device has room
    */
   pump(budget: number): number;
+  /** When to pump at the latest, in µs of the server's clock; never unless given. */
+  deadline?(): number;
 }
 
 /** How a {@link VhostUserServer} is made. */
@@ -371,6 +373,7 @@ export class VhostUserServer {
     let until = Number.POSITIVE_INFINITY;
     for (const { session, listener, retryAt } of this.ports)
       until = Math.min(until, session?.port.deadline() ?? (listener < 0 ? retryAt : until));
+    for (const task of this.tasks) until = Math.min(until, task.deadline?.() ?? until);
     const milliseconds = Math.min(WAIT_MS_MAX, Math.floor((until - this.now()) / 1000));
     if (milliseconds < 1) return;
     this.watch();
