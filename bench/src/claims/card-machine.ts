@@ -15,7 +15,7 @@ import { vtdUnit } from '../device-dma.js';
 import { type FunctionKind, type KindParts, kindOptions, SCRATCH_BYTES } from './function-kind.js';
 
 /** Where every guest's RAM is, for the guest and for its function. */
-export const RAM = 0x1_0000_0000;
+const RAM = 0x1_0000_0000;
 const MIB = 0x10_0000;
 const PAGE_BYTES = 4096;
 const BUS_OF_CARD = 1;
@@ -225,10 +225,10 @@ export class CardMachine implements Stepped {
 }
 
 /** Address of the n-th station of the card: virtual functions from 1 on, then physical ones. */
-export const stationMac = (number: number): Uint8Array => Uint8Array.of(2, 0, 0, 0, number >>> 8, number & 0xff);
+const stationMac = (number: number): Uint8Array => Uint8Array.of(2, 0, 0, 0, number >>> 8, number & 0xff);
 
 /** A guest's memory, in whichever thread. */
-export function cardDma(memory: HostMemory, { ramAt, ramBytes }: Pick<CardFunction, 'ramAt' | 'ramBytes'>): DmaMemory {
+function cardDma(memory: HostMemory, { ramAt, ramBytes }: Pick<CardFunction, 'ramAt' | 'ramBytes'>): DmaMemory {
   const space = new GuestMemory(memory, [{ gpa: RAM, size: ramBytes, host: ramAt }]);
   return guestDma(space, new PageAllocator(RAM, ramBytes));
 }

@@ -24,7 +24,7 @@ type Driver = Pick<IxgbeVf, 'interrupt' | 'needsPoll' | 'poll' | 'sendBytes'> | 
 const COPY_PAGES = 128;
 
 /** A guest, or the host, with an interrupt-driven driver of a vendor's own. */
-export class KernelStation implements Station {
+class KernelStation implements Station {
   readonly kind: FunctionKind;
   readonly mac: Uint8Array;
   received = 0;

@@ -14,7 +14,7 @@ const HOST_MBITS = 32_000;
 const MOST_OFF = 0.01;
 const LEAST_JAIN = 0.99;
 /** Every kind of function, in turn. */
-export const MIXED: readonly FunctionKind[] = Array.from(
+const MIXED: readonly FunctionKind[] = Array.from(
   { length: 8 },
   (_, vf) => (['virtio', '82599', 'vendor-b'] as const)[vf % 3]!,
 );

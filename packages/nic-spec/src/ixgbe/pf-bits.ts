@@ -224,7 +224,9 @@ export const MFLCN = { RFCE: 0x8 } as const;
 export const FCCFG = { TFCE_MASK: 0x18, TFCE_802_3X: 0x8 } as const;
 /** Bytes of a packet buffer, in units of 32. */
 export const FCRTH = { RTH_MASK: 0x7_ffe0, FCEN: 0x8000_0000 } as const;
+/** The same at which the other end may go on, and whether it is told so. 82599 datasheet §8.2.3.3 */
 export const FCRTL = { RTL_MASK: 0x7_ffe0, XONE: 0x8000_0000 } as const;
+/** How long the other end is to pause, in times of 512 bits. 82599 datasheet §8.2.3.3 */
 export const FCTTV = { TTV_MASK: 0xffff } as const;
 
 /** The transmit queue whose rate RTTBCNRC is. 82599 datasheet §8.2.3.10 */
