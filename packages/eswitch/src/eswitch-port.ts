@@ -1,5 +1,6 @@
 import type { NetBackend } from '@ringwire/net-backend';
 import type { PortSettings, PortWishes } from './port-settings.js';
+import type { WireControl, WireLink } from './wire/wire-settings.js';
 
 /** Where frames come into a card's switch and leave it. */
 export type PortKind = 'wire' | 'physical' | 'virtual' | 'representor';
@@ -22,6 +23,16 @@ export interface EswitchPort {
   readonly settings: PortSettings;
   /** Whether frames pass now. */
   readonly isUp: boolean;
+  /** Speed in Mbit/s, and duplex, of the link: the wire's, for all. Other than before only while {@link isUp} is false. */
+  readonly speed: number;
+  readonly duplex: WireLink['duplex'];
+  /** The card's wire, to be set: the physical function's alone, as far as there is a `WirePort`. */
+  readonly wire: WireControl | undefined;
+  /**
+   * Whether functions reach one another in the card: true, unless the physical function's driver says otherwise. Without it
+   * all that they send goes out by the wire, as with a VEPA. The physical function's port alone takes it.
+   */
+  localSwitching: boolean;
   /**
    * The host sets what it wants.
    * @throws VirtioError for what cannot be, naming the setting

@@ -15,6 +15,7 @@ import { Handing, lose } from './handing.js';
 import { FRAME_BYTES_MAX, PASSAGE_BYTES, Passage } from './passage.js';
 import { RunPath, UNDECIDED } from './run-path.js';
 import { type PortHome, SwitchPort } from './switch-port.js';
+import { PLAIN_WIRE, type WireControl, type WireLink } from './wire/wire-settings.js';
 
 /** How deep frames that come back while they are handed on may nest: a bridge that returns what it gets is one. */
 const NESTED = 3;
@@ -44,6 +45,8 @@ export class Eswitch implements PortHome {
   readonly representors: readonly CountingPort[];
   /** All of them, by number. */
   readonly ports: readonly CountingPort[];
+  link: Pick<WireLink, 'speed' | 'duplex'> = { speed: PLAIN_WIRE.speed, duplex: PLAIN_WIRE.duplex };
+  wireControl: WireControl | undefined = undefined;
   private readonly plugs: readonly SwitchPort[];
   private readonly options: Required<EswitchOptions>;
   private readonly tables: ForwardingTables;
@@ -100,6 +103,29 @@ export class Eswitch implements PortHome {
   learnedOf(port: number): { readonly known: number; readonly refused: number } {
     const { learned } = this.tables;
     return { known: learned?.countOf(port) ?? 0, refused: learned?.refused ?? 0 };
+  }
+
+  get localSwitching(): boolean {
+    return this.tables.localSwitching;
+  }
+
+  set localSwitching(isOn: boolean) {
+    this.tables.localSwitching = isOn;
+    this.tables.epoch++;
+  }
+
+  /** The wire's speed, which all ports see. A link that is up goes down before, and comes back with it. */
+  setLink({ speed, duplex }: Pick<WireLink, 'speed' | 'duplex'>): void {
+    if (speed === this.link.speed && duplex === this.link.duplex) return;
+    for (const port of this.plugs) port.takeLinkDown();
+    this.link = { speed, duplex };
+    this.tables.changed(this.plugs[WIRE]!);
+    this.followWire();
+  }
+
+  /** A `WirePort` is the card's: the physical function's port sets it. */
+  giveWire(control: WireControl): void {
+    this.wireControl = control;
   }
 
   ownerOf(mac: Uint8Array, except: SwitchPort): SwitchPort | undefined {

@@ -24,6 +24,8 @@ export class ForwardingTables {
   epoch = 0;
   /** Bytes of a frame that have to be looked into. */
   headBytes: number = LINK_HEADER_BYTES;
+  /** See `EswitchPort.localSwitching`. */
+  localSwitching = true;
   private isStale = true;
 
   constructor(ports: readonly SwitchPort[], options: Required<EswitchOptions>) {
@@ -31,6 +33,11 @@ export class ForwardingTables {
     this.ports = ports;
     this.options = options;
     if (options.learning) this.learned = new LearnedTable(macTableEntries, ports.length, learnedPerPort, learnedFor);
+  }
+
+  /** Whether all that functions send goes out by the wire. */
+  get isVepa(): boolean {
+    return !this.localSwitching || this.options.mode === 'vepa';
   }
 
   /** Something about a port is other than before. */

@@ -132,9 +132,8 @@ export class Forwarding {
   }
 
   private route(from: SwitchPort, head: FrameHead): void {
-    const { options } = this.tables;
     if (isReserved(head)) this.offer(from.number === WIRE ? PHYSICAL : WIRE, from, head, 'reserved address');
-    else if (options.mode === 'vepa' && from.number !== WIRE) this.offer(WIRE, from, head, 'VEPA');
+    else if (this.tables.isVepa && from.number !== WIRE) this.offer(WIRE, from, head, 'VEPA');
     else if ((head.toLow & GROUP) !== 0) this.routeGroup(from, head);
     else if (!this.routeKnown(from, head)) this.routeUnknown(from, head);
   }
@@ -208,7 +207,7 @@ export class Forwarding {
       this.trace?.note(rule, 'not in the VLAN', number);
       return false;
     }
-    if (options.mode === 'vepa' && from.number === WIRE && sends(port, head, stations, learned, options)) {
+    if (this.tables.isVepa && from.number === WIRE && sends(port, head, stations, learned, options)) {
       this.trace?.note(rule, 'its own frame, which came back', number);
       return false;
     }

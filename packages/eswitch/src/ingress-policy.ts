@@ -5,9 +5,8 @@ import type { FrameHead } from './frame-head.js';
 import { GROUP } from './mac-address.js';
 import { hasBit } from './port-filters.js';
 import type { SwitchPort } from './switch-port.js';
+import { MAC_CONTROL } from './wire/mac-control.js';
 
-/** IEEE 802.3 annex 31A.1. */
-const MAC_CONTROL = 0x8808;
 /** 01-80-C2-00-00-00 to -0F, as an address's two numbers. */
 const RESERVED_LOW = 0x00c2_8001;
 const RESERVED_HIGH_MASK = 0xf0ff;
@@ -46,7 +45,7 @@ function dropOf(from: SwitchPort, head: FrameHead): number {
   const { kind, settings, filters } = from;
   if (!from.isUp) return ESWITCH_DROP.SENDER_DOWN;
   if (head.etherType < 0) return ESWITCH_DROP.LENGTH;
-  if (head.etherType === MAC_CONTROL) return ESWITCH_DROP.MAC_CONTROL;
+  if (head.etherType === MAC_CONTROL.TYPE) return ESWITCH_DROP.MAC_CONTROL;
   if ((head.fromLow & GROUP) !== 0) return ESWITCH_DROP.SOURCE_GROUP;
   if (kind === 'virtual' && isReserved(head)) return ESWITCH_DROP.RESERVED;
   if (settings.checkMac && !filters.owns(head.fromLow, head.fromHigh)) return ESWITCH_DROP.MAC_SPOOF;

@@ -16,11 +16,17 @@ import { defaultSettings } from './port-defaults.js';
 import { PortFilters } from './port-filters.js';
 import type { PortSettings, PortWishes } from './port-settings.js';
 import { FRAME_KIND, type FrameKind } from './transmit-gate.js';
+import type { WireControl, WireLink } from './wire/wire-settings.js';
 
 /** What a port needs of its switch. */
 export interface PortHome {
   /** Whether functions whose link is 'auto' have one. */
   readonly isCarried: boolean;
+  /** What the wire's speed is. */
+  readonly link: Pick<WireLink, 'speed' | 'duplex'>;
+  localSwitching: boolean;
+  /** Who sets the wire, if anybody does. */
+  readonly wireControl: WireControl | undefined;
   forward(frame: Frame, from: SwitchPort): Delivered;
   forwardRun(run: FrameRun, from: SwitchPort): number;
   flush(from: SwitchPort): void;
@@ -75,6 +81,26 @@ export class SwitchPort implements EswitchPort {
     return addressesOf(this.settings);
   }
 
+  get speed(): number {
+    return this.home.link.speed;
+  }
+
+  get duplex(): WireLink['duplex'] {
+    return this.home.link.duplex;
+  }
+
+  get localSwitching(): boolean {
+    return this.home.localSwitching;
+  }
+
+  set localSwitching(isOn: boolean) {
+    if (this.kind === 'physical') this.home.localSwitching = isOn;
+  }
+
+  get wire(): WireControl | undefined {
+    return this.kind === 'physical' ? this.home.wireControl : undefined;
+  }
+
   configure(changes: Partial<PortSettings>): void {
     checkSettings(changes, this.host);
     const host = { ...this.host, ...copySettings(changes) };
@@ -121,6 +147,13 @@ export class SwitchPort implements EswitchPort {
     if (isUp === this.isUp) return;
     this.isUp = isUp;
     this.onLink?.(isUp);
+  }
+
+  /** The link is gone until {@link refreshLink}. */
+  takeLinkDown(): void {
+    if (!this.isUp) return;
+    this.isUp = false;
+    this.onLink?.(false);
   }
 
   plug(device: FrameSink | undefined): void {

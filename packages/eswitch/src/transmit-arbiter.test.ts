@@ -5,7 +5,7 @@ import { jain, type SenderPlan, Senders } from './testing/senders.js';
 import { type ArbiterOptions, TransmitArbiter } from './transmit-arbiter.js';
 import { FRAME_KIND } from './transmit-gate.js';
 import { VirtualClock } from './virtual-clock.js';
-import { wireBytes } from './wire-bytes.js';
+import { wireBytes } from './wire/wire-bytes.js';
 
 const { ACCEPTED, DROPPED, FULL } = DELIVERED;
 const { UNICAST, BROADCAST, UNKNOWN } = FRAME_KIND;

@@ -7,8 +7,8 @@ import { PLAIN_RATES, RateNode, type RateNodeSettings } from './rate-node.js';
 import { StormControl, type StormLimits } from './storm-limits.js';
 import type { FrameKind, TransmitGate } from './transmit-gate.js';
 import { TransmitLine } from './transmit-line.js';
-import { wireBytes } from './wire-bytes.js';
-import type { WireRoom } from './wire-room.js';
+import { wireBytes } from './wire/wire-bytes.js';
+import type { WireRoom } from './wire/wire-room.js';
 
 const HERE = 'TransmitArbiter';
 /** What a wire carries, and what shares are parts of where nothing limits, in Mbit/s. */
@@ -16,10 +16,11 @@ const PLAIN_LINE_RATE = 10_000;
 /** devlink's trees are not deeper either. */
 const MOST_LEVELS = 8;
 
+/** What a {@link TransmitArbiter} shares out. */
 export interface ArbiterOptions {
   /** The switch's clock, in µs; fractions count, down to ns. */
   readonly now: () => number;
-  /** The port that the card's cable is plugged into, which says when it has room. Without it the wire is `lineRate`. */
+  /** The port that the card's cable is plugged into, a `WirePort`, which says when it has room. Without it the wire is `lineRate`. */
   readonly wire?: WireRoom;
   /** Mbit/s, of a wire that nothing else tells of; 10000 unless given, 0: it carries whatever comes, at once. */
   readonly lineRate?: number;
@@ -64,6 +65,7 @@ export class TransmitArbiter implements TransmitGate {
     this.host?.setRate(hostRate, now);
     this.root.wire.limit = this.wire ?? this.line!;
     if (this.host !== undefined) this.root.limits.limit = this.host;
+    if (this.wire !== undefined) this.wire.onChange = () => this.weighAnew();
   }
 
   admit(port: number, frames: number, bytes: number, toWire: boolean, kind: FrameKind): Delivered {
@@ -206,8 +208,12 @@ export class TransmitArbiter implements TransmitGate {
   }
 
   private change(node: RateNode, changes: Partial<RateNodeSettings>): void {
+    node.set(changes, this.time());
+    this.weighAnew();
+  }
+
+  private weighAnew(): void {
     const now = this.time();
-    node.set(changes, now);
     this.weigh();
     // What those that wait were told may be too late now: each may ask again.
     for (const port of this.ports) port?.askBy(now);

@@ -12,8 +12,6 @@ const LINE_BUFFER_BYTES = 16_384;
  * none is to ask again when half of it was sent: then the wire never runs dry, and not every frame costs a question.
  */
 export class TransmitLine implements Limit {
-  /** Millibits that were sent since somebody took them away, up to 2^53. */
-  sent = 0;
   private rate = 0;
   private readonly size: number;
   private waiting = 0;
@@ -43,14 +41,8 @@ export class TransmitLine implements Limit {
     this.pausedUntil = until;
   }
 
-  isPaused(now: number): boolean {
+  private isPaused(now: number): boolean {
     return now >= this.pausedFrom && now < this.pausedUntil;
-  }
-
-  /** Bytes on the wire that wait, or are on their way. */
-  backlog(now: number): number {
-    this.settle(now);
-    return this.waiting / BYTE_MILLIBITS;
   }
 
   readyAt(_bytes: number, now: number): number {
@@ -64,7 +56,7 @@ export class TransmitLine implements Limit {
   }
 
   /** When so many of the millibits that wait now were sent; for the last {@link settle}'s time, or a later one. ns */
-  sentAt(millibits: number, now: number): number {
+  private sentAt(millibits: number, now: number): number {
     if (millibits <= 0) return now;
     const { pausedFrom, pausedUntil } = this;
     const end = now + Math.ceil(millibits / this.rate);
@@ -76,24 +68,18 @@ export class TransmitLine implements Limit {
   clear(now: number): void {
     this.settle(now);
     this.waiting = 0;
-    this.sent = 0;
   }
 
   /** Send what could be sent up to now. */
-  settle(now: number): void {
+  private settle(now: number): void {
     const { at, pausedFrom, pausedUntil } = this;
     if (now > at) this.at = now;
     if (this.rate === 0) {
-      this.send(this.waiting);
+      this.waiting = 0;
       return;
     }
     if (now <= at || this.waiting === 0) return;
     const paused = Math.max(0, Math.min(now, pausedUntil) - Math.max(at, pausedFrom));
-    this.send(Math.min(this.waiting, this.rate * (now - at - paused)));
-  }
-
-  private send(millibits: number): void {
-    this.waiting -= millibits;
-    this.sent += millibits;
+    this.waiting -= Math.min(this.waiting, this.rate * (now - at - paused));
   }
 }

@@ -1,3 +1,4 @@
+import type { WireControl } from '@ringwire/eswitch';
 import type { HostMemory } from '@ringwire/guest-memory';
 import {
   AUTOC,
@@ -28,18 +29,20 @@ const CRC_BYTES = 4;
 const TAG_BYTES = 4;
 const ETHERNET_MOST = 1518;
 
+/** What an {@link IxgbeCard} is made with. */
 export interface IxgbeCardOptions {
   readonly memory: HostMemory;
   /** The address that the card came with, which RAL and RAH 0 have after a reset: 6 bytes. */
   readonly mac: Uint8Array;
   /** In µs, for EITR and retries. Without it, time stands still, and nothing is moderated. */
   readonly now?: () => number;
-  /** Called when a register was written that makes work for the function’s `step`. */
+  /** Called when a register was written that makes work for a function's `step`. */
   readonly wake?: () => void;
 }
 
 /** What of the card the physical function does: what others have to tell it. */
 export interface PhysicalSide extends IxgbeFunction {
+  readonly wire: WireControl | undefined;
   /** Set causes of EICR. */
   cause(bits: number): void;
 }
@@ -91,6 +94,12 @@ export class IxgbeCard {
     this.settingsVersion++;
   }
 
+  /** There may be something to be done for any function. */
+  awaken(): void {
+    this.physical?.awaken();
+    for (const virtual of this.virtual) virtual?.awaken();
+  }
+
   virtualAt(vf: number): IxgbeFunction | undefined {
     return this.virtual[vf];
   }
@@ -131,7 +140,17 @@ export class IxgbeCard {
     return queuesPerPool === 0 ? this.physical : (this.virtual[Math.floor(queue / queuesPerPool)] ?? this.physical);
   }
 
-  /** Speed of the wire: 10000 or 1000 Mbit/s. AUTOC.LMS */
+  /** The wire, as far as it is the physical function's to set: what LINKS says is its speed then. */
+  get wire(): WireControl | undefined {
+    return this.physical?.wire;
+  }
+
+  /** Mbit/s that the link has. */
+  get wireMbits(): number {
+    return this.wire?.link.speed ?? this.linkMbits;
+  }
+
+  /** Speed that the wire is to have: 10000 or 1000 Mbit/s. AUTOC.LMS */
   get linkMbits(): number {
     const mode = (this.registers.get(PF_REG.AUTOC) >>> AUTOC.LMS_SHIFT) & AUTOC.LMS_MASK;
     return mode === AUTOC.LMS_1G ? 1000 : 10_000;

@@ -1,4 +1,4 @@
-import { ESWITCH_DROP, type PortSettings } from '@ringwire/eswitch';
+import { ESWITCH_DROP, type PortSettings, type WireControl } from '@ringwire/eswitch';
 import { DELIVERED, type Delivered, type Frame, type FrameSink, type NetBackend } from '@ringwire/net-backend';
 import { HEADER_BYTES } from '@ringwire/net-offload';
 import { PF_ROW, rowAt } from '@ringwire/nic-spec/ixgbe';
@@ -33,6 +33,9 @@ export interface IxgbePort {
   /** Takes what the physical function's registers say for this port. */
   configure?(changes: Partial<PortSettings>): void;
   forgetWishes?(): void;
+  /** Of the physical function's port: its wire, and whether functions reach one another in the card. */
+  readonly wire?: WireControl | undefined;
+  localSwitching?: boolean;
   /** What it dropped, by `ESWITCH_DROP`. */
   readonly counters?: { readonly drops: ArrayLike<number> };
 }
@@ -44,10 +47,11 @@ export interface VirtioOption {
   /** Pairs of queues, 1 to 4 with a control queue behind them; 1 unless given. */
   readonly pairs?: number;
   readonly net?: Partial<NetDeviceOptions>;
-  /** There is work for the function’s `step`. Only to be noted. */
+  /** There is work for the function's `step`. Only to be noted. */
   readonly wake?: () => void;
 }
 
+/** Where one function of a card belongs, and what it is plugged into. */
 export interface IxgbeFunctionOptions {
   readonly card: IxgbeCard;
   /** Host memory of the function's own: `IXGBE_SCRATCH_BYTES` of it. */
@@ -63,6 +67,10 @@ export interface IxgbeFunctionOptions {
 /** What either kind of function does: frames between its queues and its port of the switch. */
 export abstract class IxgbeFunction implements Personality, QueueOwner, TxRules {
   abstract readonly pci: PciFunction;
+  /** A port of the card's switch hands frames over when they come; any other backend may have to be asked for them. */
+  readonly sleeps: boolean;
+  /** There may be something to be done for this function. */
+  readonly awaken: () => void;
   readonly dma: DmaBurst;
   readonly rx: readonly RxQueue[];
   readonly tx: readonly TxQueue[];
@@ -84,6 +92,8 @@ export abstract class IxgbeFunction implements Personality, QueueOwner, TxRules 
     const { memory } = place.space;
     if (memory !== card.memory) throw new VirtioError('place.space.memory', 'another', "the card's", 'IxgbeFunction');
     this.card = card;
+    this.sleeps = port.configure !== undefined;
+    this.awaken = place.wake ?? (() => {});
     this.port = port;
     this.backend = port.backend;
     this.dma = new DmaBurst(place.space);
@@ -154,9 +164,11 @@ export abstract class IxgbeFunction implements Personality, QueueOwner, TxRules 
   deadline(): number {
     // What stands still waits for a register, not for time.
     if (!this.pci.mayMaster) return NEVER;
-    let first = this.causes.deadline();
+    let first = NEVER;
     for (const queue of this.onTx) if (this.mayTransmit(queue.index)) first = Math.min(first, queue.retryAt);
-    return first;
+    // What waits for the switch may go sooner than it was told.
+    if (first < NEVER) first = Math.min(first, this.backend.deadline?.() ?? NEVER);
+    return Math.min(first, this.causes.deadline());
   }
 
   close(): void {
@@ -219,12 +231,13 @@ export abstract class IxgbeFunction implements Personality, QueueOwner, TxRules 
   }
 
   wake(): void {
+    this.awaken();
     this.card.wake();
   }
 
   queuesChanged(): void {
     this.isStale = true;
-    this.card.wake();
+    this.wake();
   }
 
   mustDrop(queue: RxQueue): boolean {

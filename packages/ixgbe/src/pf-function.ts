@@ -1,3 +1,4 @@
+import type { WireControl } from '@ringwire/eswitch';
 import { DELIVERED, type Delivered, type Frame } from '@ringwire/net-backend';
 import {
   EICR,
@@ -28,6 +29,7 @@ import { PoolChoice } from './pool-choice.js';
 import { physicalSettings } from './switch-settings.js';
 import { SwitchSettler } from './switch-settler.js';
 import { VectorCauses } from './vector-causes.js';
+import { WireSettler } from './wire-registers.js';
 import { wordsRegion } from './words-region.js';
 
 const { QUEUES, POOLS } = IXGBE_COUNT;
@@ -43,12 +45,18 @@ export class PhysicalIxgbe extends IxgbeFunction implements PhysicalSide {
   private readonly interrupts: PhysicalInterrupts;
   private readonly registers: PhysicalRegisters;
   private readonly settler: SwitchSettler;
+  private readonly wireSettler: WireSettler;
   private readonly pools: PoolChoice;
 
   constructor(place: PhysicalPlace, options: IxgbeFunctionOptions) {
     super(place, options, QUEUES);
     const { card, port } = this;
-    this.causes = new VectorCauses(IXGBE_MSIX.PF_VECTORS, (vector) => this.pci.msix!.raise(vector), card.now);
+    this.causes = new VectorCauses(
+      IXGBE_MSIX.PF_VECTORS,
+      (vector) => this.pci.msix!.raise(vector),
+      card.now,
+      this.awaken,
+    );
     this.interrupts = new PhysicalInterrupts(card.registers, this.causes, (isAsserted) => this.pci.setIntx(isAsserted));
     this.registers = new PhysicalRegisters(card, this.interrupts, this.causes, {
       port,
@@ -56,11 +64,16 @@ export class PhysicalIxgbe extends IxgbeFunction implements PhysicalSide {
       reset: () => this.resetCard(),
     });
     this.settler = new SwitchSettler(port);
+    this.wireSettler = new WireSettler(card, port);
     this.pools = new PoolChoice(card);
     this.pci = this.makePci(place, options);
     this.interrupts.reset();
     card.attachPhysical(this);
-    port.onLink = () => this.cause(EICR.LSC);
+    port.onLink = () => {
+      // Rates are parts of the link's speed.
+      card.settingsVersion++;
+      this.cause(EICR.LSC);
+    };
     this.plugIn();
   }
 
@@ -132,7 +145,12 @@ export class PhysicalIxgbe extends IxgbeFunction implements PhysicalSide {
   }
 
   settle(): number {
-    return this.settler.settle(physicalSettings(this.card, this.ownPools()));
+    const { settler, wireSettler, card } = this;
+    return settler.settle(physicalSettings(card, this.ownPools())) + wireSettler.settle();
+  }
+
+  get wire(): WireControl | undefined {
+    return this.port.wire;
   }
 
   mailboxCalled(): void {}
@@ -171,7 +189,11 @@ export class PhysicalIxgbe extends IxgbeFunction implements PhysicalSide {
     const region = wordsRegion(
       IXGBE_PF_BAR.REGISTERS_BYTES,
       (at) => this.registers.read(at),
-      (at, value) => this.registers.write(at, value),
+      (at, value) => {
+        this.registers.write(at, value);
+        // All functions work by these.
+        this.card.awaken();
+      },
     );
     const { REGISTERS, REGISTERS_BYTES, MSIX, MSIX_BYTES } = IXGBE_PF_BAR;
     return new PciFunction(
@@ -198,7 +220,7 @@ export class PhysicalIxgbe extends IxgbeFunction implements PhysicalSide {
       place.host,
       {
         reset: () => this.resetCard(),
-        masterChanged: () => this.card.wake(),
+        masterChanged: () => this.wake(),
         removed: () => this.resetQueues(true),
       },
     );

@@ -20,7 +20,6 @@ import {
 import type { VirtualFunctions } from '@ringwire/pci';
 import type { IxgbeCard } from './card.js';
 import type { IxgbePort } from './ixgbe-function.js';
-import { linksOf, timerOf } from './link-registers.js';
 import type { PhysicalInterrupts } from './pf-interrupts.js';
 import { StatisticsRegisters } from './pf-statistics.js';
 import { isStatistic, isSteering, ROW_OF, type RowName } from './register-kinds.js';
@@ -28,6 +27,7 @@ import { mailboxWordAt, readEeprom, rxQueueAt, txQueueAt, vectorOf } from './reg
 import type { RxQueue } from './rx-queue.js';
 import type { TxQueue } from './tx-queue.js';
 import type { VectorCauses } from './vector-causes.js';
+import { linksOf, timerOf } from './wire-registers.js';
 
 /** What the registers do outside of themselves. */
 export interface PhysicalParts {
@@ -159,7 +159,7 @@ export class PhysicalRegisters {
         card.settingsVersion++;
         return;
       case PF_REG.AUTOC:
-        registers.set(at, value & ~AUTOC.RESTART_AN);
+        this.store(at, value & ~AUTOC.RESTART_AN);
         return;
       case PF_REG.STATUS:
       case PF_REG.LINKS:

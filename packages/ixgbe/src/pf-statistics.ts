@@ -30,6 +30,13 @@ const SOURCES = new Map<number, Source>([
   [PF_STAT.MPC, { value: ({ statistics }) => statistics.missed }],
   [PF_STAT.ROC, { value: ({ statistics }) => statistics.oversize }],
   [PF_STAT.RUC, { value: ({ statistics }) => statistics.undersize }],
+  [PF_STAT.LXOFFTXC, { value: ({ wire }) => (wire?.counters.pausesSent ?? 0) - (wire?.counters.resumesSent ?? 0) }],
+  [PF_STAT.LXONTXC, { value: ({ wire }) => wire?.counters.resumesSent ?? 0 }],
+  [
+    PF_STAT.LXOFFRXCNT,
+    { value: ({ wire }) => (wire?.counters.pausesReceived ?? 0) - (wire?.counters.resumesReceived ?? 0) },
+  ],
+  [PF_STAT.LXONRXCNT, { value: ({ wire }) => wire?.counters.resumesReceived ?? 0 }],
   [PF_STAT.SSVPC, { value: ({ spoofed }) => spoofed }],
   [PF_STAT.GPTC, { value: ({ statistics }) => statistics.txFrames }],
   [PF_STAT.TPT, { value: ({ statistics }) => statistics.txFrames }],

@@ -180,14 +180,14 @@ function portVlan({ registers }: IxgbeCard, pool: number): PortVlan | undefined 
 
 /** The gate is the port's, rates are queues': the highest of them, and none where a queue has none. In Mbit/s. */
 function rateOf(card: IxgbeCard, pools: readonly number[]): number {
-  const { queuesPerPool, rates, linkMbits } = card;
+  const { queuesPerPool, rates, wireMbits } = card;
   let highest = 0;
   for (const pool of pools) {
     for (let i = 0; i < queuesPerPool; i++) {
       const rate = rates[pool * queuesPerPool + i]!;
       const factor = rate & (RATE_POINT * (RTTBCNRC.RF_INT_MASK + 1) - 1);
       if ((rate & RTTBCNRC.RS_ENA) === 0 || factor < RATE_POINT) return 0;
-      highest = Math.max(highest, Math.round((linkMbits * RATE_POINT) / factor));
+      highest = Math.max(highest, Math.round((wireMbits * RATE_POINT) / factor));
     }
   }
   return highest;

@@ -45,7 +45,7 @@ export class VirtualIxgbe extends IxgbeFunction {
     super(place, options, IXGBE_COUNT.VF_QUEUES);
     this.index = place.seat.index;
     const { card } = this;
-    this.causes = new VectorCauses(VECTORS, (vector) => this.pci.msix!.raise(vector), card.now);
+    this.causes = new VectorCauses(VECTORS, (vector) => this.pci.msix!.raise(vector), card.now, this.awaken);
     this.registers = new VirtualRegisters(card, {
       index: this.index,
       port: this.port,
@@ -155,7 +155,10 @@ export class VirtualIxgbe extends IxgbeFunction {
     const region = wordsRegion(
       IXGBE_VF_BAR.REGISTERS_BYTES,
       (at) => this.registers.read(at),
-      (at, value) => this.registers.write(at, value),
+      (at, value) => {
+        this.registers.write(at, value);
+        this.awaken();
+      },
     );
     return new PciFunction(
       {
@@ -192,7 +195,7 @@ export class VirtualIxgbe extends IxgbeFunction {
           this.resetInterrupts();
           this.card.virtualWasReset(this.index);
         },
-        masterChanged: () => this.card.wake(),
+        masterChanged: () => this.wake(),
         removed: () => this.resetQueues(true),
       },
     );

@@ -14,12 +14,12 @@ import {
 } from '@ringwire/nic-spec/ixgbe';
 import type { IxgbeCard } from './card.js';
 import type { IxgbePort } from './ixgbe-function.js';
-import { linksOf, timerOf } from './link-registers.js';
 import type { Mailbox } from './mailbox.js';
 import type { RxQueue } from './rx-queue.js';
 import type { FunctionStatistics } from './statistics.js';
 import type { TxQueue } from './tx-queue.js';
 import type { VectorCauses } from './vector-causes.js';
+import { linksOf, timerOf } from './wire-registers.js';
 
 const WORD = 0x1_0000_0000;
 const IVARS = 4;

@@ -7,6 +7,8 @@ import { VIRTIO_MSI_NO_VECTOR } from '@ringwire/virtio-spec/transport';
 import type { QueueState } from '@ringwire/virtqueue';
 
 const TWO_32 = 0x1_0000_0000;
+
+/** A function's own device, and what its vendor's commands reach it through. */
 export interface VirtioPlaneConfig {
   readonly memory: HostMemory;
   readonly scratch: number;

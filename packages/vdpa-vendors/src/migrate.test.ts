@@ -89,7 +89,8 @@ test.each([false, true])(
 /** A number below `end`, that jumps about with `seed`. */
 const random = (seed: number, end: number): number => (Math.imul(seed + 1, 0x9e37_79b1) >>> 8) % end;
 /** Moves under load with programs that die: few by default, as many as the proof has with RINGWIRE_MOVES=1000. */
-const MOVES = Number(process.env['RINGWIRE_MOVES'] ?? 60);
+const { RINGWIRE_MOVES = '60' } = process.env;
+const MOVES = Number(RINGWIRE_MOVES);
 
 test(`MG-22 ${MOVES} moves between vendors under load, programs dying at random: one side runs, no frame is lost or comes twice`, {
   timeout: 30 * 60_000,

@@ -19,7 +19,8 @@ import { vendorBParent } from './vendor-b-parent.js';
 
 const HOST_BYTES = 0x400_0000;
 /** Of the run with split rings: as many as with packed ones by RINGWIRE_FRAMES=10000, which takes 20 s more. */
-const SPLIT_FRAMES = Number(process.env['RINGWIRE_FRAMES'] ?? 2000);
+const { RINGWIRE_FRAMES = '2000' } = process.env;
+const SPLIT_FRAMES = Number(RINGWIRE_FRAMES);
 const memory = HostMemory.create(HOST_BYTES + CONTRACT_RAM_BYTES);
 const host: VdpaHost = { memory, pages: new PageAllocator(0, HOST_BYTES), now: () => 0 };
 const wire = new MovingWire(memory, host.pages.allocate(MOVING_WIRE_BYTES));

@@ -24,6 +24,7 @@ const CONFIG_PIECE = 48;
 /** Vector of configuration changes. */
 const CONFIG_VECTOR = 0;
 
+/** A vendor's commands, and what a device behind them gets from its host. */
 export interface ControlVdpaConfig {
   readonly control: VendorControl;
   /** A `VIRTIO_ID`. */

@@ -22,6 +22,7 @@ const TWO_32 = 0x1_0000_0000;
 const ADDRESS_END = 2 ** 53;
 const HERE = 'VdpaDevice';
 
+/** A device type of ours, and what a {@link ModelVdpa} has around it. */
 export interface ModelVdpaConfig {
   readonly model: DeviceModel;
   /** By address-space id, at least one. They are this device's: its reset clears them. */

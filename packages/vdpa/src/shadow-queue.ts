@@ -29,6 +29,7 @@ export interface ShadowBack {
   readonly tables?: IndirectTables;
 }
 
+/** The two rings that a {@link ShadowQueue} is between, and who is told when. */
 export interface ShadowQueueConfig {
   /** The ring where the driver put it. IN_ORDER is not among its features. */
   readonly front: QueueConfig;

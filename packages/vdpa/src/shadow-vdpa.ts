@@ -50,6 +50,7 @@ const FRONT_BITS = [
 const RING_FIRST = 24;
 const RING_LAST = 49;
 
+/** The device behind a {@link ShadowVdpa}, and the rings between. */
 export interface ShadowVdpaConfig {
   /** The device behind: nobody else uses it. */
   readonly device: VdpaDevice;

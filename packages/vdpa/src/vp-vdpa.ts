@@ -25,6 +25,7 @@ const ISR = { QUEUE: 1, CONFIG: 2 } as const;
 /** Looks at a register that is to change. */
 const TRIES = 1000;
 
+/** A virtio-pci function, and what a {@link VpVdpa} gets from the machine it is in. */
 export interface VpVdpaConfig {
   readonly registers: VirtioRegisters;
   /** What the function reaches: the mappings of its requester's domain. */

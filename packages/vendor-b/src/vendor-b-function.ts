@@ -41,6 +41,8 @@ export type VendorBFunctionOptions = FunctionCable & {
  */
 export class VendorBFunction implements Personality {
   readonly pci: PciFunction;
+  /** A port of the card's switch hands frames over when they come; any other backend may have to be asked for them. */
+  readonly sleeps: boolean;
   /** Which virtual function it is, or -1: the physical one. */
   readonly index: number;
   readonly card: VendorBCard;
@@ -72,7 +74,12 @@ export class VendorBFunction implements Personality {
     this.backend = 'port' in options ? options.port.backend : options.backend;
     this.space = place.space;
     this.now = options.now ?? monotonicMicroseconds;
-    this.wake = options.wake ?? (() => {});
+    this.sleeps = 'port' in options;
+    const told = options.wake;
+    this.wake = () => {
+      place.wake?.();
+      told?.();
+    };
     this.station = new Station(card.macOf(index));
     this.native = this.openNative(options);
     this.admin = new AdminEngine(place.space, (opcode, parameters, results) =>

@@ -2,7 +2,7 @@ import { DELIVERED } from '@ringwire/net-backend';
 import type { TransmitArbiter } from '../transmit-arbiter.js';
 import { FRAME_KIND, type FrameKind } from '../transmit-gate.js';
 import { runUntil, type Stepped, type VirtualClock } from '../virtual-clock.js';
-import { wireBytes } from '../wire-bytes.js';
+import { wireBytes } from '../wire/wire-bytes.js';
 
 /** What a sender has to send. */
 export interface SenderPlan {

@@ -19,6 +19,7 @@ import {
   takeStopped,
 } from './pf-bring-up.js';
 import { PfCard } from './pf-card.js';
+import { type FlowControl, setFlowControl } from './pf-flow-control.js';
 import type { MailboxLog } from './pf-log.js';
 import { PfMailRoom } from './pf-mail-room.js';
 import type { PoolPlan } from './pf-pools.js';
@@ -43,6 +44,7 @@ export interface PfKeeps {
   readonly vlans: Set<number>;
   /** Mbit/s that the wire is to have; undefined: as the card comes. */
   speed: LinkSpeed | undefined;
+  flow: FlowControl | undefined;
 }
 
 /** One life of a card, from reset to reset. */
@@ -108,6 +110,7 @@ export class PfSession {
     }
     this.card.openOwn(mac, keeps.vlans);
     if (keeps.speed !== undefined) setSpeed(registers, keeps.speed);
+    if (keeps.flow !== undefined) setFlowControl(registers, keeps.flow);
     startTraffic(registers, patience);
     const problem = this.pairs.enable(patience);
     if (problem !== undefined) return problem;

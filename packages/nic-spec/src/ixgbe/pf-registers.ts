@@ -66,6 +66,7 @@ export const PF_REG = {
   AUTOC2: 0x0_42a8,
   MACC: 0x0_4330,
   FCCFG: 0x0_3d00,
+  FCRTV: 0x0_32a0,
   // §8.2.3.27 Virtualization
   PFVTCTL: 0x0_51b0,
   /** Last misbehavior: what it was, and which pool's. */
@@ -82,6 +83,11 @@ export const PF_STAT = {
   ERRBC: 0x4008,
   /** Missed packets, by packet buffer (8). */
   MPC: 0x3fa0,
+  /** PAUSE frames: those that stop (XOFF) and those that let go on (XON). */
+  LXONTXC: 0x3f60,
+  LXOFFTXC: 0x3f68,
+  LXONRXCNT: 0x41a4,
+  LXOFFRXCNT: 0x41a8,
   MLFC: 0x4034,
   MRFC: 0x4038,
   RLEC: 0x4040,
@@ -129,6 +135,10 @@ export const PF_ROW = {
   EIMS_EX: { at: 0x0_0aa0, stride: 4, count: 2 },
   EIMC_EX: { at: 0x0_0ab0, stride: 4, count: 2 },
   EIAM_EX: { at: 0x0_0ad0, stride: 4, count: 2 },
+  /** Flow control: the time of a PAUSE (2 traffic classes each), and by packet buffer what is too full, and what is not. */
+  FCTTV: { at: 0x0_3200, stride: 4, count: 4 },
+  FCRTL: { at: 0x0_3220, stride: 4, count: 8 },
+  FCRTH: { at: 0x0_3260, stride: 4, count: 8 },
   RXPBSIZE: { at: 0x0_3c00, stride: 4, count: 8 },
   TXPBSIZE: { at: 0x0_cc00, stride: 4, count: 8 },
   TXPBTHRESH: { at: 0x0_4950, stride: 4, count: 8 },

@@ -1,6 +1,6 @@
+import { crc32 } from '@ringwire/guest-memory';
 import { DEVICE_STATUS, FEATURE_WORDS, hasFeature, isPvirtqSize, isVirtqSize, VIRTIO_F } from '@ringwire/virtio-spec';
 import { type QueueState, queueStateProblem } from '@ringwire/virtqueue';
-import { crc32 } from './crc32.js';
 import { type DeviceImage, type ImageRefusal, isImageRefusal, type QueueImage, refuse } from './device-image.js';
 import { DEVICE, HEADER, QUEUE, SECTION, STREAM, TAG, TRAILER_BYTES } from './image-layout.js';
 

@@ -1,5 +1,5 @@
+import { crc32 } from '@ringwire/guest-memory';
 import { FEATURE_WORDS } from '@ringwire/virtio-spec';
-import { crc32 } from './crc32.js';
 import type { DeviceImage, QueueImage } from './device-image.js';
 import { DEVICE, HEADER, QUEUE, SECTION, STREAM, TAG, TRAILER_BYTES } from './image-layout.js';
 

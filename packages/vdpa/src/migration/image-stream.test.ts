@@ -1,7 +1,7 @@
+import { crc32 } from '@ringwire/guest-memory';
 import { featureWords, VIRTIO_F } from '@ringwire/virtio-spec';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { crc32 } from './crc32.js';
 import { decodeImage } from './decode-image.js';
 import { type DeviceImage, isImageRefusal } from './device-image.js';
 import { encodeImage } from './encode-image.js';
@@ -62,7 +62,6 @@ const refused = (stream: Uint8Array): string => {
 };
 
 test('a stream is its header, four sections and the CRC-32 of them', () => {
-  expect(crc32(new TextEncoder().encode('123456789'))).toBe(0xcbf4_3926);
   const stream = encodeImage(split);
   // magic "RWVM", order 0x1234, version 1.0, zero, 207 bytes; DEVICE with 24 bytes: type 1, features, status 15
   expect(Buffer.from(stream.subarray(0, 56)).toString('hex')).toBe(

@@ -1,10 +1,10 @@
+import { crc32 } from '@ringwire/guest-memory';
 import { DEVICE_STATUS, featureWords, VIRTIO_F } from '@ringwire/virtio-spec';
 import { expect, test } from 'vitest';
 import { simParent } from '../sim-parent.js';
 import { VdpaStage } from '../testing/vdpa-stage.js';
 import type { VdpaDevice } from '../vdpa-device.js';
 import { isVdpaRefusal } from '../vdpa-parent.js';
-import { crc32 } from './crc32.js';
 import { GuestPages } from './guest-pages.js';
 import { sharedClaim } from './handover-claim.js';
 import { MigrationSource } from './migration-source.js';

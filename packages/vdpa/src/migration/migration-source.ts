@@ -22,6 +22,7 @@ const BUDGET = 256;
 /** Turns in which a device may be too busy to be suspended. */
 const SUSPEND_TRIES = 1000;
 
+/** The guest that is to go, and where to. */
 export interface MigrationSourceConfig {
   readonly device: VdpaDevice;
   /** The queues that are ready by now, where the driver put them: asked when the device stands still. */

@@ -14,6 +14,7 @@ import { textBytes, textIn } from './record-text.js';
 const T = RECORD_TYPE;
 const MAPPINGS_LIMIT = 0x2_0000;
 
+/** Where the guest that comes is to be. */
 export interface MigrationTargetConfig {
   /** As after a reset; nobody else uses it meanwhile. */
   readonly device: VdpaDevice;

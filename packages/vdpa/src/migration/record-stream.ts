@@ -1,4 +1,4 @@
-import { crc32 } from './crc32.js';
+import { crc32 } from '@ringwire/guest-memory';
 import { RECORD, RECORD_TYPE } from './record-layout.js';
 
 const TYPES: readonly number[] = Object.values(RECORD_TYPE);

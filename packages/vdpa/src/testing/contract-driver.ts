@@ -33,6 +33,7 @@ export const RX = 0;
 export const TX = 1;
 export const CONTROL = 2;
 
+/** What the driver negotiates besides VERSION_1 and ACCESS_PLATFORM. */
 export interface ContractDriverOptions {
   readonly isPacked?: boolean;
   /** Further features. */

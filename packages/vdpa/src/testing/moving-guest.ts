@@ -23,6 +23,7 @@ export interface MovingPlace {
   readonly port: number;
 }
 
+/** What a {@link MovingGuest}'s driver wants, and how much memory it has. */
 export interface MovingGuestOptions extends ContractDriverOptions {
   /** Of the guest's RAM; `CONTRACT_RAM_BYTES` unless given, of which a driver without a control queue uses the first 0x8_0000. */
   readonly bytes?: number;
@@ -49,6 +50,7 @@ export interface MovePlan {
   readonly now?: () => number;
 }
 
+/** What became of one move. */
 export interface MoveOutcome {
   /** Whether the guest is at the target now. */
   readonly hasMoved: boolean;

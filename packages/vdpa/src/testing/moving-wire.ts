@@ -10,6 +10,7 @@ import {
 
 const BYTES = 0x2_0000;
 const FRAMES = 64;
+/** Host memory that a {@link MovingWire} needs. */
 export const MOVING_WIRE_BYTES: number = BYTES;
 
 /** A cable with many ends that comes back to where the guest is: what is on it waits until the guest is somewhere. */

@@ -1,6 +1,7 @@
 import { DEVICE_STATUS, hasFeature, isPvirtqSize, isVirtqSize, VIRTIO_F } from '@ringwire/virtio-spec';
 import { VIRTIO_DEV_PART } from '@ringwire/virtio-spec/admin';
 import { COMMON_CFG, VIRTIO_MSI_NO_VECTOR } from '@ringwire/virtio-spec/transport';
+import { queueStateProblem } from '@ringwire/virtqueue';
 import { acceptanceProblem, statusNames } from '../offered-features.js';
 import type { VirtioPci } from '../virtio-pci.js';
 import { type DevicePart, partKey, QUEUE_POSITION, selectorNumber } from './device-part.js';
@@ -126,6 +127,9 @@ function queuesProblem(state: DeviceState, virtio: VirtioPci): string | undefine
       return `queue ${index} has enabled ${enabled} (virtio 1.4 §2.14.1.5)`;
     if (enabled === 1 && areas.some(([, hi]) => hi >= HIGH_END))
       return `queue ${index} has an address of 2^53 or more (virtio 1.4 §2.14.1.5)`;
+    const position = state.positions.get(index);
+    const wrong = position === undefined ? undefined : queueStateProblem(position, position.layout, size);
+    if (enabled === 1 && wrong !== undefined) return `queue ${index} cannot go on there: ${wrong}`;
   }
   for (const [index, value] of state.notify) {
     const own = queueNotify(virtio, device.queues[index]!);

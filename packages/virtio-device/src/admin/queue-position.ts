@@ -4,7 +4,7 @@ import { type DevicePart, devicePart, numbered, QUEUE_POSITION } from './device-
 /** le16 position: a free-running index (split) or a place in the ring (packed); u8 wrap counter of the latter. */
 const AT = { position: 0, wrap: 2, SIZE: 8 } as const;
 
-/** @param state with no chain in flight: both of its positions are one */
+/** A queue's position as a device part. @param state with no chain in flight: both of its positions are one */
 export function positionPart(index: number, state: QueueState): DevicePart {
   const value = new Uint8Array(AT.SIZE);
   const view = new DataView(value.buffer);

@@ -1,0 +1,48 @@
+import type { WirePort } from './wire-port.js';
+import { linkBetween, sameLink } from './wire-settings.js';
+
+/** A cable between two cards: what one sends, the other gets, at the slower one's speed. */
+export class WireCable {
+  private readonly one: WirePort;
+  private readonly other: WirePort;
+
+  constructor(one: WirePort, other: WirePort) {
+    this.one = one;
+    this.other = other;
+  }
+
+  otherEndOf(end: WirePort): WirePort {
+    return end === this.one ? this.other : this.one;
+  }
+
+  /** Something about an end may be other than before. */
+  settle(): void {
+    const { one, other } = this;
+    const links = [linkBetween(one.settings, other.settings), linkBetween(other.settings, one.settings)] as const;
+    if (sameLink(links[0], one.link) && sameLink(links[1], other.link)) return;
+    one.takeDown(links[0]);
+    other.takeDown(links[1]);
+    // With half duplex both ends share what they send on.
+    const isHalf = links[0].duplex === 'half';
+    one.sendOn(one.ownMedium, isHalf ? [one.sending, other.sending] : [one.sending]);
+    if (isHalf) other.sendOn(one.ownMedium, [one.sending, other.sending]);
+    else other.sendOn(other.ownMedium, [other.sending]);
+    one.comeUp();
+    other.comeUp();
+  }
+}
+
+/**
+ * Plug a cable into two cards of one thread and one clock. Both links come up, at the slower one's speed; with half duplex,
+ * if one of them has it; with PAUSE as far as one sends it and the other honours it.
+ * @returns unplug it again
+ */
+export function joinWires(one: WirePort, other: WirePort): () => void {
+  const cable = new WireCable(one, other);
+  one.plugCable(cable);
+  other.plugCable(cable);
+  cable.settle();
+  return () => {
+    if (one.isAt(cable)) one.plug(undefined);
+  };
+}
