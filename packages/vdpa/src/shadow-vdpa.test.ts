@@ -1,3 +1,4 @@
+import { PageAllocator } from '@ringwire/guest-memory';
 import { featureWords, VIRTIO_F } from '@ringwire/virtio-spec';
 import { expect, test } from 'vitest';
 import { ShadowVdpa } from './shadow-vdpa.js';
@@ -5,6 +6,7 @@ import { simParent } from './sim-parent.js';
 import { CONTRACT_RAM_BYTES, type ContractMachine, vdpaContract } from './testing/index.js';
 import { VdpaStage } from './testing/vdpa-stage.js';
 import type { VdpaDevice } from './vdpa-device.js';
+import { VDPA } from './vdpa-outcome.js';
 import { isVdpaRefusal, type VdpaParent } from './vdpa-parent.js';
 
 const stage = new VdpaStage();
@@ -67,4 +69,24 @@ test('all memory of the host comes back, and rings that the device does not have
   expect(() => new ShadowVdpa({ device, pages: host.pages, rings: 'packed' })).toThrow('rings is packed');
   parent.remove(device);
   expect(host.pages.inUse).toBe(before);
+});
+
+test('without memory for its ring a queue does not start, and the device says why', () => {
+  const parent = simParent(host);
+  const device = parent.add('a', {});
+  if (isVdpaRefusal(device)) throw new Error(device.message);
+  const pages = new PageAllocator(stage.processPages.allocate(4096), 4096);
+  const shadow = new ShadowVdpa({ device, pages, rings: 'split' });
+  shadow.map(0, { iova: 0, bytes: 0x1_0000, host: ram, access: 3 });
+  shadow.setStatus(3);
+  shadow.setDriverFeatures(featureWords([VIRTIO_F.VERSION_1, VIRTIO_F.ACCESS_PLATFORM]));
+  shadow.setStatus(11);
+  shadow.setQueueAddresses(0, { desc: 0, driver: 0x2000, device: 0x4000 });
+  expect([shadow.setQueueReady(0, true), shadow.queueReady(0)]).toEqual([VDPA.NO_ROOM, false]);
+  expect(shadow.problem).toContain('no memory for the ring of queue 0');
+  expect(shadow.setQueueSize(0, 32)).toBe(VDPA.OK);
+  expect(shadow.setQueueReady(0, true)).toBe(VDPA.OK);
+  shadow.reset();
+  expect(pages.inUse).toBe(0);
+  parent.remove(device);
 });

@@ -447,6 +447,7 @@ export class ShadowVdpa implements VdpaDevice {
     this.close(index, front);
     const space = this.spaces[this.spaceOf(index)]!;
     const back = this.makeRing(index, front);
+    if (back === undefined) return VDPA.NO_ROOM;
     const shadow = ShadowQueue.open({
       front: { space, size, ...addresses, features: this.driverFeatures },
       ...(position === undefined ? {} : { state: position }),
@@ -473,6 +474,7 @@ export class ShadowVdpa implements VdpaDevice {
   private giveAgain(index: number, front: Front, shadow: ShadowQueue): VdpaOutcome {
     this.freeRing(index, front);
     const back = this.makeRing(index, front);
+    if (back === undefined) return VDPA.NO_ROOM;
     const outcome = this.startBehind(index, front);
     if (outcome === VDPA.OK) shadow.moveTo(back);
     return outcome;
@@ -512,16 +514,24 @@ export class ShadowVdpa implements VdpaDevice {
     this.freeRing(index, front);
   }
 
-  /** A ring of zeros for the device. @returns it as its driver, which is the shadow queue, sees it */
-  private makeRing(index: number, front: Front): ShadowBack {
+  /** A ring of zeros for the device. @returns it as its driver, which is the shadow queue, sees it; undefined without memory */
+  private makeRing(index: number, front: Front): ShadowBack | undefined {
     const size = this.sizeBehind(front.size);
     const bytes = this.ringBytes(size);
+    if (this.pages.available < bytes || this.iovas.available < bytes) {
+      this.refusal = `there is no memory for the ring of queue ${index}: ${bytes} bytes`;
+      return undefined;
+    }
     const host = this.pages.allocate(bytes);
     const iova = this.iovas.allocate(bytes);
     this.memory.engine.fill(host, 0, bytes);
     front.ring = { host, iova, bytes };
     const mapped = this.device.map(this.spaceOf(index), { iova, bytes, host, access: RW });
-    if (mapped !== VDPA.OK) throw new VirtioError('ring', vdpaOutcomeName(mapped), 'a mapping of its own', HERE);
+    if (mapped !== VDPA.OK) {
+      this.refusal = `the ring of queue ${index} is not mapped: ${vdpaOutcomeName(mapped)}`;
+      this.freeRing(index, front);
+      return undefined;
+    }
     const space = new GuestMemory(this.memory, [{ gpa: iova, size: bytes, host }]);
     return { queue: { space, size, ...this.areas(iova, size), features: this.featuresBehind(this.driverFeatures) } };
   }
