@@ -4,11 +4,6 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Application, Logger, LogLevel, ReflectionKind } from 'typedoc';
 
-// Packages, and entries of packages, whose exports are still to settle: what they lack is said, and fails nothing. This list
-// only becomes shorter.
-const UNSETTLED = ['eswitch', 'guest-drivers.ixgbe', 'ixgbe', 'nic-spec', 'vdpa'];
-const isSettled = (text) => !UNSETTLED.some((name) => text.includes(`@ringwire/${name}`));
-
 const root = new URL('../', import.meta.url);
 const isCheck = process.argv.includes('--check');
 // A package of commands has no exports.
@@ -78,4 +73,4 @@ if (!isCheck) {
   await app.generateDocs(project, out);
   console.log(`the site is in ${out}`);
 }
-process.exitCode = [...silent, ...broken].some(isSettled) ? 1 : 0;
+process.exitCode = silent.length + broken.length > 0 ? 1 : 0;

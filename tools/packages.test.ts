@@ -13,7 +13,9 @@ import { readmeBlocks } from './readme-blocks.js';
 /** ESM alone: what `require` and resolution without `exports` find is not asked. */
 const NOT_ASKED = new Set(['node10', 'node16-cjs']);
 /** As docs/architecture.md says. */
-const NOT_FOR_BROWSERS = new Set(['cli', 'linux', 'net-uplink', 'vhost-user'].map((name) => `@ringwire/${name}`));
+const NOT_FOR_BROWSERS = new Set(
+  ['cli', 'linux', 'net-uplink', 'peer-memory', 'vduse', 'vhost-user'].map((name) => `@ringwire/${name}`),
+);
 const PATIENCE_MS = 240_000;
 const folder = mkdtempSync(join(tmpdir(), 'ringwire-packages-'));
 const project = join(folder, 'project');

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { readmeBlocks } from './readme-blocks.js';
 
 const packagesDir = new URL('../packages/', import.meta.url);
-const IMPORT = /^import (\{[^}]*\}) from '(@ringwire\/[^']+)';$/gm;
+const IMPORT = /^import (\{[^}]*\}) from '(@ringwire\/[^']+|node:[^']+)';$/gm;
 
 const examples = readdirSync(packagesDir)
   .map((name) => ({ name, url: new URL(`${name}/README.md`, packagesDir) }))

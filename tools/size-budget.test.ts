@@ -6,13 +6,14 @@ import { sourceAliases } from './source-aliases.mjs';
 
 /** What a page loads that uses all of these packages: bytes, minified, with everything that they import. */
 const BUDGETS = [
-  { what: 'the core', packages: ['virtio-spec', 'guest-memory', 'virtqueue'], budget: 60_000 },
+  { what: 'the core', packages: ['virtio-spec', 'guest-memory', 'virtqueue'], budget: 64_000 },
   { what: 'the ring oracle', packages: ['ring-oracle'], budget: 44_000 },
   { what: 'PCI functions', packages: ['pci'], budget: 62_000 },
   { what: 'guest drivers', packages: ['guest-drivers'], budget: 140_000 },
   { what: 'IOMMUs', packages: ['iommu'], budget: 175_000 },
-  { what: 'devices', packages: ['virtio-device'], budget: 290_000 },
-  { what: 'drivers and devices', packages: ['net-backend', 'guest-drivers', 'virtio-device'], budget: 400_000 },
+  { what: 'devices', packages: ['virtio-device'], budget: 300_000 },
+  { what: 'cards in v86', packages: ['v86-adapter'], budget: 300_000 },
+  { what: 'drivers and devices', packages: ['net-backend', 'guest-drivers', 'virtio-device'], budget: 412_000 },
 ] as const;
 /** The worker that devices run in, and what of it stays on the page. */
 const THREAD_BUDGET = { worker: 480_000, page: 270_000 };

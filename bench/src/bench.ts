@@ -4,6 +4,7 @@ import { performance } from 'node:perf_hooks';
 import { Presets, SingleBar } from 'cli-progress';
 import type { CasePlan } from './case-plan.js';
 import { allCases, selectCases } from './cases.js';
+import { type ClaimFigure, formatClaim, measureClaim, selectClaims } from './claims/index.js';
 import { COMPARE_TEXT, formatCompare, measureCompare, selectCompare } from './compare-figures.js';
 import { peerProblem } from './dpdk-peer.js';
 import { formatSummary } from './limits.js';
@@ -31,7 +32,9 @@ export async function bench(options: Options, terminal: Terminal): Promise<numbe
   const offloads = OFFLOAD_NAMES.filter((name) => options.filter === undefined || options.filter.test(name));
   const vhost = selectVhost(options);
   const compare = selectCompare(options);
-  const names = [...[...plans, ...vhost, ...compare].map(({ name }) => name), ...offloads];
+  // Cards with SR-IOV have their functions behind an IOMMU.
+  const claims = options.iommu === 'off' ? [] : selectClaims(options.filter);
+  const names = [...[...plans, ...vhost, ...compare, ...claims].map(({ name }) => name), ...offloads];
   if (options.list) {
     terminal.out(names.map((name) => `${name}\n`).join(''));
     return 0;
@@ -65,13 +68,20 @@ export async function bench(options: Options, terminal: Terminal): Promise<numbe
   const compared = compare.map(measureCompare);
   if (compared.length > 0)
     say(`── architectures of network I/O, side by side\n${compared.map(formatCompare).join('')}${COMPARE_TEXT}\n\n`);
+  if (claims.length > 0) say('── what is said of cards with SR-IOV, and what is measured\n');
+  const measured: ClaimFigure[] = [];
+  for (const claim of claims) {
+    measured.push(await measureClaim(claim, options.quick));
+    say(formatClaim(measured.at(-1)!));
+  }
+  if (claims.length > 0) say('\n');
   say(`${formatNotes(results, earlier.size > 0)}\n`);
   const beside = peer === undefined ? [] : await besidePeers(peer, vhost, options, say);
   if (noPeer !== undefined) say(`without DPDK: ${noPeer}\n`);
   for (const problem of results.peerProblems) say(`without DPDK, ${problem}\n`);
   say(formatSummary(results));
 
-  const json = benchJson(machine, results, { offloads: figures, vhost: beside, compare: compared });
+  const json = benchJson(machine, results, { offloads: figures, vhost: beside, compare: compared, claims: measured });
   const svg = plotSvg(json);
   const files: [string, string][] = [
     [keptJson, jsonText(json)],
@@ -83,7 +93,8 @@ export async function bench(options: Options, terminal: Terminal): Promise<numbe
   for (const [file, text] of files) write(file, text);
   if (jsonOnStdout) terminal.out(jsonText(json));
   say(`${((performance.now() - before) / 1000).toFixed(0)} s; written: ${files.map(([file]) => file).join(', ')}\n`);
-  return [...results.cases, ...beside].every(({ problem }) => problem === null) ? 0 : 1;
+  const areSound = [...results.cases, ...beside].every(({ problem }) => problem === null);
+  return areSound && measured.every(({ holds, isWallTime }) => holds || isWallTime) ? 0 : 1;
 }
 
 /** vhost-user beside DPDK's, each figure shown when it is there. */

@@ -77,7 +77,10 @@ export function readOptions(argv: readonly string[], say: { out: Say; err: Say }
     .addOption(
       new Option('--sabotage <what>', 'spoil a frame on purpose, to see the bench fail').choices([...SABOTAGES]),
     )
-    .addHelpText('after', '\nExit code: 0, 1 when a frame was lost, out of place or damaged, 2 for a wrong argument.')
+    .addHelpText(
+      'after',
+      '\nExit code: 0, 1 when a frame was lost, out of place or damaged, or a claim in virtual time fails, 2 for a wrong argument.',
+    )
     .allowExcessArguments(false)
     .configureOutput({ writeOut: say.out, writeErr: say.err })
     .exitOverride();

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { CaseResult } from './case-result.js';
+import type { ClaimFigure } from './claims/index.js';
 import type { CompareFigure } from './compare-figures.js';
 import type { Machine } from './machine.js';
 import type { OffloadFigure } from './offload-figures.js';
@@ -15,14 +16,20 @@ export interface BenchJson {
   readonly offloads: readonly OffloadFigure[];
   readonly vhost: readonly VhostFigure[];
   readonly compare: readonly CompareFigure[];
+  readonly claims: readonly ClaimFigure[];
 }
 
 export function benchJson(
   machine: Machine,
   { cases, ratios, iommuRatios }: Results,
-  { offloads = [], vhost = [], compare = [] }: Partial<Pick<BenchJson, 'offloads' | 'vhost' | 'compare'>> = {},
+  {
+    offloads = [],
+    vhost = [],
+    compare = [],
+    claims = [],
+  }: Partial<Pick<BenchJson, 'offloads' | 'vhost' | 'compare' | 'claims'>> = {},
 ): BenchJson {
-  return { schema: 1, machine, cases, ratios: [...ratios, ...iommuRatios], offloads, vhost, compare };
+  return { schema: 1, machine, cases, ratios: [...ratios, ...iommuRatios], offloads, vhost, compare, claims };
 }
 
 export const jsonText = (json: BenchJson): string => `${JSON.stringify(json, null, 2)}\n`;

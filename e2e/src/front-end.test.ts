@@ -46,14 +46,14 @@ afterEach(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-/** Two of DPDK's vhost devices, whose frames it forwards from each to the other. */
-async function startDpdk(): Promise<void> {
+/** Two of DPDK's vhost devices, whose frames it forwards from each to the other, pair by pair of queues. */
+async function startDpdk(queues = 1): Promise<void> {
   // DPDK takes no path that is there already.
   for (const path of paths) rmSync(path, { force: true });
   testpmd = new Testpmd(
     directory,
-    paths.map((path, index) => `net_vhost${index},iface=${path},queues=1`),
-    1,
+    paths.map((path, index) => `net_vhost${index},iface=${path},queues=${queues}`),
+    queues,
   );
   for (const line of ['set fwd io retry', 'set burst tx delay 100 retry 100000', 'start']) testpmd.command(line);
   // It is not asked: what it would print meanwhile nobody reads while this thread waits for its answers, and then it waits too.
@@ -67,8 +67,8 @@ async function startRingwire(): Promise<void> {
 
 const frames = readPcap(numberedCapture(Array(FRAMES).keys())).frames.map(({ bytes }) => bytes);
 
-function openBoth(kind: GuestKind, bits: readonly number[]): FrontEndGuest[] {
-  return paths.map((path, n) => openGuest(kind, path, featureWords(bits), Uint8Array.of(2, 0, 0, 0, 0, n)));
+function openBoth(kind: GuestKind, bits: readonly number[], pairs = 1): FrontEndGuest[] {
+  return paths.map((path, n) => openGuest(kind, path, featureWords(bits), Uint8Array.of(2, 0, 0, 0, 0, n), pairs));
 }
 
 /** Send all frames from both sides at once, and go on until `done`, which is asked after each turn. */
@@ -83,9 +83,10 @@ async function exchange(guests: readonly FrontEndGuest[], done: () => boolean): 
 }
 
 /** Numbers of the frames that did not come as they were sent. */
-function differences({ heard }: FrontEndGuest): number[] {
-  const numbers = Array.from({ length: Math.max(FRAMES, heard.length) }, (_, number) => number);
-  return numbers.filter((at) => Buffer.compare(frames[at] ?? new Uint8Array(0), heard[at] ?? new Uint8Array(0)) !== 0);
+function differences(heard: readonly Uint8Array[], sent: readonly Uint8Array[] = frames): number[] {
+  const nothing = new Uint8Array(0);
+  const numbers = Array.from({ length: Math.max(sent.length, heard.length) }, (_, number) => number);
+  return numbers.filter((at) => Buffer.compare(sent[at] ?? nothing, heard[at] ?? nothing) !== 0);
 }
 
 const KINDS = [
@@ -103,7 +104,7 @@ test.for(KINDS)(
     await startDpdk();
     const guests = openBoth(kind, bits);
     await exchange(guests, () => guests.every(({ heard }) => heard.length >= FRAMES));
-    expect(guests.map(differences)).toEqual([[], []]);
+    expect(guests.map(({ heard }) => differences(heard))).toEqual([[], []]);
     expect(guests.map((guest) => guest.close())).toEqual([undefined, undefined]);
     const said = await testpmd!.quit();
     expect(said).toMatch(new RegExp(`RX-packets: ${2 * FRAMES} +RX-dropped: 0 +RX-total: ${2 * FRAMES}`));
@@ -114,9 +115,41 @@ test.for(KINDS)('they do so through ringwire serve: %s, %s', async ([kind, , bit
   await startRingwire();
   const guests = openBoth(kind, bits);
   await exchange(guests, () => guests.every(({ heard }) => heard.length >= FRAMES));
-  expect(guests.map(differences)).toEqual([[], []]);
+  expect(guests.map(({ heard }) => differences(heard))).toEqual([[], []]);
   expect(guests.map((guest) => guest.close())).toEqual([undefined, undefined]);
 });
+
+const MULTI = [...PLAIN, VIRTIO_NET_F.MQ, VIRTIO_NET_F.CTRL_VQ];
+
+test.for([
+  ['split', MULTI],
+  ['packed', [...MULTI, VIRTIO_F.RING_PACKED]],
+] as const)(
+  "virtio 1.4 §5.1.9.5.6.1: with two pairs of %s queues DPDK's vhost devices send on each pair what came on it, in order",
+  async ([, bits], { skip }) => {
+    if (problem !== undefined) return skip(SKIPPED);
+    const pairs = 2;
+    await startDpdk(pairs);
+    const guests = openBoth('poll-mode', bits, pairs);
+    const ofPair = Array.from({ length: pairs }, (_, pair) =>
+      frames.filter((_frame, number) => number % pairs === pair),
+    );
+    const sent = guests.map(() => ofPair.map(() => 0));
+    do {
+      for (const [at, guest] of guests.entries()) {
+        for (const [pair, its] of ofPair.entries()) sent[at]![pair]! += guest.send(its, sent[at]![pair]!, pair);
+        guest.turn();
+      }
+      await turn();
+    } while (!guests.every(({ heard }) => heard.length >= FRAMES));
+    for (const { heard, heardOn } of guests) {
+      const got = ofPair.map((_, pair) => heard.filter((_frame, at) => heardOn[at] === pair));
+      expect(got.map((its, pair) => differences(its, ofPair[pair]))).toEqual([[], []]);
+    }
+    expect(guests.map((guest) => guest.close())).toEqual([undefined, undefined]);
+    await testpmd!.quit();
+  },
+);
 
 /** Each frame that came is one that was sent, whole, behind all that came before. @returns how many did not come */
 function missing({ heard }: FrontEndGuest): number {
@@ -129,15 +162,17 @@ function missing({ heard }: FrontEndGuest): number {
   return FRAMES - heard.length;
 }
 
+// DPDK marks most of a packed ring used before it shows the first of them, and keeps no record: nobody can go on from there.
 test.for([
-  ['DPDK', startDpdk],
-  ['ringwire serve', startRingwire],
+  ['DPDK', 'split', startDpdk, PLAIN],
+  ['ringwire serve', 'split', startRingwire, PLAIN],
+  ['ringwire serve', 'packed', startRingwire, [...PLAIN, VIRTIO_F.RING_PACKED]],
 ] as const)(
-  'VU-27, VU-28: %s is killed under traffic; its successor goes on where it was, nothing comes twice, and little is lost',
-  async ([name, start], { skip }) => {
+  'VU-27, VU-28: %s is killed under traffic; its successor goes on with the %s rings where it was, nothing comes twice, and little is lost',
+  async ([name, , start, bits], { skip }) => {
     if (name === 'DPDK' && problem !== undefined) return skip(SKIPPED);
     await start();
-    const guests = openBoth('poll-mode', PLAIN);
+    const guests = openBoth('poll-mode', bits);
     await exchange(guests, () => guests.every(({ heard }) => heard.length >= FRAMES / 4));
     await testpmd?.kill();
     await ringwire?.kill('SIGKILL');

@@ -1,17 +1,21 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type CpioEntry, cpioArchive } from './cpio.js';
+import { type CpioEntry, cpioArchive } from '../../examples/v86/src/cpio.js';
 
 /** Where `guest-parts.sh` puts a kernel, its modules and a busybox. */
 const PARTS = fileURLToPath(new URL('../../node_modules/.cache/ringwire-guest/', import.meta.url));
+/** Where `guest-parts.sh vduse` puts a kernel with VDUSE and its modules. */
+export const VDUSE_PARTS: string = fileURLToPath(
+  new URL('../../node_modules/.cache/ringwire-guest-vduse/', import.meta.url),
+);
 /** Its busybox runs on this machine too. */
 export const BUSYBOX: string = join(PARTS, 'busybox');
 /** What a guest loads, with all that these depend on. */
 const MODULES = ['virtio_pci', 'virtio_net'] as const;
 
-const DIRECTORY = 0o040755;
-const PROGRAM = 0o100755;
+export const DIRECTORY = 0o040755;
+export const PROGRAM = 0o100755;
 const LINK = 0o120777;
 
 /** The line that a guest says after each boot, and the one that ends what a command said, with its exit code. */
@@ -36,6 +40,16 @@ while IFS= read -r line <&3; do
 done
 `;
 
+/** What a guest has besides busybox and virtio-net. */
+export interface ImageOptions {
+  /** The modules that it loads, by name. */
+  readonly modules?: readonly string[];
+  /** Where its kernel and modules are. */
+  readonly parts?: string;
+  /** Files, behind the directories that they are in. */
+  readonly files?: readonly CpioEntry[];
+}
+
 /** A kernel and a file system in memory. */
 export interface GuestImage {
   readonly kernel: string;
@@ -43,14 +57,19 @@ export interface GuestImage {
 }
 
 /** Why there is nothing to make a guest of; undefined when there is. */
-export function guestPartsProblem(): string | undefined {
-  return existsSync(join(PARTS, 'vmlinuz')) ? undefined : 'there is no kernel for guests (e2e/guest-parts.sh gets one)';
+export function guestPartsProblem(parts = PARTS): string | undefined {
+  if (!existsSync(join(PARTS, 'vmlinuz'))) return 'there is no kernel for guests (e2e/guest-parts.sh gets one)';
+  if (existsSync(join(parts, 'vmlinuz'))) return undefined;
+  return 'there is no kernel with VDUSE for guests (e2e/guest-parts.sh vduse gets one)';
 }
 
-/** Make what guests boot from in a directory of the caller's. @param names modules that it loads, by name */
-export function makeGuestImage(directory: string, names: readonly string[] = MODULES): GuestImage {
+/** Make what guests boot from in a directory of the caller's. */
+export function makeGuestImage(
+  directory: string,
+  { modules: names = MODULES, parts = PARTS, files = [] }: ImageOptions = {},
+): GuestImage {
   const initrd = join(directory, 'initrd');
-  const modules = loadOrder(names);
+  const modules = loadOrder(parts, names);
   const entries: CpioEntry[] = [
     ...['bin', 'dev', 'modules', 'proc', 'sys', 'tmp'].map((path) => ({ path, mode: DIRECTORY })),
     { path: 'bin/busybox', mode: PROGRAM, bytes: readFileSync(BUSYBOX) },
@@ -58,9 +77,10 @@ export function makeGuestImage(directory: string, names: readonly string[] = MOD
     { path: 'init', mode: PROGRAM, bytes: Buffer.from(INIT) },
     { path: 'modules/order', mode: PROGRAM, bytes: Buffer.from(modules.map(({ name }) => `${name}\n`).join('')) },
     ...modules.map(({ name, bytes }) => ({ path: `modules/${name}.ko`, mode: PROGRAM, bytes })),
+    ...files,
   ];
   writeFileSync(initrd, cpioArchive(entries));
-  return { kernel: join(PARTS, 'vmlinuz'), initrd };
+  return { kernel: join(parts, 'vmlinuz'), initrd };
 }
 
 interface Module {
@@ -69,14 +89,14 @@ interface Module {
 }
 
 /** Modules behind those that they depend on. */
-function loadOrder(names: readonly string[], found: Module[] = []): readonly Module[] {
+function loadOrder(parts: string, names: readonly string[], found: Module[] = []): readonly Module[] {
   for (const name of names) {
-    const path = join(PARTS, 'modules', `${name}.ko`);
+    const path = join(parts, 'modules', `${name}.ko`);
     // What is no module is part of the kernel.
     if (found.some((module) => module.name === name) || !existsSync(path)) continue;
     const bytes = readFileSync(path);
     const depends = /\0depends=([^\0]*)\0/.exec(bytes.toString('latin1'))?.[1] ?? '';
-    loadOrder(depends.split(',').filter(Boolean), found);
+    loadOrder(parts, depends.split(',').filter(Boolean), found);
     found.push({ name, bytes });
   }
   return found;

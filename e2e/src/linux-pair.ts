@@ -9,6 +9,12 @@ export interface PairOptions {
   /** Of both guests' devices. */
   readonly properties: string;
   readonly queuePairs?: number;
+  /** More options of `ringwire serve`. */
+  readonly serve?: readonly string[];
+  /** More arguments of QEMU's, such as other devices. */
+  readonly more?: readonly string[];
+  /** QEMU makes the sockets, and `ringwire serve` connects to them. */
+  readonly connects?: boolean;
 }
 
 /** Two Linux guests with a network card each, on the switch of one `ringwire serve`. */
@@ -17,24 +23,21 @@ export class LinuxPair {
   static readonly ADDRESSES: readonly [string, string] = ['10.0.0.1', '10.0.0.2'];
   readonly sockets: readonly [string, string];
   ringwire: Ringwire;
-  readonly guests: readonly [LinuxGuest, LinuxGuest];
+  readonly guests: [LinuxGuest, LinuxGuest];
+  private readonly options: PairOptions;
 
   private constructor(sockets: readonly [string, string], ringwire: Ringwire, options: PairOptions) {
-    const { directory, image, properties, queuePairs = 1 } = options;
     this.sockets = sockets;
     this.ringwire = ringwire;
-    const guest = (at: 0 | 1): LinuxGuest => {
-      const nic = { socket: sockets[at], mac: `02:00:00:00:01:0${at + 1}`, properties, queuePairs };
-      return new LinuxGuest({ name: `guest${at}`, directory, image, nics: [nic], processors: queuePairs });
-    };
-    this.guests = [guest(0), guest(1)];
+    this.options = options;
+    this.guests = [this.guest(0), this.guest(1)];
   }
 
   /** Serve, boot both, and give them their addresses. */
   static async boot(options: PairOptions): Promise<LinuxPair> {
     const path = (name: string): string => join(options.directory, `${name}.sock`);
     const sockets = [path('a'), path('b')] as const;
-    const pair = new LinuxPair(sockets, await LinuxPair.serve(sockets), options);
+    const pair = new LinuxPair(sockets, await LinuxPair.serve(sockets, options), options);
     try {
       for (const at of [0, 1] as const) await pair.configure(at);
     } catch (error) {
@@ -45,8 +48,24 @@ export class LinuxPair {
   }
 
   /** A sender waits for a receiver without buffers: nothing is lost. */
-  private static serve(sockets: readonly string[]): Promise<Ringwire> {
-    return Ringwire.serve(sockets, '--hold', '--json');
+  private static serve(
+    sockets: readonly string[],
+    { queuePairs = 1, connects = false, serve = [] }: PairOptions,
+  ): Promise<Ringwire> {
+    const role = connects ? ['--connect'] : [];
+    return Ringwire.serve(sockets, '--hold', '--json', '--queues', `${queuePairs}`, ...role, ...serve);
+  }
+
+  private guest(at: 0 | 1): LinuxGuest {
+    const { directory, image, properties, queuePairs = 1, connects = false, more = [] } = this.options;
+    const nic = {
+      socket: this.sockets[at],
+      mac: `02:00:00:00:01:0${at + 1}`,
+      properties,
+      queuePairs,
+      listens: connects,
+    };
+    return new LinuxGuest({ name: `guest${at}`, directory, image, nics: [nic], processors: queuePairs, more });
   }
 
   /** After its boot: an address, and what is in its /tmp over HTTP. */
@@ -59,7 +78,14 @@ export class LinuxPair {
   /** End the back-end and start it again: QEMU connects to the same sockets by itself. */
   async restart(signal: NodeJS.Signals): Promise<void> {
     await this.ringwire.kill(signal);
-    this.ringwire = await LinuxPair.serve(this.sockets);
+    this.ringwire = await LinuxPair.serve(this.sockets, this.options);
+  }
+
+  /** End a guest's QEMU at once, and boot another one in its place. */
+  async exchange(at: 0 | 1): Promise<void> {
+    await this.guests[at].kill();
+    this.guests[at] = this.guest(at);
+    await this.configure(at);
   }
 
   async close(): Promise<void> {

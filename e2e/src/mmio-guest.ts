@@ -43,7 +43,7 @@ function accessesOf(log: string): readonly RegisterAccess[] {
  * @param directory of the caller's, for files
  */
 export async function recordGuest(directory: string): Promise<Recording> {
-  const { kernel, initrd } = makeGuestImage(directory, ['virtio_mmio', 'virtio_net']);
+  const { kernel, initrd } = makeGuestImage(directory, { modules: ['virtio_mmio', 'virtio_net'] });
   const log = join(directory, 'trace.log');
   const socket = join(directory, 'mmio.qmp');
   const device = ['virtio-net-device', 'netdev=n0', `mac=${MAC}`, ...NO_CONTROL, ...HELD].join(',');

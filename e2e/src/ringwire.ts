@@ -42,6 +42,15 @@ export class Ringwire {
     return lines.map((line) => JSON.parse(line)).filter(({ event }) => event === kind);
   }
 
+  /** With `--metrics 0`: the value of a line of its metrics, such as `ringwire_port_running{socket="a"}`. */
+  async metric(line: string): Promise<number> {
+    const { url } = this.events('metrics')[0] as { url: string };
+    const text = await (await fetch(`${url}/metrics`)).text();
+    const found = text.split('\n').find((one) => one.startsWith(`${line} `));
+    if (found === undefined) throw new Error(`no metric ${line} in:\n${text}`);
+    return Number(found.slice(line.length + 1));
+  }
+
   /** What it said of its connections so far. */
   get said(): string {
     return this.program.err;

@@ -14,12 +14,10 @@ export class ServedPair {
   /** Why connections ended, in their order. */
   readonly ends: string[] = [];
   readonly memory: PeerMemory;
-  readonly devices: readonly NetDevice[];
   private readonly server: VhostUserServer;
   private readonly running: Promise<void>;
 
-  /** @param mtu of both devices */
-  constructor(directory: string, mtu = 1500) {
+  constructor(directory: string) {
     const memory = HostMemory.create(MEMORY_BYTES);
     this.paths = ['a', 'b'].map((name) => join(directory, `${name}.sock`));
     const devices = this.paths.map((path, index) => {
@@ -28,7 +26,6 @@ export class ServedPair {
         scratch: index * NET_SCRATCH_BYTES,
         backend: this.lan.ports[index]!,
         mac: Uint8Array.of(2, 0, 0, 0, 0, index + 1),
-        mtu,
         pairs: 2,
         // The control queue stays with a vhost-user front-end.
         externalControl: true,
@@ -36,7 +33,6 @@ export class ServedPair {
       });
       return { path, model };
     });
-    this.devices = devices.map(({ model }) => model);
     const start = 2 * NET_SCRATCH_BYTES;
     this.memory = new PeerMemory(memory, start, memory.size - start);
     this.server = new VhostUserServer({

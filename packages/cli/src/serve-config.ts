@@ -16,11 +16,15 @@ interface PortSettings {
   readonly connect?: boolean | undefined;
 }
 
+/** Where drivers find a port's device: at a socket, or in this machine's kernel as the VDUSE device of a name. */
+interface PortDoor {
+  readonly socket?: string | undefined;
+  readonly vduse?: string | undefined;
+}
+
 /** What `ringwire serve` may be told, by options and by a file alike. */
 export interface ServeSettings extends PortSettings {
-  readonly ports?:
-    | readonly ({ readonly socket: string; readonly mac?: Uint8Array | undefined } & PortSettings)[]
-    | undefined;
+  readonly ports?: readonly (PortDoor & { readonly mac?: Uint8Array | undefined } & PortSettings)[] | undefined;
   readonly uplinks?: readonly UplinkConfig[] | undefined;
   /** MiB. */
   readonly memory?: number | undefined;
@@ -34,7 +38,9 @@ export interface ServeSettings extends PortSettings {
 
 /** One port, with nothing left open. */
 interface PortConfig {
+  /** Names the port: the socket's path, or `vduse:NAME`. */
   readonly socket: string;
+  readonly vduse: string | undefined;
   readonly mac: Uint8Array;
   readonly queues: number;
   readonly queueSize: number;
@@ -79,17 +85,19 @@ export function overriding(first: ServeSettings, second: ServeSettings): ServeSe
 export function serveConfig(settings: ServeSettings): ServeConfig {
   const { ports = [], uplinks = [], memory = SERVE_DEFAULTS.memory, json = false } = settings;
   const { mtu, trace, metrics, nic, control } = settings;
-  if (ports.length === 0) throw new UnusableInput('no port: want --port SOCKET, or ports in the file of --config');
+  if (ports.length === 0)
+    throw new UnusableInput('no port: want --port SOCKET, --vduse NAME, or ports in the file of --config');
   if (nic !== undefined && ports.length !== nic.vfs.length)
     throw new UnusableInput('with --nic the sockets are those of its virtual functions: leave --port out');
   if (control !== undefined && nic === undefined) throw new UnusableInput('--control is for a card: want --nic FILE');
-  if (new Set(ports.map(({ socket }) => socket)).size < ports.length)
-    throw new UnusableInput('two ports have the same socket');
+  if (new Set(ports.map(nameOf)).size < ports.length) throw new UnusableInput('two ports have the same socket or name');
   return {
     ports: ports.map((port, index) => ({
-      socket: port.socket,
+      socket: nameOf(port),
+      vduse: port.vduse,
       mac: port.mac ?? Uint8Array.of(2, 0, 0, 0, index >>> 8, index + 1),
-      queues: port.queues ?? settings.queues ?? SERVE_DEFAULTS.queues,
+      // More pairs want a control queue, which the kernel lets no VDUSE device have.
+      queues: port.vduse === undefined ? (port.queues ?? settings.queues ?? SERVE_DEFAULTS.queues) : 1,
       queueSize: port.queueSize ?? settings.queueSize ?? SERVE_DEFAULTS.queueSize,
       mtu: port.mtu ?? mtu ?? SERVE_DEFAULTS.mtu,
       rings: port.rings ?? settings.rings ?? SERVE_DEFAULTS.rings,
@@ -106,3 +114,5 @@ export function serveConfig(settings: ServeSettings): ServeConfig {
     control,
   };
 }
+
+const nameOf = ({ socket, vduse }: PortDoor): string => (vduse === undefined ? socket! : `vduse:${vduse}`);

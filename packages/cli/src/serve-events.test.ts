@@ -20,6 +20,23 @@ test('a port that runs says its rings and features; one that stops is not one th
   expect(stateEvent('a', 'connected', 'running', words())).toEqual({ event: 'stopped', socket: 'a' });
 });
 
+test('a VDUSE device is told of by its name, with what to do', () => {
+  const socket = 'vduse:net0';
+  const listening = { event: 'listening', socket, mac: '02:00:00:00:00:01' } as const;
+  expect(eventText({ ...listening, plugged: false })).toBe(
+    'vduse:net0: plug it in by "vdpa dev add name net0 mgmtdev vduse"',
+  );
+  expect([eventText({ ...listening, plugged: true }), eventText({ ...listening, socket: '/a' })]).toEqual([
+    undefined,
+    undefined,
+  ]);
+  expect(eventText({ event: 'connected', socket })).toBe('vduse:net0: a driver is there');
+  expect(eventText({ event: 'problem', socket, reason: 'needs a reset' })).toBe('vduse:net0: needs a reset');
+  expect(eventText({ event: 'left', socket })).toBe(
+    'vduse:net0: stays on the vDPA bus; serve it again, or "vdpa dev del net0"',
+  );
+});
+
 test('an uplink that does not carry what devices send is told of', () => {
   const uplink = { event: 'uplink', uplink: 'vxlan:192.0.2.1,7', mtu: 1450 } as const;
   expect(eventText({ ...uplink, fits: true })).toBeUndefined();

@@ -5,7 +5,8 @@ import { columns } from './terminal.js';
 
 /** What happens while ports are served. With `--json` each is a line of its own on stdout. */
 export type ServeEvent =
-  | { readonly event: 'listening'; readonly socket: string; readonly mac: string }
+  /** `plugged`: whether a VDUSE device is on the kernel's vDPA bus already. */
+  | { readonly event: 'listening'; readonly socket: string; readonly mac: string; readonly plugged?: boolean }
   | { readonly event: 'uplink'; readonly uplink: string; readonly mtu: number | null; readonly fits: boolean }
   | { readonly event: 'metrics'; readonly url: string }
   | { readonly event: 'connected'; readonly socket: string }
@@ -17,6 +18,8 @@ export type ServeEvent =
     }
   | { readonly event: 'stopped'; readonly socket: string }
   | { readonly event: 'disconnected'; readonly socket: string; readonly reason: string }
+  | { readonly event: 'problem'; readonly socket: string; readonly reason: string }
+  | { readonly event: 'left'; readonly socket: string }
   | { readonly event: 'lost'; readonly what: string; readonly reason: string }
   | { readonly event: 'counters'; readonly ports: readonly PortCounts[]; readonly uplinks: readonly UplinkCounts[] };
 
@@ -36,6 +39,8 @@ export function stateEvent(socket: string, state: PortState, before: PortState, 
 export function eventText(event: ServeEvent): string | undefined {
   switch (event.event) {
     case 'listening':
+      if (event.plugged !== false) return undefined;
+      return `${event.socket}: plug it in by "vdpa dev add name ${vduseName(event.socket)} mgmtdev vduse"`;
     case 'counters':
       return undefined;
     case 'uplink':
@@ -43,19 +48,25 @@ export function eventText(event: ServeEvent): string | undefined {
     case 'metrics':
       return `metrics at ${event.url}`;
     case 'connected':
-      return `${event.socket}: a front-end connected`;
+      return `${event.socket}: ${vduseName(event.socket) === undefined ? 'a front-end connected' : 'a driver is there'}`;
     case 'running':
       return `${event.socket}: running, ${event.rings} rings`;
     case 'stopped':
       return `${event.socket}: stopped`;
     case 'disconnected':
+    case 'problem':
       return `${event.socket}: ${event.reason}`;
+    case 'left':
+      return `${event.socket}: stays on the vDPA bus; serve it again, or "vdpa dev del ${vduseName(event.socket)}"`;
     case 'lost':
       return `${event.what} is lost: ${event.reason}`;
     default:
       return event satisfies never;
   }
 }
+
+/** Of a port of the kernel's, by the name of the port; undefined for a socket. */
+const vduseName = (socket: string): string | undefined => /^vduse:(.*)$/s.exec(socket)?.[1];
 
 /** What was counted, as tables. */
 export function countersText(ports: readonly PortCounts[], uplinks: readonly UplinkCounts[]): string {

@@ -34,7 +34,23 @@ export const ofServe = {
 const ServeFile = z.strictObject({
   ...ofServe,
   ports: z
-    .array(z.strictObject({ socket: z.string().min(1), mac: parsed(macAddress).optional(), ...ofPort }))
+    .array(
+      z
+        .strictObject({
+          socket: z.string().min(1).optional(),
+          vduse: z.string().min(1).optional(),
+          mac: parsed(macAddress).optional(),
+          ...ofPort,
+        })
+        .refine(
+          ({ socket, vduse }) => (socket === undefined) !== (vduse === undefined),
+          'want socket or vduse, one of them',
+        )
+        .refine(
+          ({ vduse, queues = 1, connect = false }) => vduse === undefined || (queues === 1 && !connect),
+          'a vduse port has one pair of queues, and no socket to connect to',
+        ),
+    )
     .optional(),
 });
 

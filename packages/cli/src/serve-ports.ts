@@ -2,14 +2,17 @@ import { HostMemory } from '@ringwire/guest-memory';
 import { SystemError } from '@ringwire/linux';
 import type { NetBackend, SwitchPortCounters } from '@ringwire/net-backend';
 import { PcapUplink, type Uplink } from '@ringwire/net-uplink';
-import { PeerMemory, type PortState, VhostUserServer } from '@ringwire/vhost-user';
+import { PeerMemory } from '@ringwire/peer-memory';
+import { type PortState, VhostUserServer } from '@ringwire/vhost-user';
 import { type DeviceSnapshot, NET_SCRATCH_BYTES, NetDevice } from '@ringwire/virtio-device';
+import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
 import type { LiveReport } from './live-report.js';
 import type { NicCard } from './nic-card.js';
 import type { ServeConfig } from './serve-config.js';
 import { lanBytes, openLan } from './serve-lan.js';
 import { ServeTrace } from './serve-trace.js';
 import { planUplink, type UplinkPlan } from './serve-uplinks.js';
+import { ServedVduse } from './serve-vduse.js';
 import { UnusableInput } from './terminal.js';
 
 /** Turns in vain before a driver is asked to notify: as long as frames come now and then, it need not. */
@@ -21,15 +24,22 @@ const LOOK_MS = 200;
 export interface ServeListener {
   portState(socket: string, state: PortState, features: Uint32Array): void;
   portEnd(socket: string, reason: string): void;
+  /** Something keeps the device from working, while its driver may be there. */
+  portProblem(socket: string, reason: string): void;
+  /** A VDUSE device is not served any more, and stays on the kernel's vDPA bus. */
+  portLeft(socket: string): void;
   /** An uplink, or the trace, ended by itself. */
   lost(name: string, reason: string): void;
 }
 
 /** One port of the switch with a device at it. */
 export interface ServedPort {
+  /** Path of the socket, or `vduse:NAME`. */
   readonly socket: string;
   readonly model: NetDevice;
   readonly mtu: number;
+  /** Of a VDUSE device: whether it is on the kernel's vDPA bus, where the process before left it. */
+  readonly isPlugged?: boolean;
   /** What came in at the port. */
   readonly counters: SwitchPortCounters;
 }
@@ -41,6 +51,8 @@ export class ServedPorts {
   /** The card that the ports are the functions of, with `--nic`. */
   readonly card: NicCard | undefined;
   private readonly server: VhostUserServer;
+  /** By the port's name. */
+  private readonly vduse = new Map<string, ServedVduse>();
   private readonly trace: ServeTrace | undefined;
   private readonly listener: ServeListener;
   private readonly lost = new Set<string>();
@@ -59,8 +71,9 @@ export class ServedPorts {
     const lan = openLan(config, memory, lanAt);
     this.card = lan.card;
     this.trace = trace === undefined ? undefined : new ServeTrace(trace);
+    const peers = new PeerMemory(memory, own, memory.size - own);
     try {
-      this.ports = ports.map(({ socket, mac, mtu, queues, queueSize, hold }, index) => {
+      this.ports = ports.map(({ socket, vduse, mac, mtu, queues, queueSize, rings, hold }, index) => {
         const { backend, counters } = lan.ports[index]!;
         const model = new NetDevice({
           memory,
@@ -69,8 +82,8 @@ export class ServedPorts {
           mac,
           mtu,
           pairs: queues,
-          // The control queue stays with a vhost-user front-end.
-          externalControl: true,
+          // The control queue stays with a vhost-user front-end; in VDUSE there is none.
+          ...(vduse === undefined ? { externalControl: true } : { without: [VIRTIO_NET_F.CTRL_VQ] }),
           rxQueueSize: queueSize,
           txQueueSize: queueSize,
           holdWhenFull: hold,
@@ -78,7 +91,10 @@ export class ServedPorts {
           ...(this.trace === undefined ? {} : { trace: this.trace.port(socket) }),
         });
         lan.card?.serve(index, model, mac, mtu);
-        return { socket, model, mtu, counters };
+        if (vduse === undefined) return { socket, model, mtu, counters };
+        const served = new ServedVduse({ socket, name: vduse, model, rings }, peers, listener);
+        this.vduse.set(socket, served);
+        return { socket, model, mtu, isPlugged: served.device.isTakenUp, counters };
       });
       this.uplinks = this.openUplinks(plans, memory, uplinksAt, config.mtu);
       for (const [index, uplink] of this.uplinks.entries()) {
@@ -87,12 +103,12 @@ export class ServedPorts {
         uplink.attach(port);
       }
       this.server = serverOf({
-        devices: this.ports.map(({ socket, model }, index) => {
-          const { rings, connect } = ports[index]!;
-          return { path: socket, model, rings, connect };
+        devices: this.ports.flatMap(({ socket, model }, index) => {
+          const { vduse, rings, connect } = ports[index]!;
+          return vduse === undefined ? [{ path: socket, model, rings, connect }] : [];
         }),
-        memory: new PeerMemory(memory, own, memory.size - own),
-        tasks: this.uplinks,
+        memory: peers,
+        tasks: [...this.uplinks, ...Array.from(this.vduse.values(), ({ device }) => device)],
         onState: (socket, state, features) => listener.portState(socket, state, features),
         onEnd: (socket, reason) => listener.portEnd(socket, reason),
       });
@@ -104,12 +120,13 @@ export class ServedPorts {
 
   /** Of each port, in their order. */
   get states(): PortState[] {
-    return this.server.states;
+    const sockets = this.server.states.values();
+    return this.ports.map(({ socket }) => this.vduse.get(socket)?.state ?? sockets.next().value!);
   }
 
   /** A port's device and rings as data. */
   snapshot(socket: string): DeviceSnapshot {
-    return this.server.snapshot(socket);
+    return this.vduse.get(socket)?.device.snapshot() ?? this.server.snapshot(socket);
   }
 
   /** Why no frames flow, port by port. */
@@ -117,7 +134,7 @@ export class ServedPorts {
     const ports = this.ports.map(({ socket }, index) => ({
       socket,
       state: this.states[index]!,
-      reasons: this.server.explain(socket),
+      reasons: this.vduse.get(socket)?.device.explain() ?? this.server.explain(socket),
     }));
     return { schema: 'ringwire.live/1', ports };
   }
@@ -180,6 +197,7 @@ export class ServedPorts {
   }
 
   private letGo(): void {
+    for (const served of this.vduse.values()) served.close();
     for (const uplink of this.uplinks) uplink.close();
     this.trace?.close();
   }

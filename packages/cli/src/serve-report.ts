@@ -29,9 +29,10 @@ export class ServeReport implements ServeListener {
 
   /** Everything is there to be connected to. */
   begin({ ports, uplinks }: ServedPorts, metrics: string | undefined): void {
-    for (const { socket, model } of ports) {
+    for (const { socket, model, isPlugged } of ports) {
       const mac = Array.from(model.config.subarray(0, 6), (byte) => byte.toString(16).padStart(2, '0')).join(':');
-      this.tell({ event: 'listening', socket, mac });
+      const plugged = isPlugged === undefined ? {} : { plugged: isPlugged };
+      this.tell({ event: 'listening', socket, mac, ...plugged });
     }
     for (const { name, mtu } of uplinks) {
       const fits = mtu === undefined || ports.every((port) => port.mtu <= mtu);
@@ -68,6 +69,14 @@ export class ServeReport implements ServeListener {
   portEnd(socket: string, reason: string): void {
     this.states.set(socket, 'listening');
     this.tell({ event: 'disconnected', socket, reason });
+  }
+
+  portProblem(socket: string, reason: string): void {
+    this.tell({ event: 'problem', socket, reason });
+  }
+
+  portLeft(socket: string): void {
+    this.tell({ event: 'left', socket });
   }
 
   lost(what: string, reason: string): void {

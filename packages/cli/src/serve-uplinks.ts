@@ -31,9 +31,9 @@ export interface UplinkPlan {
 export function planUplink(config: UplinkConfig): UplinkPlan {
   switch (config.kind) {
     case 'tap': {
-      const { name } = config;
+      const { name, queues } = config;
       const open: UplinkPlan['open'] = (memory, at, mtu) =>
-        opened(`tap:${name}`, () => new TapUplink({ memory, at, name, ...given({ mtu }) }));
+        opened(`tap:${name}`, () => new TapUplink({ memory, at, name, ...given({ mtu, queues }) }));
       return { bytes: TAP_BYTES, open };
     }
     case 'vxlan': {

@@ -213,7 +213,9 @@ test('what cannot be served is refused with exit code 2', async () => {
   expect(await refused('--port', none)).toBe(`ringwire: a socket cannot be made: bind ${none}: ENOENT\n`);
   const long = join(directory, 'x'.repeat(120));
   expect(await refused('--port', long)).toContain("a socket's path has at most 107 bytes");
-  expect(await refused('--port', ports[0]!, '--port', ports[0]!)).toBe('ringwire: two ports have the same socket\n');
+  expect(await refused('--port', ports[0]!, '--port', ports[0]!)).toBe(
+    'ringwire: two ports have the same socket or name\n',
+  );
   expect(await refused('--port', ports[0]!, '--queue-size', '100')).toContain(
     'rxQueueSize is 100, want a power of two',
   );
@@ -247,6 +249,23 @@ test('what cannot be served is refused with exit code 2', async () => {
   expect(existsSync(ports[0]!)).toBe(false);
 });
 
+test.skipIf(existsSync('/dev/vduse/control'))(
+  'a VDUSE device wants a kernel that has them: without one that is said, and nothing is left behind',
+  async () => {
+    const { code, err } = await ringwire('serve', '--port', ports[0]!, '--vduse', 'net0', '--memory', '64');
+    expect([code, err]).toEqual([
+      2,
+      'ringwire: there is no /dev/vduse/control: want Linux 5.15 or newer with the module vduse ("modprobe vduse")\n',
+    ]);
+    expect(existsSync(ports[0]!)).toBe(false);
+    const twice = await ringwire('serve', '--vduse', 'a', '--vduse', 'a');
+    expect(twice.err).toBe('ringwire: two ports have the same socket or name\n');
+    expect((await ringwire('serve', '--vduse', 'a/b', '--memory', '64')).err).toContain(
+      'name is a/b, want 1 to 255 letters',
+    );
+  },
+);
+
 test('a file that cannot be used is named with its field, in one line', async () => {
   const file = join(directory, 'serve.yaml');
   const refused = async (content: string, name = file): Promise<string> => {
@@ -256,9 +275,17 @@ test('a file that cannot be used is named with its field, in one line', async ()
     expect(err.trimEnd().split('\n')).toHaveLength(1);
     return err.replace(`ringwire: ${name}`, '').trimEnd();
   };
-  expect(await refused('ports: []')).toBe('ringwire: no port: want --port SOCKET, or ports in the file of --config');
+  expect(await refused('ports: []')).toBe(
+    'ringwire: no port: want --port SOCKET, --vduse NAME, or ports in the file of --config',
+  );
   expect(await refused('ports: [{ socket: 3 }]')).toMatch(/^: ports\[0\]\.socket: .*string/);
   expect(await refused('ports: [{ socket: a, queue: 3 }]')).toMatch(/^: ports\[0\]: .*"queue"/);
+  for (const port of ['mac: 02:00:00:00:00:0a', 'socket: a, vduse: b'])
+    expect(await refused(`ports: [{ ${port} }]`)).toBe(': ports[0]: want socket or vduse, one of them');
+  for (const more of ['queues: 2', 'connect: true'])
+    expect(await refused(`ports: [{ vduse: a, ${more} }]`)).toBe(
+      ': ports[0]: a vduse port has one pair of queues, and no socket to connect to',
+    );
   expect(await refused('uplinks: [tap:a, tape]')).toMatch(/^: uplinks\[1\]: Want tap:NAME/);
   expect(await refused('ports: [{ socket: a, mac: 1:2 }]')).toMatch(/^: ports\[0\]\.mac: Want an address such as 02:/);
   expect(await refused('memory: 15')).toMatch(/^: memory: .*16/);

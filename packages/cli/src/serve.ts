@@ -10,6 +10,7 @@ import { UPLINKS, type UplinkConfig, uplink } from './uplink-option.js';
 
 interface ServeOptions {
   readonly port?: readonly string[];
+  readonly vduse?: readonly string[];
   readonly uplink?: readonly (UplinkConfig | undefined)[];
   readonly memory?: number;
   readonly queues?: number;
@@ -29,7 +30,8 @@ interface ServeOptions {
 
 const EXAMPLES = `
 Uplinks:
-  tap:NAME                                    an interface of this machine, made if there is none
+  tap:NAME[,queues=N]                         an interface of this machine, made if there is none; with several queues frames
+                                              leave by the one with their pair's number
   vxlan:REMOTE[:PORT],VNI[,local=ADDRESS[:PORT]][,tagged]
                                               a VXLAN tunnel to another machine (RFC 7348), UDP port 4789 at both ends;
                                               frames with a VLAN tag pass with the word "tagged" only
@@ -37,11 +39,12 @@ Uplinks:
   none                                        no uplink
 
 The file of --config has the same words, YAML or (*.json) JSON; a port may have its own mac, queues, queueSize, mtu, rings,
-hold and connect:
+hold and connect; one with vduse in place of socket has neither queues nor connect:
   ports:
     - socket: /tmp/a.sock
       mac: 02:00:00:00:00:0a
     - { socket: /tmp/b.sock, rings: packed }
+    - { vduse: net0, mtu: 9000 }
   uplinks: [tap:tap0]
   memory: 1024
 The file of --nic describes a card with SR-IOV instead, whose virtual functions are the ports. Besides the words above it has
@@ -57,8 +60,8 @@ rate (Mbit/s of the wire, 0 without a limit), mode (veb or vepa), floating, lear
   uplinks: [tap:tap0]
 Its uplinks are plugged into the wire.
 
-An option overrides what the file says of the same matter for all ports; what a port has of its own stays. --port and --uplink
-replace the file's whole list.
+An option overrides what the file says of the same matter for all ports; what a port has of its own stays. --uplink replaces the
+file's whole list, and --port or --vduse that of its ports.
 
 Examples:
   Two network devices on a switch, and a DPDK that is plugged into both:
@@ -70,9 +73,16 @@ Examples:
     ip address add 192.0.2.1/24 dev tap0
     qemu-system-x86_64 … -object memory-backend-memfd,id=m,size=512M,share=on -numa node,memdev=m \\
       -chardev socket,id=c,path=/tmp/a.sock -netdev vhost-user,id=n,chardev=c -device virtio-net-pci,netdev=n
+  A network interface of this machine, whose device is here (root; modules vduse and virtio_vdpa):
+    ringwire serve --vduse net0 --port /tmp/a.sock
+    vdpa dev add name net0 mgmtdev vduse
 
 One front-end at a time may connect to each socket, and another one after it. With --connect it is the front-end that makes the
 socket, as QEMU does for "-chardev socket,id=c,path=/tmp/a.sock,server=on". SIGINT or SIGTERM ends.
+
+A VDUSE device has one pair of queues, whatever --queues says. It is this kernel's own, or with vhost_vdpa a guest's. When serve
+ends, one that is still on the vDPA bus stays there, and is taken up by the next serve of that name: split rings go on; with
+packed ones its driver has to be bound anew, and "vdpa dev del NAME" ends either.
 
 Exit code: 0 ended by a signal, 2 a socket or an uplink cannot be made or the options cannot be used.
 `;
@@ -82,14 +92,23 @@ const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 /** Between two rates. */
 const STATUS_MS = 1000;
 
-/** `ringwire serve`: network devices behind vhost-user sockets, on one switch. */
+/** `ringwire serve`: network devices behind vhost-user sockets and in VDUSE, on one switch. */
 export function addServe(program: Command, terminal: Terminal, done: (code: ExitCode) => void): void {
   const { memory, queues, queueSize, mtu } = SERVE_DEFAULTS;
   program
     .command('serve')
-    .summary('serve network devices to vhost-user front-ends, such as DPDK and QEMU, on one switch (Linux)')
-    .description('Serve one network device per socket to vhost-user front-ends. A learning switch joins them.')
+    .summary(
+      'serve network devices to vhost-user front-ends, such as DPDK and QEMU, and to this kernel, on one switch (Linux)',
+    )
+    .description(
+      'Serve one network device per socket to vhost-user front-ends, or per VDUSE device to this kernel. A learning switch joins them.',
+    )
     .option('--port <socket>', 'path of a UNIX socket; once per device', another)
+    .option(
+      '--vduse <name>',
+      'a device of this kernel, /dev/vduse/<name>, for "vdpa dev add"; once per device',
+      another,
+    )
     .option('--uplink <where>', `one more port of the switch: ${UPLINKS}`, anotherUplink)
     .option('--memory <MiB>', `room for the memory of all front-ends; ${memory}`, memorySize)
     .option('--queues <n>', `pairs of queues of a device; ${queues}`, queuePairs)
@@ -148,20 +167,23 @@ async function serve(options: ServeOptions, terminal: Terminal): Promise<void> {
   report.finish(served);
 }
 
-function settingsOfFile({ config, nic, port }: ServeOptions): ServeSettings {
+function settingsOfFile({ config, nic, port, vduse }: ServeOptions): ServeSettings {
   if (nic === undefined) return config === undefined ? {} : readServeFile(config);
-  if (config !== undefined || port !== undefined)
-    throw new UnusableInput('want --nic without --config and --port: its file has all that they say');
+  if (config !== undefined || port !== undefined || vduse !== undefined)
+    throw new UnusableInput('want --nic without --config, --port and --vduse: its file has all that they say');
   const content = readNicFile(nic);
   return { ...content.settings, nic: content.nic };
 }
 
 function settingsOf(options: ServeOptions): ServeSettings {
-  const { port, uplink, split, packed, memory, queues, queueSize, mtu, hold, connect, trace, metrics, json, control } =
-    options;
+  const { port, vduse, uplink, split, packed, memory, queues, queueSize } = options;
+  const { mtu, hold, connect, trace, metrics, json, control } = options;
   if (split === true && packed === true) throw new UnusableInput('want --split or --packed, not both');
   return {
-    ports: port?.map((socket) => ({ socket })),
+    ports:
+      port === undefined && vduse === undefined
+        ? undefined
+        : [...(port ?? []).map((socket) => ({ socket })), ...(vduse ?? []).map((name) => ({ vduse: name }))],
     uplinks: uplink?.filter((found) => found !== undefined),
     memory,
     queues,

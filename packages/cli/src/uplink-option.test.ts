@@ -4,6 +4,7 @@ import { uplink } from './uplink-option.js';
 test('every kind of uplink', () => {
   expect(uplink('none')).toBeUndefined();
   expect(uplink('tap:tap0')).toEqual({ kind: 'tap', name: 'tap0' });
+  expect(uplink('tap:tap%d,queues=4')).toEqual({ kind: 'tap', name: 'tap%d', queues: 4 });
   expect(uplink('pcap:/tmp/a,b.pcap')).toEqual({ kind: 'pcap', write: '/tmp/a,b.pcap', play: undefined });
   expect(uplink('pcap:out,play=in')).toEqual({ kind: 'pcap', write: 'out', play: 'in' });
   expect(uplink('pcap:play=in')).toEqual({ kind: 'pcap', write: undefined, play: 'in' });
@@ -27,6 +28,10 @@ test.each([
   ['tap', 'Want tap:NAME'],
   ['tap:', 'Want tap:NAME'],
   ['file:x', 'Want tap:NAME'],
+  ['tap:a,queues=0', 'Want 1 to 256 queues, as in tap:a,queues=2.'],
+  ['tap:a,queues=257', 'Want 1 to 256 queues'],
+  ['tap:a,queue=2', 'Want 1 to 256 queues'],
+  ['tap:a,queues=2,queues=3', 'Want 1 to 256 queues'],
   ['vxlan:192.0.2.1', 'Want a VNI from 0 to 16777215'],
   ['vxlan:192.0.2.1,16777216', 'Want a VNI'],
   ['vxlan:192.0.2.1,-1', 'Want a VNI'],

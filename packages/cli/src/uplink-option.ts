@@ -3,7 +3,7 @@ import { InvalidArgumentError } from 'commander';
 
 /** Where frames leave the process, or come from. */
 export type UplinkConfig =
-  | { readonly kind: 'tap'; readonly name: string }
+  | { readonly kind: 'tap'; readonly name: string; readonly queues?: number }
   | {
       readonly kind: 'vxlan';
       readonly remote: Endpoint;
@@ -19,7 +19,7 @@ interface Endpoint {
 }
 
 export const UPLINKS =
-  'tap:NAME, vxlan:REMOTE[:PORT],VNI[,local=ADDRESS[:PORT]][,tagged], pcap:FILE[,play=FILE], pcap:play=FILE or none';
+  'tap:NAME[,queues=N], vxlan:REMOTE[:PORT],VNI[,local=ADDRESS[:PORT]][,tagged], pcap:FILE[,play=FILE], pcap:play=FILE or none';
 
 /**
  * An uplink in the one way that options and files write it; `none` is none.
@@ -28,10 +28,22 @@ export const UPLINKS =
 export function uplink(text: string): UplinkConfig | undefined {
   if (text === 'none') return undefined;
   const [, kind, rest] = /^([a-z]+):(.+)$/.exec(text) ?? [];
-  if (kind === 'tap') return { kind, name: rest! };
+  if (kind === 'tap') return tap(rest!);
   if (kind === 'vxlan') return vxlan(rest!);
   if (kind === 'pcap') return pcap(rest!);
   throw new InvalidArgumentError(`Want ${UPLINKS}.`);
+}
+
+/** Queues of a tap device that can be asked for; Linux has no more. */
+const TAP_QUEUES_MAX = 256;
+
+function tap(text: string): UplinkConfig {
+  const [name, ...words] = text.split(',');
+  const one: UplinkConfig = { kind: 'tap', name: name! };
+  if (words.length === 0) return one;
+  const queues = Number(/^queues=([0-9]+)$/.exec(words.join())?.[1]);
+  if (queues >= 1 && queues <= TAP_QUEUES_MAX) return { ...one, queues };
+  throw new InvalidArgumentError(`Want 1 to ${TAP_QUEUES_MAX} queues, as in tap:${name},queues=2.`);
 }
 
 function vxlan(text: string): UplinkConfig {

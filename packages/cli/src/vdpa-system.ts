@@ -12,6 +12,7 @@ import {
   vhostVdpa,
   virtioVdpa,
 } from '@ringwire/vdpa';
+import { ixgbeParent, vendorBParent } from '@ringwire/vdpa-vendors';
 import { z } from 'zod';
 import { checkedInput, readBytes } from './input-file.js';
 import { macAddress } from './nic-names.js';
@@ -38,6 +39,11 @@ const SystemFile = z.strictObject({
         pairs: Positive.max(16).optional(),
         devices: Positive.max(32).optional(),
         vendor: z.number().int().min(0).max(0xffff_ffff).optional(),
+      }),
+      z.strictObject({
+        card: z.enum(['82599', 'vendor-b']),
+        name: Name,
+        functions: Positive.max(8).optional(),
       }),
       z.strictObject({ module: Name }),
     ]),
@@ -69,7 +75,12 @@ export async function openVdpaSystem(path: string): Promise<VdpaBus> {
   const bus = new Bus();
   bus.addDriver(vhostVdpa);
   bus.addDriver(virtioVdpa);
-  for (const parent of parents) bus.addParent(await openParent(path, host, parent));
+  for (const [at, parent] of parents.entries()) {
+    const opened = await openParent(path, host, parent);
+    if (bus.parents.some(({ name }) => name === opened.name))
+      throw new UnusableInput(`${path}: parents[${at}]: there is a management device ${opened.name} already`);
+    bus.addParent(opened);
+  }
   const driverPages = new PageAllocator(ADDON_BYTES, DRIVER_BYTES);
   for (const [at, device] of devices.entries()) addDevice(`${path}: devices[${at}]`, bus, device, memory, driverPages);
   return bus;
@@ -85,6 +96,11 @@ async function openParent(path: string, host: VdpaHost, parent: SystemFile['pare
       ...(devices === undefined ? {} : { devices }),
       ...(vendor === undefined ? {} : { vendorId: vendor }),
     });
+  }
+  if ('card' in parent) {
+    const { card, name, functions } = parent;
+    const options = { name, net: { holdWhenFull: true }, ...(functions === undefined ? {} : { functions }) };
+    return card === '82599' ? ixgbeParent(host, options) : vendorBParent(host, options);
   }
   const url = pathToFileURL(resolve(dirname(path), parent.module)).href;
   const loaded = await loadParent(url, host);

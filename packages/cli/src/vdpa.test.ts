@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
@@ -72,6 +72,39 @@ test('what is not there has exit code 1, and says so', async () => {
   expect(await vdpa('dev', 'show', 'x')).toEqual({ code: 1, out: '', err: 'ringwire: there is no device x\n' });
   const vstats = await vdpa('dev', 'vstats', 'show', 'vdpa1', 'qidx', '0');
   expect(vstats).toEqual({ code: 1, out: '', err: 'ringwire: feature negotiation not complete\n' });
+});
+
+test('dev add makes a device of a card of either vendor, which the next command finds, and dev del takes it away', async () => {
+  const system = file(
+    'cards.yaml',
+    `# two vendors
+parents:
+  - { card: vendor-b, name: pci/0000:01:00.0, functions: 2 }
+  - { card: '82599', name: pci/0000:02:00.0, functions: 2 }
+devices: []
+`,
+  );
+  const cards = (...words: string[]) => ringwire('vdpa', '--system', system, ...words);
+  const parents = JSON.parse((await cards('-j', 'mgmtdev', 'show')).out).mgmtdev;
+  expect(Object.keys(parents)).toEqual(['pci/0000:01:00.0', 'pci/0000:02:00.0']);
+  for (const parent of Object.values(parents)) expect(parent).toMatchObject({ max_supported_vqs: 3 });
+  const quiet = { code: 0, out: '', err: '' };
+  expect(await cards('dev', 'add', 'name', 'b0', 'mgmtdev', 'pci/0000:01:00.0')).toEqual(quiet);
+  const mac = '02:00:00:00:00:09';
+  expect(await cards('dev', 'add', 'mgmtdev', 'pci/0000:02:00.0', 'name', 'a0', 'mac', mac)).toEqual(quiet);
+  const shown = JSON.parse((await cards('-j', 'dev', 'show')).out).dev;
+  expect([shown.b0.vendor_id, shown.a0.vendor_id, shown.a0.max_vq_size]).toEqual([0xb0b0, 0x8086, 256]);
+  expect(JSON.parse((await cards('-j', 'dev', 'config', 'show', 'a0')).out).config.a0.mac).toBe(mac);
+  expect(await cards('dev', 'add', 'name', 'a0', 'mgmtdev', 'pci/0000:01:00.0')).toEqual({
+    code: 1,
+    out: '',
+    err: 'ringwire: there is a device a0 already\n',
+  });
+  expect(await cards('dev', 'del', 'b0')).toEqual(quiet);
+  expect(readFileSync(system, 'utf8')).toMatch(/^# two vendors\n(.|\n)*name: a0(.|\n)*$/);
+  expect((await cards('-j', 'dev', 'show')).out).not.toContain('b0');
+  expect((await cards('dev', 'del', 'b0')).err).toBe('ringwire: there is no device b0\n');
+  expect((await cards('dev', 'add', 'name', 'x', 'mgmtdev', 'pci/0000:01:00.0', 'mac', 'y')).err).toContain('mac is y');
 });
 
 test.each([

@@ -1,15 +1,9 @@
-import { SENT } from '@ringwire/guest-drivers';
+import { type EthernetDriver, SENT } from '@ringwire/guest-drivers';
 import type { Station } from './architecture.js';
 import type { Ledger } from './ledger.js';
 
-/** What the interrupt-driven drivers have in common, whatever they drive. */
-export interface KernelDriver {
-  readonly mac: Uint8Array;
-  readonly needsPoll: boolean;
-  sendBytes(frame: Uint8Array): number;
-  interrupt(vector: number): void;
-  poll(): number;
-}
+/** What is asked of an interrupt-driven driver, whatever it drives. */
+type KernelDriver = Pick<EthernetDriver, 'mac' | 'needsPoll' | 'sendBytes' | 'interrupt' | 'poll'>;
 
 /** A guest with an interrupt-driven driver. */
 export class KernelStation implements Station {

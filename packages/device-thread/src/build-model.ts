@@ -1,7 +1,15 @@
 import type { HostMemory } from '@ringwire/guest-memory';
-import { FrameQueue, LoopbackBackend, type NetBackend, NullBackend, SharedCable } from '@ringwire/net-backend';
+import {
+  type CableOptions,
+  FrameQueue,
+  LoopbackBackend,
+  type NetBackend,
+  NullBackend,
+  SharedCable,
+} from '@ringwire/net-backend';
 import { type DeviceModel, EntropyModel, NetDevice } from '@ringwire/virtio-device';
 import { VirtioError } from '@ringwire/virtio-spec';
+import type { DeviceKeeper } from './device-keeper.js';
 import { ParkingSpot } from './parking-spot.js';
 import { cableOf, cablePlaceOf } from './sleeping-places.js';
 import type { BackendConfig, ModelConfig, NetModelConfig } from './thread-config.js';
@@ -28,6 +36,13 @@ export async function buildModel(config: ModelConfig, memory: HostMemory): Promi
   }
 }
 
+/** Make the network device of a protected thread. @throws VirtioError for one that cannot be */
+export function buildKeptNet(config: NetModelConfig, memory: HostMemory, keeper: DeviceKeeper): NetDevice {
+  const { backend, ...options } = netOptions(config, memory);
+  const cable = { exact: true, goesOn: keeper.hasFunction };
+  return new NetDevice({ ...options, backend: backendOf(backend as BackendConfig, memory, cable), journal: keeper });
+}
+
 /** Options of a network device, but for what its threads make of its backends. */
 export function netOptions(
   { type: _, mac, ...options }: NetModelConfig,
@@ -36,7 +51,8 @@ export function netOptions(
   return { ...options, mac: Uint8Array.from(mac), memory };
 }
 
-export function backendOf(config: BackendConfig, memory: HostMemory): NetBackend {
+/** @param options of a cable's end */
+export function backendOf(config: BackendConfig, memory: HostMemory, options?: CableOptions): NetBackend {
   switch (config.type) {
     case 'null':
       return new NullBackend();
@@ -46,7 +62,7 @@ export function backendOf(config: BackendConfig, memory: HostMemory): NetBackend
       const cable = cableOf(config);
       const { words, at } = cablePlaceOf(memory.wasm!, cable, 1 - config.end);
       const other = new ParkingSpot(words, at);
-      return new SharedCable(memory, cable, config.end, () => other.wake());
+      return new SharedCable(memory, cable, config.end, () => other.wake(), options);
     }
     default:
       return config satisfies never;

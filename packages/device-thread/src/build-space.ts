@@ -10,14 +10,15 @@ const TE = 0x8000_0000;
 export interface ThreadSpace {
   readonly space: AddressSpace;
   readonly translated: boolean;
-  /** Place of this thread on the invalidation bus, or -1. */
-  readonly busPlace: number;
   close(): void;
 }
 
-/** @throws VirtioError for a space that cannot be */
-export function buildSpace(config: SpaceConfig, memory: HostMemory): ThreadSpace {
-  const plain = { translated: false, busPlace: -1, close: () => {} };
+/**
+ * @param busOwner this thread's number on the invalidation bus
+ * @throws VirtioError for a space that cannot be
+ */
+export function buildSpace(config: SpaceConfig, memory: HostMemory, busOwner: number): ThreadSpace {
+  const plain = { translated: false, close: () => {} };
   switch (config.type) {
     case 'identity':
       return { ...plain, space: new IdentitySpace(memory) };
@@ -26,7 +27,7 @@ export function buildSpace(config: SpaceConfig, memory: HostMemory): ThreadSpace
     case 'vtd': {
       const { rootTable, sourceId, pasid, bus: words, cached = 2048 } = config;
       const physical = new IdentitySpace(memory);
-      const bus = new InvalidationBus(words);
+      const bus = new InvalidationBus(words, busOwner);
       // A unit of this thread's own over the same tables: what they say is the same.
       const unit = new VtdUnit({ memory: physical, sink: bus });
       unit.write(VTD_REG.RTADDR.at, 8, BigInt(rootTable));
@@ -34,7 +35,7 @@ export function buildSpace(config: SpaceConfig, memory: HostMemory): ThreadSpace
       unit.write(VTD_REG.GCMD.at, 4, TE);
       const place = { unit, sourceId, physical, iotlb: new Iotlb(cached), bus };
       const space = new IommuSpace(pasid === undefined ? place : { ...place, pasid });
-      return { space, translated: true, busPlace: bus.place, close: () => space.close() };
+      return { space, translated: true, close: () => space.close() };
     }
     default:
       return config satisfies never;

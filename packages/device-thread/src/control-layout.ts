@@ -24,6 +24,15 @@ export const LIFE = {
 /** One of {@link LIFE}. */
 export type Life = (typeof LIFE)[keyof typeof LIFE];
 
+/** In the word at `ControlLayout.asked`. */
+export const ASKED = {
+  NOTHING: 0,
+  /** Save the device. */
+  SAVE: 1,
+  /** End between two steps, and leave the device as it is, for the next thread. */
+  LEAVE: 2,
+} as const;
+
 /** Where a notification may be a doorbell word, rather than a register access: in the word at `ControlLayout.bell`. */
 export const BELL_MODE = {
   /** Nowhere now: the device itself looks at the access. */
@@ -54,11 +63,9 @@ export const SHOWN = {
   ISR_AT: 9,
   /** Of the dead device: MMIO's InterruptStatus or PCI's ISR. */
   ISR: 10,
-  /** Place on the invalidation bus, plus 1. */
-  BUS_PLACE: 11,
   /** Virtqueues that queue threads serve, while the device runs; 1 when a reset asks for queue threads that died. */
-  PAIR_QUEUES: 12,
-  LANES_WANTED: 13,
+  PAIR_QUEUES: 11,
+  LANES_WANTED: 12,
   /** Times that the thread went to sleep. */
   SLEEPS: 16,
 } as const;
@@ -82,8 +89,8 @@ export interface ControlLayout {
   readonly laneSpots: number;
   /** 1 when any doorbell was rung: a line for the device's thread and for each queue thread; a line for each doorbell. */
   readonly rung: number;
-  /** 1 when the device is to be saved for whoever looks after the thread. */
-  readonly inspect: number;
+  /** What whoever looks after the thread wants of it: an `ASKED`. */
+  readonly asked: number;
   readonly doorbells: number;
   readonly doorbellCount: number;
   /** 1 when any interrupt was raised; the line's level and its rises; slots of vectors. */
@@ -121,7 +128,7 @@ export function controlLayout({ doorbells, vectors, lanes = 0 }: ControlSize): C
     ownerSpot: put(SPOT_WORDS),
     laneSpots: put(lanes * SPOT_WORDS),
     rung: put((lanes + 1) * LINE),
-    inspect: put(1),
+    asked: put(1),
     doorbells: put(doorbells * LINE),
     interrupts: put(2 * LINE),
     slots: put(vectors * SLOT.WORDS),

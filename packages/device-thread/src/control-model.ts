@@ -276,7 +276,7 @@ export class ControlModel implements DeviceModel, NetParts {
     for (let lane = 0; lane < boardLayout.lanes; lane++) {
       if (waitForLane(board, boardLayout, lane, order, patienceMs)) continue;
       // It does not come back from a step: whoever looks after the threads ends it.
-      declareLaneDead({ board, layout: boardLayout, lane, bus: undefined }, () => ownerSpot.wake());
+      declareLaneDead({ board, layout: boardLayout, lane, leaveBus: () => {} }, () => ownerSpot.wake());
     }
   }
 

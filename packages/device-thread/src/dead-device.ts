@@ -1,4 +1,3 @@
-import { evictThread } from '@ringwire/iommu';
 import { MsixTable } from '@ringwire/pci';
 import { DEVICE_STATUS } from '@ringwire/virtio-spec';
 import {
@@ -18,8 +17,8 @@ export interface ThreadPlace {
   readonly words: Int32Array;
   readonly layout: ControlLayout;
   readonly transport: 'mmio' | 'pci';
-  /** Of the invalidation bus that the thread was on. */
-  readonly bus: Int32Array | undefined;
+  /** Nobody waits any more for its burst. */
+  readonly leaveBus: () => void;
   /** Takes the device's end out of cables to other threads. */
   readonly unplug: () => void;
 }
@@ -41,7 +40,7 @@ export function declareDead(place: ThreadPlace): boolean {
     Atomics.compareExchange(words, state, LIFE.STARTING, LIFE.DEAD) === LIFE.STARTING;
   if (!isFirst) return false;
   const status = Atomics.or(words, shown + SHOWN.STATUS, NEEDS_RESET);
-  leaveBus(place);
+  place.leaveBus();
   place.unplug();
   const raiser = new InterruptRaiser(words, layout);
   raiser.mend();
@@ -50,11 +49,6 @@ export function declareDead(place: ThreadPlace): boolean {
   Atomics.notify(words, state);
   new ParkingSpot(words, layout.ownerSpot).wake();
   return true;
-}
-
-/** Nobody waits any more for a burst of a thread that does not run any more. */
-export function leaveBus({ words, layout, bus }: ThreadPlace): void {
-  if (bus !== undefined) evictThread(bus, Atomics.exchange(words, layout.shown + SHOWN.BUS_PLACE, 0) - 1);
 }
 
 function raiseConfigChange(

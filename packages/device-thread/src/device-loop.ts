@@ -1,5 +1,5 @@
 import type { VirtioDevice } from '@ringwire/virtio-device';
-import { type ControlLayout, LIFE, SHOWN } from './control-layout.js';
+import { ASKED, type ControlLayout, LIFE, SHOWN } from './control-layout.js';
 import { takeDoorbells } from './doorbells.js';
 import { serveMailbox } from './mailbox.js';
 import type { ParkingSpot } from './parking-spot.js';
@@ -15,7 +15,7 @@ export interface LoopOptions {
   /** Called between two steps when somebody asks for the device to be saved. */
   readonly inspect?: (device: VirtioDevice) => void;
   /** Called behind each register access, before it is answered. */
-  readonly accessed?: (device: VirtioDevice) => void;
+  readonly accessed?: (device: VirtioDevice, isWrite: boolean) => void;
 }
 
 /** What a device's thread does all its life: register accesses, notifications, steps, and sleep when there is nothing. */
@@ -25,6 +25,8 @@ export class DeviceLoop {
   private readonly served: ServedDevice;
   private readonly options: LoopOptions;
   private readonly spot: ParkingSpot;
+  /** The device is left as it is, for another thread. */
+  leaves = false;
   private sleeps = 0;
   private readonly serve: (kind: number, offset: number, size: number, value: number) => number;
   private readonly notify: (queue: number) => void;
@@ -42,7 +44,7 @@ export class DeviceLoop {
         ? (kind, offset, size, value) => served.serve(kind, offset, size, value)
         : (kind, offset, size, value) => {
             const answer = served.serve(kind, offset, size, value);
-            accessed(served.device);
+            accessed(served.device, (kind & 1) !== 0);
             return answer;
           };
     this.notify = (queue) => served.device.notify(queue);
@@ -67,9 +69,11 @@ export class DeviceLoop {
     const rung = takeDoorbells(words, layout, served.device.queues.length, this.notify);
     const done = served.device.step(this.options.budget);
     served.showStatus();
-    if (Atomics.load(words, layout.inspect) !== 0) {
-      Atomics.store(words, layout.inspect, 0);
-      this.options.inspect?.(served.device);
+    const wanted = Atomics.load(words, layout.asked);
+    if (wanted !== ASKED.NOTHING) {
+      Atomics.store(words, layout.asked, ASKED.NOTHING);
+      if (wanted === ASKED.LEAVE) this.leaves = true;
+      else this.options.inspect?.(served.device);
     }
     return asked || rung || done > 0;
   }
@@ -94,6 +98,6 @@ export class DeviceLoop {
   }
 
   private isWanted(): boolean {
-    return Atomics.load(this.words, this.layout.state) === LIFE.RUNNING;
+    return !this.leaves && Atomics.load(this.words, this.layout.state) === LIFE.RUNNING;
   }
 }

@@ -1,6 +1,6 @@
 import type { SavedDevice } from '@ringwire/virtio-device';
-import { LIFE, SHOWN } from './control-layout.js';
-import { declareDead, leaveBus, type ThreadPlace } from './dead-device.js';
+import { ASKED, LIFE, SHOWN } from './control-layout.js';
+import { declareDead, type ThreadPlace } from './dead-device.js';
 import { DeviceLink, type LinkOptions } from './device-link.js';
 import { abandonMailbox } from './mailbox.js';
 import { ParkingSpot } from './parking-spot.js';
@@ -10,6 +10,7 @@ import { boardLayoutOf, checkLanes, controlLayoutOf } from './queue-threads.js';
 import { linkPlaceOf } from './serve-device.js';
 import { deviceSpotOf, laneBackends, unplugCables } from './sleeping-places.js';
 import type { CompleteThreadConfig, FromWorker, ThreadConfig, ThreadOrder } from './thread-config.js';
+import { evictBus, evictOwners, newOwners, type ThreadOwners } from './thread-owners.js';
 import { FromWorkerSchema, parseAs, ThreadConfigSchema } from './thread-schema.js';
 import { type SpawnWorker, spawnWorker, type ThreadWorker } from './thread-worker.js';
 
@@ -24,7 +25,7 @@ export interface ThreadOptions extends Omit<LinkOptions, 'restart'> {
 }
 
 /** Bundled by scripts/bundle-worker.mjs: one file, the same for Node and browsers, next to what is built of this one. */
-const WORKER_URL = new URL('../dist/device-worker.bundle.js', import.meta.url);
+export const WORKER_URL: URL = new URL('../dist/device-worker.bundle.js', import.meta.url);
 
 /**
  * A virtio device in a thread of its own. {@link link} has its registers, doorbells and interrupts; other threads make a
@@ -48,9 +49,11 @@ export class DeviceThread {
   private readonly threadPlace: ThreadPlace;
   private readonly ownerSpot: ParkingSpot;
   private worker: ThreadWorker;
+  private owners: ThreadOwners;
   /** With queue threads: where they and the control thread meet, and their workers. */
   private readonly board: Int32Array | undefined = undefined;
   private readonly lanes: ThreadWorker[] = [];
+  private readonly laneOwners: ThreadOwners[] = [];
   private onReady: (problem?: Error) => void = () => {};
   private onClosed: () => void = () => {};
   private closing: Promise<void> | undefined;
@@ -66,8 +69,9 @@ export class DeviceThread {
     const words = new Int32Array(new SharedArrayBuffer(layout.words * 4));
     this.config = complete;
     this.options = options;
-    const bus = space.type === 'vtd' ? space.bus : undefined;
-    this.threadPlace = { words, layout, transport, bus, unplug: () => unplugCables(complete) };
+    const leaveBus = (): void => evictBus(space, this.owners.bus);
+    this.threadPlace = { words, layout, transport, leaveBus, unplug: () => unplugCables(complete) };
+    this.owners = newOwners(complete);
     this.ownerSpot = new ParkingSpot(words, layout.ownerSpot);
     const lanes = laneBackends(complete).length;
     if (lanes > 0) this.board = new Int32Array(new SharedArrayBuffer(boardLayoutOf(complete).words * 4));
@@ -100,7 +104,7 @@ export class DeviceThread {
         if (device === undefined) reject(new Error(this.whyGone()));
         else resolve(device);
       });
-      Atomics.store(words, layout.inspect, 1);
+      Atomics.store(words, layout.asked, ASKED.SAVE);
       deviceSpotOf(words, layout, this.link.place.spot).wake();
     });
   }
@@ -127,7 +131,7 @@ export class DeviceThread {
         Atomics.store(words, layout.state, LIFE.CLOSED);
         Atomics.notify(words, layout.state);
         abandonMailbox(words, layout.mailbox);
-        leaveBus(this.threadPlace);
+        this.threadPlace.leaveBus();
         this.endLanes();
         unplugCables(this.config);
         this.ownerSpot.wake();
@@ -146,12 +150,15 @@ export class DeviceThread {
   private spawn(again: boolean): ThreadWorker {
     const { words } = this.threadPlace;
     const { spawn = spawnWorker, workerUrl = WORKER_URL } = this.options;
+    const owners = newOwners(this.config);
+    this.owners = owners;
     const worker = spawn(workerUrl, {
       message: (value) => this.hear(value, worker),
       ended: (reason) => this.bury(reason, worker),
+      gone: () => evictOwners(this.config, owners),
     });
     const board = this.board === undefined ? {} : { board: this.board };
-    worker.post({ type: 'run', config: this.config, words, again, ...board } satisfies ThreadOrder);
+    worker.post({ type: 'run', config: this.config, words, again, owners, ...board } satisfies ThreadOrder);
     return worker;
   }
 
@@ -168,19 +175,23 @@ export class DeviceThread {
       worker.terminate();
       this.options.died?.(`queue thread ${lane}: ${reason}`);
     };
+    const owners = newOwners(this.config);
+    this.laneOwners[lane] = owners;
     const worker = spawn(workerUrl, {
       message: (value) => {
         const message = messageOf(value);
         if (message.type === 'failed') bury(message.reason);
       },
       ended: bury,
+      gone: () => evictOwners(this.config, owners),
     });
-    worker.post({ type: 'run', config: this.config, words, again: false, board: this.board!, lane });
+    worker.post({ type: 'run', config: this.config, words, again: false, owners, board: this.board!, lane });
     return worker;
   }
 
   private lanePlace(lane: number): LanePlace {
-    return { board: this.board!, layout: boardLayoutOf(this.config), lane, bus: this.threadPlace.bus };
+    const leaveBus = (): void => evictBus(this.config.space, this.laneOwners[lane]!.bus);
+    return { board: this.board!, layout: boardLayoutOf(this.config), lane, leaveBus };
   }
 
   /** End all queue threads for good. */
@@ -217,6 +228,10 @@ export class DeviceThread {
         return;
       case 'closed':
         this.onClosed();
+        return;
+      // Of protected threads.
+      case 'standing':
+      case 'left':
         return;
       default:
         message satisfies never;
@@ -281,7 +296,7 @@ export class DeviceThread {
 }
 
 /** What a worker said. One that says what no worker of ours does cannot go on: nothing is thrown into the event loop. */
-function messageOf(value: unknown): FromWorker {
+export function messageOf(value: unknown): FromWorker {
   const parsed = FromWorkerSchema.safeParse(value);
   return parsed.success ? parsed.data : { type: 'failed', reason: 'the worker said something that is no message' };
 }

@@ -1,4 +1,3 @@
-import { evictThread } from '@ringwire/iommu';
 import { NET_DROP, RX_STAT, SHARED_COMMAND_BYTES_MAX, TX_STAT } from '@ringwire/virtio-device';
 import { FEATURE_WORDS } from '@ringwire/virtio-spec';
 import { milliseconds, sleepWhile } from './platform.js';
@@ -71,10 +70,9 @@ export interface BoardLayout extends BoardSize {
 
 /** Words from a queue thread's first one. */
 export const LANE_WORD = {
-  /** A `LANE`; place on the invalidation bus, plus 1; whether it broke down, for the reason in its report. */
+  /** A `LANE`; whether it broke down, for the reason in its report. */
   STATE: 0,
-  BUS_PLACE: 1,
-  BROKE: 2,
+  BROKE: 1,
   /** The last order that it carried out. */
   DONE: 16,
   /** 1 when any queue's bit is set behind it: the driver is to be notified. */
@@ -131,21 +129,21 @@ export interface LanePlace {
   readonly board: Int32Array;
   readonly layout: BoardLayout;
   readonly lane: number;
-  /** Of the invalidation bus that the thread was on. */
-  readonly bus: Int32Array | undefined;
+  /** Nobody waits any more for its burst. */
+  readonly leaveBus: () => void;
 }
 
 /**
  * A queue thread is no more: nobody waits for it, and the control thread finds out.
  * @param wake the control thread
  */
-export function declareLaneDead({ board, layout, lane, bus }: LanePlace, wake: () => void): void {
+export function declareLaneDead({ board, layout, lane, leaveBus }: LanePlace, wake: () => void): void {
   const at = laneAt(layout, lane);
   const isFirst =
     Atomics.compareExchange(board, at + LANE_WORD.STATE, LANE.RUNNING, LANE.DEAD) === LANE.RUNNING ||
     Atomics.compareExchange(board, at + LANE_WORD.STATE, LANE.STARTING, LANE.DEAD) === LANE.STARTING;
   if (!isFirst) return;
-  if (bus !== undefined) evictThread(bus, Atomics.exchange(board, at + LANE_WORD.BUS_PLACE, 0) - 1);
+  leaveBus();
   Atomics.notify(board, at + LANE_WORD.DONE);
   Atomics.notify(board, at + LANE_WORD.STATE);
   wake();

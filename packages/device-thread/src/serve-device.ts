@@ -42,9 +42,10 @@ export function linkPlaceOf(config: CompleteThreadConfig, words: Int32Array): Li
  * Serve a device in this thread, until {@link closePlace} is called in another one: registers, doorbells, steps, and sleep
  * when there is nothing to do. For a worker of one's own; `DeviceThread` makes one, and looks after it.
  * @param again a thread that served the place died: a PCI function goes on where it was
+ * @returns whether the device was left as it is, for another thread; it was reset otherwise
  * @throws VirtioError for a place, a type or an offer that cannot be, and whatever the device type throws
  */
-export function serveDevice(place: LinkPlace, config: ServeConfig, again = false): void {
+export function serveDevice(place: LinkPlace, config: ServeConfig, again = false): boolean {
   const { words, transport } = place;
   const layout = controlLayout(place);
   checkControl(words, layout);
@@ -52,13 +53,15 @@ export function serveDevice(place: LinkPlace, config: ServeConfig, again = false
   const saved = again ? saveFunction(words, layout) : undefined;
   const served =
     transport === 'mmio' ? serveMmio(words, layout, raiser, config) : servePci(words, layout, raiser, config, saved);
-  config.accessed?.(served.device);
+  config.accessed?.(served.device, true);
   // Unless it was closed meanwhile.
   Atomics.compareExchange(words, layout.state, LIFE.STARTING, LIFE.RUNNING);
   Atomics.notify(words, layout.state);
   config.running?.();
-  new DeviceLoop(words, layout, deviceSpotOf(words, layout, place.spot), served, config).run();
-  served.device.reset();
+  const loop = new DeviceLoop(words, layout, deviceSpotOf(words, layout, place.spot), served, config);
+  loop.run();
+  if (!loop.leaves) served.device.reset();
+  return loop.leaves;
 }
 
 /** End {@link serveDevice} in the thread that is in it. */

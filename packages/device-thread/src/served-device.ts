@@ -8,6 +8,7 @@ import {
 } from '@ringwire/virtio-device';
 import { VIRTIO_F } from '@ringwire/virtio-spec';
 import { BELL_MODE, type ControlLayout, SHADOW_WORDS, SHOWN } from './control-layout.js';
+import type { DeviceKeeper } from './device-keeper.js';
 import type { InterruptRaiser } from './interrupt-words.js';
 import { ACCESS_KIND } from './mailbox.js';
 import { restoreFunction, type SavedFunction } from './saved-function.js';
@@ -22,7 +23,11 @@ export interface ServedDevice {
 }
 
 /** What a device of a thread is made of; the transport's own parts are filled in. */
-export type ServedConfig = Omit<VirtioMmioConfig, 'interrupt'> & Pick<VirtioPciConfig, 'vectors' | 'admin'>;
+export type ServedConfig = Omit<VirtioMmioConfig, 'interrupt'> &
+  Pick<VirtioPciConfig, 'vectors' | 'admin'> & {
+    /** PCI alone: keeps the device, and knows where it goes on. */
+    readonly kept?: DeviceKeeper;
+  };
 
 /** Writes of the words at `SHOWN`. */
 class Shown {
@@ -79,7 +84,7 @@ export function serveMmio(
 /**
  * A device as a PCI function.
  * @param saved what the function was like when the thread before this one died
- * @throws VirtioError for a type, an offer or a layout that cannot be
+ * @throws VirtioError for a type, an offer or a layout that cannot be, Error when a kept device cannot go on
  */
 export function servePci(
   words: Int32Array,
@@ -89,11 +94,12 @@ export function servePci(
   saved?: SavedFunction,
 ): ServedDevice {
   const shown = new Shown(words, layout);
-  const { vectors, admin } = config;
+  const { vectors, admin, kept } = config;
   const queues = config.model.queueSizes.length + (admin === undefined ? 0 : (admin.queues ?? 1));
   const most = Math.min(queues + 1, layout.vectors, vectors ?? layout.vectors);
   const virtio = new VirtioPci({
     ...config,
+    ...(kept === undefined ? {} : { keeper: kept }),
     vectors: most,
     msixWords: words.subarray(layout.msix),
     host: {
@@ -103,6 +109,7 @@ export function servePci(
   });
   const { device, pci, common, layout: places } = virtio;
   if (saved !== undefined) restoreFunction(virtio, saved);
+  goOn(virtio, kept);
   const msixAt = pci.capabilityAt(PCI_CAP_ID.MSI_X);
   const shadow = new Uint8Array(words.buffer, words.byteOffset + layout.shadow * 4, SHADOW_WORDS * 4);
   const showFunction = (): void => {
@@ -144,4 +151,12 @@ export function servePci(
     },
     showStatus: () => shown.setStatus(device.status),
   };
+}
+
+/** Keep a function from here on; before anybody sees it, it is as it was kept. */
+function goOn(virtio: VirtioPci, keeper: DeviceKeeper | undefined): void {
+  if (keeper === undefined) return;
+  keeper.attach(virtio);
+  const problem = keeper.hasFunction ? keeper.restore(virtio) : undefined;
+  if (problem !== undefined) throw new Error(problem);
 }

@@ -1,5 +1,6 @@
 import type { GuestRegion, WasmMemory } from '@ringwire/guest-memory';
 import type { SavedDevice } from '@ringwire/virtio-device';
+import type { ThreadOwners } from './thread-owners.js';
 
 /**
  * Where the frames of a network device go: nowhere, back, with copies waiting in `bytes` of host memory from `at` on, or
@@ -110,14 +111,28 @@ export interface ThreadOrder {
   readonly words: Int32Array;
   /** A worker before this one died: a PCI function goes on where it was. */
   readonly again: boolean;
+  readonly owners: ThreadOwners;
+  /** Of a protected device: it is kept. */
+  readonly kept?: KeptOrder;
   /** With queue threads: where they and the control thread meet, and which of them this is; none for the control thread. */
   readonly board?: Int32Array;
   readonly lane?: number;
 }
 
+/** How a worker has a part in a protected device. */
+export interface KeptOrder {
+  /** Host offset of what is kept. */
+  readonly at: number;
+  /** A word that is a `GATE`: the worker gets everything ready, and waits there until it is to go on with the device. */
+  readonly gate: Int32Array;
+}
+
 /** What a worker says: its device can be used, is saved as was asked for, it cannot go on, or it was closed. */
 export type FromWorker =
   | { readonly type: 'ready' }
+  /** It waits to go on with a device; it left one as it is. */
+  | { readonly type: 'standing' }
+  | { readonly type: 'left' }
   | { readonly type: 'saved'; readonly device: SavedDevice }
   | { readonly type: 'failed'; readonly reason: string }
   | { readonly type: 'closed' };

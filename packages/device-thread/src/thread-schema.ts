@@ -94,12 +94,16 @@ export const ThreadOrderSchema: z.ZodType<ThreadOrder> = z.strictObject({
   config: ThreadConfigSchema,
   words: Words,
   again: z.boolean(),
+  owners: z.strictObject({ bus: whole(0, 0x7fff_ffff), memory: whole(0, 0x7fff_ffff) }),
+  kept: z.strictObject({ at: Host, gate: Words }).exactOptional(),
   board: Words.exactOptional(),
   lane: whole(0, 63).exactOptional(),
 });
 
 export const FromWorkerSchema: z.ZodType<FromWorker> = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('ready') }),
+  z.strictObject({ type: z.literal('standing') }),
+  z.strictObject({ type: z.literal('left') }),
   z.strictObject({ type: z.literal('saved'), device: z.custom<SavedDevice>(isSavedDevice, 'want a saved device') }),
   z.strictObject({ type: z.literal('failed'), reason: z.string() }),
   z.strictObject({ type: z.literal('closed') }),

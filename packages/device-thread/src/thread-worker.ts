@@ -12,6 +12,8 @@ export interface WorkerEvents {
   message(value: unknown): void;
   /** It ended, or cannot go on. May be called more than once. */
   ended(reason: string): void;
+  /** It does not run any more; after `ended`, once. A browser says so for what was terminated, and may be early. */
+  gone?(): void;
 }
 
 /** Makes a worker that runs the module at an address, and tells of its end. */
@@ -22,6 +24,8 @@ export interface WorkerPort {
   post(message: unknown): void;
   /** Called with the first message alone: afterwards this thread has no event loop any more. */
   onFirstMessage(call: (message: unknown) => void): void;
+  /** Called with every message: for a thread that keeps its event loop. */
+  onMessage(call: (message: unknown) => void): void;
   /** Called when the thread exits in the middle of what it does. Browsers have no such thing. */
   onExit(call: () => void): void;
   close(): void;
@@ -30,6 +34,7 @@ export interface WorkerPort {
 interface NodePort {
   postMessage(message: unknown): void;
   once(event: 'message', call: (value: unknown) => void): void;
+  on(event: 'message', call: (value: unknown) => void): void;
   close(): void;
 }
 
@@ -65,7 +70,10 @@ function spawnNodeWorker(node: NodeThreads, url: URL, events: WorkerEvents): Thr
   const worker = new node.Worker(url);
   worker.on('message', (value) => events.message(value));
   worker.on('error', (error) => events.ended(String(error)));
-  worker.on('exit', (code) => events.ended(`exit with code ${String(code)}`));
+  worker.on('exit', (code) => {
+    events.ended(`exit with code ${String(code)}`);
+    events.gone?.();
+  });
   return { post: (message) => worker.postMessage(message), terminate: () => void worker.terminate() };
 }
 
@@ -73,7 +81,13 @@ function spawnWebWorker(url: URL, events: WorkerEvents): ThreadWorker {
   const worker = new Worker(url, { type: 'module' });
   worker.onmessage = ({ data }) => events.message(data);
   worker.onerror = ({ message }) => events.ended(message ?? 'the worker could not be loaded');
-  return { post: (message) => worker.postMessage(message), terminate: () => worker.terminate() };
+  let isGone = false;
+  const terminate = (): void => {
+    worker.terminate();
+    if (!isGone) events.gone?.();
+    isGone = true;
+  };
+  return { post: (message) => worker.postMessage(message), terminate };
 }
 
 /** The end of the worker that this is called in. */
@@ -83,6 +97,7 @@ export function workerPort(): WorkerPort {
     return {
       post: (message) => port.postMessage(message),
       onFirstMessage: (call) => port.once('message', call),
+      onMessage: (call) => port.on('message', call),
       onExit: (call) => process?.on('exit', call),
       close: () => port.close(),
     };
@@ -95,6 +110,9 @@ export function workerPort(): WorkerPort {
         scope.onmessage = null;
         call(data);
       };
+    },
+    onMessage: (call) => {
+      scope.onmessage = ({ data }) => call(data);
     },
     onExit: () => {},
     close: () => scope.close(),

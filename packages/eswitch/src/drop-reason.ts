@@ -42,6 +42,7 @@ export const ESWITCH_DROP = {
   /** The receiver does not want it. */
   REFUSED: 18,
 } as const;
+/** The name of a reason in {@link ESWITCH_DROP}. */
 export type EswitchDrop = keyof typeof ESWITCH_DROP;
 
 const DROP_REASONS: number = Object.keys(ESWITCH_DROP).length;
@@ -50,7 +51,7 @@ export const NO_DROP = -1;
 
 const NAMES = Object.keys(ESWITCH_DROP) as EswitchDrop[];
 
-/** @param reason an `ESWITCH_DROP` */
+/** The name of a reason, such as `MAC_SPOOF`. @param reason an `ESWITCH_DROP` */
 export function dropName(reason: number): EswitchDrop {
   return NAMES[reason]!;
 }

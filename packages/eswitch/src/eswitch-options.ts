@@ -5,6 +5,7 @@ import { OPEN_GATE, type TransmitGate } from './transmit-gate.js';
 const HERE = 'Eswitch';
 const MICROSECONDS_PER_SECOND = 1_000_000;
 
+/** What a switch is made with: where it is, and how it decides. */
 export interface EswitchOptions {
   /** Of all devices that are plugged in. Frames of any other memory are brought into this one. */
   readonly memory: HostMemory;

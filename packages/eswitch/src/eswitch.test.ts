@@ -181,6 +181,16 @@ test('what was received becomes visible at the end of the burst, to those that r
   expect(flushed).toEqual([vf(1)]);
 });
 
+test('a device that refused all that it was handed hears of the end of the burst, too: it may have begun one of its own', () => {
+  const stage = new CardStage(2);
+  const flushed: number[] = [];
+  for (const [index, device] of stage.devices.entries())
+    Object.assign(device, { receive: () => DELIVERED.DROPPED, flush: () => void flushed.push(index) });
+  stage.send(vf(0), ethernet(station(3), station(2)));
+  stage.card.virtual[0]!.backend.flush?.();
+  expect(flushed).toEqual([vf(1)]);
+});
+
 test('F53: 1024 functions reach one another, and a broadcast reaches all of them', () => {
   const stage = new CardStage(1024);
   expect(stage.sent(vf(0), ethernet(station(vf(1023)), station(vf(0))))).toEqual([vf(1023)]);

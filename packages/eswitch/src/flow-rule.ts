@@ -37,6 +37,7 @@ export type FlowAction =
   | { readonly kind: 'redirect' | 'mirror'; readonly port: number }
   | { readonly kind: 'setVlan'; readonly id: number; readonly priority: number };
 
+/** One rule of a switch: what becomes of frames that match. */
 export interface FlowRule {
   /** For people. */
   readonly name?: string;

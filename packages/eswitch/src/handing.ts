@@ -47,12 +47,12 @@ export class Handing {
     const { count, first } = part;
     this.depth++;
     const accepted = port.device?.receiveRun?.(part) ?? 0;
+    if (port.device?.receiveRun !== undefined) this.noteUnflushed(port.number);
     const bytes = accepted === count ? part.bytes : part.ranges.bytes(first, accepted) - accepted * part.skip;
     from.counters.inFrames += accepted;
     from.counters.inBytes += bytes;
     port.counters.outFrames += accepted;
     port.counters.outBytes += bytes;
-    if (accepted > 0) this.noteUnflushed(port.number);
     let done = accepted;
     for (; done < count; done++) {
       passage.enterOf(part, done);
@@ -83,10 +83,11 @@ export class Handing {
       return DELIVERED.DROPPED;
     }
     const delivered = passage.deliver(device, form);
+    // What it refused may have begun a burst of its, too.
+    this.noteUnflushed(number);
     if (delivered === DELIVERED.ACCEPTED) {
       counters.outFrames++;
       counters.outBytes += passage.lengthIn(form);
-      this.noteUnflushed(number);
       return delivered;
     }
     if (delivered === DELIVERED.FULL && canWait && kind === 'wire') return delivered;

@@ -1,5 +1,5 @@
 import { type HostMemory, RangeList } from '@ringwire/guest-memory';
-import { copyFrame, DELIVERED, type Delivered, Frame, FrameRun, type FrameSink } from '@ringwire/net-backend';
+import { BroughtFrame, DELIVERED, type Delivered, Frame, FrameRun, type FrameSink } from '@ringwire/net-backend';
 import { ETHERNET, OFFLOAD_AREA_BYTES, OFFLOAD_FAULT, OffloadEngine, VLAN_TAG } from '@ringwire/net-offload';
 import { VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO } from '@ringwire/virtio-spec/net';
 import { Decision, FORM } from './decision.js';
@@ -29,7 +29,9 @@ export class Passage {
   /** What is still to be done is checked as the frame comes in, and done as it goes out. */
   private readonly entry: OffloadEngine;
   private readonly exit: OffloadEngine;
-  private readonly brought: Frame;
+  private readonly brought: BroughtFrame;
+  /** Bytes that nobody sent: they lie where brought frames do. */
+  private readonly given: Frame;
   /** A frame of a run. */
   private readonly one: Frame;
   private hasWork = false;
@@ -48,10 +50,11 @@ export class Passage {
     this.decision = new Decision(ports);
     this.part = new FrameRun(memory);
     this.one = new Frame(memory);
-    this.brought = new Frame(memory);
-    this.brought.ranges = new RangeList(1);
-    this.brought.ranges.push(at + FRAME_AT, 0);
-    this.brought.end = 1;
+    this.brought = new BroughtFrame(memory, at + FRAME_AT, FRAME_BYTES_MAX);
+    this.given = new Frame(memory);
+    this.given.ranges = new RangeList(1);
+    this.given.ranges.push(at + FRAME_AT, 0);
+    this.given.end = 1;
   }
 
   /**
@@ -61,7 +64,8 @@ export class Passage {
    * @returns false when what is to be done to it does not fit it
    */
   enter(frame: Frame, headBytes: number): boolean {
-    const own = frame.memory === this.memory ? frame : this.bring(frame);
+    const own = this.brought.bring(frame);
+    if (own === undefined) return false;
     this.hasWork = (own.flags & WORK) !== 0 || own.gsoType !== VIRTIO_NET_HDR_GSO.NONE;
     this.inExit = -1;
     this.longest = own.length;
@@ -80,12 +84,12 @@ export class Passage {
 
   /** The same for bytes that nobody sent. */
   enterBytes(bytes: Uint8Array, headBytes: number): void {
-    const { brought, memory } = this;
-    memory.u8.set(bytes, brought.ranges.offset[0]!);
-    brought.ranges.length[0] = bytes.length;
-    brought.length = bytes.length;
-    brought.clearOffloads();
-    this.enter(brought, headBytes);
+    const { given, memory } = this;
+    memory.u8.set(bytes, given.ranges.offset[0]!);
+    given.ranges.length[0] = bytes.length;
+    given.length = bytes.length;
+    given.clearOffloads();
+    this.enter(given, headBytes);
   }
 
   /** Whether a frame could be one of a run. */
@@ -150,22 +154,5 @@ export class Passage {
     this.longest = this.entry.largestSegment();
     this.frames = Math.max(1, Math.ceil((length - hdrLen) / gsoSize));
     this.bytes = length + (this.frames - 1) * hdrLen;
-  }
-
-  private bring(frame: Frame): Frame {
-    const { brought, memory } = this;
-    copyFrame(frame, 0, memory, brought.ranges.offset[0]!, frame.length);
-    brought.ranges.length[0] = frame.length;
-    brought.length = frame.length;
-    brought.pair = frame.pair;
-    brought.flags = frame.flags;
-    brought.gsoType = frame.gsoType;
-    brought.gsoSize = frame.gsoSize;
-    brought.hdrLen = frame.hdrLen;
-    brought.csumStart = frame.csumStart;
-    brought.csumOffset = frame.csumOffset;
-    brought.outerThOffset = frame.outerThOffset;
-    brought.innerNhOffset = frame.innerNhOffset;
-    return brought;
   }
 }

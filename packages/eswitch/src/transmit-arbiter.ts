@@ -16,6 +16,7 @@ const PLAIN_LINE_RATE = 10_000;
 /** devlink's trees are not deeper either. */
 const MOST_LEVELS = 8;
 
+/** What a {@link TransmitArbiter} shares out. */
 export interface ArbiterOptions {
   /** The switch's clock, in µs; fractions count, down to ns. */
   readonly now: () => number;

@@ -9,6 +9,7 @@ export const FRAME_KIND = {
   /** One station that the switch does not know. */
   UNKNOWN: 3,
 } as const;
+/** One of {@link FRAME_KIND}. */
 export type FrameKind = (typeof FRAME_KIND)[keyof typeof FRAME_KIND];
 
 /**

@@ -9,7 +9,13 @@ import {
   virtqDescBytes,
   virtqUsedBytes,
 } from '@ringwire/virtio-spec';
-import { BROKEN, type DriverQueue, type IndirectTables, type QueueConfig } from '@ringwire/virtqueue';
+import {
+  BROKEN,
+  DriverPackedQueue,
+  type DriverQueue,
+  type IndirectTables,
+  type QueueConfig,
+} from '@ringwire/virtqueue';
 import { BREAK, type Breakdown, breakdown, isBreakdown } from './breakdown.js';
 import type { DmaArena } from './dma-arena.js';
 import type { VirtioDriver } from './virtio-driver.js';
@@ -51,7 +57,9 @@ export class LiveQueue {
   /** Tell the device where the queue is, and enable it. */
   enable(): Breakdown | undefined {
     const { size, desc, driver, device } = this.config;
-    return this.driver.enableQueue(this.index, { size, desc, driver, device });
+    const { queue } = this;
+    const progress = queue instanceof DriverPackedQueue ? { progress: () => queue.progress() } : {};
+    return this.driver.enableQueue(this.index, { size, desc, driver, device, ...progress });
   }
 
   /** Make what was added visible, and notify the device if it wants to be. */

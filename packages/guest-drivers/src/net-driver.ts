@@ -2,13 +2,15 @@ import { hasFeature, VIRTIO_F, VIRTIO_ID, VirtioError } from '@ringwire/virtio-s
 import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
 import type { AdminClient } from './admin-client.js';
 import { BREAK, type Breakdown, breakdown } from './breakdown.js';
+import type { EthernetDriver } from './ethernet-driver.js';
+import { EventGuard } from './event-guard.js';
 import type { FramePieces } from './frame-pieces.js';
 import type { NetCommands } from './net-commands.js';
 import type { NetCounters } from './net-counters.js';
 import { NetLife } from './net-life.js';
 import type { NetOffload } from './net-offload.js';
 import type { NetSession } from './net-session.js';
-import { completeNetSetup, type FullNetSetup, type NetSetup } from './net-setup.js';
+import { completeNetSetup, type FullNetSetup, NET_EVENTS, type NetEvents, type NetSetup } from './net-setup.js';
 import { NO_COOKIE, SENT } from './net-tx-queue.js';
 
 const BUDGET = 64;
@@ -24,14 +26,15 @@ export type NetState = 'running' | 'suspended' | 'recovering' | 'broken' | 'clos
  * @throws VirtioError for a setup that no driver can work with, too little memory included
  */
 export function openNetDriver(setup: NetSetup): NetDriver | Breakdown {
-  const full = completeNetSetup(setup);
+  const guard = new EventGuard(setup.events, NET_EVENTS);
+  const full = completeNetSetup({ ...setup, events: guard.events });
   if (setup.transport.deviceId !== VIRTIO_ID.NET) {
     const message = `device id ${setup.transport.deviceId} is no network device, want ${VIRTIO_ID.NET} (virtio 1.4 §5)`;
     return breakdown(BREAK.NO_DEVICE, message);
   }
   const life = new NetLife(full);
   const problem = life.open();
-  return problem ?? new NetDriver(full, life);
+  return problem ?? new NetDriver(full, life, guard);
 }
 
 /**
@@ -41,11 +44,12 @@ export function openNetDriver(setup: NetSetup): NetDriver | Breakdown {
  * and then, ten times a second say. Nothing that the device does is an exception: it is a counter, or the end of the
  * device's life, which `events.broken` tells.
  */
-export class NetDriver {
+export class NetDriver implements EthernetDriver {
   readonly counters: NetCounters;
   state: NetState = 'running';
   private readonly setup: FullNetSetup;
   private readonly life: NetLife;
+  private readonly guard: EventGuard<NetEvents>;
   private isPolling = false;
   private isClosing = false;
   private tries = 0;
@@ -53,7 +57,8 @@ export class NetDriver {
   private aliveSince = 0;
 
   /** @see openNetDriver */
-  constructor(setup: FullNetSetup, life: NetLife) {
+  constructor(setup: FullNetSetup, life: NetLife, guard: EventGuard<NetEvents>) {
+    this.guard = guard;
     this.setup = setup;
     this.life = life;
     this.counters = life.counters;
@@ -99,6 +104,11 @@ export class NetDriver {
     return this.life.session?.activePairs ?? 0;
   }
 
+  /** Frames that the device has not given back, as far as was looked. */
+  get sending(): number {
+    return this.life.session?.tx.reduce((sum, queue) => sum + queue.sending, 0) ?? 0;
+  }
+
   /** Commands to the device; undefined without CTRL_VQ, and while the device is not there. */
   get commands(): NetCommands | undefined {
     return this.state === 'running' ? this.life.session?.commands : undefined;
@@ -133,6 +143,7 @@ export class NetDriver {
     this.isPolling = false;
     if (this.isClosing) this.close();
     else if (typeof done !== 'number') this.giveUp(done);
+    this.guard.rethrow();
     return typeof done === 'number' ? done : 0;
   }
 
@@ -144,6 +155,7 @@ export class NetDriver {
       const problem = session.watch();
       if (problem !== undefined) this.giveUp(problem);
     }
+    this.guard.rethrow();
   }
 
   /**
@@ -202,6 +214,7 @@ export class NetDriver {
     this.state = 'closed';
     this.life.session?.stopQueues();
     this.life.release();
+    this.guard.rethrow();
   }
 
   private transmitQueue(pair: number): NetSession['tx'][number] | undefined {

@@ -7,7 +7,10 @@ import type { ReceivedFrame } from './received-frame.js';
 import { LARGEST_HEADER } from './rx-header.js';
 import type { MsixMessage, Transport } from './transport.js';
 
-/** What a network driver tells its user. All are called from the driver's own methods, never from elsewhere. */
+/**
+ * What a network driver tells its user. All are called from the driver's own methods, never from elsewhere. What a handler
+ * throws comes out of `poll`, `watch` or `close`, whichever ends next, when the driver has done its work.
+ */
 export interface NetEvents {
   /** A frame came in. It is good during the call. */
   frame(frame: ReceivedFrame): void;
@@ -23,6 +26,17 @@ export interface NetEvents {
   /** The device is up again: receive modes, filters, offloads and coalescing are as after a reset. */
   restarted?(): void;
 }
+
+/** Names of all events. */
+export const NET_EVENTS: Readonly<Record<keyof NetEvents, true>> = {
+  frame: true,
+  sent: true,
+  writable: true,
+  link: true,
+  announce: true,
+  broken: true,
+  restarted: true,
+};
 
 /** What a network driver works with. */
 export interface NetSetup {

@@ -97,6 +97,11 @@ export class NetTxQueue implements FrameBytes {
     live.queue.disableNotifications();
   }
 
+  /** Frames that are not given back yet, as far as was looked. */
+  get sending(): number {
+    return this.freeSlots.length - this.freeCount;
+  }
+
   /**
    * Send a frame out of memory that is its sender's again when the cookie comes back.
    * @throws VirtioError for a frame or an offload that may not be sent

@@ -1,3 +1,4 @@
+import type { PackedProgress } from '@ringwire/virtqueue';
 import type { Breakdown } from './breakdown.js';
 
 /** A virtqueue as the driver programs it. Addresses are those that the device uses. */
@@ -7,6 +8,8 @@ export interface QueueSetup {
   readonly desc: number;
   readonly driver: number;
   readonly device: number;
+  /** Of a packed queue: where the device is in it, for a transport whose device may be exchanged while its driver runs. */
+  readonly progress?: () => PackedProgress;
 }
 
 /** What an interrupt was about: bits, as both transports have them. */

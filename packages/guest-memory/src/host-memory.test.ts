@@ -92,3 +92,21 @@ test.each([
 ])('wrapping refuses a wrong %s (%d, %s)', (field, byteOffset, byteLength) => {
   expect(() => HostMemory.wrap(new ArrayBuffer(64), byteOffset, byteLength)).toThrow(`${field} is `);
 });
+
+test('wrapped memory is found again where its owner has it now, and keeps its size', () => {
+  const memory = HostMemory.wrap(new ArrayBuffer(64), 16, 21);
+  const buffer = new ArrayBuffer(128);
+  new Uint8Array(buffer)[33] = 9;
+  memory.rewrap(buffer, 32);
+  expect([memory.size, memory.u8[1], memory.u16.length, memory.view.getUint8(1)]).toEqual([21, 9, 10, 9]);
+  memory.engine.copy(4, 1, 1);
+  expect(new Uint8Array(buffer)[36]).toBe(9);
+});
+
+test('rewrapping refuses a buffer that is too small, an offset that cannot be, and memory that is not wrapped', () => {
+  const memory = HostMemory.wrap(new ArrayBuffer(64));
+  expect(() => memory.rewrap(new ArrayBuffer(64), 8)).toThrow(/^buffer is 56, want 64 bytes from 8 on/);
+  expect(() => memory.rewrap(new ArrayBuffer(128), 4)).toThrow(/^byteOffset is 4/);
+  expect(memory.u8.length).toBe(64);
+  expect(() => HostMemory.create(1).rewrap(new ArrayBuffer(0x1_0000))).toThrow(/^memory is /);
+});

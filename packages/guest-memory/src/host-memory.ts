@@ -17,21 +17,22 @@ const ALIGNMENT = 8;
 
 /**
  * The bytes that everything else lies in: guests' RAM, rings, page tables and registers are ranges of it, found by
- * host offset (0 … 2^32-1). Views are made once; their elements are in host byte order, which is little-endian.
+ * host offset (0 … 2^32-1). Their elements are in host byte order, which is little-endian. Views are made once, those of
+ * wrapped memory anew by {@link rewrap}: whoever keeps one of those finds it again behind `AddressSpace.enter`.
  */
 export class HostMemory {
   /** Bytes. */
   readonly size: number;
-  readonly u8: Uint8Array;
-  readonly u16: Uint16Array;
-  readonly u32: Uint32Array;
-  readonly i32: Int32Array;
+  u8!: Uint8Array;
+  u16!: Uint16Array;
+  u32!: Uint32Array;
+  i32!: Int32Array;
   /** For fields at any alignment; pass `true` for little-endian. */
-  readonly view: DataView;
+  view!: DataView;
   /** What to post to another thread, which adopts it; undefined for wrapped memory. */
   readonly wasm: WasmMemory | undefined;
   /** Each thread has its own engine over the same bytes. */
-  readonly engine: CopyEngine;
+  engine!: CopyEngine;
 
   private constructor(
     buffer: ArrayBuffer | SharedArrayBuffer,
@@ -40,13 +41,8 @@ export class HostMemory {
     wasm: WasmMemory | undefined,
   ) {
     this.size = byteLength;
-    this.u8 = new Uint8Array(buffer, byteOffset, byteLength);
-    this.u16 = new Uint16Array(buffer, byteOffset, Math.floor(byteLength / 2));
-    this.u32 = new Uint32Array(buffer, byteOffset, Math.floor(byteLength / 4));
-    this.i32 = new Int32Array(buffer, byteOffset, Math.floor(byteLength / 4));
-    this.view = new DataView(buffer, byteOffset, byteLength);
     this.wasm = wasm;
-    this.engine = wasm === undefined ? new JsCopyEngine(this.u8, this.view) : new WasmCopyEngine(wasm, byteLength);
+    this.look(buffer, byteOffset);
   }
 
   /**
@@ -80,8 +76,8 @@ export class HostMemory {
   }
 
   /**
-   * Memory of another owner, copied by JavaScript. It has to keep its size: while its owner detaches or shrinks the
-   * buffer (as growing an unshared WebAssembly memory does), no view of it is of use.
+   * Memory of another owner, copied by JavaScript. It has to keep its size: when its owner detaches or shrinks the
+   * buffer (as growing an unshared WebAssembly memory does), no view of it is of use until {@link rewrap}.
    * @param byteOffset a multiple of 8
    * @param byteLength bytes from there on, 1 … 2^32; all that follow when left out
    */
@@ -90,15 +86,42 @@ export class HostMemory {
     byteOffset = 0,
     byteLength: number = buffer.byteLength - byteOffset,
   ): HostMemory {
-    const rest = buffer.byteLength - byteOffset;
-    if (!Number.isInteger(byteOffset) || byteOffset < 0 || byteOffset % ALIGNMENT !== 0 || rest < 1) {
-      const want = `a multiple of ${ALIGNMENT} below the buffer's ${buffer.byteLength} bytes`;
-      throw new VirtioError('byteOffset', byteOffset, want, 'HostMemory.wrap');
-    }
+    const rest = checkedRest(buffer, byteOffset);
     const most = Math.min(rest, MAX_BYTES);
     if (!Number.isInteger(byteLength) || byteLength < 1 || byteLength > most) {
       throw new VirtioError('byteLength', byteLength, `an integer from 1 to ${most}`, 'HostMemory.wrap');
     }
     return new HostMemory(buffer, byteOffset, byteLength, undefined);
   }
+
+  /**
+   * The owner of wrapped memory has it in another buffer now, or elsewhere in it: the same bytes, as many as before.
+   * @throws VirtioError for memory that is not wrapped, and where the buffer has not as many bytes
+   */
+  rewrap(buffer: ArrayBuffer | SharedArrayBuffer, byteOffset = 0): void {
+    if (this.wasm !== undefined)
+      throw new VirtioError('memory', 'a WebAssembly.Memory', 'one that was wrapped', 'HostMemory.rewrap');
+    const rest = checkedRest(buffer, byteOffset);
+    if (rest < this.size)
+      throw new VirtioError('buffer', rest, `${this.size} bytes from ${byteOffset} on`, 'HostMemory.rewrap');
+    this.look(buffer, byteOffset);
+  }
+
+  private look(buffer: ArrayBuffer | SharedArrayBuffer, byteOffset: number): void {
+    const { size, wasm } = this;
+    this.u8 = new Uint8Array(buffer, byteOffset, size);
+    this.u16 = new Uint16Array(buffer, byteOffset, Math.floor(size / 2));
+    this.u32 = new Uint32Array(buffer, byteOffset, Math.floor(size / 4));
+    this.i32 = new Int32Array(buffer, byteOffset, Math.floor(size / 4));
+    this.view = new DataView(buffer, byteOffset, size);
+    this.engine = wasm === undefined ? new JsCopyEngine(this.u8, this.view) : new WasmCopyEngine(wasm, size);
+  }
+}
+
+/** @returns bytes of a buffer from an offset on */
+function checkedRest(buffer: ArrayBuffer | SharedArrayBuffer, byteOffset: number): number {
+  const rest = buffer.byteLength - byteOffset;
+  if (Number.isInteger(byteOffset) && byteOffset >= 0 && byteOffset % ALIGNMENT === 0 && rest >= 1) return rest;
+  const want = `a multiple of ${ALIGNMENT} below the buffer's ${buffer.byteLength} bytes`;
+  throw new VirtioError('byteOffset', byteOffset, want, 'HostMemory.wrap');
 }

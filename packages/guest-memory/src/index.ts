@@ -1,6 +1,8 @@
 export { ACCESS, type AddressSpace, type AddressWindow, NO_WINDOW, RESOLVE } from './address-space.js';
 export { type ArrayMaker, homeOf, PLAIN_ARRAYS } from './array-maker.js';
 export type { CopyEngine } from './copy-engine.js';
+export { crc32, crcTable } from './crc32.js';
+export { type ForeignMemory, ForeignSpace } from './foreign-space.js';
 export { GuestMemory, type GuestRegion } from './guest-memory.js';
 export { HostMemory } from './host-memory.js';
 export { IdentitySpace } from './identity-space.js';

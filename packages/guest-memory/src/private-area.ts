@@ -5,9 +5,12 @@
 export const PRIVATE_AREA = {
   BYTES: 0x80_0000,
   /** At its end, not to be given away. */
-  TRAILER_BYTES: 64,
-  /** In the trailer: how many bytes of the area, from its start on, are given away; changed atomically. */
-  GIVEN_AT: 20,
+  TRAILER_BYTES: 0x400,
+  /** In the trailer: how many threads have a number; changed atomically. */
+  OWNERS_AT: 20,
+  /** It is given away in chunks; a word for each of them, from here on in the trailer, says to whom, 0 for nobody. */
+  CHUNKS_AT: 64,
+  CHUNK_BYTES: 0x1_0000,
 } as const;
 
 const MAGIC = [0x676e6972, 0x65726977, 0x76697270, 0x73657461];

@@ -21,6 +21,7 @@ export {
   evictThread,
   type ForgetTarget,
   InvalidationBus,
+  newBusOwner,
 } from './invalidation-bus.js';
 export { IommuSpace, type IommuSpaceConfig } from './iommu-space.js';
 export { Iotlb, type IotlbCounters } from './iotlb.js';

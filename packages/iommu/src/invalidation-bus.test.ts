@@ -1,6 +1,6 @@
 import { VirtioError } from '@ringwire/virtio-spec';
 import { expect, test } from 'vitest';
-import { BUS_WORDS, evictThread, InvalidationBus } from './invalidation-bus.js';
+import { BUS_WORDS, evictThread, InvalidationBus, newBusOwner } from './invalidation-bus.js';
 import { type InvalidationSink, KEEP, NO_PASID } from './translation.js';
 
 function recorder(): InvalidationSink & { readonly calls: string[] } {
@@ -143,21 +143,39 @@ test('too few words are refused', () => {
   expect(() => new InvalidationBus(new Int32Array(8))).toThrow(VirtioError);
 });
 
-test('a thread that ended within a burst is waited for no more once its place was taken, and the place is free', () => {
+test('a thread that ended within a burst is waited for no more once it was evicted, and its line is free', () => {
   const words = newWords();
-  const dead = new InvalidationBus(words);
+  const owner = newBusOwner(words);
+  const dead = new InvalidationBus(words, owner);
   dead.join(recorder());
   dead.enter();
-  const { place } = dead;
-  evictThread(words, place);
+  evictThread(words, newBusOwner(words));
+  expect(words[16 + 1]! & 1).toBe(1);
+  evictThread(words, owner);
   // Would wait for the end of the burst.
   new InvalidationBus(words).all();
   const next = new InvalidationBus(words);
   const target = recorder();
   next.join(target);
-  expect(next.place).toBe(place);
+  expect(words[16]).toBe(1);
   new InvalidationBus(words).domain(3);
   next.enter();
   expect(target.calls).toEqual(['domain 3']);
-  evictThread(words, -1);
+});
+
+test('a thread that ended while it published holds up nobody: its lock is given back, the record begun is another’s', () => {
+  const words = newWords();
+  const owner = newBusOwner(words);
+  const target = recorder();
+  const member = new InvalidationBus(words);
+  member.join(target);
+  // As it is found when the thread is ended between the record and the epoch: the lock is word 1, the log at 16 + 64 * 16.
+  words[1] = owner;
+  words.set([1, 99], 16 + 64 * 16);
+  evictThread(words, owner + 1);
+  expect(words[1]).toBe(owner);
+  evictThread(words, owner);
+  new InvalidationBus(words).domain(7);
+  member.enter();
+  expect(target.calls).toEqual(['domain 7']);
 });

@@ -7,6 +7,7 @@ export const BUS_WORDS: number = 16 + 64 * 16 + 256 * 8;
 // The bus's own words, then one cache line for each thread, then the log.
 const EPOCH = 0;
 const LOCK = 1;
+const OWNERS = 2;
 const THREADS = 16;
 const THREAD_WORDS = 16;
 const THREADS_MAX = 64;
@@ -22,6 +23,8 @@ const KIND = { ALL: 0, DOMAIN: 1, PAGES: 2, REQUESTER: 3, DEVICE_TLB: 4 } as con
 /** Looks at a thread's word before the invalidating one sleeps on it instead. */
 const SPINS = 2000;
 const NOBODY = -1;
+/** What lines and locks of a thread say that has no number: nobody can take them from it. */
+export const ANY_OWNER = 1;
 
 /** What has to forget; a device's own cache is told of its own invalidations besides. */
 export interface ForgetTarget extends InvalidationSink {
@@ -51,12 +54,17 @@ export class InvalidationBus implements InvalidationSink {
   /** Odd in a burst. */
   private bursts = 0;
   private seen = 0;
+  private readonly owner: number;
 
-  /** @param words BUS_WORDS words, shared between the threads, zero at first */
-  constructor(words: Int32Array) {
+  /**
+   * @param words BUS_WORDS words, shared between the threads, zero at first
+   * @param owner from {@link newBusOwner}, for a thread that may be ended from outside; one that has none ends itself
+   */
+  constructor(words: Int32Array, owner: number = ANY_OWNER) {
     if (words.length < BUS_WORDS)
       throw new VirtioError('words', words.length, `${BUS_WORDS} or more`, 'InvalidationBus');
     this.words = words;
+    this.owner = owner;
   }
 
   /**
@@ -79,11 +87,6 @@ export class InvalidationBus implements InvalidationSink {
     while (this.depth > 0) this.leave();
     Atomics.store(this.words, this.line + OWNED, 0);
     this.line = NOBODY;
-  }
-
-  /** This thread's place among those that have caches, or -1: what {@link evictThread} takes. */
-  get place(): number {
-    return this.line;
   }
 
   /** Whether this thread is in a burst. */
@@ -145,7 +148,7 @@ export class InvalidationBus implements InvalidationSink {
   private claimLine(): void {
     for (let index = 0; index < THREADS_MAX; index++) {
       const line = THREADS + index * THREAD_WORDS;
-      if (Atomics.compareExchange(this.words, line + OWNED, 0, 1) !== 0) continue;
+      if (Atomics.compareExchange(this.words, line + OWNED, 0, this.owner) !== 0) continue;
       this.line = line;
       this.bursts = Atomics.load(this.words, line + BURSTS);
       this.seen = Atomics.load(this.words, EPOCH);
@@ -160,7 +163,7 @@ export class InvalidationBus implements InvalidationSink {
     // Waiting for this thread's own burst would keep it from ending.
     if (this.inBurst) throw new VirtioError('burst', 1, 'no invalidation inside this thread’s own burst', 'IOMMU');
     const words = this.words;
-    while (Atomics.compareExchange(words, LOCK, 0, 1) !== 0) waitWhile(words, LOCK, 1);
+    takeLock(words, LOCK, this.owner);
     const epoch = Atomics.load(words, EPOCH);
     const record = LOG + (epoch & (LOG_RECORDS - 1)) * RECORD_WORDS;
     words[record] = kind;
@@ -226,23 +229,32 @@ export class InvalidationBus implements InvalidationSink {
   }
 }
 
+/** A number for a thread that may be ended from outside, to be given to its bus before it runs. @param words of the bus */
+export const newBusOwner = (words: Int32Array): number => newOwner(words, OWNERS);
+
 /**
- * Take the place of a thread that died: whoever invalidates waits for its burst no more. The thread must not run again.
- * @param place its {@link InvalidationBus.place}; -1 does nothing
+ * A thread was ended: whoever invalidates waits for its burst no more, nor for the lock that it held, and its line is
+ * another's. Nothing that it was in the middle of is left half done: a record of the log counts once the epoch moves on, and
+ * only whoever asked for an invalidation waits for it. The thread must not run again.
+ * @param owner its number; one that left nothing behind does no harm
  */
-export function evictThread(words: Int32Array, place: number): void {
-  if (place < 0) return;
-  const bursts = Atomics.load(words, place + BURSTS);
-  if ((bursts & 1) !== 0) Atomics.store(words, place + BURSTS, (bursts + 1) | 0);
-  Atomics.store(words, place + OWNED, 0);
-  Atomics.notify(words, place + BURSTS);
+export function evictThread(words: Int32Array, owner: number): void {
+  for (let index = 0; index < THREADS_MAX; index++) {
+    const line = THREADS + index * THREAD_WORDS;
+    if (Atomics.load(words, line + OWNED) !== owner) continue;
+    const bursts = Atomics.load(words, line + BURSTS);
+    if ((bursts & 1) !== 0) Atomics.store(words, line + BURSTS, (bursts + 1) | 0);
+    Atomics.store(words, line + OWNED, 0);
+    Atomics.notify(words, line + BURSTS);
+  }
+  releaseLock(words, LOCK, owner);
 }
 
 /** What a device's address space needs of a bus. */
 export type BurstBus = Pick<InvalidationBus, 'enter' | 'leave' | 'join' | 'quit'>;
 
 /** Wait until a word is something else; sleeping where the platform lets a thread sleep. */
-export function waitWhile(words: Int32Array, index: number, value: number): void {
+function waitWhile(words: Int32Array, index: number, value: number): void {
   for (let spins = 0; Atomics.load(words, index) === value; spins++) {
     if (spins < SPINS || !(words.buffer instanceof SharedArrayBuffer)) continue;
     try {
@@ -251,4 +263,25 @@ export function waitWhile(words: Int32Array, index: number, value: number): void
       // A browser's main thread may not sleep: it goes on looking.
     }
   }
+}
+
+/** Counts up the word at `index`: numbers that no other thread has, and that are not {@link ANY_OWNER}. */
+export function newOwner(words: Int32Array, index: number): number {
+  return ANY_OWNER + 1 + (Atomics.add(words, index, 1) & 0x3fff_ffff);
+}
+
+/** Take a lock that says who holds it, so that it can be taken from a thread that died. */
+export function takeLock(words: Int32Array, index: number, owner: number): void {
+  for (;;) {
+    const holder = Atomics.compareExchange(words, index, 0, owner);
+    if (holder === 0) return;
+    waitWhile(words, index, holder);
+  }
+}
+
+/** Give a lock back that a thread holds, or held when it died. @returns whether it did */
+export function releaseLock(words: Int32Array, index: number, owner: number): boolean {
+  if (Atomics.compareExchange(words, index, owner, 0) !== owner) return false;
+  Atomics.notify(words, index);
+  return true;
 }

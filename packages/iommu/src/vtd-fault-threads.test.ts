@@ -1,6 +1,6 @@
 import { HostMemory } from '@ringwire/guest-memory';
 import { expect, test } from 'vitest';
-import { BUS_WORDS } from './invalidation-bus.js';
+import { BUS_WORDS, evictThread, newBusOwner } from './invalidation-bus.js';
 import { faultAddress, Owner, translateBy } from './testing/dma-stage.js';
 import type { FaultOrder } from './testing/fault-thread.js';
 import { startThread } from './testing/start-thread.js';
@@ -79,4 +79,43 @@ test('VT-d 4.0 §7.3.1, IO-30: faults of two threads at once: no record is lost,
   expect(Math.min(...newest.values())).toBeGreaterThan(100);
   expect(seen).toBeGreaterThan(ROUNDS);
   expect(overflows).toBeGreaterThan(0);
+});
+
+test('VT-d 4.0 §7.3.1, IO-30: a thread that is ended anywhere in a burst that faults leaves no lock, no burst, and a log that goes on', async () => {
+  const memory = HostMemory.create(0x40_0000);
+  const words = new Int32Array(new SharedArrayBuffer(BUS_WORDS * 4));
+  const owner = new Owner(memory, words);
+  const unit = owner.newUnit(4);
+  const domain = owner.domain(1);
+  const sourceId = 0x18;
+  owner.requesters.attach(sourceId, domain);
+  translateBy(unit, owner.requesters.root);
+  unit.write(REG.FECTL, 4, 0);
+  const registers = unit.registers.shared;
+  for (let round = 0; round < 24; round++) {
+    const control = new Int32Array(new SharedArrayBuffer(12));
+    const [unitOwner, busOwner] = [unit.newOwner(), newBusOwner(words)];
+    const order: FaultOrder = { memory: memory.wasm!, words, registers, sourceId, control, unitOwner, busOwner };
+    const { worker, ended } = await startThread<number>('fault-thread.ts', order);
+    ended.catch(() => {});
+    while (Atomics.load(control, 1) === 0) Atomics.wait(control, 1, 0, 10);
+    Atomics.store(control, 2, 1);
+    // Let it fault for a while, serving what it records, then end it wherever it is.
+    for (const end = performance.now() + 1 + (round % 7) / 3; performance.now() < end; ) serveRecords();
+    await worker.terminate();
+    unit.evict(unitOwner);
+    evictThread(words, busOwner);
+    // Each would wait for ever for what the dead thread holds: a command, an invalidation that waits for bursts.
+    translateBy(unit, owner.requesters.root);
+    domain.map(0x1_0000, 0x1_0000, 0x1000, 1);
+    domain.unmap(0x1_0000, 0x1000);
+    serveRecords();
+    expect(unit.read(REG.FSTS, 4) & 2).toBe(0);
+  }
+
+  /** Serve everything; a record that is there is in the summary. */
+  function serveRecords(): void {
+    for (let index = 0; index < 4; index++) unit.write(REG.FRCD + index * 16 + 12, 4, 0x8000_0000);
+    unit.write(REG.FSTS, 4, 1);
+  }
 });

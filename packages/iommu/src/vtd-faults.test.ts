@@ -91,3 +91,26 @@ test('writing 0, or another bit, to a record does not clear it', () => {
   expect(bench.unit.read(REG.FRCD + 8, 8)).toBe(0xc000_0006_0000_0018n);
   expect(bench.unit.read(REG.FRCD, 8)).toBe(0n);
 });
+
+test('a thread that died between a record and its summary leaves no lock, and a record that software is told of', () => {
+  const bench = legacyBench({ capabilities: { faultRegisters: 4 } });
+  const { unit } = bench;
+  unit.write(REG.FEDATA, 4, 0x22);
+  unit.write(REG.FECTL, 4, 0);
+  const dead = unit.newOwner();
+  // As it is found then: LOCK and COMMAND_LOCK its, record 0 with F, and neither the next one's number nor FSTS moved on.
+  unit.registers.state.words[0] = dead;
+  unit.registers.state.words[1] = dead;
+  unit.registers.set(REG.FRCD, 0x5000);
+  unit.registers.set(REG.FRCD + 12, 0x8000_0006);
+  unit.evict(dead);
+  expect(unit.read(REG.FSTS, 4)).toBe(2);
+  expect(bench.interrupts.map(({ data }) => data)).toEqual([0x22]);
+  bench.translate(SID, 0x9000, READ);
+  expect([unit.read(REG.FRCD, 8), unit.read(REG.FRCD + 16, 8)]).toEqual([0x5000n, 0x9000n]);
+  expect(unit.faults.counters.overflowed).toBe(0);
+  // What another one holds is not taken from it.
+  unit.registers.state.words[1] = dead;
+  unit.evict(unit.newOwner());
+  expect(unit.registers.state.words[1]).toBe(dead);
+});

@@ -82,6 +82,26 @@ export class VtdFaults {
     if (isFirst) this.event.sendPending();
   }
 
+  /**
+   * A thread may have died within {@link record}: a record that software can see is in the summary, the next one goes behind
+   * it, and the message comes, perhaps once more than it had to.
+   */
+  mend(): void {
+    const { words, state, count } = this;
+    state.lock();
+    const isUsed = (index: number): boolean => (words[this.first + index * FRCD_WORDS + 3]! & F) !== 0;
+    const next = state.words[VTD_STATE.NEXT_FAULT]!;
+    const behind = next + 1 === count ? 0 : next + 1;
+    const begun = isUsed(next) && !isUsed(behind);
+    if (begun) state.words[VTD_STATE.NEXT_FAULT] = behind;
+    if (begun && (words[FSTS]! & VTD_FSTS.PPF) === 0)
+      words[FSTS] = (words[FSTS]! & 0xffff_00ff) | (next << VTD_FSTS.FRI_SHIFT);
+    if (this.anyRecord()) words[FSTS] = words[FSTS]! | VTD_FSTS.PPF;
+    const isDue = (words[FSTS]! & PENDING) !== 0;
+    if (isDue) this.event.pend();
+    state.unlock();
+  }
+
   /** With the lock held. @returns whether the message is due */
   private log(low: number, high: number, word2: number, word3: number): boolean {
     const { words, state } = this;

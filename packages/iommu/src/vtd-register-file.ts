@@ -20,8 +20,11 @@ export class VtdRegisterFile {
   /** Word index of IVA, the one register that keeps what is written and does not show it. */
   private readonly hidden: number;
 
-  /** @param shared the `shared` words of another thread's */
-  constructor(capabilities: VtdCapabilities, shared?: Uint32Array) {
+  /**
+   * @param shared the `shared` words of another thread's
+   * @param owner  of a thread that may be ended from outside
+   */
+  constructor(capabilities: VtdCapabilities, shared?: Uint32Array, owner?: number) {
     const { faultRegisters, faultRegisterCount, iotlbRegisters } = capabilities;
     const faultEnd = faultRegisters + faultRegisterCount * VTD_FRCD.SIZE;
     if (faultRegisters < FIXED_END)
@@ -35,7 +38,7 @@ export class VtdRegisterFile {
     if (this.shared.length !== count + VTD_STATE_WORDS)
       throw new VirtioError('registers', this.shared.length, `${count + VTD_STATE_WORDS} words`, 'VtdUnit');
     this.words = this.shared.subarray(0, count);
-    this.state = new VtdUnitState(new Int32Array(this.shared.buffer, this.shared.byteOffset + this.size));
+    this.state = new VtdUnitState(new Int32Array(this.shared.buffer, this.shared.byteOffset + this.size), owner);
     this.writable = new Uint32Array(this.size / 4);
     for (const row of Object.values(VTD_REG)) this.allow(row, 0);
     for (const row of Object.values(VTD_IOTLB_REG)) this.allow(row, iotlbRegisters);

@@ -21,6 +21,8 @@ export interface VtdUnitConfig {
    * fault is recorded in the one set of registers. Spaces have to use the same InvalidationBus.
    */
   readonly registers?: Uint32Array;
+  /** This thread's number, from the first unit's `newOwner`, if the thread may be ended from outside: see `evict`. */
+  readonly owner?: number;
   /** What this unit may remember of its tables; each walk begins at the root table without. */
   readonly caches?: VtdCaches;
   /** What the unit can do, or the very values of CAP and ECAP. */

@@ -1,4 +1,4 @@
-import { waitWhile } from './invalidation-bus.js';
+import { ANY_OWNER, releaseLock, takeLock } from './invalidation-bus.js';
 
 /** Words beside a unit's registers, which no software sees; shared by the unit's threads as the registers are. */
 export const VTD_STATE = {
@@ -22,6 +22,8 @@ export const VTD_STATE = {
   /** A device TLB did not answer: the next invalidation wait will not complete. */
   TIMED_OUT: 12,
   HOST_WIDTH: 13,
+  /** Numbers given to threads, so that a lock says who holds it. */
+  OWNERS: 14,
 } as const;
 
 export const VTD_STATE_WORDS = 16;
@@ -34,6 +36,7 @@ const KEPT: readonly number[] = [
   VTD_STATE.OVERFLOWED,
   VTD_STATE.HIDDEN,
   VTD_STATE.HOST_WIDTH,
+  VTD_STATE.OWNERS,
 ];
 
 /** One thread's hold on {@link VTD_STATE}. */
@@ -41,16 +44,18 @@ export class VtdUnitState {
   readonly words: Int32Array;
   /** Commands of this thread's unit under way: one may set off another. */
   private commands: number;
+  private readonly owner: number;
 
-  constructor(words: Int32Array) {
+  /** @param owner of a thread that may be ended from outside */
+  constructor(words: Int32Array, owner: number = ANY_OWNER) {
     this.words = words;
     this.commands = 0;
+    this.owner = owner;
   }
 
   /** Take the lock for a few stores. No call that leaves the unit comes before {@link unlock}. */
   lock(): void {
-    const { words } = this;
-    while (Atomics.compareExchange(words, VTD_STATE.LOCK, 0, 1) !== 0) waitWhile(words, VTD_STATE.LOCK, 1);
+    takeLock(this.words, VTD_STATE.LOCK, this.owner);
   }
 
   unlock(): void {
@@ -59,14 +64,17 @@ export class VtdUnitState {
 
   /** Have commands of other threads wait, until as many calls of {@link endCommand}. */
   beginCommand(): void {
-    if (this.commands++ > 0) return;
-    const { words } = this;
-    while (Atomics.compareExchange(words, VTD_STATE.COMMAND_LOCK, 0, 1) !== 0)
-      waitWhile(words, VTD_STATE.COMMAND_LOCK, 1);
+    if (this.commands++ === 0) takeLock(this.words, VTD_STATE.COMMAND_LOCK, this.owner);
   }
 
   endCommand(): void {
     if (--this.commands === 0) Atomics.store(this.words, VTD_STATE.COMMAND_LOCK, 0);
+  }
+
+  /** Both locks, if a thread held them when it died. */
+  evict(owner: number): void {
+    releaseLock(this.words, VTD_STATE.LOCK, owner);
+    releaseLock(this.words, VTD_STATE.COMMAND_LOCK, owner);
   }
 
   /** To zero, with the lock held. */

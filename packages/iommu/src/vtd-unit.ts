@@ -1,5 +1,6 @@
 import { ACCESS, type AddressSpace } from '@ringwire/guest-memory';
 import { VirtioError } from '@ringwire/virtio-spec';
+import { newOwner } from './invalidation-bus.js';
 import {
   type AtsIommu,
   type InvalidationSink,
@@ -60,10 +61,11 @@ export class VtdUnit implements AtsIommu {
   private readonly faultStyle: VtdFaultStyle;
   private readonly version: number;
   private readonly commands: VtdCommands;
+  private readonly events: readonly [fault: VtdEvent, completion: VtdEvent];
 
   constructor(config: VtdUnitConfig) {
     const capabilities = capabilitiesOf(config);
-    this.registers = new VtdRegisterFile(capabilities, config.registers);
+    this.registers = new VtdRegisterFile(capabilities, config.registers, config.owner);
     const { state } = this.registers;
     const width =
       config.registers === undefined
@@ -81,6 +83,7 @@ export class VtdUnit implements AtsIommu {
     const send = config.onInterrupt ?? (() => {});
     const faultEvent = new VtdEvent(this.words, state, VTD_REG.FECTL.at, send);
     const completionEvent = new VtdEvent(this.words, state, VTD_REG.IECTL.at, send);
+    this.events = [faultEvent, completionEvent];
     this.faults = new VtdFaults(this.words, state, capabilities, faultEvent);
     this.caches = config.caches;
     const sink = this.caches === undefined ? config.sink : inTurn(this.caches, config.sink);
@@ -104,6 +107,25 @@ export class VtdUnit implements AtsIommu {
     this.follower = this.newFollower();
     if (config.registers === undefined) this.reset();
     else this.commands.follow();
+  }
+
+  /** A number for a thread that will use the registers and may be ended from outside: its unit's `owner`. */
+  newOwner(): number {
+    return newOwner(this.registers.state.words, VTD_STATE.OWNERS);
+  }
+
+  /**
+   * A thread that used the registers was ended: its locks are free, a fault that it had begun to record is there or is not,
+   * and messages that it did not come to send are sent, one that it did perhaps again. It must not run any more.
+   * @param owner its unit's
+   */
+  evict(owner: number): void {
+    this.registers.state.evict(owner);
+    this.faults.mend();
+    const [faultEvent, completionEvent] = this.events;
+    faultEvent.sendPending();
+    if ((this.words[word(VTD_REG.ICS)]! & 1) !== 0) completionEvent.raise();
+    else completionEvent.sendPending();
   }
 
   /** Power-on state: translation off, everything that was cached void. */

@@ -29,13 +29,14 @@ const CRC_BYTES = 4;
 const TAG_BYTES = 4;
 const ETHERNET_MOST = 1518;
 
+/** What an {@link IxgbeCard} is made with. */
 export interface IxgbeCardOptions {
   readonly memory: HostMemory;
   /** The address that the card came with, which RAL and RAH 0 have after a reset: 6 bytes. */
   readonly mac: Uint8Array;
   /** In µs, for EITR and retries. Without it, time stands still, and nothing is moderated. */
   readonly now?: () => number;
-  /** Called when a register was written that makes work for {@link IxgbeFunction.step}. */
+  /** Called when a register was written that makes work for a function's `step`. */
   readonly wake?: () => void;
 }
 
@@ -91,6 +92,12 @@ export class IxgbeCard {
     this.virtual[vf] = virtual;
     this.mailboxes[vf]!.virtualReset();
     this.settingsVersion++;
+  }
+
+  /** There may be something to be done for any function. */
+  awaken(): void {
+    this.physical?.awaken();
+    for (const virtual of this.virtual) virtual?.awaken();
   }
 
   virtualAt(vf: number): IxgbeFunction | undefined {
@@ -268,6 +275,7 @@ export class IxgbeCard {
       request: () => raise(bit),
       acknowledged: () => raise(bit << PFMBICR.VFACK_SHIFT),
       interrupt: () => this.virtual[vf]?.mailboxCalled(),
+      answers: (words) => this.virtual[vf]?.answersMail(words) ?? false,
       forget: () => registers.set(at, registers.get(at) & ~(bit | (bit << PFMBICR.VFACK_SHIFT))),
     });
   }

@@ -1,13 +1,9 @@
+import { crcTable } from '@ringwire/guest-memory';
 import type { Frame } from '@ringwire/net-backend';
 
 /** RFC 9260 appendix A: the reflected Castagnoli polynomial. */
 const POLYNOMIAL = 0x82f6_3b78;
-const table: Uint32Array = new Uint32Array(256);
-for (let byte = 0; byte < 256; byte++) {
-  let crc = byte;
-  for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ ((crc & 1) === 0 ? 0 : POLYNOMIAL);
-  table[byte] = crc;
-}
+const table = /* @__PURE__ */ crcTable(POLYNOMIAL);
 
 /** CRC32c of a frame from a byte on, as SCTP has it; its bytes go into the packet lowest first. */
 export function crc32cOf(frame: Frame, from: number): number {

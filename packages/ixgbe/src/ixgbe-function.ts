@@ -4,6 +4,7 @@ import { HEADER_BYTES } from '@ringwire/net-offload';
 import { PF_ROW, rowAt } from '@ringwire/nic-spec/ixgbe';
 import type { PciFunction } from '@ringwire/pci';
 import type { FunctionPlace, Personality } from '@ringwire/sriov-nic';
+import type { NetDeviceOptions } from '@ringwire/virtio-device';
 import { VirtioError } from '@ringwire/virtio-spec';
 import type { IxgbeCard } from './card.js';
 import { DmaBurst } from './dma-burst.js';
@@ -39,11 +40,25 @@ export interface IxgbePort {
   readonly counters?: { readonly drops: ArrayLike<number> };
 }
 
+/** What a virtio data plane is made of. */
+export interface VirtioOption {
+  /** Host memory of its own: `NET_SCRATCH_BYTES` of it. */
+  readonly scratch: number;
+  /** Pairs of queues, 1 to 4 with a control queue behind them; 1 unless given. */
+  readonly pairs?: number;
+  readonly net?: Partial<NetDeviceOptions>;
+  /** There is work for the function's `step`. Only to be noted. */
+  readonly wake?: () => void;
+}
+
+/** Where one function of a card belongs, and what it is plugged into. */
 export interface IxgbeFunctionOptions {
   readonly card: IxgbeCard;
   /** Host memory of the function's own: `IXGBE_SCRATCH_BYTES` of it. */
   readonly scratch: number;
   readonly port: IxgbePort;
+  /** What a virtual function may be as well, whose driver asks for it: a data plane of virtio's. */
+  readonly virtio?: VirtioOption;
   /** Intel's, and 3, unless given. */
   readonly subsystemVendorId?: number;
   readonly subsystemId?: number;
@@ -52,6 +67,10 @@ export interface IxgbeFunctionOptions {
 /** What either kind of function does: frames between its queues and its port of the switch. */
 export abstract class IxgbeFunction implements Personality, QueueOwner, TxRules {
   abstract readonly pci: PciFunction;
+  /** A port of the card's switch hands frames over when they come; any other backend may have to be asked for them. */
+  readonly sleeps: boolean;
+  /** There may be something to be done for this function. */
+  readonly awaken: () => void;
   readonly dma: DmaBurst;
   readonly rx: readonly RxQueue[];
   readonly tx: readonly TxQueue[];
@@ -59,7 +78,7 @@ export abstract class IxgbeFunction implements Personality, QueueOwner, TxRules 
   protected readonly card: IxgbeCard;
   protected readonly port: IxgbePort;
   protected abstract readonly causes: VectorCauses;
-  private readonly backend: NetBackend;
+  protected readonly backend: NetBackend;
   private readonly facts: FrameFacts;
   /** Queues that are on, and whether that is to be looked at anew. */
   private onTx: readonly TxQueue[] = [];
@@ -73,6 +92,8 @@ export abstract class IxgbeFunction implements Personality, QueueOwner, TxRules 
     const { memory } = place.space;
     if (memory !== card.memory) throw new VirtioError('place.space.memory', 'another', "the card's", 'IxgbeFunction');
     this.card = card;
+    this.sleeps = port.configure !== undefined;
+    this.awaken = place.wake ?? (() => {});
     this.port = port;
     this.backend = port.backend;
     this.dma = new DmaBurst(place.space);
@@ -106,6 +127,11 @@ export abstract class IxgbeFunction implements Personality, QueueOwner, TxRules 
   /** The physical function wrote to the mailbox. */
   abstract mailboxCalled(): void;
 
+  /** A message of the virtual function's. @returns false unless the card itself answers it */
+  answersMail(_words: Uint32Array): boolean {
+    return false;
+  }
+
   get padsFrames(): boolean {
     return this.card.padsFrames;
   }
@@ -138,9 +164,11 @@ export abstract class IxgbeFunction implements Personality, QueueOwner, TxRules 
   deadline(): number {
     // What stands still waits for a register, not for time.
     if (!this.pci.mayMaster) return NEVER;
-    let first = this.causes.deadline();
+    let first = NEVER;
     for (const queue of this.onTx) if (this.mayTransmit(queue.index)) first = Math.min(first, queue.retryAt);
-    return first;
+    // What waits for the switch may go sooner than it was told.
+    if (first < NEVER) first = Math.min(first, this.backend.deadline?.() ?? NEVER);
+    return Math.min(first, this.causes.deadline());
   }
 
   close(): void {
@@ -203,12 +231,13 @@ export abstract class IxgbeFunction implements Personality, QueueOwner, TxRules 
   }
 
   wake(): void {
+    this.awaken();
     this.card.wake();
   }
 
   queuesChanged(): void {
     this.isStale = true;
-    this.card.wake();
+    this.wake();
   }
 
   mustDrop(queue: RxQueue): boolean {

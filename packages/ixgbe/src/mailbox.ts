@@ -9,6 +9,8 @@ export interface MailboxCalls {
   interrupt(): void;
   /** What was asked of the physical function is void: RVFU. */
   forget(): void;
+  /** A message that the card answers itself: the answer is in its place now. @returns false: it is the physical function's */
+  answers(words: Uint32Array): boolean;
 }
 
 /**
@@ -45,8 +47,17 @@ export class Mailbox {
 
   writeVirtual(value: number): void {
     this.hold('vf', (value & VFMAILBOX.VFU) !== 0);
-    if ((value & VFMAILBOX.REQ) !== 0) this.calls.request();
+    if ((value & VFMAILBOX.REQ) !== 0) this.post();
     if ((value & VFMAILBOX.ACK) !== 0) this.calls.acknowledged();
+  }
+
+  private post(): void {
+    if (this.holder === 'pf' || !this.calls.answers(this.memory)) {
+      this.calls.request();
+      return;
+    }
+    this.pfSts = true;
+    this.pfAck = true;
   }
 
   /** PFMAILBOX. */

@@ -51,7 +51,12 @@ export class PhysicalIxgbe extends IxgbeFunction implements PhysicalSide {
   constructor(place: PhysicalPlace, options: IxgbeFunctionOptions) {
     super(place, options, QUEUES);
     const { card, port } = this;
-    this.causes = new VectorCauses(IXGBE_MSIX.PF_VECTORS, (vector) => this.pci.msix!.raise(vector), card.now);
+    this.causes = new VectorCauses(
+      IXGBE_MSIX.PF_VECTORS,
+      (vector) => this.pci.msix!.raise(vector),
+      card.now,
+      this.awaken,
+    );
     this.interrupts = new PhysicalInterrupts(card.registers, this.causes, (isAsserted) => this.pci.setIntx(isAsserted));
     this.registers = new PhysicalRegisters(card, this.interrupts, this.causes, {
       port,
@@ -184,7 +189,11 @@ export class PhysicalIxgbe extends IxgbeFunction implements PhysicalSide {
     const region = wordsRegion(
       IXGBE_PF_BAR.REGISTERS_BYTES,
       (at) => this.registers.read(at),
-      (at, value) => this.registers.write(at, value),
+      (at, value) => {
+        this.registers.write(at, value);
+        // All functions work by these.
+        this.card.awaken();
+      },
     );
     const { REGISTERS, REGISTERS_BYTES, MSIX, MSIX_BYTES } = IXGBE_PF_BAR;
     return new PciFunction(
@@ -211,7 +220,7 @@ export class PhysicalIxgbe extends IxgbeFunction implements PhysicalSide {
       place.host,
       {
         reset: () => this.resetCard(),
-        masterChanged: () => this.card.wake(),
+        masterChanged: () => this.wake(),
         removed: () => this.resetQueues(true),
       },
     );

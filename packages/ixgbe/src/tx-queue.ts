@@ -12,7 +12,7 @@ import { BAD_PACKET, type TxSender } from './tx-sender.js';
 const { ACCEPTED, FULL } = DELIVERED;
 const { WRITE } = ACCESS;
 const { ENABLE, SWFLSH } = TXDCTL;
-/** How soon a switch without room is asked again, in µs. */
+/** How soon a switch without room that cannot say when is asked again, in µs. */
 const RETRY_USECS = 50;
 const NEVER = Number.POSITIVE_INFINITY;
 
@@ -205,7 +205,7 @@ export class TxQueue {
       const delivered = backend.receive(frame);
       if (this.life !== life) return sent;
       if (delivered === FULL) {
-        this.retryAt = now + RETRY_USECS;
+        this.retryAt = this.whenRoom(now);
         break;
       }
       if (delivered === ACCEPTED) this.owner.transmitted(this, 1, frame.length);
@@ -213,6 +213,12 @@ export class TxQueue {
     this.ring.head = this.ring.behind(this.ring.head, sent);
     for (let i = 0; i < sent; i++) if (plains.reports[i] !== 0) this.report(plains.reports[i]! - 1);
     return sent;
+  }
+
+  /** When to ask a switch again that had no room, in µs. */
+  private whenRoom(now: number): number {
+    const at = this.backend.deadline?.() ?? NEVER;
+    return at < NEVER ? at : now + RETRY_USECS;
   }
 
   /** Send any packet, or take a context over. @returns 1, or 0 when the queue stays where it is */
@@ -229,7 +235,7 @@ export class TxQueue {
     if (this.life !== life) return 0;
     if (delivered === BAD_PACKET) return this.stop(MISBEHAVIOR.DESCRIPTOR);
     if (delivered === FULL) {
-      this.retryAt = now + RETRY_USECS;
+      this.retryAt = this.whenRoom(now);
       return 0;
     }
     if (delivered === ACCEPTED) this.owner.transmitted(this, sender.frames, sender.bytes);

@@ -16,6 +16,7 @@ export class VectorCauses {
   /** EITR by vector. */
   readonly eitr: Uint32Array;
   private readonly send: (vector: number) => void;
+  private readonly waits: () => void;
   private readonly now: () => number;
   /** When a vector may send again, in µs. */
   private readonly nextAt: Float64Array;
@@ -26,9 +27,11 @@ export class VectorCauses {
    * @param vectors 1 to 64
    * @param send sends a vector's message
    * @param now in µs
+   * @param waits called when a message has to wait for its time: {@link check} is due then
    */
-  constructor(vectors: number, send: (vector: number) => void, now: () => number) {
+  constructor(vectors: number, send: (vector: number) => void, now: () => number, waits: () => void = () => {}) {
     this.send = send;
+    this.waits = waits;
     this.now = now;
     this.eitr = new Uint32Array(vectors);
     this.nextAt = new Float64Array(vectors);
@@ -110,6 +113,7 @@ export class VectorCauses {
       const now = this.now();
       if (now < this.nextAt[vector]!) {
         this.waiting[word]! |= bit;
+        this.waits();
         return;
       }
       this.nextAt[vector] = now + interval;

@@ -38,6 +38,8 @@ export interface VirtualParts {
   txQueue(queue: number): TxQueue | undefined;
   /** VFCTRL.RST was set. */
   reset(): void;
+  /** The tail of a queue was written: receive queue i is 2i, transmit queue i is 2i + 1. @returns whether that was all */
+  notified(queue: number): boolean;
 }
 
 /** Reads and writes of a virtual function's registers, by offset in BAR 0. What is no register reads as 0. */
@@ -104,6 +106,8 @@ export class VirtualRegisters {
   write(at: number, value: number): void {
     const rx = at - VF_QUEUES_AT.RX;
     const tx = at - VF_QUEUES_AT.TX;
+    const tail = tailOf(rx, tx);
+    if (tail >= 0 && this.parts.notified(tail)) return;
     if (rx >= 0 && rx < QUEUE_BYTES) {
       if (!isStatistic(at)) this.rxAt(rx)?.write(rx % RX_QUEUE.STRIDE, value);
       return;
@@ -204,6 +208,14 @@ export class VirtualRegisters {
         return Math.floor(statistics.txBytes / WORD) & 0xf;
     }
   }
+}
+
+/** Whose tail the register is, by the numbers of `VirtualParts.notified`; -1 for another register. */
+function tailOf(rx: number, tx: number): number {
+  if (rx >= 0 && rx < QUEUE_BYTES && rx % RX_QUEUE.STRIDE === RX_QUEUE.RDT) return 2 * Math.floor(rx / RX_QUEUE.STRIDE);
+  if (tx >= 0 && tx < QUEUE_BYTES && tx % TX_QUEUE.STRIDE === TX_QUEUE.TDT)
+    return 2 * Math.floor(tx / TX_QUEUE.STRIDE) + 1;
+  return -1;
 }
 
 /** Statistics lie between the registers of queue 0, where queues have none. */

@@ -264,6 +264,22 @@ test('a switch without room keeps the packet in the ring, is asked again, and it
   expect(sender.stage.nic.deadline()).toBe(Number.POSITIVE_INFINITY);
 });
 
+test('a switch that says when it has room again is asked then, and sooner when it says so meanwhile', () => {
+  const sender = new Sender();
+  sender.port.answer = DELIVERED.FULL;
+  sender.port.roomAt = 1002;
+  sender.stage.now = 1000;
+  sender.data(frameOf(60, 1)).data(frameOf(60, 1), VLE);
+  sender.vf.write(vfTxAt(0, TX_QUEUE.TDT), 2);
+  expect([sender.stage.step(), sender.stage.nic.deadline()]).toEqual([0, 1002]);
+  sender.port.roomAt = 1001;
+  expect(sender.stage.nic.deadline()).toBe(1001);
+  // It has a frame no more: what the port says is not for it.
+  sender.port.answer = DELIVERED.ACCEPTED;
+  sender.stage.step();
+  expect(sender.stage.nic.deadline()).toBe(Number.POSITIVE_INFINITY);
+});
+
 test('a step sends no more packets than its budget, contexts counted', () => {
   const sender = new Sender();
   for (let i = 0; i < 6; i++) sender.context(0).data(frameOf(60, i));

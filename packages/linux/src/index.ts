@@ -6,7 +6,9 @@ export {
   addressOf,
   close,
   connectUnix,
+  errnoName,
   GONE,
+  ioctl,
   listenUnix,
   mapFileAt,
   mapZerosAt,
@@ -14,20 +16,22 @@ export {
   NOT_NOW,
   newEvent,
   newMemoryFile,
+  openDevice,
   PollSet,
   pinThread,
+  readTo,
   SystemError,
   sealSize,
   setNonBlocking,
   signalEvent,
   socketPair,
   takeEvent,
+  writeFrom,
 } from './libc.js';
 export {
   bringInterfaceUp,
   interfaceMtu,
   openTap,
-  readTo,
   setInterfaceMtu,
   setTapOffloads,
   type Tap,
@@ -35,3 +39,4 @@ export {
   writeParts,
 } from './tap.js';
 export { bindUdp, DatagramBurst, DatagramSender, lostDatagrams, pathMtu, TOO_LONG, UdpAddress } from './udp.js';
+export { WaitSet } from './wait-set.js';

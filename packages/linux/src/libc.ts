@@ -20,6 +20,8 @@ const calls = {
   read: libc.func('intptr_t read(int, uintptr_t, uintptr_t)'),
   write: libc.func('intptr_t write(int, uintptr_t, uintptr_t)'),
   close: libc.func('int close(int)'),
+  open: libc.func('int open(const char*, int, int)'),
+  ioctl: libc.func('int ioctl(int, uintptr_t, uintptr_t)'),
   fcntl: libc.func('int fcntl(int, int, int)'),
   poll: libc.func('int poll(uintptr_t, uintptr_t, int)'),
   eventfd: libc.func('int eventfd(unsigned int, int)'),
@@ -38,6 +40,8 @@ const ERRNO_NAMES: ReadonlyMap<number, string> = new Map(
   Object.entries(constants.errno).map(([name, value]) => [value, name]),
 );
 
+const nameOf = (errno: number): string => ERRNO_NAMES.get(errno) ?? `errno ${errno}`;
+
 /** A system call failed. @see errno(3) */
 export class SystemError extends Error {
   override readonly name = 'SystemError';
@@ -47,7 +51,7 @@ export class SystemError extends Error {
   readonly call: string;
 
   constructor(call: string, errno: number) {
-    const code = ERRNO_NAMES.get(errno) ?? `errno ${errno}`;
+    const code = nameOf(errno);
     super(`${call}: ${code}`);
     this.code = code;
     this.call = call;
@@ -66,6 +70,9 @@ export const NOT_NOW = -1;
 export const GONE = -2;
 
 const { EAGAIN, EINTR } = constants.errno;
+
+/** Why the system call that has just failed did. */
+export const errnoName = (): string => nameOf(koffi.errno());
 
 /** @returns the result, {@link NOT_NOW} or {@link GONE}; nothing that a peer does makes it throw */
 export function outcome(result: number): number {
@@ -184,6 +191,27 @@ export function sendmsg(fd: number, message: Address): number {
   return outcome(calls.sendmsg(fd, message, MSG_DONTWAIT_NOSIGNAL));
 }
 
+/** Open a device file for reading and writing, neither of which blocks. @throws SystemError */
+export function openDevice(path: string): number {
+  const O_RDWR_NONBLOCK_CLOEXEC = 0x8_0802;
+  return done(`open ${path}`, calls.open(path, O_RDWR_NONBLOCK_CLOEXEC, 0));
+}
+
+/** @param argument a number, or the address of what the request is about. @returns below 0 where it failed */
+export function ioctl(fd: number, request: number, argument: number): number {
+  return calls.ioctl(fd, request, argument);
+}
+
+/** @returns bytes read to an address; {@link NOT_NOW}; {@link GONE} */
+export function readTo(fd: number, address: Address, bytes: number): number {
+  return outcome(calls.read(fd, address, bytes) as number);
+}
+
+/** @returns bytes written from an address; {@link NOT_NOW}; {@link GONE} */
+export function writeFrom(fd: number, address: Address, bytes: number): number {
+  return outcome(calls.write(fd, address, bytes) as number);
+}
+
 /** Never throws: a descriptor is gone after close(2), whatever it says. */
 export function close(fd: number): void {
   calls.close(fd);
@@ -234,6 +262,7 @@ export function sealSize(fd: number): void {
   done('fcntl', calls.fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW));
 }
 
+const PROT_READ = 1;
 const PROT_READ_WRITE = 3;
 const MAP_SHARED = 1;
 const MAP_FIXED = 0x10;
@@ -242,10 +271,12 @@ const MAP_PRIVATE_ANONYMOUS_NORESERVE = 0x4022;
 /**
  * Show a part of a file in place of what is in memory.
  * @param address,bytes,offset whole pages of the file, which huge pages make 2 MiB or more
- * @throws SystemError, with the memory as it was, for a file that cannot be mapped or written
+ * @param writable else whoever writes there ends the process
+ * @throws SystemError, with the memory as it was, for a file that cannot be mapped, read, or, if it is to be, written
  */
-export function mapFileAt(address: Address, bytes: number, fd: number, offset: number): void {
-  done('mmap', calls.mmap(address, bytes, PROT_READ_WRITE, MAP_SHARED | MAP_FIXED, fd, offset) as number);
+export function mapFileAt(address: Address, bytes: number, fd: number, offset: number, writable = true): void {
+  const rights = writable ? PROT_READ_WRITE : PROT_READ;
+  done('mmap', calls.mmap(address, bytes, rights, MAP_SHARED | MAP_FIXED, fd, offset) as number);
 }
 
 /** Put fresh zero pages in place of what is in memory: the file that was there is let go. */

@@ -1,15 +1,11 @@
-import { type Address, close, done, libc, NativeBytes, outcome, SystemError } from './libc.js';
+import { type Address, close, done, ioctl, libc, NativeBytes, openDevice, outcome, SystemError } from './libc.js';
 
 const calls = {
-  open: libc.func('int open(const char*, int, int)'),
-  ioctl: libc.func('int ioctl(int, uintptr_t, uintptr_t)'),
   socket: libc.func('int socket(int, int, int)'),
-  read: libc.func('intptr_t read(int, uintptr_t, uintptr_t)'),
   writev: libc.func('intptr_t writev(int, uintptr_t, int)'),
 } as const;
 
 const TUN = '/dev/net/tun';
-const O_RDWR_NONBLOCK_CLOEXEC = 0x8_0802;
 /** Requests of linux/if_tun.h and linux/sockios.h. */
 const TUNSETIFF = 0x4004_54ca;
 const TUNSETOFFLOAD = 0x4004_54d0;
@@ -20,7 +16,8 @@ const SIOCGIFMTU = 0x8921;
 const SIOCSIFMTU = 0x8922;
 /** IFF_TAP | IFF_NO_PI | IFF_VNET_HDR: Ethernet frames, each behind a struct virtio_net_hdr. */
 const IFF_FRAMES = 0x5002;
-const IFF_MULTI_QUEUE = 0x100;
+/** The same and IFF_MULTI_QUEUE. */
+const SEVERAL = 0x5102;
 const IFF_UP = 1;
 /** struct ifreq of 64-bit Linux: a name, then what the request is about. */
 const IFREQ = { name: 0, value: 16, SIZE: 40 } as const;
@@ -40,16 +37,18 @@ export interface Tap {
  * Open a tap device, which is made if there is none of that name, and then goes with its descriptor. Frames are read and
  * written whole, each behind 12 bytes of struct virtio_net_hdr.
  * @param name at most 15 bytes
+ * @param isOneOfSeveral the device has several queues, and each time that it is opened is one of them: the kernel gives a
+ *                       flow's frames to the queue that the flow's frames were last written to
  * @throws SystemError where it cannot be: no /dev/net/tun, no right to, another kind of interface, in use
  */
-export function openTap(name: string): Tap {
+export function openTap(name: string, isOneOfSeveral = false): Tap {
   const request = interfaceRequest(name);
-  const fd = done(`open ${TUN}`, calls.open(TUN, O_RDWR_NONBLOCK_CLOEXEC, 0));
+  const fd = openDevice(TUN);
   try {
-    attach(fd, request);
+    attach(fd, request, isOneOfSeveral ? [SEVERAL] : [IFF_FRAMES, SEVERAL]);
     const size = new NativeBytes(4);
     size.view.setInt32(0, 12, true);
-    done('TUNSETVNETHDRSZ', calls.ioctl(fd, TUNSETVNETHDRSZ, size.address));
+    done('TUNSETVNETHDRSZ', ioctl(fd, TUNSETVNETHDRSZ, size.address));
   } catch (error) {
     close(fd);
     throw error;
@@ -58,16 +57,16 @@ export function openTap(name: string): Tap {
   return { fd, name: new TextDecoder().decode(bytes.subarray(0, bytes.indexOf(0))) };
 }
 
-/** One that was made for several queues has to be opened as such. */
-function attach(fd: number, { view, address }: NativeBytes): void {
-  for (const flags of [IFF_FRAMES, IFF_FRAMES | IFF_MULTI_QUEUE]) {
+/** One that was made for several queues has to be opened as such. @param kinds of tap devices, to be tried in turn */
+function attach(fd: number, { view, address }: NativeBytes, kinds: readonly number[]): void {
+  for (const flags of kinds) {
     view.setUint16(IFREQ.value, flags, true);
-    const result = calls.ioctl(fd, TUNSETIFF, address) as number;
+    const result = ioctl(fd, TUNSETIFF, address);
     if (result >= 0) return;
     try {
       done('TUNSETIFF', result);
     } catch (error) {
-      const again = error instanceof SystemError && error.code === 'EINVAL' && flags === IFF_FRAMES;
+      const again = error instanceof SystemError && error.code === 'EINVAL' && flags !== kinds.at(-1);
       if (!again) throw error;
     }
   }
@@ -75,7 +74,7 @@ function attach(fd: number, { view, address }: NativeBytes): void {
 
 /** Say which offloads frames may come with: `TUN_F` bits. @returns false, and nothing changes, for what the kernel has not */
 export function setTapOffloads(tap: Tap, offloads: number): boolean {
-  return (calls.ioctl(tap.fd, TUNSETOFFLOAD, offloads) as number) >= 0;
+  return ioctl(tap.fd, TUNSETOFFLOAD, offloads) >= 0;
 }
 
 /** Bytes of a packet behind its Ethernet header. @throws SystemError for an interface that is not there */
@@ -106,7 +105,7 @@ function askInterface(name: string, code: number, request: NativeBytes): void {
   const [AF_INET, SOCK_DGRAM_CLOEXEC] = [2, 0x8_0002];
   const socket = done('socket', calls.socket(AF_INET, SOCK_DGRAM_CLOEXEC, 0));
   try {
-    done(name, calls.ioctl(socket, code, request.address));
+    done(name, ioctl(socket, code, request.address));
   } finally {
     close(socket);
   }
@@ -120,11 +119,6 @@ function interfaceRequest(name: string): NativeBytes {
   const request = new NativeBytes(IFREQ.SIZE);
   request.u8.set(bytes, IFREQ.name);
   return request;
-}
-
-/** @returns bytes read to an address; {@link NOT_NOW}; {@link GONE} */
-export function readTo(fd: number, address: Address, bytes: number): number {
-  return outcome(calls.read(fd, address, bytes) as number);
 }
 
 /** Write the parts of an {@link IoVector} in one call. @returns bytes written; {@link NOT_NOW}; {@link GONE} */

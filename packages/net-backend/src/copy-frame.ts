@@ -34,7 +34,8 @@ export function copyFrame(frame: Frame, at: number, memory: HostMemory, to: numb
   return copied;
 }
 
-function copyAcross(source: Uint8Array, from: number, target: Uint8Array, to: number, bytes: number): void {
+/** Copy bytes from one memory's view into another's. Long ranges take a view of the source: the language has no other way. */
+export function copyAcross(source: Uint8Array, from: number, target: Uint8Array, to: number, bytes: number): void {
   if (bytes > LOOP_BYTES) target.set(source.subarray(from, from + bytes), to);
   else for (let at = 0; at < bytes; at++) target[to + at] = source[from + at]!;
 }

@@ -2,6 +2,14 @@ import { type HostMemory, RangeList } from '@ringwire/guest-memory';
 
 const NO_RANGES = new RangeList(1);
 
+/** Of a frame that nobody has to recognize: see {@link Frame.origin}. */
+export const NO_ORIGIN = -1;
+/** Origins are counted modulo this. */
+export const ORIGIN_MASK = 0x7fff_ffff;
+
+/** How far an origin lies behind another one; negative when it lies before it. */
+export const originsBetween = (from: number, to: number): number => ((to - from) << 1) >> 1;
+
 /**
  * A frame on its way through a device: where its bytes lie, and what is still to be done to it. One object is reused for
  * every frame, so it is good during the call that hands it on; whoever wants the frame later copies it.
@@ -19,6 +27,11 @@ export class Frame {
   length = 0;
   /** Queue pair that it came from. */
   pair = 0;
+  /**
+   * Which one of a stream it is, for whoever goes on with the stream when its thread has ended: of a transmit queue, chains
+   * used before it; of a cable, frames that came before it; modulo 2^31. Frames that are made of one have its origin.
+   */
+  origin: number = NO_ORIGIN;
   // The offload fields of virtio 1.4 §5.1.9, struct virtio_net_hdr, checked against the frame by whoever set them:
   // zero in a frame that is complete.
   flags = 0;

@@ -1,7 +1,8 @@
+export { BROUGHT_FRAME_BYTES, BroughtFrame } from './brought-frame.js';
 export type { CaptureClock } from './capture-clock.js';
 export type { CaptureOptions, CaptureOutput } from './capture-options.js';
-export { copyFrame, frameBytes } from './copy-frame.js';
-export { Frame, FrameRun } from './frame.js';
+export { copyAcross, copyFrame, frameBytes } from './copy-frame.js';
+export { Frame, FrameRun, NO_ORIGIN, ORIGIN_MASK, originsBetween } from './frame.js';
 export { FrameQueue } from './frame-queue.js';
 export { LearningSwitch, type SwitchPortCounters } from './learning-switch.js';
 export { LoopbackBackend } from './loopback-backend.js';
@@ -14,7 +15,14 @@ export { PcapSource, type PcapSourceOptions, pcapBytes } from './pcap-source.js'
 export { PcapWriter } from './pcap-writer.js';
 export { PCAPNG_DIRECTION, type PcapngDirection } from './pcapng-layout.js';
 export { PcapngWriter } from './pcapng-writer.js';
-export { type CableCounters, type CablePlace, cableSpotAt, SharedCable, unplugCable } from './shared-cable.js';
+export {
+  type CableCounters,
+  type CableOptions,
+  type CablePlace,
+  cableSpotAt,
+  SharedCable,
+  unplugCable,
+} from './shared-cable.js';
 export {
   FrameQueueReader,
   FrameQueueWriter,

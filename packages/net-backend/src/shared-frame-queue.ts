@@ -1,7 +1,7 @@
 import { type HostMemory, RangeList } from '@ringwire/guest-memory';
 import { VirtioError } from '@ringwire/virtio-spec';
 import { copyFrame } from './copy-frame.js';
-import { Frame } from './frame.js';
+import { Frame, ORIGIN_MASK } from './frame.js';
 import { FIELDS16, restoreFields, saveFields } from './frame-fields.js';
 import { DELIVERED, type Delivered } from './net-backend.js';
 
@@ -29,7 +29,7 @@ const NOTE = FIELDS + Math.ceil(FIELDS16 / 2);
 const VALUE = NOTE + 1;
 const STAMP = NOTE + 2;
 /** Indexes are published after so many frames at the latest, so that the other thread can go on. */
-const PUBLISH_FRAMES = 32;
+export const PUBLISH_FRAMES = 32;
 const HERE = 'SharedFrameQueue';
 
 /** What both sides have of a queue: plain words, and two indexes that are accessed with `Atomics`. */
@@ -144,6 +144,22 @@ export class FrameQueueWriter {
     Atomics.store(this.sides.words, this.sides.put, this.put);
   }
 
+  /**
+   * Notes of the newest frame that the reader could see and whose note has a bit, for a writer that takes over.
+   * @returns note, value and stamp; undefined when none of the slots that were not used again since has the bit
+   */
+  newestWith(bit: number): { readonly note: number; readonly value: number; readonly stamp: number } | undefined {
+    const { sides } = this;
+    const { words } = sides;
+    // Slots behind may be those of frames that were never published.
+    for (let back = 1; back <= sides.mask + 1 - PUBLISH_FRAMES; back++) {
+      const slot = sides.slot(this.put - back);
+      const note = words[slot + NOTE]!;
+      if ((note & bit) !== 0) return { note, value: words[slot + VALUE]!, stamp: words[slot + STAMP]! };
+    }
+    return undefined;
+  }
+
   /** @returns where `length` bytes fit in one piece, -1 when they don't */
   private room(length: number): number {
     const { sides, end } = this;
@@ -170,11 +186,16 @@ export class FrameQueueReader {
   /** As it was last looked at. */
   private put: number;
   private readonly frame: Frame;
+  private readonly releaseAfter: number;
 
-  /** @throws VirtioError for a place that is none */
-  constructor(memory: HostMemory, place: SharedQueuePlace) {
+  /**
+   * @param holds what was taken stays until {@link release}, however much it is
+   * @throws VirtioError for a place that is none
+   */
+  constructor(memory: HostMemory, place: SharedQueuePlace, holds = false) {
     const sides = new Sides(memory, place);
     this.sides = sides;
+    this.releaseAfter = holds ? Number.POSITIVE_INFINITY : PUBLISH_FRAMES;
     this.taken = Atomics.load(sides.words, sides.taken);
     this.released = this.taken;
     this.put = this.taken;
@@ -197,6 +218,7 @@ export class FrameQueueReader {
     frame.ranges.offset[0] = sides.area + words[slot + OFFSET]!;
     frame.ranges.length[0] = length;
     frame.length = length;
+    frame.origin = this.taken & ORIGIN_MASK;
     restoreFields(frame, sides.fields, (slot + FIELDS) << 1);
     this.note = words[slot + NOTE]!;
     this.value = words[slot + VALUE]!;
@@ -207,7 +229,7 @@ export class FrameQueueReader {
   /** Take the frame that {@link peek} showed away. */
   drop(): void {
     this.taken = (this.taken + 1) | 0;
-    if (((this.taken - this.released) | 0) >= PUBLISH_FRAMES) this.release();
+    if (((this.taken - this.released) | 0) >= this.releaseAfter) this.release();
   }
 
   /** Give the room of what was taken back to the writer. */

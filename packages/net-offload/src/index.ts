@@ -14,6 +14,7 @@ export { OFFLOAD_FAULT, type OffloadCounters } from './offload-fault.js';
 export { hashReport, PacketHash } from './packet-hash.js';
 export { HEADER_BYTES, parseFrame } from './parse-frame.js';
 export { rssQueue } from './rss-queue.js';
+export { SegmentProgress } from './segment-progress.js';
 export { Toeplitz } from './toeplitz.js';
 export { CHECKSUMS, type Checksums, verifyChecksums } from './verify-checksums.js';
 export { ETHERNET, ETHERTYPE, IPPROTO, IPV4, IPV6, TCP, UDP, VLAN_TAG } from './wire.js';

@@ -6,6 +6,7 @@ import { VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO } from '@ringwire/virtio-spec/net'
 import { beforeEach, describe, expect, test } from 'vitest';
 import { finishFrame, OFFLOAD_AREA_BYTES, OffloadEngine } from './offload-engine.js';
 import { OFFLOAD_FAULT } from './offload-fault.js';
+import { SegmentProgress } from './segment-progress.js';
 import { frameOf } from './testing/frames.js';
 import { type GiantFields, giant } from './testing/giants.js';
 import { counting, ethernet, ipv4, ipv6, tcp, udp } from './testing/packets.js';
@@ -221,6 +222,32 @@ describe('a frame to be cut up', () => {
     expect(engine.counters).toMatchObject({ segmented: 1, segments: 1, segmentsLost: 5 });
   });
 
+  test.each([
+    ['TCP', { type: GSO.TCPV4, payload: 8000 }],
+    ['UDP fragments over IPv6', { type: GSO.UDP, version: 6, payload: 8000 }],
+    ['TCP in a tunnel', { type: GSO.TCPV4, tunnel: 4, payload: 8000 }],
+  ] as const)('%s goes on behind the last segment that was dealt with, where its sender keeps it', (_, wanted) => {
+    const whole = new ScriptedBackend();
+    finishFrame(new OffloadEngine(memory, AREA), giantFrame(wanted), whole);
+    expect(whole.frames).toHaveLength(6);
+    const { ACCEPTED, FULL, DROPPED } = DELIVERED;
+    const sink = new ScriptedBackend(0, [ACCEPTED, FULL, FULL, DROPPED, ACCEPTED, FULL]);
+    const engine = new OffloadEngine(memory, AREA);
+    const progress = new SegmentProgress();
+    const outcomes = [1, 2, 3, 4].map(() => {
+      engine.take(giantFrame(wanted));
+      const outcome = engine.deliver(sink, progress);
+      // Another sender's turn, with the same engine.
+      finishFrame(engine, giantFrame({ type: GSO.UDP, version: 6 }), new ScriptedBackend());
+      return outcome;
+    });
+    expect(outcomes).toEqual([FULL, FULL, FULL, ACCEPTED]);
+    expect(progress.done).toBe(0);
+    // The second one was dropped.
+    expect(sink.bytes).toEqual(whole.bytes.filter((_, index) => index !== 1));
+    expect(engine.counters).toMatchObject({ segmented: 1 + 4, segments: 5 + 4 * 3, segmentsLost: 1 });
+  });
+
   test('is dropped when every segment is', () => {
     const sink = new ScriptedBackend(0, [DELIVERED.DROPPED, DELIVERED.DROPPED, DELIVERED.DROPPED]);
     expect(finishFrame(engine, giantFrame({ type: GSO.TCPV4 }), sink)).toBe(DELIVERED.DROPPED);
@@ -246,9 +273,31 @@ test('a tunnel whose outer checksum is filled in gets one per segment, one witho
   ]);
 });
 
-test('an area outside the memory and a frame of another memory are refused', () => {
+test('an area outside the memory is refused', () => {
   expect(() => new OffloadEngine(memory, memory.size - OFFLOAD_AREA_BYTES + 1)).toThrow(VirtioError);
   expect(() => new OffloadEngine(memory, -1)).toThrow(VirtioError);
+});
+
+test('a frame of another memory is brought: what comes out is the same, byte for byte', () => {
   const other = HostMemory.create(1);
-  expect(() => engine.take(frameOf(other, 0, FULL_TCP))).toThrow(VirtioError);
+  const outcomes = [engine, new OffloadEngine()].map((taker) =>
+    [memory, other].map((place) => {
+      const frame = frameOf(place, 0, FULL_TCP);
+      expect(taker.take(frame)).toBe(OFFLOAD_FAULT.NONE);
+      const sink = new ScriptedBackend();
+      taker.deliver(sink);
+      return sink.bytes;
+    }),
+  );
+  const [first] = outcomes.flat();
+  expect(first!.length).toBeGreaterThan(0);
+  for (const sent of outcomes.flat()) expect(sent).toEqual(first);
+});
+
+test('a frame of another memory that is longer than any is not brought', () => {
+  const other = HostMemory.create(0x2_0000);
+  const frame = frameOf(other, 0, FULL_TCP);
+  frame.ranges.length[0] = 0x1_1000;
+  frame.length = 0x1_1000;
+  expect(new OffloadEngine().take(frame)).toBe(OFFLOAD_FAULT.LONG_FRAME);
 });

@@ -1,5 +1,5 @@
-import { type HostMemory, RangeList } from '@ringwire/guest-memory';
-import { copyFrame, DELIVERED, type Delivered, Frame, type FrameSink, OFFLOAD } from '@ringwire/net-backend';
+import type { HostMemory } from '@ringwire/guest-memory';
+import { copyFrame, DELIVERED, type Delivered, type Frame, type FrameSink, OFFLOAD } from '@ringwire/net-backend';
 import { VirtioError } from '@ringwire/virtio-spec';
 import { VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO } from '@ringwire/virtio-spec/net';
 import { checkOffloads, largestSegment } from './check-offloads.js';
@@ -8,8 +8,9 @@ import { FrameHeaders } from './frame-headers.js';
 import { newOffloadCounters, OFFLOAD_FAULT, type OffloadCounters } from './offload-fault.js';
 import { HEADER_BYTES, parseFrame } from './parse-frame.js';
 import { CUT, SegmentPlan } from './segment-plan.js';
-import { Segmenter } from './segmenter.js';
+import type { SegmentProgress } from './segment-progress.js';
 import { be16, IPV6_FRAGMENT, putBe16, TCP, TCP_FLAG, UDP } from './wire.js';
+import { AwayWorkplace, Workplace } from './workplace.js';
 
 const HDR_F = VIRTIO_NET_HDR_F;
 const GSO = VIRTIO_NET_HDR_GSO;
@@ -22,33 +23,44 @@ export const OFFLOAD_AREA_BYTES: number = 2 * HEADER_BYTES + IPV6_FRAGMENT.SIZE;
  * The part of a network device that finishes frames: what a driver left to be done, and the receiver cannot take, is
  * done here. One frame at a time: {@link take} it, look at its {@link headers}, {@link deliver} it to any number of sinks.
  *
- * Headers are copied once, into memory that no driver can write; what is checked, decided on and sent is that copy.
+ * Headers are copied once, into memory that no driver can write; what is checked, decided on and sent is that copy. A frame
+ * of another memory is copied whole, into a memory of the engine's own, which there is from the first such frame on.
  */
 export class OffloadEngine {
   readonly counters: OffloadCounters = newOffloadCounters();
   /** Of the frame that was taken. Offsets count from the frame's start; its header bytes lie at {@link headersAt}. */
   readonly headers: FrameHeaders = new FrameHeaders();
-  /** The taken frame: a private copy of its headers, then the rest of its own ranges. Good until the next `take`. */
-  readonly frame: Frame;
-  /** Host offset of the header bytes. */
-  readonly headersAt: number;
-  readonly #memory: HostMemory;
+  readonly #home: Workplace | undefined;
+  #away: AwayWorkplace | undefined = undefined;
+  /** Where the taken frame is worked on. */
+  #place: Workplace;
   readonly #plan: SegmentPlan = new SegmentPlan();
-  readonly #segmenter: Segmenter;
 
   /**
-   * @param memory of all frames that are taken
-   * @param at host offset of OFFLOAD_AREA_BYTES bytes that no driver can reach
+   * @param memory of the frames that are not to be copied; left out: all of them are
+   * @param at host offset of OFFLOAD_AREA_BYTES bytes in it that no driver can reach
    */
-  constructor(memory: HostMemory, at: number) {
+  constructor(memory?: HostMemory, at = 0) {
+    if (memory === undefined) {
+      this.#away = new AwayWorkplace(this.counters);
+      this.#place = this.#away;
+      return;
+    }
     if (!Number.isInteger(at) || at < 0 || at + OFFLOAD_AREA_BYTES > memory.size) {
       throw new VirtioError('at', at, `${OFFLOAD_AREA_BYTES} bytes from there in the memory`, 'OffloadEngine');
     }
-    this.#memory = memory;
-    this.headersAt = at;
-    this.frame = new Frame(memory);
-    this.frame.ranges = new RangeList(32);
-    this.#segmenter = new Segmenter(memory, at + HEADER_BYTES, this.counters);
+    this.#home = new Workplace(memory, at, this.counters);
+    this.#place = this.#home;
+  }
+
+  /** The taken frame: a private copy of its headers, then the rest of its own ranges. Good until the next `take`. */
+  get frame(): Frame {
+    return this.#place.frame;
+  }
+
+  /** Host offset of the header bytes, in the memory of {@link frame}. */
+  get headersAt(): number {
+    return this.#place.headersAt;
   }
 
   /**
@@ -57,15 +69,18 @@ export class OffloadEngine {
    * @returns an `OFFLOAD_FAULT`, counted; only a frame with NONE can be delivered, but `headers` hold what is there
    */
   take(frame: Frame): number {
-    if (frame.memory !== this.#memory) {
-      throw new VirtioError('frame.memory', 'another', "the engine's", 'OffloadEngine.take');
+    const own = frame.memory === this.#home?.memory ? this.#stay(this.#home, frame) : this.#bring(frame);
+    if (own === undefined) {
+      this.counters.faults[OFFLOAD_FAULT.LONG_FRAME]!++;
+      return OFFLOAD_FAULT.LONG_FRAME;
     }
-    const { headersAt, headers } = this;
-    const { u8 } = this.#memory;
-    const bytes = copyFrame(frame, 0, this.#memory, headersAt, HEADER_BYTES);
-    this.#adopt(frame, bytes);
+    const { headersAt, memory } = this.#place;
+    const { headers } = this;
+    const { u8 } = memory;
+    const bytes = copyFrame(own, 0, memory, headersAt, HEADER_BYTES);
+    this.#adopt(own, bytes);
     parseFrame(u8, headersAt, bytes, headers);
-    const fault = checkOffloads(frame, u8, headersAt, bytes, headers, this.#plan);
+    const fault = checkOffloads(own, u8, headersAt, bytes, headers, this.#plan);
     if (fault !== OFFLOAD_FAULT.NONE) this.counters.faults[fault]!++;
     else if (this.#plan.cut !== CUT.NONE) this.#describe();
     return fault;
@@ -78,23 +93,38 @@ export class OffloadEngine {
 
   /**
    * Hand the taken frame on: as it is, if the sink takes what is still to be done; with its checksum finished; or cut up.
+   * @param progress of a sender that keeps a frame of which the sink had room for some segments only (FULL): it takes the
+   *                 same frame, and delivers it, again with the same `progress`. Without it the other segments are lost.
    * @returns DELIVERED as the sink says; of a frame that was cut up ACCEPTED when the sink took any segment
    */
-  deliver(sink: FrameSink): Delivered {
+  deliver(sink: FrameSink, progress?: SegmentProgress): Delivered {
     const { frame } = this;
     if ((this.#undone() & ~sink.offloads) === 0) {
+      progress?.forget();
       const delivered = sink.receive(frame);
       if (delivered === DELIVERED.ACCEPTED) this.counters.asIs++;
       return delivered;
     }
     const plan = this.#plan;
     if (plan.cut === CUT.NONE || (plan.cut === CUT.FRAGMENT && plan.count === 1)) {
+      progress?.forget();
       this.#finishChecksum();
       this.#complete();
       return sink.receive(frame);
     }
-    if (plan.cut === CUT.FRAGMENT) return this.#deliverFragments(sink);
-    return this.#segmenter.run(frame, this.headersAt, plan, sink);
+    if (plan.cut === CUT.FRAGMENT) return this.#deliverFragments(sink, progress);
+    return this.#place.segmenter.run(frame, this.headersAt, plan, sink, progress);
+  }
+
+  #stay(place: Workplace, frame: Frame): Frame {
+    this.#place = place;
+    return frame;
+  }
+
+  #bring(frame: Frame): Frame | undefined {
+    this.#away ??= new AwayWorkplace(this.counters);
+    this.#place = this.#away;
+    return this.#away.bring(frame);
   }
 
   /** Make {@link frame} the same frame with its first `bytes` bytes in our own memory. */
@@ -112,6 +142,7 @@ export class OffloadEngine {
     frame.end = ranges.count;
     frame.length = from.length;
     frame.pair = from.pair;
+    frame.origin = from.origin;
     frame.flags = from.flags & (HDR_F.NEEDS_CSUM | HDR_F.UDP_TUNNEL_CSUM);
     frame.gsoType = from.gsoType;
     frame.hdrLen = 0;
@@ -143,7 +174,7 @@ export class OffloadEngine {
     const { ip, cut } = this.#plan;
     frame.hdrLen = ip.payload + ip.transportBytes;
     if (cut !== CUT.TCP) return;
-    const cwr = (this.#memory.u8[this.headersAt + ip.payload + TCP.flags]! & TCP_FLAG.CWR) !== 0;
+    const cwr = (this.#place.memory.u8[this.headersAt + ip.payload + TCP.flags]! & TCP_FLAG.CWR) !== 0;
     if (cwr) frame.gsoType |= GSO.ECN;
   }
 
@@ -153,13 +184,13 @@ export class OffloadEngine {
   }
 
   /** Fragments carry the datagram's checksum in their payload: it is finished for them, and then open as before. */
-  #deliverFragments(sink: FrameSink): Delivered {
+  #deliverFragments(sink: FrameSink, progress: SegmentProgress | undefined): Delivered {
     const { frame } = this;
-    const { u8 } = this.#memory;
+    const { u8 } = this.#place.memory;
     const field = this.headersAt + frame.csumStart + frame.csumOffset;
     const open = be16(u8, field);
     this.#finishChecksum();
-    const delivered = this.#segmenter.run(frame, this.headersAt, this.#plan, sink);
+    const delivered = this.#place.segmenter.run(frame, this.headersAt, this.#plan, sink, progress);
     putBe16(u8, field, open);
     return delivered;
   }
@@ -169,8 +200,8 @@ export class OffloadEngine {
     const field = this.headersAt + frame.csumStart + frame.csumOffset;
     // The field holds the pseudo header's sum, and is summed with the rest.
     const sum = sumFrame(frame, frame.csumStart, frame.length - frame.csumStart);
-    if (frame.csumOffset === UDP.checksum) putUdpChecksum(this.#memory.u8, field, sum);
-    else putChecksum(this.#memory.u8, field, sum);
+    if (frame.csumOffset === UDP.checksum) putUdpChecksum(this.#place.memory.u8, field, sum);
+    else putChecksum(this.#place.memory.u8, field, sum);
     this.counters.checksummed++;
   }
 }

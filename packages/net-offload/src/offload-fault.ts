@@ -26,6 +26,8 @@ export const OFFLOAD_FAULT = {
   TUNNEL_FLAGS: 10,
   /** outer_th_offset or inner_nh_offset does not point to what it should. */
   TUNNEL_HEADERS: 11,
+  /** Of another memory, and longer than any frame that virtio 1.4 §5.1.9.3 knows: it was not brought. */
+  LONG_FRAME: 12,
 } as const;
 
 /** What an {@link OffloadEngine} counted since it was made. */

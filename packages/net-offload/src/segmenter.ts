@@ -6,6 +6,7 @@ import type { OffloadCounters } from './offload-fault.js';
 import { PieceCursor } from './piece-cursor.js';
 import { writeSegmentHeaders } from './segment-headers.js';
 import { CUT, type SegmentPlan } from './segment-plan.js';
+import type { SegmentProgress } from './segment-progress.js';
 import { be16, UDP } from './wire.js';
 
 /**
@@ -18,8 +19,8 @@ export class Segmenter {
   readonly #segment: Frame;
   readonly #cursor: PieceCursor = new PieceCursor();
   readonly #counters: OffloadCounters;
-  /** Of the next IPv6 datagram that is cut into fragments. */
-  #identification = 0;
+  /** Of the last IPv6 datagram that was cut into fragments. */
+  #lastIdentification = 0;
 
   /** @param at host offset where segments' headers are made: room for the longest headers and 8 bytes */
   constructor(memory: HostMemory, at: number, counters: OffloadCounters) {
@@ -34,36 +35,57 @@ export class Segmenter {
    * Cut a frame up.
    * @param frame whose first range begins with the headers, at `base`, where nobody changes them meanwhile
    * @param plan  what `checkOffloads` made of it; `cut` is not NONE
+   * @param progress where to begin; and behind FULL how far it got, for the same frame's next run
    * @returns ACCEPTED when the sink took a segment; FULL or DROPPED, as the sink said, when it took none. Behind FULL no
-   *          segment is tried any more.
+   *          segment is tried any more: with `progress` FULL is the answer whatever the sink took before, without it those
+   *          that are left are lost.
    */
-  run(frame: Frame, base: number, plan: SegmentPlan, sink: FrameSink): Delivered {
+  run(frame: Frame, base: number, plan: SegmentPlan, sink: FrameSink, progress?: SegmentProgress): Delivered {
     const { u8 } = this.#memory;
     const outerChecksum =
       plan.outerUdp !== 0 &&
       ((frame.flags & VIRTIO_NET_HDR_F.UDP_TUNNEL_CSUM) !== 0 || be16(u8, base + plan.outerUdp + UDP.checksum) !== 0);
     const segment = this.#segment;
     segment.pair = frame.pair;
-    this.#identification = (this.#identification + 1) >>> 0;
-    this.#cursor.start(frame, plan.headerBytes);
-    let left = frame.length - plan.headerBytes;
-    let sent = 0;
+    segment.origin = frame.origin;
+    // Between two runs whoever wrote the frame may have made a shorter one of it.
+    const from = Math.min(progress?.done ?? 0, plan.count);
+    if (from === 0) this.#lastIdentification = (this.#lastIdentification + 1) >>> 0;
+    const identification = from === 0 ? this.#lastIdentification : progress!.identification;
+    this.#cursor.start(frame, plan.headerBytes + from * plan.size);
+    let left = frame.length - plan.headerBytes - from * plan.size;
+    let sent = from === 0 ? 0 : progress!.taken;
     let last: Delivered = DELIVERED.DROPPED;
-    for (let index = 0; index < plan.count && last !== DELIVERED.FULL; index++) {
+    for (let index = from; index < plan.count; index++) {
       const bytes = Math.min(plan.size, left);
       left -= bytes;
-      this.#build(frame, base, plan, index, bytes, outerChecksum);
+      this.#build(frame, base, plan, index, bytes, outerChecksum, identification);
       last = sink.receive(segment);
       if (last === DELIVERED.ACCEPTED) sent++;
+      if (last !== DELIVERED.FULL) continue;
+      if (progress === undefined) break;
+      progress.done = index;
+      progress.taken = sent;
+      progress.identification = identification;
+      return last;
     }
+    progress?.forget();
     if (sent === 0) return last;
     this.#counters.segmented++;
     this.#counters.segments += sent;
-    this.#counters.segmentsLost += plan.count - sent;
+    this.#counters.segmentsLost += Math.max(0, plan.count - sent);
     return DELIVERED.ACCEPTED;
   }
 
-  #build(frame: Frame, base: number, plan: SegmentPlan, index: number, bytes: number, outerChecksum: boolean): void {
+  #build(
+    frame: Frame,
+    base: number,
+    plan: SegmentPlan,
+    index: number,
+    bytes: number,
+    outerChecksum: boolean,
+    identification: number,
+  ): void {
     const memory = this.#memory;
     const at = this.#at;
     const segment = this.#segment;
@@ -75,7 +97,7 @@ export class Segmenter {
     memory.engine.copy(at, base, plan.headerBytes);
     let headerBytes = plan.headerBytes;
     if (plan.cut === CUT.FRAGMENT) {
-      headerBytes = writeFragmentHeaders(memory, at, plan, index, bytes, this.#identification);
+      headerBytes = writeFragmentHeaders(memory, at, plan, index, bytes, identification);
     } else writeSegmentHeaders(memory, at, plan, index, bytes, this.#cursor.sum, outerChecksum);
     ranges.length[0] = headerBytes;
     segment.end = ranges.count;

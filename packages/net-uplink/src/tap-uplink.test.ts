@@ -32,7 +32,7 @@ let guest: ScriptedBackend;
 
 beforeEach(({ skip }) => {
   if (problem !== undefined) return skip(`skipped, because ${problem}`);
-  memory = HostMemory.create(0x2_0000);
+  memory = HostMemory.create(FRAME_AT + 0x1_0000);
   namespace = new TestNamespace();
   tap = namespace.inside(() => new TapUplink({ memory, at: 0, name: 'tap0', mtu: 1400 }));
   namespace.ip('link set tap0 address 02:00:00:00:00:01');
@@ -78,6 +78,12 @@ test('the kernel answers ARP and a ping that a guest sends by hand', async () =>
   expect(tap.counters.sent).toBe(2);
 });
 
+test('a frame that lies in another memory is sent as it is there', async () => {
+  const other = HostMemory.wrap(new ArrayBuffer(0x1000));
+  expect(tap.receive(frameAt(other, 0x100, ARP_REQUEST, {}, 9))).toBe(DELIVERED.ACCEPTED);
+  expect((await arrived(isArpReply)).bytes.subarray(0, 42)).toEqual(ARP_REPLY);
+});
+
 test('virtio 1.4 §5.1.9.2: a checksum that a guest left to be done arrives done, and one of the kernel is left to the guest', async () => {
   const socket = await socketInside();
   const heard = new Promise<Buffer>((resolve) => socket.once('message', resolve));
@@ -93,6 +99,49 @@ test('virtio 1.4 §5.1.9.2: a checksum that a guest left to be done arrives done
   expect(got).toMatchObject({ flags: 1, gsoType: 0, csumStart: 34, csumOffset: 6 });
   expect([...got.bytes.subarray(-4)]).toEqual([...Buffer.from('wxyz')]);
   socket.close();
+});
+
+test('with several queues a pair of queues has its own, and is answered by it', async () => {
+  expect(tap.moreFds).toEqual([]);
+  tap.close();
+  tap = namespace.inside(() => new TapUplink({ memory, at: 0, name: 'tap0', queues: 3 }));
+  namespace.ip('link set tap0 address 02:00:00:00:00:01');
+  namespace.ip('address add 192.0.2.1/24 dev tap0');
+  namespace.ip('neigh add 192.0.2.2 lladdr 02:00:00:00:00:02 dev tap0');
+  tap.attach(guest);
+  expect(new Set([tap.fd, ...tap.moreFds]).size).toBe(3);
+  const set = new PollSet(3);
+  // Pair 5 has the queue of pair 2.
+  for (const [pair, queue] of [
+    [2, 2],
+    [0, 0],
+    [1, 1],
+    [5, 2],
+  ] as const) {
+    // The kernel notes where a flow is when it has answered already: the second answer is the one that counts.
+    guest.frames.length = 0;
+    expect(tap.receive(frameOf(PING, { pair }))).toBe(DELIVERED.ACCEPTED);
+    await arrived(isIcmp);
+    guest.frames.length = 0;
+    expect(tap.receive(frameOf(PING, { pair }))).toBe(DELIVERED.ACCEPTED);
+    set.clear();
+    for (const fd of [tap.fd, ...tap.moreFds]) set.add(fd);
+    await set.wait(5000);
+    // Whoever waits for its descriptors is woken by any of them.
+    expect([0, 1, 2].filter((at) => set.isReady(at))).toEqual([queue]);
+    expect((await arrived(isIcmp)).pair).toBe(queue);
+  }
+  tap.close();
+  expect([tap.fd, tap.moreFds]).toEqual([-1, []]);
+});
+
+test('an interface has as many queues as it was made for', () => {
+  const queues = (wanted: number): TapUplink =>
+    namespace.inside(() => new TapUplink({ memory, at: 0, name: 'tap0', queues: wanted }));
+  // The one that is there has one queue, which is in use.
+  expect(() => queues(2)).toThrow(SystemError);
+  expect(() => queues(0)).toThrow('queues is 0, want 1 to 256');
+  expect(() => queues(257)).toThrow('queues is 257, want 1 to 256');
 });
 
 test('a frame to be segmented is taken whole', async () => {

@@ -22,9 +22,11 @@ export interface Uplink extends NetBackend {
   readonly mtu?: number | undefined;
   /** To be waited for; -1 while there is nothing to wait for. */
   readonly fd: number;
+  /** More of them. */
+  readonly moreFds?: readonly number[];
   /** Why it ended by itself: its interface is gone. */
   readonly problem: string | undefined;
-  /** The descriptor was found ready. */
+  /** A descriptor was found ready. */
   ready(): void;
   /** Nothing is sent or received any more. */
   close(): void;

@@ -14,7 +14,15 @@ import {
   TOO_LONG,
   UdpAddress,
 } from '@ringwire/linux';
-import { DELIVERED, type Delivered, EVERY_OFFLOAD, Frame, type FrameSink } from '@ringwire/net-backend';
+import {
+  BROUGHT_FRAME_BYTES,
+  BroughtFrame,
+  DELIVERED,
+  type Delivered,
+  EVERY_OFFLOAD,
+  Frame,
+  type FrameSink,
+} from '@ringwire/net-backend';
 import { ETHERNET, OFFLOAD_AREA_BYTES, OFFLOAD_FAULT, OffloadEngine } from '@ringwire/net-offload';
 import { VirtioError } from '@ringwire/virtio-spec';
 import { flowHash } from './flow-hash.js';
@@ -32,8 +40,10 @@ const QUEUE_BYTES = 0x40_0000;
 /** 802.1Q and 802.1ad. */
 const TAGS: readonly number[] = [0x8100, 0x88a8];
 
+const ENGINE_AT = SLOTS * SLOT_BYTES;
+const BROUGHT_AT = ENGINE_AT + OFFLOAD_AREA_BYTES;
 /** Bytes of host memory that a {@link VxlanUplink} works in. */
-export const VXLAN_BYTES: number = SLOTS * SLOT_BYTES + OFFLOAD_AREA_BYTES;
+export const VXLAN_BYTES: number = BROUGHT_AT + BROUGHT_FRAME_BYTES;
 
 /**
  * When sending, `refused`: by the kernel, as there is no way to the remote. `tooLong`: more than the path carries.
@@ -57,7 +67,7 @@ type VxlanDrop =
 
 /** How a {@link VxlanUplink} is made. */
 export interface VxlanUplinkOptions {
-  /** Of all frames: made or adopted, so that it never moves. */
+  /** What system calls work on: made or adopted, so that it never moves. Frames of other memories are copied into it. */
   readonly memory: HostMemory;
   /** Host offset of {@link VXLAN_BYTES} bytes, a multiple of 8, which nobody else writes. */
   readonly at: number;
@@ -110,6 +120,7 @@ export class VxlanUplink implements Uplink {
   private readonly socket: number;
   private readonly ports: SourcePorts;
   private readonly engine: OffloadEngine;
+  private readonly brought: BroughtFrame;
   private readonly wire: FrameSink;
   private readonly header = new NativeBytes(VXLAN_HEADER.SIZE);
   private readonly parts = new IoVector(PARTS_MAX);
@@ -145,7 +156,8 @@ export class VxlanUplink implements Uplink {
     const { local = this.remote.isV6 ? '::' : '0.0.0.0' } = options;
     const own = new UdpAddress(local, localPort);
     if (own.isV6 !== this.remote.isV6) throw new RangeError(`${local} and ${remote} are of two families`);
-    this.engine = new OffloadEngine(memory, at + SLOTS * SLOT_BYTES);
+    this.engine = new OffloadEngine(memory, at + ENGINE_AT);
+    this.brought = new BroughtFrame(memory, at + BROUGHT_AT);
     this.wire = { offloads: 0, receive: (frame) => this.send(frame) };
     this.header.u8[VXLAN_HEADER.flags] = VXLAN_FLAG_I;
     this.header.view.setUint32(VXLAN_HEADER.vni, vni * 256);
@@ -188,7 +200,9 @@ export class VxlanUplink implements Uplink {
   receive(frame: Frame): Delivered {
     const { engine } = this;
     if (!this.isOpen) return this.drop('refused');
-    if (engine.take(frame) !== OFFLOAD_FAULT.NONE) return this.drop('badOffload');
+    const own = this.brought.bring(frame);
+    if (own === undefined) return this.drop('tooLong');
+    if (engine.take(own) !== OFFLOAD_FAULT.NONE) return this.drop('badOffload');
     if (engine.headers.vlanTags > 0 && !this.tagged) return this.drop('tagged');
     this.flow = flowHash(this.memory.u8, engine.headersAt, engine.headers);
     return engine.deliver(this.wire);

@@ -1,3 +1,3 @@
 export { openLoopedDeviceQueue, openLoopedDriverQueue } from './open-looped-queue.js';
-export { privateArrays } from './private-arrays.js';
+export { freePrivateArrays, newPrivateOwner, ownPrivateArrays, privateArrays } from './private-arrays.js';
 export { RangeCopier } from './range-copier.js';

@@ -1,6 +1,6 @@
 import { HostMemory, PRIVATE_AREA } from '@ringwire/guest-memory';
 import { expect, test } from 'vitest';
-import { privateArrays, withdraw } from './private-arrays.js';
+import { freePrivateArrays, newPrivateOwner, ownPrivateArrays, privateArrays, withdraw } from './private-arrays.js';
 
 test('arrays lie behind everything that host offsets lead to, all zeros and apart from one another', () => {
   const memory = HostMemory.create(0x1_0000);
@@ -46,8 +46,25 @@ test('another thread’s view of the memory is as large, and gives away other ro
   expect(here.byteOffset).not.toBe(other.byteOffset);
 });
 
+test('what a thread had that was ended is for others, as often as threads come and go; what living ones have is theirs', () => {
+  const memory = HostMemory.create(0x1_0000);
+  const kept = privateArrays(memory).u32(100).fill(7);
+  const places = new Set<number>();
+  for (let round = 0; round < 300; round++) {
+    const there = HostMemory.adopt(memory.wasm!);
+    const owner = newPrivateOwner(there);
+    ownPrivateArrays(there, owner);
+    const large = privateArrays(there).u8(3 * PRIVATE_AREA.CHUNK_BYTES);
+    const small = privateArrays(there).u32(10);
+    expect([privateArrays(there).holds(large), privateArrays(there).holds(small)]).toEqual([true, true]);
+    places.add(large.byteOffset);
+    freePrivateArrays(memory, owner);
+  }
+  expect([places.size, kept.every((word) => word === 7)]).toEqual([1, true]);
+});
+
 test('wrapped memory has none', () => {
   const memory = HostMemory.wrap(new SharedArrayBuffer(0x1000));
   const array = privateArrays(memory).u32(4);
-  expect([array.length, privateArrays(memory).holds(array)]).toEqual([4, false]);
+  expect([array.length, privateArrays(memory).holds(array), newPrivateOwner(memory)]).toEqual([4, false, 0]);
 });

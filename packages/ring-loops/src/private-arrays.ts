@@ -2,10 +2,14 @@ import { type ArrayMaker, type HostMemory, PLAIN_ARRAYS, PRIVATE_AREA } from '@r
 
 type Numbers = Uint8Array | Uint16Array | Uint32Array | Int32Array;
 
-/** What a thread takes at a time, to cut it up. */
-const CHUNK_BYTES = 0x1_0000;
+const { BYTES, TRAILER_BYTES, OWNERS_AT, CHUNKS_AT, CHUNK_BYTES } = PRIVATE_AREA;
+/** The last chunk has the trailer in it. */
+const CHUNKS = BYTES / CHUNK_BYTES - 1;
 const LEAST_SHIFT = 6;
+/** Whose chunks are that a thread without a number took: nobody can take them back. */
+const ANY_OWNER = 1;
 const makers = new WeakMap<HostMemory, PrivateArrays>();
+const owners = new WeakMap<HostMemory, number>();
 
 /**
  * Makes typed arrays in a memory's private area, for what a driver or a device keeps to itself and WebAssembly is to work
@@ -16,7 +20,7 @@ export function privateArrays(memory: HostMemory): ArrayMaker {
   if (buffer === undefined || buffer.byteLength === memory.size) return PLAIN_ARRAYS;
   let maker = makers.get(memory);
   if (maker === undefined) {
-    maker = new PrivateArrays(buffer as SharedArrayBuffer);
+    maker = new PrivateArrays(buffer as SharedArrayBuffer, owners.get(memory) ?? ANY_OWNER);
     makers.set(memory, maker);
   }
   return maker;
@@ -31,13 +35,42 @@ export function withdraw<T extends Numbers>(memory: HostMemory, array: T): T {
 }
 
 /**
- * The private area of a memory, as one thread has it: each takes chunks for itself, so that they meet at one word only. Room
+ * A number for a thread that may be ended from outside: it says {@link ownPrivateArrays} first, and whoever ended it
+ * {@link freePrivateArrays}. @returns 0 where the memory has no such area
+ */
+export function newPrivateOwner(memory: HostMemory): number {
+  const words = trailerOf(memory);
+  return words === undefined ? 0 : ANY_OWNER + 1 + (Atomics.add(words, OWNERS_AT >> 2, 1) & 0x3fff_ffff);
+}
+
+/** What this thread takes of the private area of its view of a memory is in its name. To be said before it takes any. */
+export function ownPrivateArrays(memory: HostMemory, owner: number): void {
+  if (owner !== 0) owners.set(memory, owner);
+}
+
+/** A thread was ended, and does not run any more: what it had of the private area is for others. */
+export function freePrivateArrays(memory: HostMemory, owner: number): void {
+  const words = trailerOf(memory);
+  if (words === undefined || owner <= ANY_OWNER) return;
+  for (let chunk = 0; chunk < CHUNKS; chunk++) Atomics.compareExchange(words, (CHUNKS_AT >> 2) + chunk, owner, 0);
+}
+
+function trailerOf({ wasm, size }: HostMemory): Int32Array | undefined {
+  const buffer = wasm?.buffer;
+  if (buffer === undefined || buffer.byteLength === size) return undefined;
+  return new Int32Array(buffer, buffer.byteLength - TRAILER_BYTES, TRAILER_BYTES >> 2);
+}
+
+/**
+ * The private area of a memory, as one thread has it: each takes chunks for itself, and says so in a word of its own. Room
  * comes back when an array is released, or garbage; where there is no more, arrays are JavaScript's own.
  */
 class PrivateArrays implements ArrayMaker {
   private readonly buffer: SharedArrayBuffer;
   private readonly start: number;
-  private readonly given: Int32Array;
+  /** Whose each chunk is. */
+  private readonly chunks: Int32Array;
+  private readonly owner: number;
   /** Free pieces by the logarithm of their size. */
   private readonly pieces: number[][] = Array.from({ length: 32 }, () => []);
   private chunkAt = 0;
@@ -46,11 +79,11 @@ class PrivateArrays implements ArrayMaker {
     this.pieces[shift]!.push(at),
   );
 
-  constructor(buffer: SharedArrayBuffer) {
-    const { BYTES, TRAILER_BYTES, GIVEN_AT } = PRIVATE_AREA;
+  constructor(buffer: SharedArrayBuffer, owner: number) {
     this.buffer = buffer;
+    this.owner = owner;
     this.start = buffer.byteLength - BYTES;
-    this.given = new Int32Array(buffer, buffer.byteLength - TRAILER_BYTES + GIVEN_AT, 1);
+    this.chunks = new Int32Array(buffer, buffer.byteLength - TRAILER_BYTES + CHUNKS_AT, CHUNKS);
   }
 
   u8(length: number): Uint8Array {
@@ -106,12 +139,18 @@ class PrivateArrays implements ArrayMaker {
     return at;
   }
 
+  /** Take as many chunks as it needs, one behind the other. @returns where they begin, or -1 */
   private claim(bytes: number): number {
-    for (;;) {
-      const before = Atomics.load(this.given, 0);
-      if (before + bytes > PRIVATE_AREA.BYTES - PRIVATE_AREA.TRAILER_BYTES) return -1;
-      if (Atomics.compareExchange(this.given, 0, before, before + bytes) === before) return this.start + before;
+    const wanted = Math.ceil(bytes / CHUNK_BYTES);
+    for (let first = 0; first + wanted <= CHUNKS; first++) {
+      let taken = 0;
+      while (taken < wanted && Atomics.compareExchange(this.chunks, first + taken, 0, this.owner) === 0) taken++;
+      if (taken === wanted) return this.start + first * CHUNK_BYTES;
+      for (let chunk = first; chunk < first + taken; chunk++) Atomics.store(this.chunks, chunk, 0);
+      // The one behind is another's.
+      first += taken;
     }
+    return -1;
   }
 }
 

@@ -32,3 +32,4 @@ export {
   virtioPhysical,
   virtioVfBars,
 } from './virtio-personality.js';
+export { VirtioPlane, type VirtioPlaneConfig, type VirtqueueSetup } from './virtio-plane.js';

@@ -15,6 +15,11 @@ export interface Personality {
    * @returns 0: nothing to do until a notification or a frame
    */
   step(budget: number): number;
+  /**
+   * The function calls `place.wake` for whatever there is to be done for it, a message that became due included: after a step
+   * that had nothing to do, and with no deadline, it is not stepped until then. Without it, it is stepped each time.
+   */
+  readonly sleeps?: boolean;
   /** When `step` is to be called at the latest, in µs of its clock; Infinity, also where it is left out, when nothing waits. */
   deadline?(): number;
   /**
@@ -30,6 +35,8 @@ export interface FunctionPlace {
   readonly space: AddressSpace;
   /** For the `PciFunction`: takes its messages, as this function's. */
   readonly host: PciHost;
+  /** There is something to be done for the function: it is stepped soon. Only noted; for one that {@link Personality.sleeps}. */
+  readonly wake?: () => void;
 }
 
 /** What the physical function is given. */

@@ -21,6 +21,8 @@ export interface SriovNicOptions extends SriovOptions {
    * it, so that whoever numbers the buses has to keep to it.
    */
   readonly physicalId: number;
+  /** Of a device with several physical functions, each a `SriovNic`: number of the next one; 0, unless given: the last. */
+  readonly nextFunction?: number;
   /** What the physical function is. */
   readonly physical: (place: PhysicalPlace) => Personality;
   /** What each virtual function is. Called when VF Enable is set. */
@@ -35,10 +37,38 @@ export interface SriovNicOptions extends SriovOptions {
 
 const NEVER = Number.POSITIVE_INFINITY;
 
-/** A virtual function that is there, or one that went and is not closed yet. */
-interface Live {
-  readonly personality: Personality;
+/** A function, its way to memory, and whether it is to be stepped. */
+class Live {
   readonly space: OwnedSpace;
+  isAwake = true;
+  private made: Personality | undefined = undefined;
+
+  /** @param woken called whenever it is woken */
+  constructor(space: OwnedSpace, woken: () => void, make: (wake: () => void) => Personality) {
+    this.space = space;
+    this.made = make(() => {
+      this.isAwake = true;
+      woken();
+    });
+  }
+
+  get personality(): Personality {
+    return this.made!;
+  }
+
+  step(budget: number): number {
+    const personality = this.made!;
+    if (personality.sleeps !== true) return personality.step(budget);
+    // Before: what comes while it is at work is for the next step.
+    this.isAwake = false;
+    const done = personality.step(budget);
+    if (done > 0 || this.deadline() < NEVER) this.isAwake = true;
+    return done;
+  }
+
+  deadline(): number {
+    return this.made!.deadline?.() ?? NEVER;
+  }
 }
 
 /**
@@ -48,12 +78,13 @@ interface Live {
 export class SriovNic implements Endpoint {
   readonly virtualFunctions: VirtualFunctions;
   private readonly options: SriovNicOptions;
-  private readonly physical: Personality;
-  /** By index; undefined for one that is not there. */
+  private readonly physical: Live;
+  /** Virtual functions by index; undefined for one that is not there. */
   private readonly live: (Live | undefined)[];
   /** Gone, but perhaps at work when it went: closed when the step has ended. */
   private readonly retired: Live[] = [];
   private isStepping = false;
+  private wasWoken = false;
 
   constructor(options: SriovNicOptions) {
     this.options = options;
@@ -64,17 +95,21 @@ export class SriovNic implements Endpoint {
       gone: (index) => this.retire(index),
     });
     const { physicalId } = options;
-    this.physical = options.physical({
-      space: options.openSpace(physicalId),
-      host: this.hostOf(physicalId, options.setIntx),
-      extended: [advancedErrorReporting(), alternativeRoutingId(0)],
-      virtualFunctions: this.virtualFunctions,
-    });
+    const space = options.openSpace(physicalId);
+    this.physical = new Live(space, this.noteWoken, (wake) =>
+      options.physical({
+        space,
+        host: this.hostOf(physicalId, options.setIntx),
+        wake,
+        extended: [advancedErrorReporting(), alternativeRoutingId(options.nextFunction ?? 0)],
+        virtualFunctions: this.virtualFunctions,
+      }),
+    );
   }
 
   /** The physical function. */
   get pci(): PciFunction {
-    return this.physical.pci;
+    return this.physical.personality.pci;
   }
 
   /** What a virtual function is now; undefined for one that is not there. @param index from 0 on */
@@ -83,34 +118,45 @@ export class SriovNic implements Endpoint {
   }
 
   /**
-   * Do a bounded amount of work for every function. Whatever it leads to may switch virtual functions on and off.
+   * Do a bounded amount of work for every function that may have some. Whatever it leads to may switch virtual functions on
+   * and off.
    * @param budget most frames per queue
    * @returns 0: nothing to do until a notification or a frame
    */
   step(budget: number): number {
     const isOuter = !this.isStepping;
     this.isStepping = true;
-    let done = this.physical.step(budget);
-    for (let index = 0; index < this.live.length; index++) done += this.live[index]?.personality.step(budget) ?? 0;
+    this.wasWoken = false;
+    let done = this.physical.isAwake ? this.physical.step(budget) : 0;
+    for (let index = 0; index < this.live.length; index++) {
+      const live = this.live[index];
+      if (live?.isAwake === true) done += live.step(budget);
+    }
     if (isOuter) {
       this.isStepping = false;
       this.closeRetired();
     }
-    return done;
+    // One may have been woken by another that was stepped behind it.
+    return done > 0 || !this.wasWoken ? done : 1;
   }
 
   /** When {@link step} is to be called at the latest, in µs of the functions' clock; Infinity when nothing waits. */
   deadline(): number {
-    let first = this.physical.deadline?.() ?? NEVER;
-    for (const live of this.live) first = Math.min(first, live?.personality.deadline?.() ?? NEVER);
+    let first = this.physical.isAwake ? this.physical.deadline() : NEVER;
+    for (const live of this.live) if (live?.isAwake === true) first = Math.min(first, live.deadline());
     return first;
   }
 
+  private readonly noteWoken = (): void => {
+    this.wasWoken = true;
+  };
+
   private make(seat: VirtualSeat): PciFunction {
     const space = this.options.openSpace(seat.routingId);
-    const personality = this.options.virtual({ seat, space, host: this.hostOf(seat.routingId) });
-    this.live[seat.index] = { personality, space };
-    return personality.pci;
+    const host = this.hostOf(seat.routingId);
+    const live = new Live(space, this.noteWoken, (wake) => this.options.virtual({ seat, space, host, wake }));
+    this.live[seat.index] = live;
+    return live.personality.pci;
   }
 
   private retire(index: number): void {

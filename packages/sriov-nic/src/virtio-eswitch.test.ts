@@ -186,3 +186,28 @@ test('SR-09: a function-level reset of one function amid traffic of the others a
   expect(heard.filter((number) => number >= 5000)).toHaveLength(50);
   expect(stage.machine.configRead(FIRST_VF + 2, 4, 2)).toBe(0);
 });
+
+test('functions with nothing to do are not stepped, until a notification, a frame or a register asks for it', () => {
+  const stage = new NicStage(3, true);
+  const [a, b, c] = stage.start(3);
+  stage.settle();
+  const steps = [0, 0, 0];
+  for (let vf = 0; vf < 3; vf++) {
+    const personality = stage.nic.personalityOf(vf)!;
+    const { step } = personality;
+    personality.step = (budget) => {
+      steps[vf]!++;
+      return step.call(personality, budget);
+    };
+  }
+  for (let turn = 0; turn < 100; turn++) expect(stage.nic.step(16)).toBe(0);
+  expect(steps).toEqual([0, 0, 0]);
+  send(stage, a!, frameTo(macOf(2), macOf(1), 1));
+  stage.settle();
+  expect([steps[0]! > 0, steps[1]! > 0, steps[2]]).toEqual([true, true, 0]);
+  expect(b!.heard.map(numberIn)).toEqual([1]);
+  // A configuration change is told of by an interrupt.
+  stage.card!.virtual[2]!.configure({ link: 'disable' });
+  stage.settle();
+  expect([driverOf(c!).isLinkUp, steps[2]! > 0, stage.nic.deadline()]).toEqual([false, true, Number.POSITIVE_INFINITY]);
+});

@@ -11,7 +11,7 @@ import {
 } from '@ringwire/virtio-device';
 import { VIRTIO_ID, VIRTIO_PCI_ID } from '@ringwire/virtio-spec';
 import { VIRTIO_NET_DUPLEX } from '@ringwire/virtio-spec/net';
-import type { Personality, PhysicalPlace, VirtualPlace } from './personality.js';
+import type { FunctionPlace, Personality, PhysicalPlace, VirtualPlace } from './personality.js';
 
 /** VF Device ID of virtio network functions. */
 export const VIRTIO_NET_VF_ID: number = VIRTIO_PCI_ID.DEVICE_ID_BASE + VIRTIO_ID.NET;
@@ -48,17 +48,21 @@ export function virtioVfBars(pairs = 1): VfBarOptions[] {
 }
 
 /** A virtual function that is a virtio network device itself: full offload. */
-export function virtioFunction({ seat, space, host }: VirtualPlace, options: VirtioFunctionOptions): Personality {
-  return personality(options, { ...options.pci, space, host, translated: true, virtual: seat });
+export function virtioFunction(place: VirtualPlace, options: VirtioFunctionOptions): Personality {
+  return personality(place, options, { virtual: place.seat });
 }
 
 /** The physical function as a virtio network device; it offers SR_IOV. */
 export function virtioPhysical(place: PhysicalPlace, options: VirtioFunctionOptions): Personality {
-  const { space, host, extended, virtualFunctions } = place;
-  return personality(options, { ...options.pci, space, host, translated: true, extended, virtualFunctions });
+  const { extended, virtualFunctions } = place;
+  return personality(place, options, { extended, virtualFunctions });
 }
 
-function personality(options: VirtioFunctionOptions, config: Omit<VirtioPciConfig, 'model'>): Personality {
+function personality(
+  { space, host, wake }: FunctionPlace,
+  options: VirtioFunctionOptions,
+  kind: Pick<VirtioPciConfig, 'virtual' | 'extended' | 'virtualFunctions'>,
+): Personality {
   const { memory, scratch, net } = options;
   const port = 'port' in options ? options.port : undefined;
   const cable = 'port' in options ? portCable(options.port) : { backend: options.backend, mac: options.mac };
@@ -68,9 +72,24 @@ function personality(options: VirtioFunctionOptions, config: Omit<VirtioPciConfi
     model.setLink(port.isUp);
     port.onLink = followLink;
   }
-  const { pci, device } = new VirtioPci({ ...config, model });
+  const told = options.pci?.wake;
+  const woken = (): void => {
+    wake?.();
+    told?.();
+  };
+  const { pci, device } = new VirtioPci({
+    ...options.pci,
+    ...kind,
+    space,
+    host,
+    translated: true,
+    wake: woken,
+    model,
+  });
   return {
     pci,
+    // A port of the card's switch hands frames over when they come; any other backend may have to be asked for them.
+    sleeps: port !== undefined,
     step: (budget) => device.step(budget),
     deadline: () => device.deadline(),
     close: () => {

@@ -1,5 +1,5 @@
 import { ACCESS, type AddressSpace, type HostMemory } from '@ringwire/guest-memory';
-import type { VdpaMapping } from './vdpa-device.js';
+import type { HostRange, VdpaMapping } from './vdpa-device.js';
 import { VDPA, type VdpaOutcome } from './vdpa-outcome.js';
 
 /** Mappings that one address space may have: what Linux's vhost allows. */
@@ -20,6 +20,12 @@ export interface AsidMappings {
   unmap(iova: number, bytes: number): VdpaOutcome;
   /** Unmap everything. */
   clear(): VdpaOutcome;
+  /** Whether {@link trackDirty} works: what translates notes writes. */
+  readonly tracksDirty: boolean;
+  /** Note what is written from now on, or note it no more. UNSUPPORTED, NO_ROOM, BUSY within a burst of this thread. */
+  trackDirty(isOn: boolean): VdpaOutcome;
+  /** Pages that may have been written since this was asked last, be they mapped still. Not within a burst of this thread. */
+  takeDirty(): readonly HostRange[];
 }
 
 /** The same, with the device's side of it: whoever has the device maps, and the device resolves. */

@@ -1,9 +1,9 @@
 import type { HostMemory } from '@ringwire/guest-memory';
-import type { InvalidationBus, IommuDomain } from '@ringwire/iommu';
+import type { InvalidationBus, IommuDomain, Mapping } from '@ringwire/iommu';
 import { VirtioError } from '@ringwire/virtio-spec';
 import { type AsidMappings, isRange, MAPPINGS_MAX, mappingProblem } from './asid-space.js';
 import { MappingList } from './mapping-list.js';
-import type { VdpaMapping } from './vdpa-device.js';
+import type { HostRange, VdpaMapping } from './vdpa-device.js';
 import { VDPA, type VdpaOutcome } from './vdpa-outcome.js';
 
 const PAGE_BYTES = 4096;
@@ -14,14 +14,20 @@ export class DomainMappings implements AsidMappings {
   readonly granule: number = PAGE_BYTES;
   private readonly domain: IommuDomain;
   private readonly bus: InvalidationBus;
+  readonly tracksDirty: boolean;
   private readonly list = new MappingList();
+  private isTracking = false;
+  /** Pages that were written, and unmapped before anybody asked. */
+  private gone: Mapping[] = [];
 
   /**
-   * @param domain of which nobody else maps anything; its physical addresses are host offsets of `memory`
+   * @param domain of which nobody else maps anything in these addresses; its physical addresses are host offsets of `memory`
    * @param bus    the domain's, of this thread
+   * @param tracksDirty the unit keeps dirty flags in the domain's tables, as VT-d does in scalable mode
    */
-  constructor(memory: HostMemory, domain: IommuDomain, bus: InvalidationBus) {
+  constructor(memory: HostMemory, domain: IommuDomain, bus: InvalidationBus, tracksDirty = false) {
     this.memory = memory;
+    this.tracksDirty = tracksDirty;
     this.domain = domain;
     this.bus = bus;
   }
@@ -53,7 +59,8 @@ export class DomainMappings implements AsidMappings {
     if (this.bus.inBurst) return VDPA.BUSY;
     const pieces = this.list.cut(iova, bytes);
     try {
-      this.domain.unmapEach(pieces);
+      this.domain.unmapEach(pieces, this.gone);
+      if (!this.isTracking) this.gone = [];
       return VDPA.OK;
     } catch (error) {
       // A large page of which a part is to stay needs a table.
@@ -65,7 +72,33 @@ export class DomainMappings implements AsidMappings {
 
   clear(): VdpaOutcome {
     if (this.bus.inBurst) return VDPA.BUSY;
-    this.domain.unmapEach(this.list.clear());
+    this.domain.unmapEach(this.list.clear(), this.gone);
+    if (!this.isTracking) this.gone = [];
     return VDPA.OK;
+  }
+
+  trackDirty(isOn: boolean): VdpaOutcome {
+    if (!this.tracksDirty) return VDPA.UNSUPPORTED;
+    if (this.bus.inBurst) return VDPA.BUSY;
+    if (isOn === this.isTracking) return VDPA.OK;
+    try {
+      if (isOn) this.domain.trackDirty();
+      else this.domain.untrackDirty();
+    } catch (error) {
+      // Pages of 4 KiB need more tables.
+      if (error instanceof VirtioError) return VDPA.NO_ROOM;
+      throw error;
+    }
+    this.isTracking = isOn;
+    this.gone = [];
+    return VDPA.OK;
+  }
+
+  takeDirty(): readonly HostRange[] {
+    if (!this.isTracking) return [];
+    const { gone } = this;
+    this.gone = [];
+    const mapped = this.list.all.flatMap(({ iova, bytes }) => this.domain.takeDirty(iova, bytes));
+    return [...gone, ...mapped].map(({ physical, bytes }) => ({ host: physical, bytes }));
   }
 }

@@ -7,9 +7,12 @@ import { DomainMappings } from './domain-mappings.js';
 export class DomainSpace extends DomainMappings implements AsidSpace {
   private readonly space: IommuSpace;
 
-  /** @param space of a requester, with or without PASID, that uses the domain */
-  constructor(memory: HostMemory, domain: IommuDomain, bus: InvalidationBus, space: IommuSpace) {
-    super(memory, domain, bus);
+  /**
+   * @param space of a requester, with or without PASID, that uses the domain
+   * @param tracksDirty see {@link DomainMappings}
+   */
+  constructor(memory: HostMemory, domain: IommuDomain, bus: InvalidationBus, space: IommuSpace, tracksDirty = false) {
+    super(memory, domain, bus, tracksDirty);
     this.space = space;
   }
 

@@ -6,6 +6,7 @@ import type { VdpaHost } from './vdpa-parent.js';
 
 const SPACES = 2;
 
+/** What the management device of a vendor's plug-ins is; what is not given is as in {@link NetParentConfig}. */
 export interface IhvParentOptions {
   readonly name: string;
   readonly vendorId?: number;

@@ -1,5 +1,5 @@
 import type { HostMemory } from '@ringwire/guest-memory';
-import { type DeviceModel, type DeviceTrace, type Transport, VirtioDevice } from '@ringwire/virtio-device';
+import { type DeviceModel, type DeviceTrace, type Transport, TypeState, VirtioDevice } from '@ringwire/virtio-device';
 import { DEVICE_STATUS, FEATURE_WORDS, hasFeature, isPvirtqSize, VIRTIO_F, VirtioError } from '@ringwire/virtio-spec';
 import type { QueueState } from '@ringwire/virtqueue';
 import { type AsidSpace, IOVA_END } from './asid-space.js';
@@ -7,6 +7,7 @@ import { GroupBurst } from './group-burst.js';
 import { replaceMappings } from './replace-mappings.js';
 import type {
   DoorbellArea,
+  HostRange,
   VdpaAbilities,
   VdpaDevice,
   VdpaMapping,
@@ -16,11 +17,12 @@ import type {
 import { VDPA, type VdpaOutcome } from './vdpa-outcome.js';
 import { startOf, VdpaQueue } from './vdpa-queue.js';
 
-const { FEATURES_OK } = DEVICE_STATUS;
+const { FEATURES_OK, DRIVER_OK } = DEVICE_STATUS;
 const TWO_32 = 0x1_0000_0000;
 const ADDRESS_END = 2 ** 53;
 const HERE = 'VdpaDevice';
 
+/** A device type of ours, and what a {@link ModelVdpa} has around it. */
 export interface ModelVdpaConfig {
   readonly model: DeviceModel;
   /** By address-space id, at least one. They are this device's: its reset clears them. */
@@ -49,13 +51,7 @@ export class ModelVdpa implements VdpaDevice {
   readonly deviceId: number;
   readonly vendorId: number;
   readonly memory: HostMemory;
-  readonly abilities: VdpaAbilities = {
-    suspend: true,
-    resume: true,
-    state: 'any',
-    keepMaps: true,
-    readyWhileRunning: true,
-  };
+  readonly abilities: VdpaAbilities;
   readonly queueCount: number;
   readonly queueSizeMax: number;
   readonly queueSizeMin: number = 1;
@@ -75,6 +71,7 @@ export class ModelVdpa implements VdpaDevice {
   private readonly doorbellOf: (index: number) => DoorbellArea | undefined;
   private readonly irqOf: (index: number) => number | undefined;
   private readonly tellSuspended: (isSuspended: boolean) => void;
+  private readonly state: TypeState;
   private refusal: string | undefined = undefined;
   private configCallback: (() => void) | undefined = undefined;
   private workCallback: (() => void) | undefined = undefined;
@@ -99,6 +96,15 @@ export class ModelVdpa implements VdpaDevice {
     this.doorbellOf = config.doorbell ?? (() => undefined);
     this.irqOf = config.irq ?? (() => undefined);
     this.tellSuspended = config.suspended ?? (() => {});
+    this.abilities = {
+      suspend: true,
+      resume: true,
+      state: 'any',
+      keepMaps: true,
+      readyWhileRunning: true,
+      typeState: model.typeParts !== undefined,
+      dirty: spaces.every(({ tracksDirty }) => tracksDirty),
+    };
     this.queueCount = model.queueSizes.length;
     this.queueSizeMax = Math.max(...model.queueSizes);
     this.queues = model.queueSizes.map((size) => new VdpaQueue(size));
@@ -116,6 +122,7 @@ export class ModelVdpa implements VdpaDevice {
       },
       this.transport(),
     );
+    this.state = new TypeState(this.device);
   }
 
   get deviceFeatures(): Uint32Array {
@@ -168,7 +175,9 @@ export class ModelVdpa implements VdpaDevice {
   setStatus(status: number): VdpaOutcome {
     if (!Number.isInteger(status) || status < 0 || status > 0xff) return VDPA.INVALID;
     if (status === 0) return this.reset();
+    const wasStarted = this.isStarted;
     this.device.writeStatus(status);
+    if (this.isStarted && !wasStarted) this.state.started();
     return VDPA.OK;
   }
 
@@ -308,6 +317,29 @@ export class ModelVdpa implements VdpaDevice {
     return this.space(asid).mappings;
   }
 
+  trackDirty(isOn: boolean): VdpaOutcome {
+    if (!this.abilities.dirty) return VDPA.UNSUPPORTED;
+    for (const space of this.spaces) {
+      const outcome = space.trackDirty(isOn);
+      if (outcome !== VDPA.OK) return outcome;
+    }
+    return VDPA.OK;
+  }
+
+  takeDirty(): readonly HostRange[] {
+    return this.spaces.flatMap((space) => space.takeDirty());
+  }
+
+  typeState(): Uint8Array | undefined {
+    return this.state.get();
+  }
+
+  setTypeState(parts: Uint8Array): VdpaOutcome {
+    if (!this.abilities.typeState) return VDPA.UNSUPPORTED;
+    this.refusal = this.state.set(parts);
+    return this.refusal === undefined ? VDPA.OK : VDPA.INVALID;
+  }
+
   get problem(): string | undefined {
     const { device } = this;
     return device.resetReason ?? device.featuresRefusal ?? device.statusProblem ?? this.refusal;
@@ -324,6 +356,10 @@ export class ModelVdpa implements VdpaDevice {
   /** Something came in for the device: {@link step} is to be called. */
   wake(): void {
     this.workCallback?.();
+  }
+
+  private get isStarted(): boolean {
+    return (this.device.status & DRIVER_OK) !== 0;
   }
 
   private get isPacked(): boolean {
@@ -387,6 +423,7 @@ export class ModelVdpa implements VdpaDevice {
     this.groupSpaces.fill(0);
     this.configCallback = undefined;
     this.refusal = undefined;
+    this.state.reset();
     if (!this.keepsMaps) for (const space of this.spaces) space.clear();
     this.keepsMaps = false;
   }

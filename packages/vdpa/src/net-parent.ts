@@ -42,6 +42,7 @@ export interface NetSeat {
   close(): void;
 }
 
+/** What a management device can make, and where its devices go. */
 export interface NetParentConfig {
   readonly name: string;
   readonly host: VdpaHost;

@@ -29,6 +29,7 @@ export interface ShadowBack {
   readonly tables?: IndirectTables;
 }
 
+/** The two rings that a {@link ShadowQueue} is between, and who is told when. */
 export interface ShadowQueueConfig {
   /** The ring where the driver put it. IN_ORDER is not among its features. */
   readonly front: QueueConfig;
@@ -37,6 +38,8 @@ export interface ShadowQueueConfig {
   readonly back: ShadowBack;
   /** The device's address of host memory: whatever a driver's buffer lies in is mapped there in one piece. */
   readonly addressOf: (host: number) => number;
+  /** The device wrote a range of host memory: before the driver hears of it. */
+  readonly written?: (host: number, bytes: number) => void;
   /** A doorbell of the device. */
   readonly notifyDevice: () => void;
   /** An interrupt of the driver. */
@@ -293,6 +296,11 @@ export class ShadowQueue {
   }
 
   private finish(token: number, written: number): void {
+    const { written: tell } = this.config;
+    const ranges = this.ranges[token];
+    // A buffer that was given to the device may have been written beyond what it says.
+    if (tell !== undefined && ranges !== undefined && this.sequence[token]! >= 0)
+      for (let at = this.readable[token]!; at < ranges.count; at++) tell(ranges.offset[at]!, ranges.length[at]!);
     this.sequence[token] = -1;
     this.front.putUsed(token, written);
   }

@@ -7,6 +7,7 @@ import type { VdpaHost } from './vdpa-parent.js';
 const CABLE_FRAMES = 64;
 const CABLE_BYTES = 0x2_0000;
 
+/** What the simulator's devices are; what is not given is as in {@link NetParentConfig}. */
 export interface SimParentOptions {
   /** `vdpasim_net` unless given. */
   readonly name?: string;

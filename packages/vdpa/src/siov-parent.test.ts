@@ -14,6 +14,7 @@ const { memory, bus, physical, tables } = stage;
 
 function sliced() {
   return siovParent(stage.host, {
+    tracksDirty: true,
     name: 'pci/0000:3b:00.0',
     sourceId: SOURCE,
     unit,

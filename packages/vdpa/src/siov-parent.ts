@@ -40,6 +40,8 @@ export interface SiovOptions {
   /** Address of the function's doorbells: a page for each slice. */
   readonly doorbells: number;
   readonly vendorId?: number;
+  /** The unit keeps dirty flags in tables of the second stage: devices tell what they wrote. False unless given. */
+  readonly tracksDirty?: boolean;
   /** What the place-th slice is plugged into; unless given, a port of one switch for all. */
   readonly backend?: (place: number) => NetBackend;
   readonly device?: Partial<NetDeviceOptions>;
@@ -76,7 +78,7 @@ function openSeat({ memory }: VdpaHost, options: SiovOptions, place: number, bac
     const domain = new IommuDomain({ id: options.firstDomain + at, physical, allocator: tables, sink: bus });
     requesters.attachPasid(sourceId, pasid, domain);
     const space = new IommuSpace({ unit, sourceId, pasid, physical, iotlb, bus });
-    return { pasid, domain, space: new DomainSpace(memory, domain, bus, space) };
+    return { pasid, domain, space: new DomainSpace(memory, domain, bus, space, options.tracksDirty) };
   });
   return {
     backend,

@@ -1,8 +1,16 @@
-import { ACCESS, type AddressWindow, GuestMemory, type HostMemory, type RangeList } from '@ringwire/guest-memory';
+import {
+  ACCESS,
+  type AddressWindow,
+  GuestMemory,
+  type HostMemory,
+  NO_WINDOW,
+  type RangeList,
+} from '@ringwire/guest-memory';
 import { type AsidSpace, isRange, MAPPINGS_MAX, mappingProblem } from './asid-space.js';
 import { MappingList } from './mapping-list.js';
-import type { VdpaMapping } from './vdpa-device.js';
+import type { HostRange, VdpaMapping } from './vdpa-device.js';
 import { VDPA, type VdpaOutcome } from './vdpa-outcome.js';
+import { WrittenPages } from './written-pages.js';
 
 /**
  * An address space that a device translates by itself, in a table of ranges: a software device, or one with an IOMMU on the
@@ -11,6 +19,7 @@ import { VDPA, type VdpaOutcome } from './vdpa-outcome.js';
 export class TableSpace implements AsidSpace {
   readonly memory: HostMemory;
   readonly granule: number;
+  readonly tracksDirty = true;
   private readonly list = new MappingList();
   private depth = 0;
   /** Goes on whenever something was taken away. */
@@ -20,6 +29,8 @@ export class TableSpace implements AsidSpace {
   private readable: GuestMemory;
   /** All that can be written, where some of them cannot be read; else `readable` knows all. */
   private writable: GuestMemory | undefined = undefined;
+  /** While writes are noted. */
+  private written: WrittenPages | undefined = undefined;
 
   /** @param granule what addresses and lengths are multiples of: 1 unless given */
   constructor(memory: HostMemory, granule = 1) {
@@ -55,7 +66,28 @@ export class TableSpace implements AsidSpace {
     return VDPA.OK;
   }
 
+  trackDirty(isOn: boolean): VdpaOutcome {
+    if (this.depth > 0) return VDPA.BUSY;
+    if (isOn === (this.written !== undefined)) return VDPA.OK;
+    this.written = isOn ? new WrittenPages(this.memory) : undefined;
+    // Rings are resolved once and written ever after: they are to be resolved anew.
+    this.epoch++;
+    return VDPA.OK;
+  }
+
+  takeDirty(): readonly HostRange[] {
+    if (this.written === undefined) return [];
+    this.epoch++;
+    return this.written.take();
+  }
+
+  /** Host memory was written by whoever resolved it earlier: while writes are noted, this one is. */
+  noteWritten(host: number, bytes: number): void {
+    this.written?.note(host, bytes);
+  }
+
   windowFor(access: number): AddressWindow {
+    if (this.written !== undefined) return NO_WINDOW;
     return (access === ACCESS.WRITE && this.writable !== undefined ? this.writable : this.readable).windowFor();
   }
 
@@ -69,11 +101,17 @@ export class TableSpace implements AsidSpace {
   }
 
   resolve(address: number, length: number, access: number): number {
-    return this.spaceOf(access).resolve(address, length, access);
+    const offset = this.spaceOf(access).resolve(address, length, access);
+    if (this.written !== undefined && offset >= 0 && (access & ACCESS.WRITE) !== 0) this.written.note(offset, length);
+    return offset;
   }
 
   resolveRanges(address: number, length: number, access: number, ranges: RangeList): boolean {
-    return this.spaceOf(access).resolveRanges(address, length, access, ranges);
+    const { count } = ranges;
+    if (!this.spaceOf(access).resolveRanges(address, length, access, ranges)) return false;
+    if (this.written === undefined || (access & ACCESS.WRITE) === 0) return true;
+    for (let at = count; at < ranges.count; at++) this.written.note(ranges.offset[at]!, ranges.length[at]!);
+    return true;
   }
 
   private ended(): void {

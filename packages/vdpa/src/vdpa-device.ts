@@ -32,6 +32,17 @@ export interface VdpaAbilities {
   readonly keepMaps: boolean;
   /** A queue may become ready while the device runs. */
   readonly readyWhileRunning: boolean;
+  /** It tells, and takes, what its driver made of it by commands: {@link VdpaDevice.typeState}. */
+  readonly typeState: boolean;
+  /** It tells which memory it wrote: {@link VdpaDevice.trackDirty}. */
+  readonly dirty: boolean;
+}
+
+/** A range of host memory. */
+export interface HostRange {
+  /** Host offset of the first byte. */
+  readonly host: number;
+  readonly bytes: number;
 }
 
 /** The page behind which a queue's doorbell lies, for whoever may be given the page itself. */
@@ -160,6 +171,30 @@ export interface VdpaDevice {
   setMap(asid: number, mappings: readonly VdpaMapping[]): VdpaOutcome;
   /** The mappings of an address space, by address. */
   mappings(asid: number): readonly VdpaMapping[];
+
+  /**
+   * Note from now on which mapped memory the device writes, or note it no more. Nothing counts as written when it begins.
+   * UNSUPPORTED without `abilities.dirty`, NO_ROOM without memory for it, BUSY within a burst.
+   */
+  trackDirty(isOn: boolean): VdpaOutcome;
+  /**
+   * What the device may have written since this was asked last, in whole pages: memory that was unmapped meanwhile too. What it
+   * writes from now on is told the next time, so that memory that is copied behind this call is never older than what is told.
+   * Not within a burst of this thread.
+   */
+  takeDirty(): readonly HostRange[];
+
+  /**
+   * What a driver made of the device by commands rather than registers: the device parts of its type, as virtio 1.4 §2.14 lays
+   * them out, one behind the other. Of a device that is suspended, or does not run.
+   * @returns undefined for a device that cannot tell
+   */
+  typeState(): Uint8Array | undefined;
+  /**
+   * Have such parts in force when the device starts; between FEATURES_OK and DRIVER_OK. They are foreign: all are taken, or on an
+   * outcome but OK none, and {@link problem} says why.
+   */
+  setTypeState(parts: Uint8Array): VdpaOutcome;
 
   /** Why the device refused last, or needs a reset, in words; undefined when it has nothing to say. */
   readonly problem: string | undefined;

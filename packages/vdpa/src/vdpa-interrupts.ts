@@ -28,6 +28,19 @@ export class VdpaInterrupts {
     this.isGone = true;
   }
 
+  /** The same for another device, which takes this one's place. */
+  on(device: VdpaDevice): VdpaInterrupts {
+    const next = new VdpaInterrupts(device, this.interrupt);
+    next.cause = this.cause;
+    if (this.plan !== undefined) next.map(this.plan);
+    return next;
+  }
+
+  /** A buffer of a queue was used, or is to be looked for. */
+  used(index: number): void {
+    this.raise(CAUSE.QUEUE, this.vectorOf(index));
+  }
+
   /** The device was reset, and its callbacks with it. */
   forget(): void {
     this.plan = undefined;
@@ -51,7 +64,7 @@ export class VdpaInterrupts {
 
   /** Hear of a queue, and of the configuration. */
   claim(index: number): void {
-    this.device.setQueueCallback(index, () => this.raise(CAUSE.QUEUE, this.vectorOf(index)));
+    this.device.setQueueCallback(index, () => this.used(index));
     this.claimConfig();
   }
 

@@ -21,6 +21,7 @@ export const VDPA = {
   /** Who asks does not own the device, or owns it no more (EPERM). */
   NOT_OWNER: 8,
 } as const;
+/** One of {@link VDPA}. */
 export type VdpaOutcome = (typeof VDPA)[keyof typeof VDPA];
 
 /** The name of an outcome, such as `BUSY`. */

@@ -21,6 +21,7 @@ export interface VdpaRefusal {
   readonly message: string;
 }
 
+/** Make a refusal. */
 export const refusal = (outcome: VdpaRefusal['outcome'], message: string): VdpaRefusal => ({ outcome, message });
 
 /** Tells a refusal from what could be made. */

@@ -1,4 +1,5 @@
 import { DEVICE_STATUS, FEATURE_WORDS, hasFeature, VIRTIO_F } from '@ringwire/virtio-spec';
+import type { QueuePlace } from './migration/device-image.js';
 import type { VdpaDevice } from './vdpa-device.js';
 import { VdpaInterrupts, type VdpaVectorPlan } from './vdpa-interrupts.js';
 import { VDPA } from './vdpa-outcome.js';
@@ -26,8 +27,9 @@ export class VdpaTransport {
   readonly configBytes: number;
   readonly unusable: readonly number[];
   readonly vectorLimit: number;
-  private readonly device: VdpaDevice;
-  private readonly interrupts: VdpaInterrupts;
+  private device: VdpaDevice;
+  private interrupts: VdpaInterrupts;
+  private readonly placed: Map<number, QueuePlace> = new Map();
   private readonly features: Uint32Array = new Uint32Array(FEATURE_WORDS);
   private isGone = false;
 
@@ -41,6 +43,25 @@ export class VdpaTransport {
     this.unusable = [VIRTIO_F.NOTIF_CONFIG_DATA, VIRTIO_F.ADMIN_VQ, ...(canReset ? [] : [VIRTIO_F.RING_RESET])];
     this.vectorLimit = device.queueCount + 1;
     this.interrupts = new VdpaInterrupts(device, interrupt);
+  }
+
+  /** The queues that are ready, where the driver put them: what a move of the device needs. */
+  get places(): readonly QueuePlace[] {
+    return [...this.placed.values()];
+  }
+
+  /** Behind the transport is another device from now on, which was set up as this one stood: its driver notices nothing. */
+  moveTo(device: VdpaDevice): void {
+    const { interrupts } = this;
+    interrupts.remove();
+    this.device = device;
+    this.interrupts = interrupts.on(device);
+    for (const index of this.placed.keys()) this.interrupts.claim(index);
+  }
+
+  /** The interrupt of a queue, as the device raises it. */
+  interruptFor(index: number): void {
+    this.interrupts.used(index);
   }
 
   /** The device is somebody else's from now on: reading gives all ones, and nothing else has an effect. */
@@ -59,6 +80,7 @@ export class VdpaTransport {
       // What a driver has mapped it takes back itself.
       this.device.reset(this.device.abilities.keepMaps);
       this.interrupts.forget();
+      this.placed.clear();
       this.features.fill(0);
       return;
     }
@@ -96,7 +118,9 @@ export class VdpaTransport {
     this.interrupts.claim(index);
     const isSet =
       device.setQueueSize(index, setup.size) === VDPA.OK && device.setQueueAddresses(index, setup) === VDPA.OK;
-    if (isSet) device.setQueueReady(index, true);
+    if (!isSet || device.setQueueReady(index, true) !== VDPA.OK) return undefined;
+    const { size, desc, driver, device: used } = setup;
+    this.placed.set(index, { index, size, addresses: { desc, driver, device: used } });
     return undefined;
   }
 
@@ -106,6 +130,7 @@ export class VdpaTransport {
 
   resetQueue(index: number): void {
     if (this.isGone || this.device.setQueueReady(index, false) !== VDPA.OK) return;
+    this.placed.delete(index);
     this.device.setQueueState(index, startOf(hasFeature(this.features, VIRTIO_F.RING_PACKED)));
   }
 
@@ -114,7 +139,7 @@ export class VdpaTransport {
   }
 
   stopQueue(index: number): void {
-    if (!this.isGone) this.device.setQueueReady(index, false);
+    if (!this.isGone && this.device.setQueueReady(index, false) === VDPA.OK) this.placed.delete(index);
   }
 
   notify(index: number, data: number): void {

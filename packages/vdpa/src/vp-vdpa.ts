@@ -5,6 +5,7 @@ import { type AsidMappings, IOVA_END } from './asid-space.js';
 import { replaceMappings } from './replace-mappings.js';
 import type {
   DoorbellArea,
+  HostRange,
   VdpaAbilities,
   VdpaDevice,
   VdpaMapping,
@@ -23,6 +24,7 @@ const ISR = { QUEUE: 1, CONFIG: 2 } as const;
 /** Looks at a register that is to change. */
 const TRIES = 1000;
 
+/** A virtio-pci function, and what a {@link VpVdpa} gets from the machine it is in. */
 export interface VpVdpaConfig {
   readonly registers: VirtioRegisters;
   /** What the function reaches: the mappings of its requester's domain. */
@@ -54,13 +56,7 @@ export class VpVdpa implements VdpaDevice {
   readonly deviceId: number;
   readonly vendorId: number;
   readonly memory: HostMemory;
-  readonly abilities: VdpaAbilities = {
-    suspend: false,
-    resume: false,
-    state: 'start',
-    keepMaps: true,
-    readyWhileRunning: true,
-  };
+  readonly abilities: VdpaAbilities;
   readonly deviceFeatures: Uint32Array;
   readonly driverFeatures: Uint32Array = new Uint32Array(FEATURE_WORDS);
   readonly configBytes: number;
@@ -90,6 +86,15 @@ export class VpVdpa implements VdpaDevice {
     this.space = mappings;
     this.memory = mappings.memory;
     this.mapGranule = mappings.granule;
+    this.abilities = {
+      suspend: false,
+      resume: false,
+      state: 'start',
+      keepMaps: true,
+      readyWhileRunning: true,
+      typeState: false,
+      dirty: mappings.tracksDirty,
+    };
     this.deviceId = registers.deviceId;
     this.vendorId = vendorId;
     this.configBytes = registers.configBytes;
@@ -287,6 +292,23 @@ export class VpVdpa implements VdpaDevice {
 
   mappings(asid: number): readonly VdpaMapping[] {
     return this.mappingsOf(asid).mappings;
+  }
+
+  trackDirty(isOn: boolean): VdpaOutcome {
+    return this.space.trackDirty(isOn);
+  }
+
+  takeDirty(): readonly HostRange[] {
+    return this.space.takeDirty();
+  }
+
+  /** Registers do not say what commands did. */
+  typeState(): undefined {
+    return undefined;
+  }
+
+  setTypeState(): VdpaOutcome {
+    return VDPA.UNSUPPORTED;
   }
 
   setWorkCallback(): void {}

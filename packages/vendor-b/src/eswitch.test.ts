@@ -1,4 +1,6 @@
 import { SENT } from '@ringwire/guest-drivers';
+import { DELIVERED } from '@ringwire/net-backend';
+import { ScriptedBackend } from '@ringwire/net-backend/testing';
 import { RECEIVE_MODE } from '@ringwire/nic-spec/vendor-b';
 import { expect, test } from 'vitest';
 import { controlOf } from './testing/vdpa-bridge.js';
@@ -65,6 +67,17 @@ test('SR-22: a function without receive buffers is sent a flood: it alone loses,
   }
   expect(c!.heard.map(numberIn)).toEqual(Array.from({ length: 200 }, (_, number) => number));
   expect(b!.function.counters).toMatchObject({ received: 16, noBuffer: 184 });
+});
+
+test('a wire without room, which nobody says an end of, is asked again', () => {
+  const { stage, sides } = start(1);
+  const wire = new ScriptedBackend(0, [DELIVERED.FULL]);
+  stage.eswitch!.wire.backend.attach(wire);
+  expect(sides[0]!.driver!.sendBytes(frameTo(Uint8Array.of(2, 9, 9, 9, 9, 9), macOf(0), 1))).toBe(SENT.OK);
+  stage.nic.step(16);
+  expect([wire.frames.length, stage.nic.deadline()]).toEqual([0, 100]);
+  stage.settle();
+  expect([wire.bytes.map(numberIn), stage.nic.deadline()]).toEqual([[1], Number.POSITIVE_INFINITY]);
 });
 
 test('the link of the virtio data plane is the port’s', () => {

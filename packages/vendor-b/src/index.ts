@@ -2,4 +2,3 @@ export { VendorBCard, type VendorBCardOptions } from './vendor-b-card.js';
 export type { VendorBCounters } from './vendor-b-counters.js';
 export type { VendorBFunction, VendorBFunctionOptions } from './vendor-b-function.js';
 export { vendorBVfBars } from './vendor-b-pci.js';
-export type { VirtioPlane, VirtqueueSetup } from './virtio-plane.js';

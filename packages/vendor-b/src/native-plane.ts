@@ -184,7 +184,7 @@ export class NativePlane implements FrameSink {
     frame.length = ring.bytes;
     const delivered = backend.receive(frame);
     if (delivered === FULL) {
-      if (backend.deadline === undefined) this.retryAt = owner.now() + RETRY;
+      if ((backend.deadline?.() ?? NEVER) === NEVER) this.retryAt = owner.now() + RETRY;
       return false;
     }
     if (delivered === DROPPED) counters.sendDropped++;

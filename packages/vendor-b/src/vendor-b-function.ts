@@ -3,6 +3,7 @@ import type { NetBackend } from '@ringwire/net-backend';
 import { VB_FAULT, VB_MODE, VENDOR_B_COUNT } from '@ringwire/nic-spec/vendor-b';
 import type { PciFunction } from '@ringwire/pci';
 import type { FunctionCable, Personality, PhysicalPlace, VirtualPlace } from '@ringwire/sriov-nic';
+import { VirtioPlane } from '@ringwire/sriov-nic';
 import type { NetDeviceOptions } from '@ringwire/virtio-device';
 import { AdminEngine } from './admin-engine.js';
 import { monotonicMicroseconds } from './clock.js';
@@ -14,7 +15,6 @@ import type { VendorBCard } from './vendor-b-card.js';
 import { vendorBCommand } from './vendor-b-commands.js';
 import { newVendorBCounters, type VendorBCounters } from './vendor-b-counters.js';
 import { vendorBPci } from './vendor-b-pci.js';
-import { VirtioPlane } from './virtio-plane.js';
 
 /** Index of the physical function. */
 export const PHYSICAL = -1;
@@ -41,6 +41,8 @@ export type VendorBFunctionOptions = FunctionCable & {
  */
 export class VendorBFunction implements Personality {
   readonly pci: PciFunction;
+  /** A port of the card's switch hands frames over when they come; any other backend may have to be asked for them. */
+  readonly sleeps: boolean;
   /** Which virtual function it is, or -1: the physical one. */
   readonly index: number;
   readonly card: VendorBCard;
@@ -72,7 +74,12 @@ export class VendorBFunction implements Personality {
     this.backend = 'port' in options ? options.port.backend : options.backend;
     this.space = place.space;
     this.now = options.now ?? monotonicMicroseconds;
-    this.wake = options.wake ?? (() => {});
+    this.sleeps = 'port' in options;
+    const told = options.wake;
+    this.wake = () => {
+      place.wake?.();
+      told?.();
+    };
     this.station = new Station(card.macOf(index));
     this.native = this.openNative(options);
     this.admin = new AdminEngine(place.space, (opcode, parameters, results) =>
@@ -243,7 +250,10 @@ export class VendorBFunction implements Personality {
       port,
       space: this.space,
       mac: this.station.mac,
-      pci: () => this.pci,
+      pairs: 1,
+      queueSize: VENDOR_B_COUNT.VIRTQUEUE_SIZE,
+      usedBuffer: (_queue, vector) => this.pci.msix?.raise(vector),
+      configChange: () => this.pci.msix?.raise(EVENT_VECTOR),
       wake: this.wake,
       now: this.now,
       broke: () => this.broke(VB_FAULT.VIRTIO, 0),

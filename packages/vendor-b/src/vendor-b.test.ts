@@ -33,7 +33,7 @@ test('a burst: one doorbell for all its frames, both rings wrap, none is lost, o
   let number = 0;
   for (let burst = 0; burst < 200; burst++) {
     const before = a!.driver!.counters.doorbells;
-    for (let i = 0; i < 12; i++) a!.driver!.sendBytes(frameTo(macOf(1), macOf(0), number++, 64 + i), true);
+    for (let i = 0; i < 12; i++) a!.driver!.postBytes(frameTo(macOf(1), macOf(0), number++, 64 + i));
     expect(a!.driver!.counters.doorbells).toBe(before);
     a!.driver!.flush();
     expect(a!.driver!.counters.doorbells).toBe(before + 1);
@@ -51,10 +51,31 @@ test('a full ring says FULL, and the user hears when there is room again', () =>
   let writable = 0;
   a!.drive({ events: { frame: () => {}, writable: () => writable++ } });
   b!.drive();
-  const outcomes = Array.from({ length: 17 }, (_, i) => a!.driver!.sendBytes(frameTo(macOf(1), macOf(0), i), true));
+  const outcomes = Array.from({ length: 17 }, (_, i) => a!.driver!.postBytes(frameTo(macOf(1), macOf(0), i)));
   expect(outcomes).toEqual([...Array(16).fill(SENT.OK), SENT.FULL]);
   stage.settle();
   expect([writable, a!.driver!.counters.full, b!.heard.length]).toEqual([1, 1, 16]);
+});
+
+test('a handler that throws leaves a driver that works: what it threw comes out of the poll, and no buffer is lost', () => {
+  const stage = new VendorBStage();
+  const [a, b] = stage.enable(2);
+  const mistake = new Error('a handler');
+  let frames = 0;
+  const fail = (): never => {
+    frames++;
+    throw mistake;
+  };
+  a!.drive();
+  b!.drive({ events: { frame: fail } });
+  for (let round = 0; round < 8; round++) {
+    for (let i = 0; i < 12; i++) a!.driver!.sendBytes(frameTo(macOf(1), macOf(0), i));
+    stage.nic.step(64);
+    for (const vector of b!.messages.splice(0)) b!.driver!.interrupt(vector);
+    expect(() => b!.driver!.poll()).toThrow(mistake);
+    expect([frames, b!.driver!.counters.received]).toEqual([12 * (round + 1), 12 * (round + 1)]);
+    stage.settle();
+  }
 });
 
 test('SR-18 SR-19: a virtual function that nobody trusts keeps its address and is not promiscuous; the host may trust it', () => {
@@ -149,7 +170,8 @@ test('F79 with a ring of vendor B’s: the card writes into the receiver’s mem
   b!.driver!.sendBytes(frameTo(macOf(0), macOf(1), 0));
   stage.settle();
   trace.clear();
-  for (const number of [1, 2, 3]) a!.driver!.sendBytes(frameTo(macOf(1), macOf(0), number, 100 + number), number < 3);
+  for (const number of [1, 2, 3]) a!.driver!.postBytes(frameTo(macOf(1), macOf(0), number, 100 + number));
+  a!.driver!.flush();
   stage.settle();
   const dma = (bytes: number) => ({ step: 'dma', requesterId: FIRST_VF + 1, memory: 'guest 1', bytes });
   const message = (index: number) => ({

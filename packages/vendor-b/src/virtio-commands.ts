@@ -3,21 +3,24 @@ import {
   ADMIN_STATUS,
   P_VIRTIO_ACCEPT,
   P_VIRTIO_CONFIG,
+  P_VIRTIO_GET_STATE,
   P_VIRTIO_POSITION,
   P_VIRTIO_QUEUE,
   P_VIRTIO_READY,
+  P_VIRTIO_SET_STATE,
   P_VIRTIO_STATUS,
   R_VIRTIO_CONFIG,
   R_VIRTIO_FEATURES,
   R_VIRTIO_POSITION,
+  R_VIRTIO_STATE,
   R_VIRTIO_STATUS,
   VB_NO_VECTOR,
   VENDOR_B_COUNT,
 } from '@ringwire/nic-spec/vendor-b';
+import type { VirtioPlane } from '@ringwire/sriov-nic';
 import { FEATURE_WORDS } from '@ringwire/virtio-spec';
 import { VIRTIO_MSI_NO_VECTOR } from '@ringwire/virtio-spec/transport';
 import type { QueueState } from '@ringwire/virtqueue';
-import type { VirtioPlane } from './virtio-plane.js';
 
 const { OK, BAD_OPCODE, BAD_PARAMETER, BAD_STATE } = ADMIN_STATUS;
 const TWO_32 = 0x1_0000_0000;
@@ -25,7 +28,7 @@ const ADDRESS_END = 2 ** 53;
 const WRAP = { AVAILABLE: 1, USED: 2 } as const;
 
 export const isVirtioOpcode = (opcode: number): boolean =>
-  opcode >= ADMIN_OP.VIRTIO_FEATURES && opcode <= ADMIN_OP.VIRTIO_SET_READY;
+  opcode >= ADMIN_OP.VIRTIO_FEATURES && opcode <= ADMIN_OP.VIRTIO_SET_STATE;
 
 /** Carry out a command of the control plane of the virtio data plane. What it says is foreign. @returns its status */
 export function virtioCommand(plane: VirtioPlane, opcode: number, parameters: DataView, results: DataView): number {
@@ -41,6 +44,10 @@ export function virtioCommand(plane: VirtioPlane, opcode: number, parameters: Da
       return status(plane, parameters.getUint16(P_VIRTIO_STATUS.value, true), results);
     case ADMIN_OP.VIRTIO_CONFIG:
       return readConfig(plane, parameters, results);
+    case ADMIN_OP.VIRTIO_GET_STATE:
+      return getState(plane, parameters.getUint32(P_VIRTIO_GET_STATE.offset, true), results);
+    case ADMIN_OP.VIRTIO_SET_STATE:
+      return setState(plane, parameters);
     default:
       return queueCommand(plane, opcode, parameters, results);
   }
@@ -55,9 +62,9 @@ function accept({ device }: VirtioPlane, parameters: DataView): number {
   return device.counters.featureWritesIgnored === featureWritesIgnored ? OK : BAD_STATE;
 }
 
-function status({ device }: VirtioPlane, value: number, results: DataView): number {
-  if ((value & P_VIRTIO_STATUS.WRITE) !== 0) device.writeStatus(value & 0xff);
-  results.setUint16(R_VIRTIO_STATUS.status, device.status, true);
+function status(plane: VirtioPlane, value: number, results: DataView): number {
+  if ((value & P_VIRTIO_STATUS.WRITE) !== 0) plane.writeStatus(value & 0xff);
+  results.setUint16(R_VIRTIO_STATUS.status, plane.device.status, true);
   return OK;
 }
 
@@ -68,6 +75,27 @@ function readConfig({ device }: VirtioPlane, parameters: DataView, results: Data
   for (let byte = 0; byte < length; byte++)
     results.setUint8(R_VIRTIO_CONFIG.bytes + byte, device.config.read(at + byte, 1));
   results.setUint32(R_VIRTIO_CONFIG.generation, device.config.generation, true);
+  return OK;
+}
+
+function getState(plane: VirtioPlane, offset: number, results: DataView): number {
+  const at = R_VIRTIO_STATE;
+  if (!plane.device.isStopped) return BAD_STATE;
+  const state = plane.typeState();
+  const part = state.subarray(offset, offset + at.BYTES_MAX);
+  results.setUint32(at.total, state.length, true);
+  for (const [byte, value] of part.entries()) results.setUint8(at.bytes + byte, value);
+  return OK;
+}
+
+/** A piece at a time, in their order; the last one has them all judged, and taken or not. */
+function setState(plane: VirtioPlane, parameters: DataView): number {
+  const at = P_VIRTIO_SET_STATE;
+  const [offset, total] = [parameters.getUint32(at.offset, true), parameters.getUint32(at.total, true)];
+  if (total > at.TOTAL_MAX) return BAD_PARAMETER;
+  const length = Math.min(at.BYTES_MAX, total - offset);
+  if (offset > total || !plane.receiveState(offset, total, length, (byte) => parameters.getUint8(at.bytes + byte)))
+    return BAD_PARAMETER;
   return OK;
 }
 

@@ -1,7 +1,7 @@
 import type { GuestRegion } from '@ringwire/guest-memory';
 import { DirtyLog } from '@ringwire/iommu';
 import { close, signalEvent } from '@ringwire/linux';
-import type { Mapping, PeerMemory } from './peer-memory.js';
+import type { Mapping, PeerMemory } from '@ringwire/peer-memory';
 
 const NONE = -1;
 

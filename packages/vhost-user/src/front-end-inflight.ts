@@ -1,10 +1,12 @@
+import { fstatSync, readSync } from 'node:fs';
 import { close } from '@ringwire/linux';
 import type { BackEndLink } from './front-end-link.js';
+import { PACKED_REGION, REGION_VERSION, regionBytes } from './inflight-layout.js';
 import { INFLIGHT } from './messages.js';
 
 /**
- * The area in which a back-end notes what it has in hand, kept here for the one after it. It is neither mapped nor looked
- * into: only back-ends have to make sense of it.
+ * The area in which a back-end notes what it has in hand, kept here for the one after it. It is not mapped, and only
+ * back-ends have to make sense of it; all that is asked here is whether one was at it.
  */
 export class InflightArea {
   private fd = -1;
@@ -33,6 +35,32 @@ export class InflightArea {
   give(link: BackEndLink): string | undefined {
     if (this.fd < 0 || !link.has('INFLIGHT_SHMFD')) return undefined;
     return link.tell('SET_INFLIGHT_FD', this.description, [this.fd]);
+  }
+
+  /**
+   * Whether the area goes with a packed ring whose device is at a position: some back-ends make one and write nothing into
+   * it. The area is a back-end's, so it is read as a file that may be anything.
+   * @param position as SET_VRING_BASE has it, in 16 bits
+   */
+  goesWith(index: number, position: number): boolean {
+    if (this.fd < 0) return false;
+    const view = new DataView(this.description.buffer);
+    const each = regionBytes(view.getUint16(INFLIGHT.queueSize, true), true);
+    const at = view.getBigUint64(INFLIGHT.mmapOffset, true) + BigInt(index * each);
+    const region = new DataView(new ArrayBuffer(PACKED_REGION.desc));
+    try {
+      if (!fstatSync(this.fd).isFile() || readSync(this.fd, region, 0, region.byteLength, at) < region.byteLength)
+        return false;
+    } catch {
+      return false;
+    }
+    const says = (slot: number, wrap: number): boolean =>
+      position === (region.getUint16(slot, true) | (region.getUint8(wrap) << 15));
+    return (
+      region.getUint16(PACKED_REGION.version, true) === REGION_VERSION &&
+      (says(PACKED_REGION.used_idx, PACKED_REGION.used_wrap_counter) ||
+        says(PACKED_REGION.old_used_idx, PACKED_REGION.old_used_wrap_counter))
+    );
   }
 
   forget(): void {

@@ -70,16 +70,19 @@ export class FrontEndRings {
     }
   }
 
-  /** Whether all positions are known: a split ring's memory has its own. */
-  canRestore(isPacked: boolean): boolean {
-    return !isPacked || this.indexes.every((index) => this.bases.has(index));
+  /** Whether another back-end can go on with all of them. */
+  get canRestore(): boolean {
+    return [...this.rings.values()].every((ring) => this.positionOf(ring) >= 0);
   }
 
   /** Give another back-end what the one before had. */
   restore(link: BackEndLink): string | undefined {
-    const rings = [...this.rings.values()];
     let why: string | undefined;
-    for (const ring of rings) why ??= ring.place(link, this.bases.get(ring.index) ?? this.usedIndex(ring));
+    const rings = [...this.rings.values()];
+    for (const ring of rings) {
+      const position = this.positionOf(ring);
+      why ??= position < 0 ? `ring ${ring.index} is not as its driver made it` : ring.place(link, position);
+    }
     why ??= this.inflight.give(link);
     for (const ring of rings) why ??= ring.start(link);
     for (const ring of rings) if (ring.isEnabled) why ??= ring.enable(link, true);
@@ -114,9 +117,21 @@ export class FrontEndRings {
     return inError;
   }
 
+  /** Where a ring stands, for SET_VRING_BASE; -1 where nobody can go on with it. */
+  private positionOf(ring: FrontEndRing): number {
+    return this.bases.get(ring.index) ?? (ring.setup.progress === undefined ? this.usedIndex(ring) : this.packed(ring));
+  }
+
   /** Where a split ring that was not taken back in order stands: what is used is over, the rest is done again. */
   private usedIndex({ setup }: FrontEndRing): number {
     const at = this.space.resolve(setup.device + VIRTQ_USED.idx, 2, ACCESS.READ);
     return at < 0 ? 0 : this.space.memory.view.getUint16(at, true);
+  }
+
+  /** The same of a packed ring. What used descriptors were written over only the area of what is in flight has. */
+  private packed({ index, setup }: FrontEndRing): number {
+    const { position, isWhole } = setup.progress!();
+    if (position < 0 || !(isWhole || this.inflight.goesWith(index, position))) return -1;
+    return position * 0x1_0001;
   }
 }

@@ -1,7 +1,7 @@
 export { SystemError } from '@ringwire/linux';
+export { type Mapping, PeerMemory } from '@ringwire/peer-memory';
 export type { FrontEndOptions } from './front-end-options.js';
 export { openVhostUserTransport, type VhostUserTransport } from './front-end-transport.js';
-export { type Mapping, PeerMemory } from './peer-memory.js';
 export {
   type LoopTask,
   type PortState,

@@ -1,7 +1,7 @@
 import type { HostMemory } from '@ringwire/guest-memory';
+import type { Mapping } from '@ringwire/peer-memory';
 import { regionBytes } from './inflight-layout.js';
 import type { InflightRegion } from './inflight-record.js';
-import type { Mapping } from './peer-memory.js';
 
 /** What a front-end keeps of chains in flight, for the back-end that comes after this one: a region for each ring. */
 export interface InflightArea {

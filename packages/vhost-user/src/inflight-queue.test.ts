@@ -262,7 +262,7 @@ describe.each(LAYOUTS)('%s', (layout) => {
     );
   });
 
-  test('VU-21: nonsense in a region is refused or put up with, and nothing else is touched', () => {
+  test('VU-21, MG-17: nonsense in a region is refused or put up with, and nothing else is touched', () => {
     const anyByte = fc.record({ at: fc.nat(REGION.bytes - 1), value: fc.constantFrom(0, 1, 2, 7, 8, 9, 0x7f, 0xff) });
     fc.assert(
       fc.property(fc.array(anyByte, { maxLength: 40 }), fc.nat(8), (bytes, taken) => {
@@ -341,7 +341,7 @@ describe('VU-21: what is refused, and why', () => {
     expect(lives.open()).toMatch(want);
   });
 
-  test('split: a list of the last batch that is a circle ends with the batch', () => {
+  test('MG-17, split: a list of the last batch that has a head twice, a circle, ends with the batch', () => {
     const lives = new Lives('split');
     for (let n = 0; n < 3; n++) lives.driver.addReadable(0x8000, 64);
     lives.driver.publish();

@@ -1,8 +1,9 @@
-import { readSync } from 'node:fs';
+import { fstatSync, readSync, writeSync } from 'node:fs';
 import { close, newMemoryFile } from '@ringwire/linux';
+import { DELIVERED } from '@ringwire/net-backend';
 import { featuresFromBigInt } from '@ringwire/virtio-spec';
 import { type DriverQueue, openDriverQueue } from '@ringwire/virtqueue';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { joined, long, longs, RawPeer, words } from './testing/raw-peer.js';
 import { connection, held, PACKED, QUEUE_SIZE, RAM, SessionStage, SPLIT, usedOf } from './testing/session-stage.js';
 
@@ -94,6 +95,12 @@ describe.each([
 ] as const)('%s rings by translated addresses', (layout, features) => {
   /** Everything running, its rings unknown so far. */
   function start(protocol = BACKEND_REQ): void {
+    setUp(protocol);
+    stage.start();
+    expect(stage.session.problem).toBeUndefined();
+  }
+
+  function setUp(protocol: bigint): void {
     stage.setUp(features);
     stage.say(16, longs(protocol));
     const [client, server] = connection();
@@ -104,8 +111,6 @@ describe.each([
       const at = IOVA + ring * RING.NEXT;
       stage.say(9, joined(words(ring, 0), longs(at + RING.desc, at + RING.device, at + RING.driver, 0)));
     }
-    stage.start();
-    expect(stage.session.problem).toBeUndefined();
   }
 
   function driver(ring: number): DriverQueue {
@@ -184,27 +189,79 @@ describe.each([
     expect(marked).toEqual(written.sort((a, b) => a - b));
   });
 
-  test('INFLIGHT_SHMFD: chains that wait for translations and go back are not in flight, and are used once', () => {
-    start(BACKEND_REQ | (1n << 12n));
-    for (const ring of stage.rings) stage.say(11, words(ring, 0));
-    while (stage.peer.answer() !== undefined);
-    stage.say(31, joined(longs(0, 0), words(4 | (QUEUE_SIZE << 16), 0)));
-    const fds: number[] = [];
-    stage.say(32, stage.peer.answer(fds)!.payload, fds);
-    stage.start();
-    const tx = driver(1);
-    serveMisses();
-    for (const value of [1, 2, 3]) send(tx, FRAMES + value * PAGE, value);
-    serveMisses();
-    expect(sent()).toEqual([1, 2, 3]);
-    expect(usedOf(tx)).toHaveLength(3);
-    // inflight of each: 320 or 576 bytes are ring 0's.
-    const bytes = new Uint8Array(layout === 'packed' ? 576 : 320);
-    readSync(fds[0]!, bytes, 0, bytes.length, bytes.length);
-    close(fds[0]!);
-    const [first, each] = layout === 'packed' ? [32, 32] : [16, 16];
-    expect(bytes[8]).toBe(1);
-    expect(Array.from({ length: QUEUE_SIZE }, (_, n) => bytes[first + n * each])).toEqual(Array(QUEUE_SIZE).fill(0));
+  describe('INFLIGHT_SHMFD', () => {
+    /** An area for all rings, and rings that begin with it. @returns what the next back-end is to be given */
+    function startWithArea(): { readonly payload: Uint8Array; readonly fds: number[] } {
+      start(BACKEND_REQ | (1n << 12n));
+      for (const ring of stage.rings) stage.say(11, words(ring, 0));
+      while (stage.peer.answer() !== undefined);
+      stage.say(31, joined(longs(0, 0), words(4 | (QUEUE_SIZE << 16), 0)));
+      const fds: number[] = [];
+      const { payload } = stage.peer.answer(fds)!;
+      stage.say(32, payload, fds);
+      stage.start();
+      return { payload, fds };
+    }
+
+    test('chains that wait for translations and go back are not in flight, and are used once', () => {
+      const { fds } = startWithArea();
+      const tx = driver(1);
+      serveMisses();
+      for (const value of [1, 2, 3]) send(tx, FRAMES + value * PAGE, value);
+      serveMisses();
+      expect(sent()).toEqual([1, 2, 3]);
+      expect(usedOf(tx)).toHaveLength(3);
+      // inflight of each: 320 or 576 bytes are ring 0's.
+      const bytes = new Uint8Array(layout === 'packed' ? 576 : 320);
+      readSync(fds[0]!, bytes, 0, bytes.length, bytes.length);
+      close(fds[0]!);
+      const [first, each] = layout === 'packed' ? [32, 32] : [16, 16];
+      expect(bytes[8]).toBe(1);
+      expect(Array.from({ length: QUEUE_SIZE }, (_, n) => bytes[first + n * each])).toEqual(Array(QUEUE_SIZE).fill(0));
+    });
+
+    test('VU-27: chains that a killed back-end had in hand wait for their translations in the next one, and are used once', () => {
+      const { payload, fds } = startWithArea();
+      const tx = driver(1);
+      serveMisses();
+      send(tx, FRAMES, 1);
+      serveMisses();
+      expect(usedOf(tx)).toHaveLength(1);
+      for (const value of [2, 3, 4]) send(tx, FRAMES + value * PAGE, value);
+      const { size } = fstatSync(fds[0]!);
+      // All that is left of a back-end that is killed with the second frame of three in hand.
+      let left: { ram: Uint8Array; area: Uint8Array } | undefined;
+      vi.spyOn(stage.backend, 'receive').mockImplementation((_frame) => {
+        if (left !== undefined) return DELIVERED.ACCEPTED;
+        const area = new Uint8Array(size);
+        readSync(fds[0]!, area, 0, size, 0);
+        left = { ram: stage.guest.read(RAM.gpa, RAM.size), area };
+        return DELIVERED.ACCEPTED;
+      });
+      for (const value of [2, 3, 4]) expect(translate(FRAMES + value * PAGE, BOTH)).toBe(0n);
+      stage.turn();
+      vi.restoreAllMocks();
+      stage.session.close();
+      close(front.socket);
+      stage.guest.write(RAM.gpa, left!.ram);
+      writeSync(fds[0]!, left!.area, 0, size, 0);
+      stage.backend.frames.length = 0;
+      asked = [];
+      stage.reconnect();
+      setUp(BACKEND_REQ | (1n << 12n));
+      stage.say(32, payload, fds);
+      stage.start();
+      serveMisses();
+      send(tx, FRAMES, 5);
+      serveMisses();
+      expect(stage.session.problem).toBeUndefined();
+      expect(sent()).toEqual([2, 3, 4, 5]);
+      expect(usedOf(tx)).toHaveLength(4);
+      expect(asked.filter(([page]) => page >= FRAMES)).toEqual(
+        [2, 3, 4, 0].map((page) => [FRAMES + page * PAGE, READ]),
+      );
+      close(fds[0]!);
+    });
   });
 
   test('VU-23: a transfer that is never answered waits with those behind it, once asked for; other rings go on', () => {

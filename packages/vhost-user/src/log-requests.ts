@@ -1,9 +1,9 @@
+import type { PeerMemory } from '@ringwire/peer-memory';
 import type { VhostDevicePort } from './device-port.js';
 import { takeEventFile } from './event-file.js';
 import type { MemoryTable } from './memory-table.js';
 import { LOG, u64 } from './messages.js';
 import type { Outcome } from './outcome.js';
-import type { PeerMemory } from './peer-memory.js';
 
 /** Bytes of guest memory that 32 bits of the log stand for: it is written by the word. */
 const WORD_COVERS = 32 * 4096;

@@ -1,7 +1,7 @@
 import { GuestMemory } from '@ringwire/guest-memory';
+import type { Mapping, PeerMemory } from '@ringwire/peer-memory';
 import { IotlbSpace } from './iotlb-space.js';
 import { MEM_REGION } from './messages.js';
-import type { Mapping, PeerMemory } from './peer-memory.js';
 
 /** A region as a front-end describes it. All numbers are exact: below 2^53, and so are their sums. */
 export interface RegionRequest {
@@ -39,6 +39,9 @@ export function overlapProblem(regions: readonly RegionRequest[]): string | unde
   return undefined;
 }
 
+/** Removed regions that are remembered, the youngest ones. */
+const REMOVED_MAX = 256;
+
 /** A front-end's memory: its regions, each a mapping of a file, as one address space. */
 export class MemoryTable {
   /** By guest-physical address; a new object whenever the regions change. */
@@ -47,6 +50,7 @@ export class MemoryTable {
   readonly translated: IotlbSpace;
   private readonly peer: PeerMemory;
   private regions: Region[] = [];
+  private removed: RegionRequest[] = [];
 
   constructor(peer: PeerMemory) {
     this.peer = peer;
@@ -81,10 +85,9 @@ export class MemoryTable {
     return -1;
   }
 
-  /** Whether there is a region that is the same in everything. */
-  has(request: RegionRequest): boolean {
-    const at = this.find(request);
-    return at >= 0 && this.regions[at]!.mmapOffset === request.mmapOffset;
+  /** The region with these addresses and this size, wherever in its file it lies. */
+  named(request: RegionRequest): RegionRequest | undefined {
+    return this.regions[this.find(request)];
   }
 
   /** Map one more region. @returns why it can't be; nothing has changed then */
@@ -98,20 +101,22 @@ export class MemoryTable {
     return undefined;
   }
 
-  /** Let go of a region, found by its addresses and size. @returns whether there was such a one */
-  remove(request: RegionRequest): boolean {
-    const at = this.find(request);
-    if (at < 0) return false;
-    const [region] = this.regions.splice(at, 1);
+  /** Let go of a region that is there, see {@link named}. */
+  remove(request: RegionRequest): void {
+    const [region] = this.regions.splice(this.find(request), 1);
+    if (!this.wasRemoved(request)) this.removed.push(request);
+    if (this.removed.length > REMOVED_MAX) this.removed.shift();
     this.renew();
     this.peer.unmap(region!.mapping);
-    return true;
   }
 
-  private find({ gpa, size, userspace }: RegionRequest): number {
-    return this.regions.findIndex(
-      (region) => region.gpa === gpa && region.size === size && region.userspace === userspace,
-    );
+  /** Whether a region with these addresses and this size was removed before. */
+  wasRemoved(request: RegionRequest): boolean {
+    return this.removed.some((region) => isSame(region, request));
+  }
+
+  private find(request: RegionRequest): number {
+    return this.regions.findIndex((region) => isSame(region, request));
   }
 
   /** Whether the file of a region was cut short. */
@@ -121,6 +126,7 @@ export class MemoryTable {
 
   clear(): void {
     const regions = this.regions.splice(0);
+    this.removed = [];
     this.renew();
     for (const { mapping } of regions) this.peer.unmap(mapping);
   }
@@ -130,4 +136,9 @@ export class MemoryTable {
     this.space = new GuestMemory(this.peer.memory, regions);
     this.translated.clear();
   }
+}
+
+/** What names a region among those of a front-end. */
+function isSame(a: RegionRequest, b: RegionRequest): boolean {
+  return a.gpa === b.gpa && a.size === b.size && a.userspace === b.userspace;
 }

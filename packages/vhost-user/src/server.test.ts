@@ -10,15 +10,16 @@ import {
   listenUnix,
   NOT_NOW,
   newEvent,
+  PollSet,
   SystemError,
   send,
   signalEvent,
   takeEvent,
 } from '@ringwire/linux';
 import { NullBackend } from '@ringwire/net-backend';
+import { PeerMemory } from '@ringwire/peer-memory';
 import { NET_SCRATCH_BYTES, NetDevice } from '@ringwire/virtio-device';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { PeerMemory } from './peer-memory.js';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type LoopTask, VhostUserServer, type VhostUserServerOptions } from './server.js';
 import { longs, RawPeer, words } from './testing/raw-peer.js';
 import { connection, held } from './testing/session-stage.js';
@@ -288,6 +289,18 @@ test('a task is pumped when its descriptor is ready, however long the loop had w
   served.close();
   await running;
   close(event);
+});
+
+test('a task that has to be pumped at some time is waited for no longer than that', async () => {
+  const wait = vi.spyOn(PollSet.prototype, 'wait');
+  const task: LoopTask = { fd: -1, ready: () => {}, pump: () => 0, deadline: () => 7900 };
+  const served = server({ tasks: [task] });
+  const running = served.run();
+  await until(() => wait.mock.calls.length > 0);
+  expect(wait.mock.calls[0]).toEqual([7]);
+  served.close();
+  await running;
+  wait.mockRestore();
 });
 
 test('a port tells of a front-end that connects, and its end is told with the reason only', async () => {

@@ -11,11 +11,11 @@ import {
   signalEvent,
   takeEvent,
 } from '@ringwire/linux';
+import type { PeerMemory } from '@ringwire/peer-memory';
 import type { DeviceModel, DeviceSnapshot, Reason } from '@ringwire/virtio-device';
 import { VirtioError } from '@ringwire/virtio-spec';
 import { explainPort, snapshotPort } from './inspect-port.js';
 import { VRING_FD } from './messages.js';
-import type { PeerMemory } from './peer-memory.js';
 import { type RingLayouts, Session } from './session.js';
 import type { Vring } from './vring.js';
 
@@ -56,13 +56,17 @@ export type PortState = 'listening' | 'connected' | 'running';
 export interface LoopTask {
   /** To be waited for; -1 while there is nothing to wait for. */
   readonly fd: number;
-  /** The descriptor was found ready. */
+  /** More of them, never more than when the server was made. */
+  readonly moreFds?: readonly number[];
+  /** One of the descriptors was found ready. */
   ready(): void;
   /**
    * Do a bounded amount of work.
-   * @returns 0: nothing to do until the descriptor is ready, or a device has room
+   * @returns 0: nothing to do until a descriptor is ready, or a device has room
    */
   pump(budget: number): number;
+  /** When to pump at the latest, in µs of the server's clock; never unless given. */
+  deadline?(): number;
 }
 
 /** How a {@link VhostUserServer} is made. */
@@ -157,7 +161,8 @@ export class VhostUserServer {
     }
     this.ports = ports;
     const rings = devices.reduce((sum, { model }) => sum + model.queueSizes.length, 0);
-    this.set = new PollSet(1 + 3 * devices.length + rings + tasks.length);
+    const others = tasks.reduce((sum, { moreFds = [] }) => sum + 1 + moreFds.length, 0);
+    this.set = new PollSet(1 + 3 * devices.length + rings + others);
   }
 
   /** Whether a front-end is connected to a device's socket. */
@@ -256,7 +261,10 @@ export class VhostUserServer {
       this.watched.push(watched);
     };
     add(this.wake, undefined);
-    for (const task of this.tasks) if (task.fd >= 0) add(task.fd, { task });
+    for (const task of this.tasks) {
+      if (task.fd >= 0) add(task.fd, { task });
+      for (const fd of task.moreFds ?? []) add(fd, { task });
+    }
     for (const port of this.ports) {
       if (port.listener >= 0) add(port.listener, { port });
       const { session } = port;
@@ -365,6 +373,7 @@ export class VhostUserServer {
     let until = Number.POSITIVE_INFINITY;
     for (const { session, listener, retryAt } of this.ports)
       until = Math.min(until, session?.port.deadline() ?? (listener < 0 ? retryAt : until));
+    for (const task of this.tasks) until = Math.min(until, task.deadline?.() ?? until);
     const milliseconds = Math.min(WAIT_MS_MAX, Math.floor((until - this.now()) / 1000));
     if (milliseconds < 1) return;
     this.watch();

@@ -272,6 +272,40 @@ test('a region that is there is added again and changes nothing: QEMU 7.2 does s
   }
 });
 
+test('QEMU 7.2 removes a region once for every pair of rings: what is gone is gone, and what never was is refused', () => {
+  stage.setUp(SPLIT);
+  stage.say(16, longs(0x1_8008));
+  stage.start();
+  // Behind the RAM, whose rings go on; the file is the same.
+  const region = (gpa: bigint, offset = 0): Uint8Array =>
+    joined(longs(0), longs(gpa, 4096, 0x7f00_0000_0000 + Number(gpa), offset));
+  const [there, never] = [0x2_0000_0000n, 0x3_0000_0000n];
+  const said = (id: number, payload: Uint8Array, fds: number[] = []): Uint8Array => {
+    stage.say(id, payload, fds, 9);
+    return stage.peer.answer()!.payload;
+  };
+  for (let round = 0; round < 3; round++) {
+    for (let pair = 0; pair < 2; pair++) expect(said(37, region(there), [stage.file])).toEqual(longs(0));
+    expect(held().maps).toBe(before.maps + 3);
+    const running = stage.session.port.vrings.map(({ queue }) => queue);
+    expect(said(38, region(never))).toEqual(longs(1));
+    expect(stage.session.refusal).toBe('there is no such region');
+    // Its place in the file does not count.
+    expect(said(38, region(there, 4096))).toEqual(longs(0));
+    expect(held().maps).toBe(before.maps + 2);
+    expect(stage.session.port.vrings.every(({ queue }, at) => queue !== undefined && queue !== running[at])).toBe(true);
+    const left = stage.session.port.vrings.map(({ queue }) => queue);
+    expect(said(38, region(there))).toEqual(longs(0));
+    expect(stage.session.port.vrings.map(({ queue }) => queue)).toEqual(left);
+  }
+  // Without acknowledgements a refusal would end the connection.
+  stage.say(16, longs(0x1_8000));
+  stage.say(38, region(there));
+  expect(stage.session.problem).toBeUndefined();
+  stage.say(38, region(never));
+  expect(stage.session.problem).toBe('there is no such region');
+});
+
 test('without protocol features a kick enables a ring', () => {
   stage.setUp(SPLIT);
   stage.say(2, longs(SPLIT & ~(1n << 30n)));

@@ -1,4 +1,5 @@
 import { close, send } from '@ringwire/linux';
+import type { PeerMemory } from '@ringwire/peer-memory';
 import type { DeviceModel } from '@ringwire/virtio-device';
 import {
   DEVICE_STATUS,
@@ -31,7 +32,6 @@ import {
 } from './messages.js';
 import { sendRarp, setMtu } from './net-requests.js';
 import type { Outcome } from './outcome.js';
-import type { PeerMemory } from './peer-memory.js';
 import { RingRequests } from './ring-requests.js';
 
 /** What rings and the protocol can do, whatever the device's type. */

@@ -1,7 +1,7 @@
 import { fstatSync, ftruncateSync, readFileSync, readSync } from 'node:fs';
 import { ACCESS, HostMemory } from '@ringwire/guest-memory';
+import { PeerMemory } from '@ringwire/peer-memory';
 import { expect, test } from 'vitest';
-import { PeerMemory } from './peer-memory.js';
 import { SharedRam } from './shared-ram.js';
 import { held } from './testing/session-stage.js';
 

@@ -1,7 +1,7 @@
 import { GuestMemory } from '@ringwire/guest-memory';
 import { close, newMemoryFile, SystemError, sealSize } from '@ringwire/linux';
+import type { Mapping, PeerMemory } from '@ringwire/peer-memory';
 import { VirtioError } from '@ringwire/virtio-spec';
-import type { Mapping, PeerMemory } from './peer-memory.js';
 
 /** One stretch of RAM. */
 export interface RamRegion {

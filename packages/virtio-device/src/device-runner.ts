@@ -214,8 +214,8 @@ export class DeviceRunner {
     else if (this.ownBurst) {
       this.ownBurst = false;
       this.endBurst();
-      // The interrupt waits for a step: the type may be at work within another device's burst.
-      if (this.hasNotifications) this.parts.wake();
+      // The interrupt waits for a step, or for its time: the type may be at work within another device's burst.
+      this.parts.wake();
     }
   }
 

@@ -18,41 +18,53 @@ export interface PciLayout {
   readonly msixTable: Place;
   readonly msixPba: Place;
   readonly shared: readonly { readonly place: Place; readonly region: SharedMemoryRegion }[];
-  /** Sizes of the two BARs, in bytes; the second is 0 without shared memory. */
+  /** Bytes of the BARs: registers, MSI-X where it is not among them, shared memory. 0: there is no such BAR. */
   readonly registersSize: number;
+  readonly msixSize: number;
   readonly sharedSize: number;
 }
 
-/** All registers are in one 64-bit BAR, shared memory is in another. */
+/** All registers are in one BAR, shared memory is in another. */
 export const REGISTERS_BAR = 0;
 export const SHARED_BAR = 2;
+/** MSI-X is memory: beside registers in I/O space it has a BAR to itself. */
+export const MSIX_BAR = 4;
+
+/** Where registers are: a 64-bit BAR, or one of I/O space, where a host has no memory to give them. */
+export type RegisterSpace = 'memory' | 'io';
 
 /** Structures start on pages, so that a host can map or trap each by itself. */
 const PAGE = 4096;
+/** In I/O space they are as close as their alignment lets them: a BAR has 256 bytes there. */
+const IO_ALIGN = 4;
+const IO_BAR_MAX = 256;
 const VECTOR_BYTES = 16;
 
 /**
  * @param vectors of MSI-X, 0 for none
  * @param multiplier bytes from one queue's notification address to the next; 0: all queues share one
+ * @throws VirtioError for more than I/O space has room for
  */
 export function layOutPci(
   model: Pick<DeviceModel, 'config' | 'queueSizes' | 'sharedMemory'>,
   vectors: number,
   multiplier: number,
+  space: RegisterSpace = 'memory',
 ): PciLayout {
-  let end = 0;
-  const put = (length: number): Place => {
-    const place = { bar: REGISTERS_BAR, offset: end, length };
-    end = pages(end + Math.max(length, 1));
-    return place;
-  };
-  const common = put(COMMON_CFG_SIZE);
-  const isr = put(1);
-  const config = put(model.config.length);
-  const msixTable = put(vectors * VECTOR_BYTES);
-  const msixPba = put(Math.ceil(vectors / 64) * 8);
-  const notify = put(Math.max(4, model.queueSizes.length * multiplier));
-  const registersSize = powerOfTwo(end);
+  const registers = new BarRoom(REGISTERS_BAR, space === 'io' ? IO_ALIGN : PAGE);
+  const messages = space === 'io' ? new BarRoom(MSIX_BAR, PAGE) : registers;
+  const common = registers.put(COMMON_CFG_SIZE);
+  const isr = registers.put(1);
+  const config = registers.put(model.config.length);
+  const msixTable = messages.put(vectors * VECTOR_BYTES);
+  const msixPba = messages.put(Math.ceil(vectors / 64) * 8);
+  const notify = registers.put(Math.max(4, model.queueSizes.length * multiplier));
+  const registersSize = powerOfTwo(registers.end);
+  const msixSize = space === 'io' && vectors > 0 ? powerOfTwo(messages.end) : 0;
+  if (space === 'io' && registersSize > IO_BAR_MAX) {
+    const want = `at most ${IO_BAR_MAX}: fewer queues, or a smaller notifyOffMultiplier`;
+    throw new VirtioError('bytes of registers', registersSize, want, 'PCIe 5.0 §7.5.1.2.1');
+  }
   let sharedEnd = 0;
   const ids = new Set<number>();
   const shared = (model.sharedMemory ?? []).map((region) => {
@@ -65,7 +77,7 @@ export function layOutPci(
     return { place, region };
   });
   const sharedSize = sharedEnd === 0 ? 0 : powerOfTwo(sharedEnd);
-  return { common, notify, isr, config, msixTable, msixPba, shared, registersSize, sharedSize };
+  return { common, notify, isr, config, msixTable, msixPba, shared, registersSize, msixSize, sharedSize };
 }
 
 /**
@@ -80,3 +92,21 @@ export function registersBarBytes(queues: number, vectors: number = queues + 1, 
 
 const pages = (bytes: number): number => Math.ceil(bytes / PAGE) * PAGE;
 const powerOfTwo = (bytes: number): number => 2 ** Math.ceil(Math.log2(bytes));
+
+/** Gives room in a BAR away, piece by piece. */
+class BarRoom {
+  end = 0;
+  private readonly bar: number;
+  private readonly align: number;
+
+  constructor(bar: number, align: number) {
+    this.bar = bar;
+    this.align = align;
+  }
+
+  put(length: number): Place {
+    const place = { bar: this.bar, offset: this.end, length };
+    this.end = Math.ceil((this.end + Math.max(length, 1)) / this.align) * this.align;
+    return place;
+  }
+}

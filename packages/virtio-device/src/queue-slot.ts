@@ -1,7 +1,8 @@
 import type { AddressSpace } from '@ringwire/guest-memory';
 import { openLoopedDeviceQueue } from '@ringwire/ring-loops';
 import { isPvirtqSize, isVirtqSize, VirtioError } from '@ringwire/virtio-spec';
-import { type DeviceQueue, isRefusal, type QueueState } from '@ringwire/virtqueue';
+import { type DeviceQueue, isRefusal, type QueueRefusal, type QueueState } from '@ringwire/virtqueue';
+import { KEPT, type KeptPosition, type QueueKeeper } from './queue-keeper.js';
 import type { DeviceTrace } from './trace/device-trace.js';
 import { TracedQueue } from './trace/traced-queue.js';
 
@@ -35,9 +36,10 @@ export class QueueSlot {
   private areasWritten = 0;
 
   private readonly trace: DeviceTrace | undefined;
+  private readonly keeper: QueueKeeper | undefined;
 
   /** @throws VirtioError for a size that a split queue cannot have */
-  constructor(index: number, sizeMax: number, trace?: DeviceTrace) {
+  constructor(index: number, sizeMax: number, trace?: DeviceTrace, keeper?: QueueKeeper) {
     if (sizeMax !== 0 && !isVirtqSize(sizeMax))
       throw new VirtioError('queueSizes', sizeMax, '0, or a power of two ≤ 32768', 'virtio 1.4 §2.7');
     this.index = index;
@@ -45,6 +47,7 @@ export class QueueSlot {
     this.size = sizeMax;
     this.sizeWritten = sizeMax;
     this.trace = trace;
+    this.keeper = keeper;
   }
 
   get enabled(): boolean {
@@ -83,18 +86,21 @@ export class QueueSlot {
 
   /**
    * Start the queue where the driver put it.
-   * @param position where another device left off in it; its start unless given
+   * @param position where another device left off in it, KEPT where the keeper knows that; its start unless given
    * @returns false, with {@link refusal} set, when it cannot run there
    */
-  enable(space: AddressSpace, features: Uint32Array, position?: QueueState): boolean {
+  enable(space: AddressSpace, features: Uint32Array, position?: QueueState | KeptPosition): boolean {
     this.refusal = this.problem();
     if (this.refusal !== undefined) return false;
     const [desc, driver, device] = [this.address(0), this.address(1), this.address(2)];
-    const queue = openLoopedDeviceQueue({ space, size: this.size, desc, driver, device, features }, position);
-    if (isRefusal(queue)) {
-      this.refusal = queue.message;
+    const config = { space, size: this.size, desc, driver, device, features };
+    const state = position === KEPT ? this.keeper?.resume(this.index, config) : position;
+    const opened = openLoopedDeviceQueue(config, typeof state === 'string' ? undefined : state);
+    if (isRefusal(opened) || typeof state === 'string') {
+      this.refusal = typeof state === 'string' ? state : (opened as QueueRefusal).message;
       return false;
     }
+    const queue = this.keeper?.keep(this.index, opened, position === KEPT, config) ?? opened;
     this.queue = this.trace === undefined ? queue : new TracedQueue(queue, this.index, this.trace);
     return true;
   }

@@ -9,6 +9,7 @@ import { DeviceRunner, type Transport } from './device-runner.js';
 import type { TransportSnapshot } from './inspection/snapshot-types.js';
 import { acceptanceProblem, offeredFeatures, statusNames } from './offered-features.js';
 import { PendingQueues } from './pending-queues.js';
+import type { KeptPosition, QueueKeeper } from './queue-keeper.js';
 import { QueueSlot } from './queue-slot.js';
 import type { DeviceTrace } from './trace/device-trace.js';
 
@@ -30,6 +31,8 @@ export interface VirtioDeviceConfig {
   readonly wake?: () => void;
   /** A clock in µs that never goes back; the platform's unless given. */
   readonly now?: () => number;
+  /** Keeps queues for a device that goes on when this one's thread has ended; nobody unless given. */
+  readonly keeper?: QueueKeeper;
   /** Is told of what device and transport do, such as a `ChromeTrace`; nobody unless given. */
   readonly trace?: DeviceTrace;
 }
@@ -81,7 +84,7 @@ export class VirtioDevice {
 
   /** @throws VirtioError for a type or an offer that cannot be */
   constructor(config: VirtioDeviceConfig, transport: Transport) {
-    const { model, space, wake = () => {}, trace } = config;
+    const { model, space, wake = () => {}, trace, keeper } = config;
     this.model = model;
     this.space = space;
     this.queueSpace = config.queueSpace ?? (() => space);
@@ -92,7 +95,7 @@ export class VirtioDevice {
     const { queueSizes } = model;
     if (queueSizes.length > QUEUES_MAX)
       throw new VirtioError('queueSizes.length', queueSizes.length, `at most ${QUEUES_MAX}`, 'virtio 1.4 §2.6');
-    this.queues = queueSizes.map((size, index) => new QueueSlot(index, size, trace));
+    this.queues = queueSizes.map((size, index) => new QueueSlot(index, size, trace, keeper));
     this.ownQueues = model.ownQueues ?? queueSizes.length;
     this.queueResets = new PendingQueues(queueSizes.length);
     this.disables = new PendingQueues(queueSizes.length);
@@ -235,6 +238,11 @@ export class VirtioDevice {
     this.runner.isStopped = false;
   }
 
+  /** Notify the driver of every queue: whoever had something to tell may have ended before it did. */
+  notifyDriver(): void {
+    for (const { index } of this.queues) this.port.notifyUsed(index);
+  }
+
   /** A queue as the driver sees it: those for administration are there with ADMIN_VQ alone. */
   queueAt(index: number): QueueSlot | undefined {
     return index < this.ownQueues || this.negotiated(VIRTIO_F.ADMIN_VQ) ? this.queues[index] : undefined;
@@ -253,9 +261,9 @@ export class VirtioDevice {
 
   /**
    * The driver enables a queue: only once features are negotiated, which decide what its bytes mean.
-   * @param position where another device left off in it; its start unless given
+   * @param position where another device left off in it, KEPT where the keeper knows that; its start unless given
    */
-  enableQueue(index: number, position?: QueueState): void {
+  enableQueue(index: number, position?: QueueState | KeptPosition): void {
     const slot = this.writableQueue(index);
     if (slot === undefined) return;
     if ((this.statusBits & (FEATURES_OK | BROKEN)) === FEATURES_OK)

@@ -30,7 +30,7 @@ import type { Transport } from './device-runner.js';
 import type { MsixSnapshot, PciSnapshot } from './inspection/snapshot-types.js';
 import { type VendorData, virtioCapabilities } from './pci-capabilities.js';
 import { PciCommonConfig } from './pci-common-config.js';
-import { layOutPci, type PciLayout, REGISTERS_BAR, SHARED_BAR } from './pci-layout.js';
+import { layOutPci, MSIX_BAR, type PciLayout, REGISTERS_BAR, type RegisterSpace, SHARED_BAR } from './pci-layout.js';
 import { PciNotify } from './pci-notify.js';
 import type { DeviceTrace } from './trace/device-trace.js';
 import { fieldNames, tracedRegion } from './trace/traced-region.js';
@@ -41,6 +41,8 @@ export interface VirtioPciConfig extends VirtioDeviceConfig {
   readonly host: PciHost;
   /** MSI-X vectors, up to 2048; one per queue and one more unless given. 0: a function with an interrupt pin alone. */
   readonly vectors?: number;
+  /** Where registers are; memory unless given. In I/O space there are 256 bytes, enough for some 30 queues. */
+  readonly registers?: RegisterSpace;
   /** Memory for the MSI-X table, when threads share it. */
   readonly msixWords?: Int32Array;
   /** Bytes between the queues' notification addresses; 4 unless given, 0 for one address. */
@@ -103,7 +105,7 @@ export class VirtioPci {
     if (virtualFunctions !== undefined) this.virtualFunctions = virtualFunctions;
     this.device = new VirtioDevice({ ...config, model }, this.transport(admin !== undefined));
     checkMultiplier(multiplier, hasFeature(this.device.offered, VIRTIO_F.NOTIFICATION_DATA));
-    const layout = layOutPci(model, vectors, multiplier);
+    const layout = layOutPci(model, vectors, multiplier, config.registers);
     this.layout = layout;
     this.common = new PciCommonConfig(this.device, { vectors, notifConfigData });
     this.notify = new PciNotify(this.device, layout.notify, multiplier, notifConfigData);
@@ -121,7 +123,7 @@ export class VirtioPci {
         ...(virtual === undefined ? {} : { virtual }),
         multiFunction: config.multiFunction === true,
         ...(config.msixWords === undefined ? {} : { msixWords: config.msixWords }),
-        bars: this.bars(layout, model),
+        bars: this.bars(layout, model, config.registers === 'io' ? 'io' : 'memory64'),
         capabilities: [
           powerManagement(true),
           ...(vectors === 0 ? [] : [msix({ vectors, table: layout.msixTable, pba: layout.msixPba })]),
@@ -160,7 +162,7 @@ export class VirtioPci {
     this.setIsr(isr);
   }
 
-  private bars(layout: PciLayout, model: DeviceModel): BarOptions[] {
+  private bars(layout: PciLayout, model: DeviceModel, space: BarOptions['space']): BarOptions[] {
     const { trace } = this;
     const regions = [
       tracedRegion(this.common.region(layout.common.offset), trace, fieldNames(COMMON_CFG)),
@@ -168,7 +170,8 @@ export class VirtioPci {
       tracedRegion(this.notify.region(), trace, (at) => `notify+${at}`),
     ];
     if (model.config.length > 0) regions.push(tracedRegion(this.configRegion(layout), trace, (at) => `config+${at}`));
-    const bars: BarOptions[] = [{ index: REGISTERS_BAR, space: 'memory64', size: layout.registersSize, regions }];
+    const bars: BarOptions[] = [{ index: REGISTERS_BAR, space, size: layout.registersSize, regions }];
+    if (layout.msixSize > 0) bars.push({ index: MSIX_BAR, space: 'memory64', size: layout.msixSize, regions: [] });
     if (layout.sharedSize > 0) {
       const shared = layout.shared.map(({ place, region }) => bytesRegion(place.offset, region.bytes));
       bars.push({ index: SHARED_BAR, space: 'memory64', size: layout.sharedSize, prefetchable: true, regions: shared });

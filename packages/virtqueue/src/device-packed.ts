@@ -38,9 +38,9 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
   readonly size: number;
 
   protected ring: QueueLayout;
-  private readonly engine: CopyEngine;
-  private readonly u16: Uint16Array;
-  private readonly u32: Uint32Array;
+  private engine: CopyEngine;
+  private u16: Uint16Array;
+  private u32: Uint32Array;
   // Element indexes into u16 and u32.
   private desc32 = 0;
   private desc16 = 0;
@@ -335,6 +335,9 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
   }
 
   #locate(ring: QueueLayout): void {
+    this.engine = ring.memory.engine;
+    this.u16 = ring.memory.u16;
+    this.u32 = ring.memory.u32;
     this.desc32 = ring.desc >>> 2;
     this.desc16 = ring.desc >>> 1;
   }

@@ -61,3 +61,24 @@ test.each([
   expect(memory.u8).toEqual(before);
   expect(moved.resolve(0, 1, ACCESS.READ)).toBe(0x8000);
 });
+
+test.each([
+  ['split', []],
+  ['packed', [VIRTIO_F.RING_PACKED]],
+])('%s: a queue in memory whose owner replaced its buffer goes on in the new one', (_, layout) => {
+  const memory = HostMemory.wrap(new ArrayBuffer(0x8000));
+  const space = new MovingSpace(memory);
+  const features = featureWords([VIRTIO_F.VERSION_1, ...layout]);
+  const queue = openDeviceQueue({ space, ...AREAS, features });
+  if (isRefusal(queue)) throw new Error(queue.message);
+  memory.rewrap(structuredClone(memory.u8.buffer, { transfer: [memory.u8.buffer as ArrayBuffer] }));
+  const driver = openDriverQueue({ space: new MovingSpace(memory), ...AREAS, features });
+  driver.addReadable(0x3000, 64);
+  driver.publish();
+  expect(queue.refresh()).toBe(true);
+  const burst = new ChainBurst(4);
+  expect(queue.takeBurst(burst, 4)).toBe(1);
+  queue.putUsedBurst(burst, 0, 1);
+  queue.publishUsed();
+  expect(driver.hasUsed()).toBe(true);
+});

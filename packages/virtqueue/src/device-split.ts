@@ -41,8 +41,8 @@ export class DeviceSplitQueue extends DeviceQueueBase implements DeviceQueue {
 
   protected ring: QueueLayout;
   protected readonly mask: number;
-  private readonly u16: Uint16Array;
-  private readonly u32: Uint32Array;
+  private u16: Uint16Array;
+  private u32: Uint32Array;
   // Element indexes into u16 and u32.
   private desc32 = 0;
   private availFlags16 = 0;
@@ -283,6 +283,8 @@ export class DeviceSplitQueue extends DeviceQueueBase implements DeviceQueue {
   }
 
   #locate(ring: QueueLayout): void {
+    this.u16 = ring.memory.u16;
+    this.u32 = ring.memory.u32;
     this.desc32 = ring.desc >>> 2;
     this.availFlags16 = (ring.driver + VIRTQ_AVAIL.flags) >>> 1;
     this.availIdx16 = (ring.driver + VIRTQ_AVAIL.idx) >>> 1;

@@ -10,6 +10,7 @@ import {
 import { type BufferList, ELEMENT_SHIFT, highWord, lowWord } from './buffer-list.js';
 import { DriverIndirect, directElements, type IndirectTables, writableBytes } from './driver-indirect.js';
 import { DriverPackedEvents } from './driver-packed-events.js';
+import { type PackedProgress, packedProgress } from './driver-packed-progress.js';
 import { BROKEN, type DriverQueue, NO_ROOM } from './driver-queue.js';
 import { DriverQueueBase } from './driver-queue-base.js';
 import type { QueueLayout } from './queue-layout.js';
@@ -231,6 +232,23 @@ export class DriverPackedQueue extends DriverQueueBase implements DriverQueue {
 
   hasUsed(): boolean {
     return !this.deaf() && (this.batchLeft > 0 || this.#countUsed(1) > 0);
+  }
+
+  /**
+   * Where the device is, what it used and was not taken yet included: for whoever is to take its place. Nothing changes,
+   * and the device had better be gone.
+   */
+  progress(): PackedProgress {
+    const { ring, used, usedWrap, batchLeft, ids, idMask, head } = this;
+    return packedProgress({
+      ring,
+      slot: used,
+      wrap: usedWrap,
+      count: this.outstanding - this.unpublished,
+      batchLeft,
+      slotsOf: (id) => (this.#isPublished(id) ? this.#slotsOf(id) : 0),
+      oldest: (n) => ids[(head + n) & idMask]!,
+    });
   }
 
   disableNotifications(): void {

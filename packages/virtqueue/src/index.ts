@@ -5,6 +5,7 @@ export { type DeviceQueue, TAKE, type Take } from './device-queue.js';
 export { DeviceSplitQueue } from './device-split.js';
 export type { IndirectTables } from './driver-indirect.js';
 export { DriverPackedQueue } from './driver-packed.js';
+export type { PackedProgress } from './driver-packed-progress.js';
 export { BROKEN, type DriverCounters, type DriverQueue, NO_ROOM } from './driver-queue.js';
 export { DriverSplitQueue } from './driver-split.js';
 export { type DeviceKinds, type DriverKinds, openDeviceQueue, openDriverQueue } from './open-queue.js';

@@ -17,7 +17,6 @@ import { ESWITCH_AREA_BYTES, Eswitch } from '../eswitch.js';
 import type { EswitchOptions } from '../eswitch-options.js';
 import { type ArbiterOptions, TransmitArbiter } from '../transmit-arbiter.js';
 import { runUntil, type Stepped, VirtualClock } from '../virtual-clock.js';
-import { wireBytes } from '../wire/wire-bytes.js';
 import { station } from './card-stage.js';
 
 const RAM = 0x1_0000;
@@ -45,8 +44,6 @@ export class RateGuest {
   readonly mmio: VirtioMmio;
   readonly driver: PollNetDriver;
   load: Load | undefined = undefined;
-  /** Bytes on the wire that the frames it received would take. */
-  receivedWireBytes = 0;
   private readonly pool: FramePool;
   private readonly out: FrameBurst = new FrameBurst(BURST);
   private readonly back: FrameBurst = new FrameBurst(BURST);
@@ -78,7 +75,6 @@ export class RateGuest {
   turn(): void {
     const { driver, back, pool, load } = this;
     while (driver.rxBurst(0, back) > 0) {
-      for (let i = 0; i < back.count; i++) this.receivedWireBytes += wireBytes(1, back.length[i]!);
       pool.putBurst(back.frame, back.count);
       back.clear();
     }
@@ -134,20 +130,8 @@ export class RateGuest {
   }
 }
 
-/** Counts what leaves by the wire, and may send it back, as the bridge beside a VEPA does. */
-class WireTap implements FrameSink {
-  readonly offloads: number = 0x1ff;
-  frames = 0;
-  wireBytes = 0;
-  returnTo: FrameSink | undefined = undefined;
-
-  receive: FrameSink['receive'] = (frame) => {
-    const segments = frame.gsoSize === 0 ? 1 : Math.ceil((frame.length - frame.hdrLen) / frame.gsoSize);
-    this.frames += segments;
-    this.wireBytes += wireBytes(segments, frame.length + (segments - 1) * frame.hdrLen);
-    return this.returnTo?.receive(frame) ?? 0;
-  };
-}
+/** What is at the wire's other end: it takes everything. */
+const WIRE_END: FrameSink = { offloads: 0x1ff, receive: () => 0 };
 
 export interface RateCardOptions {
   /** Virtual functions; guest 0 has the physical one. */
@@ -164,7 +148,6 @@ export class RateCard implements Stepped {
   readonly card: Eswitch;
   /** Of functions: the physical one first. Guest g is at port g + 1, with the address station(g + 1). */
   readonly guests: RateGuest[];
-  readonly wire = new WireTap();
 
   constructor(options: RateCardOptions) {
     const { virtualFunctions, ring } = options;
@@ -172,7 +155,7 @@ export class RateCard implements Stepped {
     const memory = HostMemory.create(AREA + (virtualFunctions + 1) * GUEST_BYTES);
     this.arbiter = new TransmitArbiter({ now, ...options.arbiter });
     this.card = new Eswitch({ memory, at: 0, virtualFunctions, now, gate: this.arbiter, ...options.card });
-    this.card.wire.backend.attach(this.wire);
+    this.card.wire.backend.attach(WIRE_END);
     this.guests = [this.card.physical, ...this.card.virtual].map((port, index) => {
       port.configure({ mac: station(index + 1) });
       return new RateGuest(memory, AREA + index * GUEST_BYTES, port.backend, station(index + 1), ring, now);

@@ -9,6 +9,7 @@ import {
 import { microsecondsOf } from '../nanoseconds.js';
 import type { WireTap } from './wire-options.js';
 
+/** How a {@link WireCapture} is written. */
 export interface WireCaptureOptions {
   /** 'pcapng', which knows which way a frame went, unless given. */
   readonly format?: 'pcapng' | 'pcap';

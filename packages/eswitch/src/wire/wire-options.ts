@@ -20,6 +20,7 @@ export const WIRE_AREA: { readonly [Part in 'PAUSES' | 'SENDING' | 'COMING' | 'B
 /** Bytes of host memory that a wire works in; a multiple of 8. */
 export const WIRE_AREA_BYTES: number = BUFFER + RECEIVE_BUFFER_BYTES;
 
+/** What a {@link WirePort} is made with. */
 export interface WirePortOptions extends Partial<WireSettings> {
   /** Of the card, and of all that is plugged in. */
   readonly memory: HostMemory;

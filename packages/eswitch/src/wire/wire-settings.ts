@@ -10,6 +10,7 @@ const QUANTA_MOST = 0xffff;
 /** Bytes of frames that came and wait for the card. */
 export const RECEIVE_BUFFER_BYTES = 0x8_0000;
 
+/** Whether both ends may send at once. */
 export type Duplex = 'full' | 'half';
 
 /** What a card's host says of its wire, as the driver of the physical function does. No virtual function can. */

@@ -2,21 +2,28 @@ import { INTEL_VENDOR_ID, IXGBE_DEVICE_ID, IXGBE_PF_BAR } from '@ringwire/nic-sp
 import { VirtioError } from '@ringwire/virtio-spec';
 import { BREAK, type Breakdown, isBreakdown } from '../breakdown.js';
 import { DmaArena } from '../dma-arena.js';
+import { EventGuard } from '../event-guard.js';
 import type { FramePieces } from '../frame-pieces.js';
 import type { NetOffload } from '../net-offload.js';
 import { NO_COOKIE, SENT } from '../net-tx-queue.js';
 import { PATIENCE, type Patience } from '../patience.js';
 import { disableMsix } from '../pci-msix.js';
 import { type BoundFunction, bindFunction, type KnownFunction } from './bind.js';
-import { groupHash, needStation } from './mac-address.js';
 import { type LinkSpeed, setSpeed, stopCard } from './pf-bring-up.js';
 import { checkFlowControl, type FlowControl, setFlowControl } from './pf-flow-control.js';
 import { type MailboxEntry, MailboxLog } from './pf-log.js';
+import { setOwnGroups, setOwnMac, setOwnMode, setOwnVlan } from './pf-own-settings.js';
 import { planPools } from './pf-pools.js';
 import { openPfSession, type PfKeeps, type PfSession } from './pf-session.js';
-import { type IxgbePfCounters, type IxgbePfSetup, newIxgbePfCounters } from './pf-setup.js';
-import { checkVfChanges, needsRestart, type VfChanges } from './pf-vf-settings.js';
-import { type VfSettings, VfState } from './pf-vf-state.js';
+import {
+  type IxgbePfCounters,
+  type IxgbePfEvents,
+  type IxgbePfSetup,
+  newIxgbePfCounters,
+  PF_EVENTS,
+} from './pf-setup.js';
+import { changeVf, type VfChanges } from './pf-vf-settings.js';
+import { type VfInfo, VfState } from './pf-vf-state.js';
 import { completeRings, type RingWishes } from './vf-setup.js';
 import type { AcceptMode } from './vf-wishes.js';
 
@@ -29,19 +36,6 @@ const KNOWN: KnownFunction = {
 const BUDGET = 64;
 const KEY_BYTES = 40;
 const LOG_ENTRIES = 256;
-
-/** What is known of a virtual function. */
-export interface VfInfo extends VfSettings {
-  /** The address that frames come to it by; undefined while its driver has none. */
-  readonly activeMac: Uint8Array | undefined;
-  /** Its driver has reset, and may ask for things. */
-  readonly isClearToSend: boolean;
-  /** Shut off because of what was in one of its queues. */
-  readonly isShutOff: boolean;
-  readonly mode: AcceptMode;
-  /** A `MAILBOX_API` value. */
-  readonly api: number;
-}
 
 /**
  * Take the physical function of an Intel 82599 into use, as the host's driver that owns the card.
@@ -80,6 +74,7 @@ export class IxgbePf {
   readonly counters: IxgbePfCounters = newIxgbePfCounters();
   state: 'running' | 'broken' | 'closed' = 'closed';
   private readonly setup: IxgbePfSetup;
+  private readonly guard: EventGuard<IxgbePfEvents>;
   private readonly rings: RingWishes;
   private readonly bound: BoundFunction;
   private readonly keeps: PfKeeps;
@@ -93,7 +88,8 @@ export class IxgbePf {
 
   /** @see openIxgbePf */
   constructor(setup: IxgbePfSetup, rings: RingWishes, bound: BoundFunction, keeps: PfKeeps) {
-    this.setup = setup;
+    this.guard = new EventGuard(setup.events, PF_EVENTS);
+    this.setup = { ...setup, events: this.guard.events };
     this.rings = rings;
     this.bound = bound;
     this.keeps = keeps;
@@ -141,17 +137,25 @@ export class IxgbePf {
     const { session } = this;
     if (this.state !== 'running' || session === undefined || this.isBusy) return 0;
     this.isBusy = true;
-    const done = session.poll(budget);
-    const isGood = typeof done === 'number';
-    this.endWork(isGood ? undefined : done);
-    return isGood ? done : 0;
+    let done: number | Breakdown = 0;
+    try {
+      done = session.poll(budget);
+    } finally {
+      this.endWork(typeof done === 'number' ? undefined : done);
+    }
+    return typeof done === 'number' ? done : 0;
   }
 
   /** Look after mailboxes, the link and time limits, whether an interrupt told of them or not. */
   watch(): void {
     if (this.state !== 'running' || this.session === undefined || this.isBusy) return;
     this.isBusy = true;
-    this.endWork(this.session.watch());
+    let problem: Breakdown | undefined;
+    try {
+      problem = this.session.watch();
+    } finally {
+      this.endWork(problem);
+    }
   }
 
   /** Send a frame out of memory that stays the driver's until `events.sent` gives the cookie back. @returns a `SENT` value */
@@ -171,20 +175,8 @@ export class IxgbePf {
    */
   setVf(vf: number, changes: VfChanges): void {
     const state = this.vfState(vf);
-    const session = this.needSession();
-    const { card } = session;
-    checkVfChanges(card, state, changes, session.speed);
-    const { minTxRate: _, ...settings } = changes;
-    const before = state.settings;
-    state.settings = { ...before, ...settings };
-    if ('mac' in changes) this.changeMac(session, state);
-    if (before.trust && !state.settings.trust) card.revokeTrust(state);
-    if (before.vlan !== state.settings.vlan || before.qos !== state.settings.qos) card.applyVlan(state);
-    card.applyAccept(state);
-    card.applyEnable(state);
-    card.applyRate(state, session.speed);
-    card.pools.setSpoofCheck(vf, state.settings.spoofchk);
-    if (needsRestart(before, state.settings)) session.mail.restart(state, 'the host changed its settings');
+    const { card, speed, mail } = this.needSession();
+    if (changeVf(card, state, changes, speed)) mail.restart(state, 'the host changed its settings');
   }
 
   /**
@@ -214,51 +206,27 @@ export class IxgbePf {
 
   /** What is set for a virtual function, and what its driver has. */
   vfInfo(vf: number): VfInfo {
-    const { settings, mac, isClearToSend, isShutOff, mode, api } = this.vfState(vf);
-    return { ...settings, activeMac: mac?.slice(), isClearToSend, isShutOff, mode, api };
+    return this.vfState(vf).info();
   }
 
   /** What the physical function itself gets beside frames to its address. */
   setMode(mode: AcceptMode): void {
-    const { card } = this.needSession();
-    card.own.mode = mode;
-    card.applyAccept(card.own);
+    setOwnMode(this.needSession().card, mode);
   }
 
   /** Groups whose frames the physical function itself gets. */
   setMulticast(groups: readonly Uint8Array[]): void {
-    const { card } = this.needSession();
-    card.setGroups(
-      card.own,
-      groups.map((group) => groupHash(group, 0)),
-    );
+    setOwnGroups(this.needSession().card, groups);
   }
 
   /** Change the physical function's own address. @throws VirtioError for one that another function has */
   setMac(mac: Uint8Array): void {
-    needStation(mac);
-    const { card } = this.needSession();
-    if (card.isTaken(mac, card.own.vf) || !card.giveMac(card.own, mac))
-      throw new VirtioError(
-        'mac',
-        mac.join(':'),
-        'an address that no other function of the card has',
-        'IxgbePf.setMac',
-      );
-    this.keeps.mac = mac.slice();
+    setOwnMac(this.needSession().card, this.keeps, mac);
   }
 
   /** Let the physical function itself have frames of a VLAN, or not. @returns false when the card's table is full */
   setVlan(vlan: number, isMember: boolean): boolean {
-    if (!Number.isInteger(vlan) || vlan < 0 || vlan > 4094)
-      throw new VirtioError('vlan', vlan, 'an integer from 0 to 4094', 'IEEE 802.1Q §9.6');
-    const { card } = this.needSession();
-    if (isMember && !card.vlans.join(vlan, card.own.vf)) return false;
-    if (isMember) this.keeps.vlans.add(vlan);
-    else this.keeps.vlans.delete(vlan);
-    // Frames without a tag are everybody's.
-    if (!isMember && vlan !== 0) card.vlans.leave(vlan, card.own.vf);
-    return true;
+    return setOwnVlan(this.needSession().card, this.keeps, vlan, isMember);
   }
 
   /**
@@ -285,6 +253,7 @@ export class IxgbePf {
     if (this.isBusy) return;
     this.state = 'closed';
     this.release();
+    this.guard.rethrow();
   }
 
   /** Bring the card up. @returns why it is not */
@@ -304,15 +273,6 @@ export class IxgbePf {
     this.state = 'running';
     session.updateLink();
     return undefined;
-  }
-
-  private changeMac({ card }: PfSession, state: VfState): void {
-    const { mac } = state.settings;
-    if (mac !== undefined) card.giveMac(state, mac);
-    else if (state.mac !== undefined) {
-      card.macs.remove(state.mac, state.vf);
-      state.mac = undefined;
-    }
   }
 
   private vfState(vf: number): VfState {
@@ -336,10 +296,14 @@ export class IxgbePf {
 
   /** @param problem of the session, which ends it */
   private endWork(problem: Breakdown | undefined): void {
-    if (problem !== undefined && !this.isClosing) this.giveUp(problem);
-    this.isBusy = false;
-    if (this.isClosing) this.close();
-    else if (this.isRestarting) this.restart();
+    try {
+      if (problem !== undefined && !this.isClosing) this.giveUp(problem);
+    } finally {
+      this.isBusy = false;
+      if (this.isClosing) this.close();
+      else if (this.isRestarting) this.restart();
+    }
+    this.guard.rethrow();
   }
 
   /** What was sent stalls: the card is reset once more. Everything else is its end. */

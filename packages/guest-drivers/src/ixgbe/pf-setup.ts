@@ -1,7 +1,7 @@
 import type { Breakdown } from '../breakdown.js';
 import { type IxgbeCounters, newIxgbeCounters } from './ixgbe-counters.js';
 import type { MailboxEntry } from './pf-log.js';
-import type { IxgbeEvents, IxgbeSetup } from './vf-setup.js';
+import { IXGBE_EVENTS, type IxgbeEvents, type IxgbeSetup } from './vf-setup.js';
 
 /** What a physical function's driver tells its user. All are called from the driver's own methods. */
 export interface IxgbePfEvents extends IxgbeEvents {
@@ -12,6 +12,14 @@ export interface IxgbePfEvents extends IxgbeEvents {
   /** The card was given up. With `again` it was reset, and goes on. */
   broken?(why: Breakdown, again: boolean): void;
 }
+
+/** Names of all events. */
+export const PF_EVENTS: Readonly<Record<keyof IxgbePfEvents, true>> = {
+  ...IXGBE_EVENTS,
+  mailbox: true,
+  misbehaved: true,
+  broken: true,
+};
 
 /** What a physical function's driver works with. */
 export interface IxgbePfSetup extends IxgbeSetup {

@@ -14,10 +14,37 @@ const HERE = 'IxgbePf.setVf';
 const LEAST_RATE = 11;
 
 /**
+ * Change what a virtual function may have, in the card too.
  * @param link Mbit/s of the link; -1 while it is down
+ * @returns whether the function's driver has to begin anew to notice
  * @throws VirtioError for what cannot be, naming the setting: nothing is changed then
  */
-export function checkVfChanges(card: PfCard, state: VfState, changes: VfChanges, link: number): void {
+export function changeVf(card: PfCard, state: VfState, changes: VfChanges, link: number): boolean {
+  checkVfChanges(card, state, changes, link);
+  const { minTxRate: _, ...settings } = changes;
+  const before = state.settings;
+  const after = { ...before, ...settings };
+  state.settings = after;
+  if ('mac' in changes) changeMac(card, state);
+  if (before.trust && !after.trust) card.revokeTrust(state);
+  if (before.vlan !== after.vlan || before.qos !== after.qos) card.applyVlan(state);
+  card.applyAccept(state);
+  card.applyEnable(state);
+  card.applyRate(state, link);
+  card.pools.setSpoofCheck(state.vf, after.spoofchk);
+  return needsRestart(before, after);
+}
+
+function changeMac(card: PfCard, state: VfState): void {
+  const { mac } = state.settings;
+  if (mac !== undefined) card.giveMac(state, mac);
+  else if (state.mac !== undefined) {
+    card.macs.remove(state.mac, state.vf);
+    state.mac = undefined;
+  }
+}
+
+function checkVfChanges(card: PfCard, state: VfState, changes: VfChanges, link: number): void {
   const { mac, vlan = 0, qos = 0, maxTxRate = 0, minTxRate = 0, linkState = 'auto' } = changes;
   if (mac !== undefined) {
     needStation(mac);
@@ -50,8 +77,7 @@ function checkRate(rate: number, link: number): void {
     throw new VirtioError('maxTxRate', rate, `0, or an integer from ${LEAST_RATE} to the link's ${link}`, HERE);
 }
 
-/** Whether the function's driver has to begin anew to notice. */
-export function needsRestart(before: VfSettings, after: VfSettings): boolean {
+function needsRestart(before: VfSettings, after: VfSettings): boolean {
   const sameAddress =
     before.mac === after.mac || (before.mac !== undefined && after.mac !== undefined && sameMac(before.mac, after.mac));
   const hadTrust = before.trust && !after.trust;

@@ -35,7 +35,20 @@ export const DEFAULT_SETTINGS: VfSettings = {
   rssQuery: false,
 };
 
-/** What is known of a virtual function: what the host set, and what its driver has got since its last reset. */
+/** What is known of a virtual function. */
+export interface VfInfo extends VfSettings {
+  /** The address that frames come to it by; undefined while its driver has none. */
+  readonly activeMac: Uint8Array | undefined;
+  /** Its driver has reset, and may ask for things. */
+  readonly isClearToSend: boolean;
+  /** Shut off because of what was in one of its queues. */
+  readonly isShutOff: boolean;
+  readonly mode: AcceptMode;
+  /** A `MAILBOX_API` value. */
+  readonly api: number;
+}
+
+/** What the driver keeps of a virtual function: what the host set, and what its driver has got since its last reset. */
 export class VfState {
   readonly vf: number;
   settings: VfSettings = DEFAULT_SETTINGS;
@@ -57,6 +70,12 @@ export class VfState {
 
   constructor(vf: number) {
     this.vf = vf;
+  }
+
+  /** For the host, as it is now. */
+  info(): VfInfo {
+    const { settings, mac, isClearToSend, isShutOff, mode, api } = this;
+    return { ...settings, activeMac: mac?.slice(), isClearToSend, isShutOff, mode, api };
   }
 
   /** The function was reset: what its driver got is gone. */

@@ -79,6 +79,11 @@ export class IxgbeTxQueue implements FrameBytes {
     this.pages = new PageStock(arena, pages);
   }
 
+  /** Frames that are not given back yet, as far as was looked. */
+  get sending(): number {
+    return this.freeSlots.length - this.freeCount;
+  }
+
   /**
    * Send a frame out of memory that is its sender's again when the cookie comes back. Headers of a frame to be segmented are
    * copied: the card wants other lengths in them.

@@ -1,5 +1,7 @@
 import { BREAK, type Breakdown, breakdown, isBreakdown } from '../breakdown.js';
 import { DmaArena } from '../dma-arena.js';
+import type { EthernetDriver } from '../ethernet-driver.js';
+import { EventGuard } from '../event-guard.js';
 import type { FramePieces } from '../frame-pieces.js';
 import type { NetState } from '../net-driver.js';
 import type { NetOffload } from '../net-offload.js';
@@ -11,7 +13,7 @@ import { VfCommands } from './vf-commands.js';
 import { bindVf, type VfFunction } from './vf-function.js';
 import type { VfRequests } from './vf-requests.js';
 import { openSession, type VfSession } from './vf-session.js';
-import { completeRings, type IxgbeVfSetup, type RingWishes } from './vf-setup.js';
+import { completeRings, type IxgbeVfEvents, type IxgbeVfSetup, type RingWishes, VF_EVENTS } from './vf-setup.js';
 import type { VfWishes } from './vf-wishes.js';
 
 const BUDGET = 64;
@@ -41,12 +43,13 @@ export function openIxgbeVf(setup: IxgbeVfSetup): IxgbeVf | Breakdown {
  * this life, which `events.broken` tells. When the physical function was reset, the driver begins anew, and asks again for
  * what it had; frames that were on their way are lost, and counted.
  */
-export class IxgbeVf {
+export class IxgbeVf implements EthernetDriver {
   readonly counters: IxgbeCounters;
   /** What to ask the physical function for. */
   readonly commands: VfCommands;
   state: NetState = 'closed';
   private readonly setup: IxgbeVfSetup;
+  private readonly guard: EventGuard<IxgbeVfEvents>;
   private readonly rings: RingWishes;
   private readonly vf: VfFunction;
   private readonly wishes: VfWishes;
@@ -61,7 +64,8 @@ export class IxgbeVf {
 
   /** @see openIxgbeVf */
   constructor(setup: IxgbeVfSetup, rings: RingWishes, vf: VfFunction, counters: IxgbeCounters) {
-    this.setup = setup;
+    this.guard = new EventGuard(setup.events, VF_EVENTS);
+    this.setup = { ...setup, events: this.guard.events };
     this.rings = rings;
     this.vf = vf;
     this.counters = counters;
@@ -110,6 +114,11 @@ export class IxgbeVf {
     return this.session?.pairs.tx.length ?? 0;
   }
 
+  /** Frames that the card has not given back, as far as was looked. */
+  get sending(): number {
+    return this.session?.pairs.tx.reduce((sum, queue) => sum + queue.sending, 0) ?? 0;
+  }
+
   /** Version of the mailbox's messages that both functions know: a `MAILBOX_API` value. */
   get api(): number {
     return this.vf.requests.api;
@@ -135,10 +144,13 @@ export class IxgbeVf {
     const { session } = this;
     if (this.state !== 'running' || session === undefined || this.isBusy) return 0;
     this.isBusy = true;
-    const done = session.poll(budget);
-    const isGood = typeof done === 'number';
-    this.endWork(isGood ? undefined : done);
-    return isGood ? done : 0;
+    let done: number | Breakdown = 0;
+    try {
+      done = session.poll(budget);
+    } finally {
+      this.endWork(typeof done === 'number' ? undefined : done);
+    }
+    return typeof done === 'number' ? done : 0;
   }
 
   /** Look after the link, time limits, and a function that is to be brought up again. */
@@ -148,7 +160,12 @@ export class IxgbeVf {
     if (this.state === 'recovering' && this.setup.now() >= this.retryAt) this.recover();
     else if (this.state === 'running' && session !== undefined) {
       this.isBusy = true;
-      this.endWork(session.watch());
+      let problem: Breakdown | undefined;
+      try {
+        problem = session.watch();
+      } finally {
+        this.endWork(problem);
+      }
     }
   }
 
@@ -176,6 +193,7 @@ export class IxgbeVf {
     if (this.isBusy) return;
     this.state = 'closed';
     this.release();
+    this.guard.rethrow();
   }
 
   /** Bring the function up. @returns why it is not */
@@ -210,9 +228,13 @@ export class IxgbeVf {
 
   /** @param problem of the session, which ends it */
   private endWork(problem: Breakdown | undefined): void {
-    if (problem !== undefined && !this.isClosing) this.giveUp(problem);
-    this.isBusy = false;
-    if (this.isClosing) this.close();
+    try {
+      if (problem !== undefined && !this.isClosing) this.giveUp(problem);
+    } finally {
+      this.isBusy = false;
+      if (this.isClosing) this.close();
+    }
+    this.guard.rethrow();
   }
 
   private giveUp(why: Breakdown): void {

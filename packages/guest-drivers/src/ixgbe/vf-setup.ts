@@ -7,7 +7,10 @@ import type { MsixMessage } from '../transport.js';
 import type { IxgbeFrame } from './ixgbe-offload.js';
 import { needStation } from './mac-address.js';
 
-/** What a driver of an 82599's function tells its user. All are called from the driver's own methods. */
+/**
+ * What a driver of an 82599's function tells its user. All are called from the driver's own methods. What a handler throws
+ * comes out of `poll`, `watch` or `close`, whichever ends next, when the driver has done its work.
+ */
 export interface IxgbeEvents {
   /** A frame came in. It is good during the call. */
   frame(frame: IxgbeFrame): void;
@@ -25,6 +28,20 @@ export interface IxgbeVfEvents extends IxgbeEvents {
   /** The function is up again, and accepts what it accepted before. */
   restarted?(): void;
 }
+
+/** Names of the events that the drivers of either function have. */
+export const IXGBE_EVENTS: Readonly<Record<keyof IxgbeEvents, true>> = {
+  frame: true,
+  sent: true,
+  writable: true,
+  link: true,
+};
+/** Names of all events of a virtual function's driver. */
+export const VF_EVENTS: Readonly<Record<keyof IxgbeVfEvents, true>> = {
+  ...IXGBE_EVENTS,
+  broken: true,
+  restarted: true,
+};
 
 /** What the drivers of either function work with. */
 export interface IxgbeSetup {

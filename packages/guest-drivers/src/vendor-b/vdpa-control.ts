@@ -3,14 +3,17 @@ import {
   P_MODE,
   P_VIRTIO_ACCEPT,
   P_VIRTIO_CONFIG,
+  P_VIRTIO_GET_STATE,
   P_VIRTIO_POSITION,
   P_VIRTIO_QUEUE,
   P_VIRTIO_READY,
+  P_VIRTIO_SET_STATE,
   P_VIRTIO_STATUS,
   R_IDENTIFY,
   R_VIRTIO_CONFIG,
   R_VIRTIO_FEATURES,
   R_VIRTIO_POSITION,
+  R_VIRTIO_STATE,
   R_VIRTIO_STATUS,
   VB_MODE,
   VB_NO_VECTOR,
@@ -19,7 +22,7 @@ import {
 import { FEATURE_WORDS } from '@ringwire/virtio-spec';
 import type { QueueState } from '@ringwire/virtqueue';
 import type { PciAccess } from '../access.js';
-import { type Breakdown, isBreakdown } from '../breakdown.js';
+import { BREAK, type Breakdown, breakdown, isBreakdown } from '../breakdown.js';
 import { DmaArena } from '../dma-arena.js';
 import type { DmaMemory } from '../dma-memory.js';
 import { PATIENCE, type Patience } from '../patience.js';
@@ -215,6 +218,41 @@ export class VdpaControl {
 
   resume(): Breakdown | undefined {
     return this.run(ADMIN_OP.RESUME);
+  }
+
+  /** What commands of the control queue made of the device, as device parts (virtio 1.4 §2.14). The function is suspended. */
+  typeState(): Uint8Array | Breakdown {
+    let state = new Uint8Array(0);
+    for (let at = 0; at === 0 || at < state.length; at += R_VIRTIO_STATE.BYTES_MAX) {
+      const results = this.admin.require(ADMIN_OP.VIRTIO_GET_STATE, (to) =>
+        to.setUint32(P_VIRTIO_GET_STATE.offset, at, true),
+      );
+      if (isBreakdown(results)) return results;
+      // What the function claims: more than it would take is none.
+      const total = results.getUint32(R_VIRTIO_STATE.total, true);
+      if (total > P_VIRTIO_SET_STATE.TOTAL_MAX || (at > 0 && total !== state.length))
+        return breakdown(BREAK.NOT_USABLE, `the device's parts have ${total} bytes, want the same each time`);
+      if (at === 0) state = new Uint8Array(total);
+      for (let byte = 0; byte < Math.min(R_VIRTIO_STATE.BYTES_MAX, total - at); byte++)
+        state[at + byte] = results.getUint8(R_VIRTIO_STATE.bytes + byte);
+    }
+    return state;
+  }
+
+  /** Have such parts in force when the device starts; between FEATURES_OK and DRIVER_OK. */
+  setTypeState(parts: Uint8Array): Breakdown | undefined {
+    const { BYTES_MAX, TOTAL_MAX, offset, total, bytes } = P_VIRTIO_SET_STATE;
+    if (parts.length > TOTAL_MAX)
+      return breakdown(BREAK.NOT_USABLE, `the parts have ${parts.length} bytes, want at most ${TOTAL_MAX}`);
+    for (let at = 0; at === 0 || at < parts.length; at += BYTES_MAX) {
+      const problem = this.run(ADMIN_OP.VIRTIO_SET_STATE, (to) => {
+        to.setUint32(offset, at, true);
+        to.setUint32(total, parts.length, true);
+        for (const [byte, value] of parts.subarray(at, at + BYTES_MAX).entries()) to.setUint8(bytes + byte, value);
+      });
+      if (problem !== undefined) return problem;
+    }
+    return undefined;
   }
 
   /** The doorbell of a queue: the start of its page, which the guest may be given. */

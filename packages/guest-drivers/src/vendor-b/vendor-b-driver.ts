@@ -10,6 +10,8 @@ import {
 import { VirtioError } from '@ringwire/virtio-spec';
 import { BREAK, type Breakdown, breakdown, isBreakdown } from '../breakdown.js';
 import { DmaArena } from '../dma-arena.js';
+import type { EthernetDriver } from '../ethernet-driver.js';
+import { EventGuard } from '../event-guard.js';
 import { SENT } from '../net-tx-queue.js';
 import { PATIENCE, type Patience } from '../patience.js';
 import { disableMsix, enableMsix } from '../pci-msix.js';
@@ -18,7 +20,7 @@ import { resetVendorB } from './admin-channel.js';
 import { bindVendorB, type VendorBRegisters } from './bind-vendor-b.js';
 import { VendorBCommands } from './vendor-b-commands.js';
 import { COMPLETION_VECTOR, openVendorBSession, TX, type VendorBSession } from './vendor-b-session.js';
-import { checkedSetup, type VendorBEvents, type VendorBSetup } from './vendor-b-setup.js';
+import { checkedSetup, VENDOR_B_EVENTS, type VendorBEvents, type VendorBSetup } from './vendor-b-setup.js';
 import type { WorkRing } from './work-ring.js';
 
 const BUDGET = 64;
@@ -72,7 +74,7 @@ export function openVendorBDriver(setup: VendorBSetup): VendorBDriver | Breakdow
  * {@link interrupt} for each message, then {@link poll} while {@link needsPoll}. Nothing that the device does is an exception:
  * it is a counter, or the end, which `events.broken` tells.
  */
-export class VendorBDriver {
+export class VendorBDriver implements EthernetDriver {
   state: 'running' | 'suspended' | 'broken' | 'closed' = 'running';
   readonly counters: VendorBDriverCounters = {
     received: 0,
@@ -91,6 +93,7 @@ export class VendorBDriver {
   private readonly commandsOf: VendorBCommands;
   private readonly arena: DmaArena;
   private readonly patience: Patience;
+  private readonly guard: EventGuard<VendorBEvents>;
   private readonly events: VendorBEvents;
   private readonly frame: ReceivedFrame;
   /** Buffers to send with: a stack of cookies. */
@@ -113,7 +116,8 @@ export class VendorBDriver {
     this.commandsOf = new VendorBCommands(session.admin);
     this.arena = arena;
     this.patience = patience;
-    this.events = events;
+    this.guard = new EventGuard(events, VENDOR_B_EVENTS);
+    this.events = this.guard.events;
     this.frame = new ReceivedFrame(arena.dma.space.memory);
     this.frame.ranges.push(0, 0);
     const { rx, tx } = session;
@@ -129,16 +133,31 @@ export class VendorBDriver {
     return this.session.mac;
   }
 
+  get mtu(): number {
+    return this.session.tx.bufferBytes - VB_FRAME_MIN;
+  }
+
+  /** The card does not say: while it runs. */
+  get isLinkUp(): boolean {
+    return this.state === 'running';
+  }
+
+  /** Frames that the card has not given back, as far as was looked. */
+  get sending(): number {
+    return this.session.tx.entries - this.freeCount;
+  }
+
   /** Commands that change what frames come; undefined once the function was given up. */
   get commands(): VendorBCommands | undefined {
     return this.state === 'running' || this.state === 'suspended' ? this.commandsOf : undefined;
   }
 
   /** Note an interrupt. @param vector number of the message */
-  interrupt(vector: number): void {
+  interrupt(vector: number = COMPLETION_VECTOR): void {
     if (this.state !== 'running') this.counters.strayInterrupts++;
     else if (vector === COMPLETION_VECTOR) this.needsPoll = true;
     else this.checkStatus();
+    this.guard.rethrow();
   }
 
   /**
@@ -148,32 +167,24 @@ export class VendorBDriver {
    */
   poll(budget: number = BUDGET): number {
     if (this.state !== 'running' || this.isPolling) return 0;
-    this.isPolling = true;
-    const { completions, rx } = this.session;
-    const room = this.freeCount;
-    let done = 0;
-    for (; done < budget && !this.isClosing && completions.take(); done++) if (!this.handle()) break;
-    this.isPolling = false;
-    if (this.isClosing) this.close();
-    if (this.state !== 'running') return done;
-    if (rx.posted !== rx.told) this.tell(rx);
-    this.needsPoll = done === budget;
-    // Armed, the device sends a message for what came meanwhile too.
-    this.arm(!this.needsPoll);
-    if (this.isFull && this.freeCount > room) {
-      this.isFull = false;
-      this.events.writable?.();
-    }
+    const done = this.takeCompletions(budget);
+    this.guard.rethrow();
     return done;
   }
 
+  /** Send a copy of a frame. @see postBytes */
+  sendBytes(bytes: Uint8Array): number {
+    const outcome = this.postBytes(bytes);
+    if (outcome === SENT.OK) this.flush();
+    return outcome;
+  }
+
   /**
-   * Send a copy of a frame.
-   * @param more another one follows: the doorbell waits for it, or for {@link flush}
+   * Put a copy of a frame into the ring: the doorbell waits for {@link flush}, because others follow.
    * @returns a `SENT` value
    * @throws VirtioError for a frame that is shorter than an Ethernet header or longer than a buffer
    */
-  sendBytes(bytes: Uint8Array, more = false): number {
+  postBytes(bytes: Uint8Array): number {
     const { tx } = this.session;
     if (bytes.length < VB_FRAME_MIN || bytes.length > tx.bufferBytes)
       throw new VirtioError('length', bytes.length, `${VB_FRAME_MIN} to ${tx.bufferBytes}`, 'vendor B datasheet §4');
@@ -189,8 +200,14 @@ export class VendorBDriver {
     tx.post(cookie, bytes.length);
     this.counters.sent++;
     this.counters.sentBytes += bytes.length;
-    if (!more) this.flush();
     return SENT.OK;
+  }
+
+  /** Look after the function, and for frames that it has sent. */
+  watch(): void {
+    if (this.state === 'running') this.checkStatus();
+    this.poll();
+    this.guard.rethrow();
   }
 
   /** Tell the device of all frames that it was not told of. */
@@ -214,7 +231,9 @@ export class VendorBDriver {
   close(): void {
     if (this.state === 'closed') return;
     this.isClosing = this.isPolling;
-    if (!this.isPolling) this.end('closed');
+    if (this.isPolling) return;
+    this.end('closed');
+    this.guard.rethrow();
   }
 
   private change(from: 'running' | 'suspended', to: 'running' | 'suspended', opcode: number): Breakdown | undefined {
@@ -223,6 +242,26 @@ export class VendorBDriver {
     if (isBreakdown(answer)) return answer;
     this.state = to;
     return undefined;
+  }
+
+  private takeCompletions(budget: number): number {
+    this.isPolling = true;
+    const { completions, rx } = this.session;
+    const room = this.freeCount;
+    let done = 0;
+    for (; done < budget && !this.isClosing && completions.take(); done++) if (!this.handle()) break;
+    this.isPolling = false;
+    if (this.isClosing) this.close();
+    if (this.state !== 'running') return done;
+    if (rx.posted !== rx.told) this.tell(rx);
+    this.needsPoll = done === budget;
+    // Armed, the device sends a message for what came meanwhile too.
+    this.arm(!this.needsPoll);
+    if (this.isFull && this.freeCount > room) {
+      this.isFull = false;
+      this.events.writable?.();
+    }
+    return done;
   }
 
   /** @returns false when the device is not to be believed any more */

@@ -7,7 +7,10 @@ import type { Patience } from '../patience.js';
 import type { ReceivedFrame } from '../received-frame.js';
 import type { MsixMessage } from '../transport.js';
 
-/** What the driver tells its user, from within its own methods. */
+/**
+ * What the driver tells its user, from within its own methods. What a handler throws comes out of `interrupt`,
+ * `poll` or `close`, whichever ends next, when the driver has done its work.
+ */
 export interface VendorBEvents {
   /** A frame came in. It is good during the call. */
   frame(frame: ReceivedFrame): void;
@@ -16,6 +19,13 @@ export interface VendorBEvents {
   /** The function was given up. */
   broken?(why: Breakdown): void;
 }
+
+/** Names of all events. */
+export const VENDOR_B_EVENTS: Readonly<Record<keyof VendorBEvents, true>> = {
+  frame: true,
+  writable: true,
+  broken: true,
+};
 
 /** What a driver of vendor B's card works with. */
 export interface VendorBSetup {

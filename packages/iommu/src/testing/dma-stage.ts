@@ -75,6 +75,9 @@ export interface DeviceOptions {
   /** The unit of another thread, to join; otherwise the device has one of its own. */
   readonly registers?: Uint32Array | undefined;
   readonly onInterrupt?: VtdInterrupt;
+  /** The thread's numbers in the unit and on the bus, when it may be ended from outside. */
+  readonly unitOwner?: number | undefined;
+  readonly busOwner?: number | undefined;
 }
 
 export interface DeviceStage {
@@ -92,9 +95,9 @@ export function deviceSpace(
   root: number,
   options: DeviceOptions = {},
 ): DeviceStage {
-  const { capacity = 64, sourceId = SOURCE, registers, onInterrupt } = options;
+  const { capacity = 64, sourceId = SOURCE, registers, onInterrupt, unitOwner } = options;
   const physical = new IdentitySpace(memory);
-  const bus = new InvalidationBus(words);
+  const bus = new InvalidationBus(words, options.busOwner);
   const caches = options.caches === true ? new VtdCaches({ contexts: 2, tables: 4 }) : undefined;
   const unit = new VtdUnit({
     memory: physical,
@@ -103,6 +106,7 @@ export function deviceSpace(
     ...(registers === undefined ? {} : { registers }),
     ...(caches === undefined ? {} : { caches }),
     ...(onInterrupt === undefined ? {} : { onInterrupt }),
+    ...(unitOwner === undefined ? {} : { owner: unitOwner }),
   });
   if (registers === undefined) translateBy(unit, root);
   const iotlb = new Iotlb(capacity);

@@ -1,3 +1,4 @@
+export { type RefusedAccess, RequesterStage } from './requester-stage.js';
 export { runVtdSet, type VtdCheck, type VtdDifference } from './vtd-golden-check.js';
 export {
   type VtdExpectation,

@@ -7,9 +7,12 @@ const packages = fileURLToPath(new URL('../../../', import.meta.url));
 /**
  * Start a thread on the sources that a test is about.
  * @param file in this folder
- * @returns its one message, to come
+ * @returns its one message, to come, and the thread
  */
-export async function startThread<T>(file: string, workerData: unknown): Promise<{ ended: Promise<T> }> {
+export async function startThread<T>(
+  file: string,
+  workerData: unknown,
+): Promise<{ ended: Promise<T>; worker: Worker }> {
   const { outputFiles } = await build({
     entryPoints: [`${packages}iommu/src/testing/${file}`],
     bundle: true,
@@ -26,6 +29,7 @@ export async function startThread<T>(file: string, workerData: unknown): Promise
   });
   const worker = new Worker(outputFiles[0]!.text, { eval: true, workerData });
   return {
+    worker,
     ended: new Promise((resolve, reject) => {
       worker.once('message', resolve);
       worker.once('error', reject);

@@ -8,7 +8,9 @@ import {
   openIxgbePf,
   openIxgbeVf,
 } from '@ringwire/guest-drivers/ixgbe';
-import { GuestMemory, HostMemory, PageAllocator } from '@ringwire/guest-memory';
+import { ACCESS, GuestMemory, HostMemory, PageAllocator } from '@ringwire/guest-memory';
+import type { IommuDomain } from '@ringwire/iommu';
+import { RequesterStage } from '@ringwire/iommu/testing';
 import { ScriptedBackend } from '@ringwire/net-backend/testing';
 import { disableVfs, enableVfs, type FoundFunction, PciPort, placeBars, RootComplex, scanBuses } from '@ringwire/pci';
 import { AssignedFunction, SriovNic } from '@ringwire/sriov-nic';
@@ -19,14 +21,16 @@ import { IXGBE_SCRATCH_BYTES } from '../ixgbe-function.js';
 const PF_ID = 0x0100;
 const FIRST_VF_ID = 0x0180;
 const FUNCTIONS = 5;
-/** Guest-physical address of every guest's RAM. */
+/** Guest-physical address of every guest's RAM, and the first address that its function has for any of it. */
 const RAM = 0x10_0000_0000;
+const IOVA = 0x2_0000_0000;
 const RAM_BYTES = 0x40_0000;
 const SCRATCH_PITCH: number = Math.ceil(IXGBE_SCRATCH_BYTES / 64) * 64;
 const SWITCH_AT: number = FUNCTIONS * RAM_BYTES;
 const SCRATCH_AT: number = Math.ceil((SWITCH_AT + ESWITCH_AREA_BYTES) / 64) * 64;
-const BYTES: number = SCRATCH_AT + FUNCTIONS * SCRATCH_PITCH;
-const memory = HostMemory.create(Math.ceil(BYTES / 0x1_0000) * 0x1_0000);
+const TABLES_AT: number = Math.ceil((SCRATCH_AT + FUNCTIONS * SCRATCH_PITCH) / 4096) * 4096;
+const TABLE_BYTES = 0x20_0000;
+const memory = HostMemory.create(Math.ceil((TABLES_AT + TABLE_BYTES) / 0x1_0000) * 0x1_0000);
 const RANGES = {
   memory: { base: 0xe000_0000, end: 0xf000_0000 },
   prefetchable: { base: 0x10_0000_0000, end: 0x20_0000_0000 },
@@ -55,6 +59,8 @@ export interface Guest<Driver> {
 export class DriverStage {
   readonly eswitch: Eswitch;
   readonly nic: SriovNic;
+  /** Every function has a domain of its own: what its driver maps, and nothing else. */
+  readonly iommu: RequesterStage;
   readonly machine: RootComplex = new RootComplex();
   /** What is at the other end of the wire. */
   readonly wire: ScriptedBackend = new ScriptedBackend(0);
@@ -77,12 +83,13 @@ export class DriverStage {
       return { card, scratch: SCRATCH_AT + number * SCRATCH_PITCH, port };
     };
     const numberOf = (id: number): number => (id === PF_ID ? 0 : 1 + (id - FIRST_VF_ID) / 2);
+    this.iommu = new RequesterStage(memory, TABLES_AT, TABLE_BYTES);
     this.nic = new SriovNic({
       ...ixgbeSriov(FUNCTIONS - 1),
       physicalId: PF_ID,
       physical: (place) => ixgbePhysical(place, optionsOf(0)),
       virtual: (place) => ixgbeVirtual(place, optionsOf(1 + place.seat.index)),
-      openSpace: (id) => Object.assign(ramOf(numberOf(id)), { close: () => {} }),
+      openSpace: (id) => this.iommu.space(id),
       sendMessage: (id, _low, _high, _data, vector) => {
         const number = numberOf(id);
         // Before the constructor is done there is no driver yet.
@@ -108,7 +115,40 @@ export class DriverStage {
 
   /** Memory of a virtual function's guest. */
   dmaOf(vf: number): DmaMemory {
-    return dmaOf(1 + vf);
+    return this.mapped(1 + vf);
+  }
+
+  /** What a virtual function reaches. */
+  domainOf(vf: number): IommuDomain {
+    return this.iommu.domain(FIRST_VF_ID + 2 * vf);
+  }
+
+  /** Where an address of a virtual function's is, by what is mapped now. */
+  hostOf(vf: number, iova: number): number {
+    const [mapping] = [...this.domainOf(vf).mappings(iova, 1)];
+    return mapping!.physical + iova - mapping!.iova;
+  }
+
+  /** All RAM of a virtual function's guest. */
+  bytesOf(vf: number): Uint8Array {
+    return memory.u8.slice((1 + vf) * RAM_BYTES, (2 + vf) * RAM_BYTES);
+  }
+
+  /** A guest's RAM, of which its function reaches what is allocated, at addresses of its own. */
+  private mapped(number: number): DmaMemory {
+    const domain = number === 0 ? this.iommu.domain(PF_ID) : this.domainOf(number - 1);
+    const addresses = new PageAllocator(IOVA, RAM_BYTES);
+    return guestDma(ramOf(number), new PageAllocator(RAM, RAM_BYTES), {
+      map: (gpa, bytes) => {
+        const iova = addresses.allocate(bytes);
+        domain.map(iova, number * RAM_BYTES + gpa - RAM, bytes, ACCESS.READ | ACCESS.WRITE);
+        return iova;
+      },
+      unmap: (iova, bytes) => {
+        domain.unmap(iova, bytes);
+        addresses.free(iova);
+      },
+    });
   }
 
   /** A driver for a virtual function. @param mac whose address it is to have @throws Error when it does not come up */
@@ -199,7 +239,7 @@ export class DriverStage {
     const told: string[] = [];
     const driver = openIxgbePf({
       access: new AssignedFunction(this.machine, this.physical),
-      dma: dmaOf(0),
+      dma: this.mapped(0),
       messages: MESSAGES,
       now: () => this.time,
       vfs,
@@ -222,7 +262,6 @@ export const macOf = (number: number): Uint8Array => Uint8Array.of(0, 0x1b, 0x21
 
 const ramOf = (number: number): GuestMemory =>
   new GuestMemory(memory, [{ gpa: RAM, size: RAM_BYTES, host: number * RAM_BYTES }]);
-const dmaOf = (number: number): DmaMemory => guestDma(ramOf(number), new PageAllocator(RAM, RAM_BYTES));
 
 function hear(heard: Heard[]) {
   return (frame: Parameters<IxgbeVfSetup['events']['frame']>[0]): void => {

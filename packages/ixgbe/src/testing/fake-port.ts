@@ -22,6 +22,8 @@ export class FakePort implements NetBackend, IxgbePort {
   isUp = true;
   onLink: ((isUp: boolean) => void) | undefined;
   runs: boolean[] = [];
+  /** When a port without room has some again, in µs, if it knows. */
+  roomAt: number = Number.POSITIVE_INFINITY;
   /** Called with each frame that is sent. */
   onFrame: () => void = () => {};
   private readonly memory: HostMemory;
@@ -50,6 +52,10 @@ export class FakePort implements NetBackend, IxgbePort {
       this.sent.push({ bytes: frameBytes(frame), pair: frame.pair, flags: frame.flags, gsoType: frame.gsoType });
     this.onFrame();
     return this.answer;
+  }
+
+  deadline(): number {
+    return this.roomAt;
   }
 
   configure(changes: Partial<PortSettings>): void {

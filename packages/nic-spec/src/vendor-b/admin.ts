@@ -28,6 +28,8 @@ export const ADMIN_OP = {
   VIRTIO_SET_POSITION: 0x35,
   VIRTIO_GET_POSITION: 0x36,
   VIRTIO_SET_READY: 0x37,
+  VIRTIO_GET_STATE: 0x38,
+  VIRTIO_SET_STATE: 0x39,
   VF_SET_MAC: 0x40,
   VF_SET_TRUST: 0x41,
 } as const;
@@ -80,6 +82,10 @@ export const P_VIRTIO_QUEUE = { index: 0, size: 2, vector: 4, desc: 8, driver: 1
 export const P_VIRTIO_POSITION = { index: 0, available: 2, used: 4, wraps: 6 } as const;
 /** Of VIRTIO_SET_READY. */
 export const P_VIRTIO_READY = { index: 0, ready: 2 } as const;
+/** Of VIRTIO_GET_STATE: where in the device's parts. */
+export const P_VIRTIO_GET_STATE = { offset: 0 } as const;
+/** Of VIRTIO_SET_STATE: bytes of all parts, and as many of them from `offset` on as there are, at most BYTES_MAX. */
+export const P_VIRTIO_SET_STATE = { offset: 0, total: 4, bytes: 8, BYTES_MAX: 52, TOTAL_MAX: 0x1_0000 } as const;
 /** Of VF_SET_MAC. */
 export const P_VF_MAC = { index: 0, mac: 2 } as const;
 /** Of VF_SET_TRUST: 0 or 1. */
@@ -102,3 +108,5 @@ export const R_VIRTIO_STATUS = { status: 0 } as const;
 export const R_VIRTIO_CONFIG = { generation: 0, bytes: 4 } as const;
 /** Of VIRTIO_GET_POSITION; `isPacked` is 1 for a packed ring, where wrap counters mean something. */
 export const R_VIRTIO_POSITION = { available: 0, used: 2, wraps: 4, isPacked: 6 } as const;
+/** Of VIRTIO_GET_STATE: bytes of all parts, and as many of them as there are from the offset on, at most BYTES_MAX. */
+export const R_VIRTIO_STATE = { total: 0, bytes: 4, BYTES_MAX: 56 } as const;

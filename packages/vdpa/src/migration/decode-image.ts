@@ -1,6 +1,6 @@
+import { crc32 } from '@ringwire/guest-memory';
 import { DEVICE_STATUS, FEATURE_WORDS, hasFeature, isPvirtqSize, isVirtqSize, VIRTIO_F } from '@ringwire/virtio-spec';
 import { type QueueState, queueStateProblem } from '@ringwire/virtqueue';
-import { crc32 } from './crc32.js';
 import { type DeviceImage, type ImageRefusal, isImageRefusal, type QueueImage, refuse } from './device-image.js';
 import { DEVICE, HEADER, QUEUE, SECTION, STREAM, TAG, TRAILER_BYTES } from './image-layout.js';
 
@@ -18,7 +18,7 @@ const STATUSES: readonly number[] = [0, ACKNOWLEDGE, ACKNOWLEDGE | DRIVER, AGREE
 export function decodeImage(stream: Uint8Array): DeviceImage | ImageRefusal {
   const contents = sectionsOf(stream);
   if (isImageRefusal(contents)) return contents;
-  const [device, config, list] = contents as [Uint8Array, Uint8Array, Uint8Array];
+  const [device, config, list, state] = contents as [Uint8Array, Uint8Array, Uint8Array, Uint8Array];
   if (device.length !== DEVICE.SIZE) return refuse(`section DEVICE has ${device.length} bytes, want ${DEVICE.SIZE}`);
   const view = viewOf(device);
   const status = view.getUint32(DEVICE.status, true);
@@ -30,10 +30,11 @@ export function decodeImage(stream: Uint8Array): DeviceImage | ImageRefusal {
   if (isImageRefusal(queues)) return queues;
   if (queues.length > 0 && (status & FEATURES_OK) === 0)
     return refuse('queues are ready before FEATURES_OK: no driver reaches that');
-  return { deviceId: view.getUint32(DEVICE.deviceId, true), features, status, config: config.slice(), queues };
+  const deviceId = view.getUint32(DEVICE.deviceId, true);
+  return { deviceId, features, status, config: config.slice(), queues, state: state.slice() };
 }
 
-/** The contents of the three sections. */
+/** The contents of the sections. */
 function sectionsOf(stream: Uint8Array): readonly Uint8Array[] | ImageRefusal {
   const problem = frameProblem(stream);
   if (problem !== undefined) return refuse(problem);
@@ -106,7 +107,7 @@ function queueOf(view: DataView, isPacked: boolean): QueueImage | ImageRefusal {
   const problem = queueStateProblem(position, isPacked ? 'packed' : 'split', size);
   if (problem !== undefined) return refuse(`queue ${index}: ${problem}`);
   const addresses = { desc: address(QUEUE.desc), driver: address(QUEUE.driver), device: address(QUEUE.device) };
-  return { index, size, addresses, position };
+  return { index, size, addresses, position, space: view.getUint32(QUEUE.space, true) };
 }
 
 function positionOf(view: DataView, wraps: number, isPacked: boolean): QueueState {

@@ -11,6 +11,8 @@ export interface QueuePlace {
 
 /** A queue that was ready, and where the device stood in it. */
 export interface QueueImage extends QueuePlace {
+  /** Address space that its group used. */
+  readonly space: number;
   readonly position: QueueState;
 }
 
@@ -29,6 +31,8 @@ export interface DeviceImage {
   readonly config: Uint8Array;
   /** By index, ascending. */
   readonly queues: readonly QueueImage[];
+  /** What commands made of the device: `VdpaDevice.typeState`; empty where there is nothing to be told. */
+  readonly state: Uint8Array;
 }
 
 /** Why an image, or a stream of bytes, is not taken. Nothing was changed. */

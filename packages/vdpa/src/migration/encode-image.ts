@@ -1,5 +1,5 @@
+import { crc32 } from '@ringwire/guest-memory';
 import { FEATURE_WORDS } from '@ringwire/virtio-spec';
-import { crc32 } from './crc32.js';
 import type { DeviceImage, QueueImage } from './device-image.js';
 import { DEVICE, HEADER, QUEUE, SECTION, STREAM, TAG, TRAILER_BYTES } from './image-layout.js';
 
@@ -11,6 +11,7 @@ export function encodeImage(image: DeviceImage): Uint8Array {
     section(TAG.DEVICE, deviceBytes(image)),
     section(TAG.CONFIG, image.config),
     section(TAG.QUEUES, queuesBytes(image.queues)),
+    section(TAG.STATE, image.state),
   ];
   const bytes = HEADER.SIZE + sections.reduce((sum, { length }) => sum + length, 0) + TRAILER_BYTES;
   const stream = new Uint8Array(bytes);
@@ -50,10 +51,11 @@ function deviceBytes({ deviceId, features, status }: DeviceImage): Uint8Array {
 
 function queuesBytes(queues: readonly QueueImage[]): Uint8Array {
   const bytes = new Uint8Array(queues.length * QUEUE.SIZE);
-  for (const [place, { index, size, addresses, position }] of queues.entries()) {
+  for (const [place, { index, size, addresses, position, space }] of queues.entries()) {
     const view = new DataView(bytes.buffer, place * QUEUE.SIZE, QUEUE.SIZE);
     view.setUint32(QUEUE.index, index, true);
     view.setUint32(QUEUE.size, size, true);
+    view.setUint32(QUEUE.space, space, true);
     for (const part of ['desc', 'driver', 'device'] as const) {
       view.setUint32(QUEUE[part], addresses[part] >>> 0, true);
       view.setUint32(QUEUE[part] + 4, Math.floor(addresses[part] / TWO_32), true);

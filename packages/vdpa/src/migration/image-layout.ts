@@ -20,12 +20,13 @@ export const TRAILER_BYTES = 4;
 export const SECTION = { tag: 0, zero: 4, bytes: 8, SIZE: 16 } as const;
 
 /** Sections, each of them once and in this order. */
-export const TAG = { DEVICE: 1, CONFIG: 2, QUEUES: 3 } as const;
+export const TAG = { DEVICE: 1, CONFIG: 2, QUEUES: 3, STATE: 4 } as const;
 
 /** Section DEVICE: device type u32, features u32 × 4, status u32. */
 export const DEVICE = { deviceId: 0, features: 4, status: 20, SIZE: 24 } as const;
 
-/** One queue of section QUEUES; `wraps` has the wrap counter of what is taken next as bit 0, of what is used next as bit 1. */
+/** One queue of section QUEUES; `wraps` has the wrap counter of what is taken next as bit 0, of what is used next as bit 1. Section
+ * CONFIG is the device configuration, STATE the device parts of the type (virtio 1.4 §2.14), as they are. */
 export const QUEUE = {
   index: 0,
   size: 4,
@@ -35,5 +36,6 @@ export const QUEUE = {
   taken: 32,
   used: 34,
   wraps: 36,
-  SIZE: 40,
+  space: 40,
+  SIZE: 44,
 } as const;

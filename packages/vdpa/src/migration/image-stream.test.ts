@@ -1,7 +1,7 @@
+import { crc32 } from '@ringwire/guest-memory';
 import { featureWords, VIRTIO_F } from '@ringwire/virtio-spec';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { crc32 } from './crc32.js';
 import { decodeImage } from './decode-image.js';
 import { type DeviceImage, isImageRefusal } from './device-image.js';
 import { encodeImage } from './encode-image.js';
@@ -15,9 +15,16 @@ const split: DeviceImage = {
   status: 15,
   config: Uint8Array.of(2, 0, 0, 0, 0, 1, 1, 0),
   queues: [
-    { index: 0, size: 16, addresses: ADDRESSES, position: { layout: 'split', lastAvailIdx: 0xfffe, usedIdx: 0xfffe } },
-    { index: 1, size: 8, addresses: ADDRESSES, position: { layout: 'split', lastAvailIdx: 3, usedIdx: 3 } },
+    {
+      index: 0,
+      size: 16,
+      addresses: ADDRESSES,
+      space: 0,
+      position: { layout: 'split', lastAvailIdx: 0xfffe, usedIdx: 0xfffe },
+    },
+    { index: 1, size: 8, addresses: ADDRESSES, space: 1, position: { layout: 'split', lastAvailIdx: 3, usedIdx: 3 } },
   ],
+  state: Uint8Array.of(1, 2, 3),
 };
 const packed: DeviceImage = {
   ...split,
@@ -27,6 +34,7 @@ const packed: DeviceImage = {
       index: 0,
       size: 5,
       addresses: ADDRESSES,
+      space: 0,
       position: { layout: 'packed', lastAvailIdx: 4, lastAvailWrapCounter: 0, usedIdx: 4, usedWrapCounter: 0 },
     },
   ],
@@ -53,12 +61,11 @@ const refused = (stream: Uint8Array): string => {
   return isImageRefusal(image) ? image.refusal : 'taken';
 };
 
-test('a stream is its header, three sections and the CRC-32 of them', () => {
-  expect(crc32(new TextEncoder().encode('123456789'))).toBe(0xcbf4_3926);
+test('a stream is its header, four sections and the CRC-32 of them', () => {
   const stream = encodeImage(split);
-  // magic "RWVM", order 0x1234, version 1.0, zero, 180 bytes; DEVICE with 24 bytes: type 1, features, status 15
+  // magic "RWVM", order 0x1234, version 1.0, zero, 207 bytes; DEVICE with 24 bytes: type 1, features, status 15
   expect(Buffer.from(stream.subarray(0, 56)).toString('hex')).toBe(
-    '5257564d 3412 0100 0000 0000 b4000000 01000000 00000000 1800000000000000 01000000 00000000 03000000 00000000 00000000 0f000000'.replaceAll(
+    '5257564d 3412 0100 0000 0000 cf000000 01000000 00000000 1800000000000000 01000000 00000000 03000000 00000000 00000000 0f000000'.replaceAll(
       ' ',
       '',
     ),
@@ -94,27 +101,28 @@ test('MG-03 wrong magic, wrong version and a newer minor version are refused by 
 });
 
 test('MG-04 a section longer than the rest, and one of 2^63 bytes, are refused', () => {
-  expect(refused(changed((view) => view.setUint32(AT.queues + 8, 81, true)))).toContain('QUEUES has 81 bytes');
+  expect(refused(changed((view) => view.setUint32(AT.queues + 8, 108, true)))).toContain('QUEUES has 108 bytes');
   expect(refused(changed((view) => view.setUint32(AT.config + 12, 0x8000_0000, true)))).toContain('CONFIG has 9223372');
 });
 
 test('MG-05 a section twice, missing, in another order or unknown is refused', () => {
   const stream = encodeImage(split);
-  const part = { device: [16, 56], config: [56, 80], queues: [80, 176] } as const;
+  const part = { device: [16, 56], config: [56, 80], queues: [80, 184], state: [184, 203] } as const;
   const of = (...names: (keyof typeof part)[]): Uint8Array =>
     sealed(
       Uint8Array.from(
-        [stream.slice(0, 16), ...names.map((name) => stream.slice(...part[name])), stream.slice(176)].flatMap(
+        [stream.slice(0, 16), ...names.map((name) => stream.slice(...part[name])), stream.slice(203)].flatMap(
           (bytes) => [...bytes],
         ),
       ),
     );
-  expect(refused(of('device', 'config', 'queues'))).toBe('taken');
+  expect(refused(of('device', 'config', 'queues', 'state'))).toBe('taken');
   for (const names of [
-    ['device', 'device', 'config', 'queues'],
-    ['device', 'config', 'queues', 'queues'],
-    ['device', 'config'],
-    ['config', 'device', 'queues'],
+    ['device', 'device', 'config', 'queues', 'state'],
+    ['device', 'config', 'queues', 'queues', 'state'],
+    ['device', 'config', 'queues'],
+    ['device', 'config', 'state'],
+    ['config', 'device', 'queues', 'state'],
   ] as const)
     expect(refused(of(...names))).not.toBe('taken');
   expect(refused(changed((view) => view.setUint32(AT.config, 9, true)))).toContain('tag 9, want 2, CONFIG');

@@ -151,10 +151,15 @@ test('a device at work gives no image', () => {
   expect(saveImage(source, PLACES)).toEqual({ refusal: 'the device is at work, want it suspended' });
 });
 
-test('a device whose control queue is in use stays where it is, by name', () => {
+test('a device whose control queue is in use moves to one that takes what commands made, and to no other', () => {
   const { add, source } = stage();
   source.reset();
   source.setStatus(3);
   source.setDriverFeatures(featureWords([VIRTIO_F.VERSION_1, VIRTIO_F.ACCESS_PLATFORM, VIRTIO_NET_F.CTRL_VQ]));
-  expect(moveObstacles(source, add(), PLACES)).toEqual([expect.stringContaining('VIRTIO_NET_F_CTRL_VQ')]);
+  const target = add();
+  expect(moveObstacles(source, target, PLACES)).toEqual([]);
+  const plain = Object.create(target, { abilities: { value: { ...target.abilities, typeState: false } } }) as ModelVdpa;
+  expect(moveObstacles(source, plain, PLACES)).toEqual([
+    'VIRTIO_NET_F_CTRL_VQ was accepted, and the target takes nothing of what commands made',
+  ]);
 });

@@ -2,7 +2,7 @@ import { DEVICE_STATUS } from '@ringwire/virtio-spec';
 import type { VdpaDevice } from '../vdpa-device.js';
 import { VDPA, type VdpaOutcome, vdpaOutcomeName } from '../vdpa-outcome.js';
 import { type DeviceImage, type ImageRefusal, type QueueImage, type QueuePlace, refuse } from './device-image.js';
-import { imageProblem } from './move-obstacles.js';
+import { hasCommands, imageProblem } from './move-obstacles.js';
 
 const { ACKNOWLEDGE, DRIVER, FEATURES_OK, DRIVER_OK } = DEVICE_STATUS;
 
@@ -16,10 +16,20 @@ export function saveImage(device: VdpaDevice, places: readonly QueuePlace[]): De
   for (const place of [...places].sort((a, b) => a.index - b.index)) {
     const position = device.queueState(place.index);
     if (position === undefined) return refuse(`queue ${place.index} is in the middle of a buffer`);
-    queues.push({ ...place, position });
+    queues.push({ ...place, position, space: device.groupSpace(device.queueGroup(place.index)) });
   }
-  const { deviceId, driverFeatures: features, status } = device;
-  return { deviceId, features, status, config: device.readConfig(0, device.configBytes), queues };
+  const { deviceId, driverFeatures, status } = device;
+  const state = device.typeState();
+  if (state === undefined && hasCommands(device))
+    return refuse('VIRTIO_NET_F_CTRL_VQ was accepted, and the device does not tell what commands made of it');
+  return {
+    deviceId,
+    features: driverFeatures.slice(),
+    status,
+    config: device.readConfig(0, device.configBytes),
+    queues,
+    state: state ?? new Uint8Array(0),
+  };
 }
 
 /**
@@ -56,7 +66,7 @@ export function startImage(
 }
 
 /** @returns what the device did not do */
-function setUp(device: VdpaDevice, { status, features, queues }: DeviceImage): string | undefined {
+function setUp(device: VdpaDevice, { status, features, queues, state }: DeviceImage): string | undefined {
   const steps = [ACKNOWLEDGE, ACKNOWLEDGE | DRIVER].filter((bits) => (status & bits) === bits);
   for (const bits of steps) {
     const failed = failure(device.setStatus(bits), 'setting the status');
@@ -67,8 +77,11 @@ function setUp(device: VdpaDevice, { status, features, queues }: DeviceImage): s
   if (accepted !== undefined || (status & FEATURES_OK) === 0) return accepted;
   device.setStatus(ACKNOWLEDGE | DRIVER | FEATURES_OK);
   if ((device.status & FEATURES_OK) === 0) return 'the target does not take these features together';
-  for (const { index, size, addresses, position } of queues) {
+  const taken = state.length === 0 ? undefined : failure(device.setTypeState(state), 'taking what commands had made');
+  if (taken !== undefined) return taken;
+  for (const { index, size, addresses, position, space } of queues) {
     const failed =
+      failure(intoSpace(device, index, space), `the address space of queue ${index}`) ??
       failure(device.setQueueSize(index, size), `the size of queue ${index}`) ??
       failure(device.setQueueAddresses(index, addresses), `the addresses of queue ${index}`) ??
       failure(device.setQueueState(index, position), `the position of queue ${index}`) ??
@@ -76,6 +89,11 @@ function setUp(device: VdpaDevice, { status, features, queues }: DeviceImage): s
     if (failed !== undefined) return failed;
   }
   return undefined;
+}
+
+function intoSpace(device: VdpaDevice, index: number, space: number): VdpaOutcome {
+  const group = device.queueGroup(index);
+  return device.groupSpace(group) === space ? VDPA.OK : device.setGroupSpace(group, space);
 }
 
 const failure = (outcome: VdpaOutcome, what: string): string | undefined =>

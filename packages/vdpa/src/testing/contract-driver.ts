@@ -2,6 +2,7 @@ import { ACCESS, GuestMemory } from '@ringwire/guest-memory';
 import { DEVICE_STATUS, featureWords, hasFeature, VIRTIO_F } from '@ringwire/virtio-spec';
 import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
 import { BufferList, type DriverQueue, openDriverQueue, type QueueState, UsedBurst } from '@ringwire/virtqueue';
+import type { QueuePlace } from '../migration/device-image.js';
 import type { VdpaDevice } from '../vdpa-device.js';
 import { BrokenPromise, holds, worked } from './contract-checks.js';
 import { CONTRACT_RAM_BYTES, type ContractMachine } from './contract-machine.js';
@@ -80,8 +81,13 @@ export class ContractDriver {
     return this.machine.ram + (index === CONTROL && this.controlSpace !== 0 ? SPACE_BYTES : 0) + at;
   }
 
+  /** Parts that the driver uses. */
+  private get parts(): readonly PartName[] {
+    return this.controlSpace === undefined ? PARTS.filter((part) => part !== 'control') : PARTS;
+  }
+
   /** Map parts of the driver's memory. */
-  map(parts: readonly PartName[] = PARTS, access: number = ACCESS.READ | ACCESS.WRITE): void {
+  map(parts: readonly PartName[] = this.parts, access: number = ACCESS.READ | ACCESS.WRITE): void {
     const spaces = this.controlSpace === undefined || this.controlSpace === 0 ? [0] : [0, this.controlSpace];
     for (const asid of spaces)
       for (const part of parts) {
@@ -101,10 +107,15 @@ export class ContractDriver {
     holds((device.status & FEATURES_OK) !== 0, `FEATURES_OK sticks: ${device.problem}`);
   }
 
-  /** Set queues up and start. @param states by queue, where another device left off */
-  start(states?: readonly QueueState[]): void {
+  /**
+   * Set queues up and start.
+   * @param states by queue, where another device left off
+   * @param parts  what commands made of it
+   */
+  start(states?: readonly QueueState[], parts?: Uint8Array): void {
     const { device } = this;
     this.negotiate();
+    if (parts !== undefined) worked(device.setTypeState(parts), `setting the state (${device.problem})`);
     if (this.controlSpace !== undefined)
       worked(device.setGroupSpace(device.queueGroup(CONTROL), this.controlSpace), 'giving the control queue a space');
     for (const index of this.queues.keys()) {
@@ -125,6 +136,15 @@ export class ContractDriver {
     worked(this.device.setQueueSize(index, SIZE), `size of queue ${index}`);
     const addresses = { desc: base, driver: base + RING.driver, device: base + RING.device };
     worked(this.device.setQueueAddresses(index, addresses), `addresses of queue ${index}`);
+  }
+
+  /** Where its queues are. */
+  get places(): readonly QueuePlace[] {
+    return [...this.queues.keys()].map((index) => {
+      const desc = IOVA + index * RING.bytes;
+      const addresses = { desc, driver: desc + RING.driver, device: desc + RING.device };
+      return { index, size: SIZE, addresses };
+    });
   }
 
   /** Make one more frame available. @returns false without room */

@@ -16,6 +16,8 @@ export interface ContractMachine {
   /** Change something of the device's configuration while it runs, where the machine can. */
   readonly changeConfig?: (device: VdpaDevice) => void;
 }
+
+/** Makes a machine for one case of the contract; each case has one of its own. */
 export type MakeContractMachine = () => ContractMachine;
 
 /** One promise that every device keeps. */

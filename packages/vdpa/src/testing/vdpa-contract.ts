@@ -1,5 +1,6 @@
 import type { ContractCase, MakeContractMachine } from './contract-machine.js';
 import { controlCases } from './control-cases.js';
+import { moveCases } from './move-cases.js';
 import { positionCases } from './position-cases.js';
 import { trafficCases } from './traffic-cases.js';
 
@@ -11,7 +12,11 @@ import { trafficCases } from './traffic-cases.js';
 export function vdpaContract(name: string, make: MakeContractMachine): ContractCase[] {
   const cases = [
     ...controlCases(make),
-    ...[false, true].flatMap((isPacked) => [...trafficCases(make, isPacked), ...positionCases(make, isPacked)]),
+    ...[false, true].flatMap((isPacked) => [
+      ...trafficCases(make, isPacked),
+      ...positionCases(make, isPacked),
+      ...moveCases(make, isPacked),
+    ]),
   ];
   return cases.map(({ title, run }) => ({ title: `${name}: ${title}`, run }));
 }

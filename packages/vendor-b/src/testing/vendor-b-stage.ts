@@ -1,7 +1,9 @@
 import { ESWITCH_AREA_BYTES, Eswitch } from '@ringwire/eswitch';
 import { type DmaMemory, guestDma, isBreakdown, type MsixMessage, type PciAccess } from '@ringwire/guest-drivers';
 import { openVendorBDriver, type VendorBDriver, type VendorBSetup } from '@ringwire/guest-drivers/vendor-b';
-import { GuestMemory, type GuestRegion, HostMemory, PageAllocator } from '@ringwire/guest-memory';
+import { ACCESS, GuestMemory, type GuestRegion, HostMemory, PageAllocator } from '@ringwire/guest-memory';
+import type { IommuSpace } from '@ringwire/iommu';
+import { RequesterStage } from '@ringwire/iommu/testing';
 import { LearningSwitch } from '@ringwire/net-backend';
 import { VENDOR_B_ID } from '@ringwire/nic-spec/vendor-b';
 import { disableVfs, enableVfs, type FoundFunction, PciPort, placeBars, RootComplex, scanBuses } from '@ringwire/pci';
@@ -26,7 +28,9 @@ const CONTROLS: number = FUNCTIONS * RAM_BYTES;
 const SCRATCH: number = CONTROLS + FUNCTIONS * CONTROL_BYTES;
 /** Made once: WebAssembly memories are few. */
 const SWITCH: number = Math.ceil((SCRATCH + FUNCTIONS * NET_SCRATCH_BYTES) / 8) * 8;
-const memory = HostMemory.create(SWITCH + ESWITCH_AREA_BYTES);
+const TABLES: number = Math.ceil((SWITCH + ESWITCH_AREA_BYTES) / 4096) * 4096;
+const TABLE_BYTES = 0x10_0000;
+const memory = HostMemory.create(TABLES + TABLE_BYTES);
 export const MESSAGES: [MsixMessage, MsixMessage, MsixMessage, MsixMessage] = [
   { addressLo: 0xfee0_0000, addressHi: 0, data: 0 },
   { addressLo: 0xfee0_0000, addressHi: 0, data: 1 },
@@ -137,6 +141,8 @@ interface StageOptions {
   /** Watches functions, and their messages. */
   readonly trace?: ReceiveTrace;
   readonly holdWhenFull?: boolean;
+  /** Functions reach memory through a VT-d unit, each by a domain of its own. */
+  readonly isTranslated?: boolean;
 }
 
 function switchOf(now: () => number): Eswitch {
@@ -162,11 +168,15 @@ export class VendorBStage {
   /** The card's switch, where it was asked for. */
   readonly eswitch: Eswitch | undefined;
 
+  /** The unit between functions and memory, where it was asked for. */
+  readonly iommu: RequesterStage | undefined;
+
   private readonly trace: ReceiveTrace | undefined;
 
-  constructor({ hasSwitch = false, trace, ...options }: StageOptions = {}) {
+  constructor({ hasSwitch = false, isTranslated = false, trace, ...options }: StageOptions = {}) {
     this.trace = trace;
     memory.engine.fill(0, 0, memory.size);
+    this.iommu = isTranslated ? new RequesterStage(memory, TABLES, TABLE_BYTES) : undefined;
     this.eswitch = hasSwitch ? switchOf(() => this.time) : undefined;
     this.card = new VendorBCard({
       totalVfs: VFS,
@@ -190,6 +200,7 @@ export class VendorBStage {
       virtual: (place) => this.card.virtual(place),
       openSpace: (requesterId) => {
         const index = requesterId === PF ? -1 : requesterId - FIRST_VF;
+        if (this.iommu !== undefined) return translated(this.iommu, requesterId, index);
         const space = new BurstSpace(memory, regionsOf(index));
         this.spaces.set(index, space);
         return trace?.space(requesterId, space) ?? space;
@@ -253,4 +264,12 @@ export class VendorBStage {
     this.sides.set(index, side);
     return side;
   }
+}
+
+/** A function's way through the unit, to all that is its guest's and its host's. */
+function translated(iommu: RequesterStage, requesterId: number, index: number): IommuSpace {
+  const domain = iommu.domain(requesterId);
+  if (domain.mappedBytes === 0)
+    for (const { gpa, size, host } of regionsOf(index)) domain.map(gpa, host, size, ACCESS.READ | ACCESS.WRITE);
+  return iommu.space(requesterId);
 }

@@ -2,10 +2,10 @@
 // The first argument says at which step of its in-flight records it is killed, in the middle of a burst; 0: at none.
 import { HostMemory } from '@ringwire/guest-memory';
 import { LearningSwitch } from '@ringwire/net-backend';
+import { PeerMemory } from '@ringwire/peer-memory';
 import { NET_SCRATCH_BYTES, NetDevice } from '@ringwire/virtio-device';
 import { PackedRecord } from '../inflight-packed.js';
 import { SplitRecord } from '../inflight-split.js';
-import { PeerMemory } from '../peer-memory.js';
 import { VhostUserServer } from '../server.js';
 
 const [killAt, ...paths] = process.argv.slice(2);

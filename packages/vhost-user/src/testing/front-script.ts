@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { guestDma, isBreakdown, type NetDriver, openNetDriver } from '@ringwire/guest-drivers';
 import { ACCESS, HostMemory, PageAllocator } from '@ringwire/guest-memory';
+import { PeerMemory } from '@ringwire/peer-memory';
 import type { FrontEndOptions } from '../front-end-options.js';
 import { openVhostUserTransport, type VhostUserTransport } from '../front-end-transport.js';
-import { PeerMemory } from '../peer-memory.js';
 import { SharedRam } from '../shared-ram.js';
 import { ScriptedBackEnd } from './scripted-back-end.js';
 

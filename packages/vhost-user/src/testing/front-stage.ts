@@ -5,10 +5,10 @@ import { type DmaMemory, guestDma, isBreakdown, type NetDriver, openNetDriver } 
 import { HostMemory, PageAllocator } from '@ringwire/guest-memory';
 import { accept, close, connectUnix, listenUnix } from '@ringwire/linux';
 import { FrameQueue, LoopbackBackend } from '@ringwire/net-backend';
+import { PeerMemory } from '@ringwire/peer-memory';
 import { NET_SCRATCH_BYTES, NetDevice, type NetDeviceOptions } from '@ringwire/virtio-device';
 import type { FrontEndOptions } from '../front-end-options.js';
 import { openVhostUserTransport, type VhostUserTransport } from '../front-end-transport.js';
-import { PeerMemory } from '../peer-memory.js';
 import { Session } from '../session.js';
 import { SharedRam } from '../shared-ram.js';
 

@@ -5,10 +5,10 @@ import { GuestMemory, HostMemory, RangeList } from '@ringwire/guest-memory';
 import { accept, addressOf, close, connectUnix, listenUnix, mapFileAt, newEvent, newMemoryFile } from '@ringwire/linux';
 import { type Delivered, Frame } from '@ringwire/net-backend';
 import { ScriptedBackend } from '@ringwire/net-backend/testing';
+import { PeerMemory } from '@ringwire/peer-memory';
 import { NET_SCRATCH_BYTES, NetDevice, type NetDeviceOptions } from '@ringwire/virtio-device';
 import { featuresFromBigInt } from '@ringwire/virtio-spec';
 import { type DriverQueue, openDriverQueue, UsedBurst } from '@ringwire/virtqueue';
-import { PeerMemory } from '../peer-memory.js';
 import { type RingLayouts, Session } from '../session.js';
 import { joined, longs, RawPeer, words } from './raw-peer.js';
 

@@ -1,6 +1,7 @@
 import { DEVICE_STATUS, hasFeature, isPvirtqSize, isVirtqSize, VIRTIO_F } from '@ringwire/virtio-spec';
 import { VIRTIO_DEV_PART } from '@ringwire/virtio-spec/admin';
-import { COMMON_CFG } from '@ringwire/virtio-spec/transport';
+import { COMMON_CFG, VIRTIO_MSI_NO_VECTOR } from '@ringwire/virtio-spec/transport';
+import { queueStateProblem } from '@ringwire/virtqueue';
 import { acceptanceProblem, statusNames } from '../offered-features.js';
 import type { VirtioPci } from '../virtio-pci.js';
 import { type DevicePart, partKey, QUEUE_POSITION, selectorNumber } from './device-part.js';
@@ -84,8 +85,16 @@ export function stateProblem(state: DeviceState, virtio: VirtioPci): string | un
     statusProblem(status) ??
     featuresProblem(state, virtio) ??
     queuesProblem(state, virtio) ??
+    vectorProblem(state, virtio) ??
     state.ofType.map((part) => device.model.typeParts!.problem(part, features)).find((problem) => problem !== undefined)
   );
+}
+
+function vectorProblem({ queues, common }: DeviceState, { pci }: VirtioPci): string | undefined {
+  const used = [...[...queues.values()].map(({ vector }) => vector), common.get('config_msix_vector')];
+  const vectors = pci.msix?.vectors ?? 0;
+  const strange = used.find((vector) => vector !== undefined && vector !== VIRTIO_MSI_NO_VECTOR && vector >= vectors);
+  return strange === undefined ? undefined : `there is no MSI-X vector ${strange} (virtio 1.4 §4.1.4.3)`;
 }
 
 function statusProblem(status: number): string | undefined {
@@ -118,6 +127,9 @@ function queuesProblem(state: DeviceState, virtio: VirtioPci): string | undefine
       return `queue ${index} has enabled ${enabled} (virtio 1.4 §2.14.1.5)`;
     if (enabled === 1 && areas.some(([, hi]) => hi >= HIGH_END))
       return `queue ${index} has an address of 2^53 or more (virtio 1.4 §2.14.1.5)`;
+    const position = state.positions.get(index);
+    const wrong = position === undefined ? undefined : queueStateProblem(position, position.layout, size);
+    if (enabled === 1 && wrong !== undefined) return `queue ${index} cannot go on there: ${wrong}`;
   }
   for (const [index, value] of state.notify) {
     const own = queueNotify(virtio, device.queues[index]!);

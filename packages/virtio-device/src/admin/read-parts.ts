@@ -26,8 +26,11 @@ export type CommonPart = keyof Pick<
   'device_feature_select' | 'driver_feature_select' | 'config_msix_vector' | 'num_queues' | 'queue_select'
 >;
 
-/** All parts of a device, in the order of virtio 1.4 §2.12.1.4.4. It is not {@link VirtioDevice.isChanging}. */
-export function readParts(virtio: VirtioPci): DevicePart[] {
+/**
+ * All parts of a device, in the order of virtio 1.4 §2.12.1.4.4. It is not {@link VirtioDevice.isChanging}.
+ * @param hasPositions with where it stands in its queues; without, it may be changing
+ */
+export function readParts(virtio: VirtioPci, hasPositions = true): DevicePart[] {
   const { device } = virtio;
   const queues = visibleQueues(virtio);
   const accepted = Uint32Array.from({ length: FEATURE_WORDS }, (_, word) => device.driverFeatures(word));
@@ -41,7 +44,7 @@ export function readParts(virtio: VirtioPci): DevicePart[] {
       devicePart(PART.VQ_NOTIFY_CFG, queueNotify(virtio, slot), { selector: numbered(slot.index) }),
     ),
     ...(device.model.typeParts?.get() ?? []),
-    ...positions(virtio, queues),
+    ...(hasPositions ? positions(virtio, queues) : []),
   ];
 }
 

@@ -2,6 +2,7 @@ import { ACCESS } from '@ringwire/guest-memory';
 import { DEVICE_STATUS, hasFeature, VIRTIO_F, VIRTQ_USED } from '@ringwire/virtio-spec';
 import { COMMON_CFG } from '@ringwire/virtio-spec/transport';
 import type { QueueState } from '@ringwire/virtqueue';
+import { KEPT } from '../queue-keeper.js';
 import { QUEUE_AREA } from '../queue-slot.js';
 import type { VirtioPci } from '../virtio-pci.js';
 import { type DeviceState, hasStarted, type QueueRegisters } from './device-state.js';
@@ -14,8 +15,9 @@ const AREAS = Object.values(QUEUE_AREA);
  * Bring a device into a state that another one had, through the doors that a driver has: reset, features, queues, start.
  * The device is stopped and not at work; nothing moves before it goes on. A queue that cannot be where the state has it
  * leaves a device that needs a reset.
+ * @param kept where it stands in its queues the device's keeper knows, not the state
  */
-export function restoreDevice(virtio: VirtioPci, state: DeviceState): void {
+export function restoreDevice(virtio: VirtioPci, state: DeviceState, kept = false): void {
   const { device, common } = virtio;
   const { status } = state;
   const set = (field: CommonPart | 'queue_msix_vector', value: number): void =>
@@ -27,7 +29,7 @@ export function restoreDevice(virtio: VirtioPci, state: DeviceState): void {
   for (const [index, registers] of state.queues) {
     set('queue_select', index);
     set('queue_msix_vector', registers.vector);
-    restoreQueue(virtio, index, registers, state);
+    restoreQueue(virtio, index, registers, state, kept);
   }
   if (hasStarted(state)) {
     device.writeStatus(device.status | DRIVER_OK);
@@ -43,7 +45,13 @@ export function restoreDevice(virtio: VirtioPci, state: DeviceState): void {
   if ((status & FAILED) !== 0) device.writeStatus(device.status | FAILED);
 }
 
-function restoreQueue(virtio: VirtioPci, index: number, registers: QueueRegisters, state: DeviceState): void {
+function restoreQueue(
+  virtio: VirtioPci,
+  index: number,
+  registers: QueueRegisters,
+  state: DeviceState,
+  kept: boolean,
+): void {
   const { device } = virtio;
   const slot = device.writableQueue(index);
   if (slot === undefined) return;
@@ -56,7 +64,7 @@ function restoreQueue(virtio: VirtioPci, index: number, registers: QueueRegister
     slot.writeAddress(area, true, hi);
   }
   if (registers.enabled === 0) return;
-  const position = state.positions.get(index) ?? publishedPosition(virtio, index, state);
+  const position = kept ? KEPT : (state.positions.get(index) ?? publishedPosition(virtio, index, state));
   if (position === undefined) slot.refusal = 'where the device stood in the ring is not known';
   else device.enableQueue(index, position);
 }

@@ -137,6 +137,16 @@ describe('setting parts', () => {
     expect(bench.set(1, join(negotiated, queue(0, 16, 1, 0x1f_ffff)))).toBe(OK);
   });
 
+  test('MG-19: vectors beyond the MSI-X table, of a queue or of the configuration', () => {
+    const bench = stopped();
+    const queue = (vector: number): Uint8Array =>
+      part(PART.VQ, le(0, 2), join(le(16, 2), le(vector, 2), new Uint8Array(28)));
+    const config = (vector: number): Uint8Array => part(PART.COMMON, le(0x10, 8), le(vector, 2));
+    for (const vector of [0x800, 0xfffe, 64]) refuses(bench, join(status(1), queue(vector)), config(vector));
+    expect(bench.set(1, join(config(0xffff), queue(0xffff)))).toBe(OK);
+    expect(bench.set(1, join(config(0), queue(0)))).toBe(OK);
+  });
+
   test('a status or features that no driver can have brought about', () => {
     const bench = stopped();
     const drv = (value: string): Uint8Array => part(PART.DRV, none, hex(value));

@@ -1,12 +1,13 @@
+import { crc32 } from '@ringwire/guest-memory';
 import { VIRTIO_F } from '@ringwire/virtio-spec';
 import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { le } from '../admin/testing/admin-bench.js';
 import type { NetFunction } from '../admin/testing/net-function.js';
 import { NetFunction as Net } from '../admin/testing/net-function.js';
-import { PartsBench } from '../admin/testing/parts-bench.js';
-import { frameOf } from '../net/testing/frames.js';
+import { PART, PartsBench, part, text } from '../admin/testing/parts-bench.js';
+import { frameOf, hex, join } from '../net/testing/frames.js';
 import { S } from '../testing/device-bench.js';
-import { crc32 } from './crc32.js';
 import { restoreFunction, saveFunction } from './function-state.js';
 
 const F = VIRTIO_NET_F;
@@ -31,10 +32,6 @@ function changed(state: Uint8Array, change: (view: DataView) => void): Uint8Arra
   change(new DataView(copy.buffer));
   return sealed(copy);
 }
-
-test('CRC-32 of the nine digits is 0xcbf43926', () => {
-  expect(crc32(new TextEncoder().encode('123456789'))).toBe(0xcbf4_3926);
-});
 
 test.each([
   ['split', []],
@@ -136,4 +133,106 @@ test('MG-02 with the checksum made right: one byte wrong is refused or a state l
   }
   expect(restoreFunction(to.face.virtio, state)).toBeUndefined();
   expect(saveFunction(to.face.virtio)).toEqual(state);
+});
+
+/** A state with one part made something else: a value for its bytes from `at` on. */
+function withPart(state: Uint8Array, type: number, index: number, at: number, value: readonly number[]): Uint8Array {
+  return changed(state, (view) => {
+    const end = state.length - 4;
+    let seen = 0;
+    for (let part = end - view.getUint32(HEADER.partBytes, true); part < end; ) {
+      const length = view.getUint32(part + 12, true);
+      if (view.getUint16(part, true) === type && seen++ === index)
+        for (const [i, byte] of value.entries()) view.setUint8(part + 16 + at + i, byte);
+      part += 16 + length;
+    }
+    expect(seen).toBeGreaterThan(index);
+  });
+}
+
+/** Offsets in struct virtio_dev_part_vq_cfg by hand, virtio 1.4 §2.14.1.5: queue_size, vector, enabled. */
+const VQ = { size: 0, vector: 2, enabled: 4 } as const;
+const { PACKED, SPLIT } = { PACKED: [VIRTIO_F.RING_PACKED], SPLIT: [] };
+const POSITION = 0xff00;
+
+describe('a state that no driver can have made is refused, by name, and changes nothing', () => {
+  test.each<[string, readonly number[], (state: Uint8Array) => Uint8Array, RegExp]>([
+    ['MG-06: a ring of size 0', SPLIT, (s) => withPart(s, PART.VQ, 0, VQ.size, [0, 0]), /queue 0 has size 0/],
+    ['MG-06: a ring of size 12', SPLIT, (s) => withPart(s, PART.VQ, 0, VQ.size, [12, 0]), /queue 0 has size 12/],
+    ['MG-06: a ring above the maximum', SPLIT, (s) => withPart(s, PART.VQ, 1, VQ.size, [0, 2]), /queue 1 has size 512/],
+    [
+      'MG-08: more in flight than the ring has room for',
+      SPLIT,
+      (s) => withPart(s, POSITION, 0, 0, [0, 0x80]),
+      /waiting/,
+    ],
+    ['MG-09: a wrap counter of 2', PACKED, (s) => withPart(s, POSITION, 0, 2, [2]), /lastAvailWrapCounter is 2/],
+    ['MG-09: an index as large as the ring', PACKED, (s) => withPart(s, POSITION, 0, 0, [16, 0]), /lastAvailIdx is 16/],
+    ['MG-10: a feature that the device lacks', SPLIT, (s) => withPart(s, PART.DRV, 0, 15, [0x80]), /feature/i],
+    ['MG-10: an illegal combination', SPLIT, (s) => withPart(s, PART.DRV, 0, 0, [0x00, 0x00, 0x60]), /CTRL_VQ/],
+    ['MG-11: DRIVER_OK without FEATURES_OK', SPLIT, (s) => withPart(s, PART.STATUS, 0, 0, [7]), /device_status is 7/],
+    ['MG-11: a bit that means nothing', SPLIT, (s) => withPart(s, PART.STATUS, 0, 0, [0x2f]), /device_status is 47/],
+    ['MG-19: a vector that is none', SPLIT, (s) => withPart(s, PART.VQ, 0, VQ.vector, [9, 0]), /no MSI-X vector 9/],
+  ])('%s', (_, rings, damage, why) => {
+    const { from, to } = pair(rings);
+    from.rings.post();
+    const state = saveFunction(from.face.virtio)!;
+    const before = saveFunction(to.face.virtio);
+    expect(restoreFunction(to.face.virtio, damage(state))).toMatch(why);
+    expect(saveFunction(to.face.virtio)).toEqual(before);
+    expect(restoreFunction(to.face.virtio, state)).toBeUndefined();
+  });
+});
+
+/** Class and command of each part of a state that a driver set by a command. */
+function commands(state: Uint8Array): string[] {
+  const view = new DataView(state.buffer);
+  const found: string[] = [];
+  for (let at = state.length - 4 - view.getUint32(HEADER.partBytes, true); at < state.length - 4; ) {
+    if (view.getUint16(at, true) === PART.CVQ) found.push(text(state.subarray(at + 4, at + 6)));
+    at += 16 + view.getUint32(at + 12, true);
+  }
+  return found;
+}
+
+/** A state with one part more, of what a driver sets by commands (virtio 1.4 §5.1.8.1), where it belongs in the order. */
+function withCommand(state: Uint8Array, command: string, value: Uint8Array): Uint8Array {
+  const [end, added] = [state.length - 4, part(PART.CVQ, hex(command), value)];
+  const partBytes = new DataView(state.buffer).getUint32(HEADER.partBytes, true);
+  let at = end - partBytes;
+  while (new DataView(state.buffer).getUint16(at, true) !== POSITION)
+    at += 16 + new DataView(state.buffer).getUint32(at + 12, true);
+  const longer = new Uint8Array(join(state.subarray(0, at), added, state.subarray(at)));
+  return changed(longer, (view) => view.setUint32(HEADER.partBytes, partBytes + added.length, true));
+}
+
+describe('what a driver can have set by no command is refused', () => {
+  const [MAC_TABLE, VLAN_ADD, RSS_CONFIG] = ['0100', '0200', '0401'];
+  /** hash_types, indirection_table_mask, unclassified_queue, one entry, max_tx_vq, hash_key_length: virtio 1.4 §5.1.9.5.7.1 */
+  const rss = (entry: number, keyBytes: number): Uint8Array =>
+    join(le(1, 4), le(0, 2), le(0, 2), le(entry, 2), le(1, 2), le(keyBytes, 1), new Uint8Array(keyBytes));
+
+  test('MG-12: a MAC table that claims more than there is, and VLANs of another length', () => {
+    const { from, to } = pair([F.CTRL_RX, F.CTRL_VLAN]);
+    const state = saveFunction(from.face.virtio)!;
+    const claimed = withPart(state, PART.CVQ, commands(state).indexOf(MAC_TABLE), 0, [0xff, 0xff, 0xff, 0xff]);
+    expect(restoreFunction(to.face.virtio, claimed)).toBeTypeOf('string');
+    expect(restoreFunction(to.face.virtio, withCommand(state, VLAN_ADD, hex('0100 02')))).toBeTypeOf('string');
+    expect(restoreFunction(to.face.virtio, state)).toBeUndefined();
+  });
+
+  test('MG-13: an RSS table that leads to no queue, and a key longer than the device takes', () => {
+    const { from, to } = pair([F.RSS]);
+    const state = saveFunction(from.face.virtio)!;
+    expect(restoreFunction(to.face.virtio, withCommand(state, RSS_CONFIG, rss(9, 40)))).toBeTypeOf('string');
+    expect(restoreFunction(to.face.virtio, withCommand(state, RSS_CONFIG, rss(1, 41)))).toBeTypeOf('string');
+    expect(restoreFunction(to.face.virtio, withCommand(state, RSS_CONFIG, rss(1, 40)))).toBeUndefined();
+  });
+
+  test('MG-14: a device whose configuration is another one, as its queues are', () => {
+    const { from } = pair();
+    const bench = new PartsBench([], {}, 0);
+    const other = bench.addMember([F.MAC, F.CTRL_VQ], {});
+    expect(restoreFunction(other.face.virtio, saveFunction(from.face.virtio)!)).toBeTypeOf('string');
+  });
 });

@@ -1,5 +1,5 @@
-import type { CopyEngine } from '@ringwire/guest-memory';
-import type { Frame } from '@ringwire/net-backend';
+import type { HostMemory } from '@ringwire/guest-memory';
+import { copyAcross, type Frame } from '@ringwire/net-backend';
 
 /** Reads a frame from its first byte on, each byte once, in pieces of any size. */
 export class FrameCursor {
@@ -13,8 +13,8 @@ export class FrameCursor {
     this.at = frame.skip;
   }
 
-  /** Copy the next bytes of the frame to a host range; the frame has as many. */
-  copyTo(engine: CopyEngine, to: number, length: number): void {
+  /** Copy the next bytes of the frame to a range of a memory; the frame has as many. */
+  copyTo(memory: HostMemory, to: number, length: number): void {
     const frame = this.frame!;
     const { offset, length: lengths } = frame.ranges;
     while (length > 0) {
@@ -25,12 +25,18 @@ export class FrameCursor {
         continue;
       }
       const take = Math.min(left, length);
-      engine.copy(to, offset[this.range]! + this.at, take);
+      copyBetween(frame.memory, offset[this.range]! + this.at, memory, to, take);
       this.at += take;
       to += take;
       length -= take;
     }
   }
+}
+
+/** Copy bytes from one memory to the same or another one. */
+export function copyBetween(source: HostMemory, from: number, target: HostMemory, to: number, bytes: number): void {
+  if (source === target) target.engine.copy(to, from, bytes);
+  else copyAcross(source.u8, from, target.u8, to, bytes);
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { HostMemory } from '@ringwire/guest-memory';
 import {
   DELIVERED,
   type Delivered,
@@ -6,7 +7,7 @@ import {
   type FrameSink,
   type NetBackend,
 } from '@ringwire/net-backend';
-import { OFFLOAD_AREA_BYTES } from '@ringwire/net-offload';
+import { OFFLOAD_AREA_BYTES, OffloadEngine } from '@ringwire/net-offload';
 import { hasFeature, VIRTIO_ID, VirtioError } from '@ringwire/virtio-spec';
 import { VIRTIO_NET_CONFIG_LIMITS, VIRTIO_NET_F, VIRTIO_NET_S } from '@ringwire/virtio-spec/net';
 import type { SelfGroupParts } from '../admin/self-group.js';
@@ -24,6 +25,7 @@ import { netFeatureProblem, netFeaturesOffered } from './net-features.js';
 import {
   checkedDuplex,
   checkedSpeed,
+  checkMac,
   isStationMac,
   type NetDeviceOptions,
   type NetDeviceSettings,
@@ -96,8 +98,8 @@ export class NetDevice implements DeviceModel, HandedFrames {
   /** @throws VirtioError for what no device can be */
   constructor(options: NetDeviceOptions) {
     const settings = settingsOf(options);
-    const { pairs, memory, scratch } = settings;
-    const { trace } = options;
+    const { pairs, memory } = settings;
+    const { trace, scratch } = options;
     const backend = trace === undefined ? settings.backend : new TracedBackend(settings.backend, trace);
     this.settings = settings;
     this.backend = backend;
@@ -110,9 +112,9 @@ export class NetDevice implements DeviceModel, HandedFrames {
     this.filter = new RxFilter(state, settings.macTableEntries);
     const steering = new Steering(state);
     this.steering = steering;
-    const offload = new TxOffload(state, backend, steering, scratch);
+    const offload = new TxOffload(state, backend, steering, engineAt(memory, scratch));
     this.offload = offload;
-    this.rarp = new RarpSender(state, backend, scratch);
+    this.rarp = new RarpSender(state, backend);
     const rxQueues = Array.from({ length: pairs }, (_, pair) => new RxQueue(state, pair, settings.holdWhenFull));
     const txQueues = rxQueues.map(
       (_, pair) => new TxQueue(state, pair, backend, offload, steering, settings.pollTurns),
@@ -121,8 +123,8 @@ export class NetDevice implements DeviceModel, HandedFrames {
     this.txQueues = txQueues;
     this.pairQueues = rxQueues.flatMap((rx, pair): NetQueue[] => [rx, txQueues[pair]!]);
     const { filter, guest, pairQueues: dataQueues, configSpace: config } = this;
-    const rxScratch = scratch + OFFLOAD_AREA_BYTES;
-    this.path = new RxPath(state, filter, steering, guest, rxQueues, rxScratch, settings.validateChecksums);
+    const rxEngine = engineAt(memory, scratch === undefined ? undefined : scratch + OFFLOAD_AREA_BYTES);
+    this.path = new RxPath(state, filter, steering, guest, rxQueues, rxEngine, settings.validateChecksums);
     const { policy } = options;
     const parts = { settings, state, config, filter, guest, steering, policy, dataQueues };
     this.policy = policy;
@@ -235,6 +237,17 @@ export class NetDevice implements DeviceModel, HandedFrames {
     this.state.linkUp = isUp;
     this.configSpace.setStatus(VIRTIO_NET_S.LINK_UP, isUp);
     if (this.state.has(F.STATUS)) this.state.port?.configChanged();
+  }
+
+  /**
+   * Another address: what a driver reads from now on. One that is at work keeps to the address it knows, whose frames pass
+   * until it starts the device anew. @throws VirtioError for what is no station's address
+   */
+  setMac(mac: Uint8Array): void {
+    checkMac(mac);
+    this.settings.mac.set(mac);
+    this.configSpace.setMac(mac);
+    if (this.state.has(F.MAC)) this.state.port?.configChanged();
   }
 
   /**
@@ -386,4 +399,9 @@ export class NetDevice implements DeviceModel, HandedFrames {
     if (index === this.state.controlIndex) return this.control;
     return index < 2 * this.state.pairsMax ? this.pairQueues[index] : undefined;
   }
+}
+
+/** @param scratch host offset of its area; without one it works in a memory of its own */
+function engineAt(memory: HostMemory, scratch: number | undefined): OffloadEngine {
+  return scratch === undefined ? new OffloadEngine() : new OffloadEngine(memory, scratch);
 }

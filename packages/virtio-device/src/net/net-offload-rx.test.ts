@@ -1,4 +1,4 @@
-import { OFFLOAD } from '@ringwire/net-backend';
+import { DELIVERED, OFFLOAD } from '@ringwire/net-backend';
 import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
 import { describe, expect, test } from 'vitest';
 import type { FrameFields } from './testing/fake-backend.js';
@@ -44,6 +44,23 @@ describe.each(LAYOUTS)('%s: received frames with work left to do', (layout) => {
     // flags NEEDS_CSUM, csum_start 34, csum_offset 16, num_buffers 1
     expect(headers).toEqual([hex('01 00 0000 0000 2200 1000 0100')]);
     expect(frames).toEqual([open]);
+  });
+
+  test('with holdWhenFull a frame that is cut up stays whole with the backend; behind its first segment what has no buffer is counted', () => {
+    const bench = new NetBench(layout, [], { holdWhenFull: true });
+    bench.backend.deliver(giant, TSO);
+    bench.backend.deliver(frameOf(60));
+    bench.step();
+    expect(bench.backend.outcomes.splice(0)).toEqual([DELIVERED.FULL]);
+    expect(bench.drops()).toEqual({});
+    bench.post([2000]);
+    bench.step();
+    expect(bench.collect(0).map(({ written }) => written)).toEqual([12 + 1054]);
+    expect(bench.backend.outcomes.splice(0)).toEqual([DELIVERED.ACCEPTED, DELIVERED.FULL]);
+    expect(bench.drops()).toEqual({ RX_NO_BUFFER: 2 });
+    bench.post([2000]);
+    bench.step();
+    expect(bench.collect(0).map(({ written }) => written)).toEqual([12 + 60]);
   });
 
   test('dev.net.rx.18: a checksum field that is not in the frame is not passed on', () => {

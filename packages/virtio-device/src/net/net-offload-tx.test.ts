@@ -1,7 +1,7 @@
-import { OFFLOAD } from '@ringwire/net-backend';
+import { DELIVERED, OFFLOAD } from '@ringwire/net-backend';
 import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
 import { describe, expect, test } from 'vitest';
-import { frameOf, hex, join } from './testing/frames.js';
+import { frameOf, hex, join, plainHeader } from './testing/frames.js';
 import { LAYOUTS, NetBench, type NetBenchOptions } from './testing/net-bench.js';
 import { isChecksummed, tcp4, udp4 } from './testing/packets.js';
 
@@ -115,6 +115,86 @@ describe.each(LAYOUTS)('%s: transmitted packets that ask for work', (layout) => 
     expect(frames.map(({ length }) => length)).toEqual([1054, 1054]);
     expect(frames.every(isChecksummed)).toBe(true);
   });
+
+  test('a packet that is cut up goes on where the backend had no more room: no segment is lost, none leaves twice', () => {
+    const open = tcp4({ checksum: 'offloaded', payload: 4500 });
+    const tso = header(1, 1, 54, 1000, 34, 16);
+    const whole = transmitted(layout, [tso, open]).frames;
+    expect(whole).toHaveLength(5);
+    const bench = new NetBench(layout, HOST);
+    const { backend } = bench;
+    backend.answer = DELIVERED.FULL;
+    const ids = [
+      bench.transmit([tso, open]),
+      bench.transmit([tso, open]),
+      bench.transmit([plainHeader(), frameOf(60)]),
+    ];
+    for (const [room, used] of [
+      [2, []],
+      [2, []],
+      [3, []],
+      [7, [ids[0]]],
+      [10, [ids[1]]],
+      [11, [ids[2]]],
+    ] as const) {
+      backend.answerFrom = room;
+      bench.step();
+      expect(backend.sent).toHaveLength(room);
+      expect(bench.collect(1).map(({ id }) => id)).toEqual(used);
+    }
+    expect(backend.sent.map(({ bytes }) => bytes)).toEqual([...whole, ...whole, frameOf(60)]);
+  });
+
+  test('a queue that is reset while a packet is half out begins the next packet with its first segment', () => {
+    const bench = new NetBench(layout, HOST);
+    const { backend } = bench;
+    const tso = header(1, 1, 54, 1000, 34, 16);
+    backend.answer = DELIVERED.FULL;
+    backend.answerFrom = 2;
+    bench.transmit([tso, tcp4({ checksum: 'offloaded', payload: 4500 })]);
+    bench.step();
+    expect(backend.sent.splice(0)).toHaveLength(2);
+    bench.port.close(1);
+    bench.device.queueChanged(1);
+    bench.open(1);
+    bench.device.queueChanged(1);
+    backend.answer = DELIVERED.ACCEPTED;
+    const next = tcp4({ checksum: 'offloaded', payload: 3000 });
+    bench.transmit([tso, next]);
+    bench.step();
+    expect(join(...backend.sent.map(({ bytes }) => bytes.subarray(54)))).toEqual(next.subarray(54));
+  });
+
+  test.each([
+    ['in one range', 12 + 1054],
+    ['in two', 12],
+  ])(
+    'SP-31: a packet %s that its driver makes another one of, half out, harms nobody: what follows is whole',
+    (_, cut) => {
+      const packet = join(header(1, 1, 54, 200, 34, 16), tcp4({ checksum: 'offloaded', payload: 1000 }));
+      const next = tcp4({ checksum: 'offloaded', payload: 100 });
+      for (const change of [plainHeader(), header(1, 1, 54, 900, 34, 16), header(1, 1, 54, 0, 34, 16)]) {
+        const bench = new NetBench(layout, HOST);
+        const { backend } = bench;
+        backend.answer = DELIVERED.FULL;
+        backend.answerFrom = 3;
+        const gpa = bench.take(packet.length, 4);
+        bench.guest.write(gpa, packet);
+        const rest = packet.length - cut;
+        bench.offer(1, [{ gpa, length: cut }, ...(rest > 0 ? [{ gpa: gpa + cut, length: rest }] : [])]);
+        bench.step();
+        expect(backend.sent).toHaveLength(3);
+        bench.guest.write(gpa, change);
+        backend.answer = DELIVERED.ACCEPTED;
+        bench.step();
+        expect(bench.collect(1)).toHaveLength(1);
+        backend.sent.length = 0;
+        bench.transmit([header(1, 1, 54, 40, 34, 16), next]);
+        bench.step();
+        expect(join(...backend.sent.map(({ bytes }) => bytes.subarray(54)))).toEqual(next.subarray(54));
+      }
+    },
+  );
 
   test('a backend that takes TSO gets the frame as it is, with the length of its real headers', () => {
     const open = tcp4({ checksum: 'offloaded', payload: 3000 });

@@ -4,15 +4,19 @@ import { isVirtqSize, VirtioError } from '@ringwire/virtio-spec';
 import { VIRTIO_NET_CONFIG_LIMITS, VIRTIO_NET_DUPLEX, VIRTIO_NET_SPEED } from '@ringwire/virtio-spec/net';
 import type { FrameTrace } from './frame-trace.js';
 import type { NetFeatureOptions } from './net-features.js';
+import type { NetJournal } from './net-journal.js';
 import type { NetPolicy } from './net-policy.js';
 import type { NetParts, NetShare } from './net-share.js';
 
 /** How a {@link NetDevice} is made. */
 export interface NetDeviceOptions extends NetFeatureOptions {
-  /** The memory that guests' RAM, the backend's frames and `scratch` lie in. */
+  /** The memory that the guest's RAM and `scratch` lie in. Frames from elsewhere may lie in others. */
   readonly memory: HostMemory;
-  /** Host memory of the device's own, for frames that it finishes in software: {@link NET_SCRATCH_BYTES} of it. */
-  readonly scratch: number;
+  /**
+   * Host memory of the device's own, for frames that it finishes in software: {@link NET_SCRATCH_BYTES} of it. Left out,
+   * where the memory is all the guest's: such frames are then copied into a memory of the device's own.
+   */
+  readonly scratch?: number;
   readonly backend: NetBackend;
   /** 6 bytes: a station's address, not zero. */
   readonly mac: Uint8Array;
@@ -46,13 +50,18 @@ export interface NetDeviceOptions extends NetFeatureOptions {
   readonly parts?: NetParts;
   /** Decides what the driver may have of what it asks for by commands; it has everything unless given. */
   readonly policy?: NetPolicy;
+  /**
+   * Knows what was delivered when this device goes on for another one; nobody unless given. The backend then has to see what
+   * was sent before its buffers are used: it is flushed for that.
+   */
+  readonly journal?: NetJournal;
   /** Is told of every frame and its fate, such as a `PcapngTrace`; nobody unless given. */
   readonly trace?: FrameTrace;
 }
 
 /** {@link NetDeviceOptions} with nothing left open. */
 export type NetDeviceSettings = Required<
-  Omit<NetDeviceOptions, FeatureOption | 'trace' | 'share' | 'parts' | 'policy'>
+  Omit<NetDeviceOptions, FeatureOption | 'scratch' | 'trace' | 'share' | 'parts' | 'policy' | 'journal'>
 >;
 
 /** Options that only decide what is offered. */
@@ -65,7 +74,6 @@ export function settingsOf(options: NetDeviceOptions): NetDeviceSettings {
   const { mtu: mtus, max_virtqueue_pairs: pairs } = VIRTIO_NET_CONFIG_LIMITS;
   const settings: NetDeviceSettings = {
     memory: options.memory,
-    scratch: options.scratch,
     backend: options.backend,
     mac: options.mac.slice(),
     pairs: within('pairs', options.pairs ?? 1, pairs.min, pairs.max),
@@ -99,7 +107,8 @@ export function checkedDuplex(duplex: number): number {
 export const isStationMac = (mac: Uint8Array): boolean =>
   mac.length === 6 && (mac[0]! & 1) === 0 && mac.some((byte) => byte !== 0);
 
-function checkMac(mac: Uint8Array): void {
+/** @throws VirtioError for what is no station's address */
+export function checkMac(mac: Uint8Array): void {
   if (isStationMac(mac)) return;
   const text = Array.from(mac, (byte) => byte.toString(16).padStart(2, '0')).join(':');
   throw new VirtioError('mac', text, '6 bytes of a station: no multicast, not zero', SPEC);

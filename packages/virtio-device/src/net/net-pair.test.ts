@@ -28,9 +28,10 @@ class Guest {
   private posted = 0;
   private readonly used = new UsedBurst(SIZE);
 
-  constructor(memory: HostMemory, host: number, backend: NetBackend, features: readonly number[]) {
+  constructor(memory: HostMemory, host: number, backend: NetBackend, features: readonly number[], isForeign = false) {
     this.space = new GuestMemory(memory, [{ gpa: 0, size: RAM, host }]);
-    this.device = new NetDevice({ memory, scratch: host + RAM, backend, mac: MAC });
+    const scratch = isForeign ? {} : { scratch: host + RAM };
+    this.device = new NetDevice({ memory, ...scratch, backend, mac: MAC });
     this.port = new FakePort(memory, featureWords([VIRTIO_F.VERSION_1, ...features]));
     [this.rx, this.tx] = [0x1000, 0x4000].map((desc, index) => {
       const place = { size: SIZE, desc, driver: desc + 0x1000, device: desc + 0x2000 };
@@ -66,21 +67,41 @@ class Guest {
   }
 }
 
+/** Where a second guest's RAM is: in the same host memory, or in one of somebody else's. */
+const PLACES = ['one memory', 'two memories'] as const;
+type Place = (typeof PLACES)[number];
+const PART = RAM + NET_SCRATCH_BYTES;
+
+function guests(place: Place, backends: readonly NetBackend[], features: readonly (readonly number[])[]): Guest[] {
+  const memory = HostMemory.create(2 * PART);
+  return backends.map((backend, index) => {
+    if (index === 0 || place === 'one memory') return new Guest(memory, index * PART, backend, features[index]!);
+    return new Guest(HostMemory.wrap(new ArrayBuffer(RAM + 64), 64), 0, backend, features[index]!, true);
+  });
+}
+
 /** Two guests on one cable. */
-function cable(layout: (typeof LAYOUTS)[number], features: readonly number[], peer = features): [Guest, Guest] {
-  const part = RAM + NET_SCRATCH_BYTES;
-  const memory = HostMemory.create(2 * part);
-  const [a, b] = pairBackends();
+function cable(
+  place: Place,
+  layout: (typeof LAYOUTS)[number],
+  features: readonly number[],
+  peer = features,
+): [Guest, Guest] {
   const rings = layout === 'packed' ? [VIRTIO_F.RING_PACKED] : [];
-  return [new Guest(memory, 0, a, [...rings, ...features]), new Guest(memory, part, b, [...rings, ...peer])];
+  return guests(place, pairBackends(), [
+    [...rings, ...features],
+    [...rings, ...peer],
+  ]) as [Guest, Guest];
 }
 
 const giant = tcp4({ checksum: 'offloaded', payload: 3000 });
 const tso = hex('01 01 3600 e803 2200 1000 0000');
 
-describe.each(LAYOUTS)('%s: two devices on a cable', (layout) => {
+const CASES = LAYOUTS.flatMap((layout) => PLACES.map((place) => [layout, place] as const));
+
+describe.each(CASES)('%s, %s: two devices on a cable', (layout, place) => {
   test('what one guest sends lies in the other guest’s buffers when the sender’s step ends, notified of once', () => {
-    const [a, b] = cable(layout, []);
+    const [a, b] = cable(place, layout, []);
     for (let i = 0; i < 3; i++) b.post();
     a.send(...[1, 2, 3].map((seed) => join(plainHeader(), frameOf(60, seed))));
     const header = hex('00 00 0000 0000 0000 0000 0100');
@@ -92,20 +113,24 @@ describe.each(LAYOUTS)('%s: two devices on a cable', (layout) => {
 
   test('a frame to be segmented arrives whole where the other driver takes that, and is cut up where it does not', () => {
     const HOST = [F.CSUM, F.HOST_TSO4];
-    const [a, b] = cable(layout, HOST, [F.GUEST_CSUM, F.GUEST_TSO4]);
+    const [a, b] = cable(place, layout, HOST, [F.GUEST_CSUM, F.GUEST_TSO4]);
     b.post();
     a.send(join(tso, giant));
     expect(b.received()).toEqual([join(hex('01 01 3600 e803 2200 1000 0100'), giant)]);
-    const [c, d] = cable(layout, HOST, []);
+    const [c, d] = cable(place, layout, HOST, []);
     for (let i = 0; i < 3; i++) d.post();
     c.send(join(tso, giant));
     const segments = d.received().map((packet) => packet.subarray(12));
     expect(segments.map(({ length }) => length)).toEqual([1054, 1054, 1054]);
     expect(segments.every(isChecksummed)).toBe(true);
+    const [e, f] = cable(place, layout, [], HOST);
+    for (let i = 0; i < 3; i++) e.post();
+    f.send(join(tso, giant));
+    expect(e.received().map((packet) => packet.subarray(12))).toEqual(segments);
   });
 
   test('RX-08: a guest without buffers loses its frames, and the sender goes on', () => {
-    const [a, b] = cable(layout, []);
+    const [a, b] = cable(place, layout, []);
     a.send(join(plainHeader(), frameOf(60, 1)), join(plainHeader(), frameOf(60, 2)));
     expect(b.device.drops[NET_DROP.RX_NO_BUFFER]).toBe(2);
     expect(a.device.drops[NET_DROP.TX_REFUSED]).toBe(2);
@@ -116,7 +141,7 @@ describe.each(LAYOUTS)('%s: two devices on a cable', (layout) => {
   });
 
   test('RX-20: a guest that is reset gets nothing, and starts again', () => {
-    const [a, b] = cable(layout, []);
+    const [a, b] = cable(place, layout, []);
     b.post();
     b.device.stop();
     const since = b.space.read(0, RAM);
@@ -132,8 +157,6 @@ describe.each(LAYOUTS)('%s: two devices on a cable', (layout) => {
     const [OTHER, HERE] = ['525400aabbcc', '525400123456'];
     const lengths = [60, 13, 61, 1514, 1515, 14, 60, 2000, 64, 64];
     const [together, singly] = [true, false].map((runs) => {
-      const part = RAM + NET_SCRATCH_BYTES;
-      const memory = HostMemory.create(2 * part);
       const { ports } = new LearningSwitch(2);
       const rings = layout === 'packed' ? [VIRTIO_F.RING_PACKED] : [];
       const backend = (port: NetBackend): NetBackend =>
@@ -149,10 +172,7 @@ describe.each(LAYOUTS)('%s: two devices on a cable', (layout) => {
                 ),
               pump: (budget) => port.pump(budget),
             };
-      const [a, b] = ports.map((port, index) => new Guest(memory, index * part, backend(port), rings)) as [
-        Guest,
-        Guest,
-      ];
+      const [a, b] = guests(place, ports.map(backend), [rings, rings]) as [Guest, Guest];
       a.post();
       b.send(join(plainHeader(), frameOf(60, 0, OTHER).fill(0x52, 6, 7)));
       for (let i = 0; i < 6; i++) b.post();

@@ -1,6 +1,5 @@
 import { DELIVERED, type Delivered, type Frame, type FrameRun, type FrameSink, OFFLOAD } from '@ringwire/net-backend';
-import { CHECKSUMS, OFFLOAD_FAULT, OffloadEngine, verifyChecksums } from '@ringwire/net-offload';
-import { VirtioError } from '@ringwire/virtio-spec';
+import { CHECKSUMS, OFFLOAD_FAULT, type OffloadEngine, verifyChecksums } from '@ringwire/net-offload';
 import { VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO } from '@ringwire/virtio-spec/net';
 import { vlanIdOf } from './frame-bytes.js';
 import { type FrameTrace, NO_DROP } from './frame-trace.js';
@@ -28,11 +27,11 @@ export class RxPath {
   private readonly guest: GuestOffloads;
   private readonly queues: readonly RxQueue[];
   private readonly validates: boolean;
-  private readonly finished: FrameSink;
+  private readonly finished: FinishedFrames;
   private readonly handed = { hashValue: 0, hashReport: 0 };
 
   /**
-   * @param scratch   host offset of OFFLOAD_AREA_BYTES bytes
+   * @param engine    its own
    * @param validates received checksums are checked for drivers with GUEST_CSUM
    */
   constructor(
@@ -41,7 +40,7 @@ export class RxPath {
     steering: Steering,
     guest: GuestOffloads,
     queues: readonly RxQueue[],
-    scratch: number,
+    engine: OffloadEngine,
     validates: boolean,
   ) {
     this.state = state;
@@ -51,14 +50,12 @@ export class RxPath {
     this.guest = guest;
     this.queues = queues;
     this.validates = validates;
-    this.engine = new OffloadEngine(state.memory, scratch);
+    this.engine = engine;
     this.finished = new FinishedFrames(this, guest);
   }
 
   receive(frame: Frame): Delivered {
     const { state } = this;
-    if (frame.memory !== state.memory)
-      throw new VirtioError('frame.memory', 'another memory', "the device's", 'NetDevice');
     if (!state.linkUp) return this.drop(frame, NET_DROP.RX_LINK_DOWN);
     if (frame.length < ETHERNET_HEADER_BYTES) return this.drop(frame, NET_DROP.RX_SHORT_FRAME);
     const refusal = this.filter.refusal(frame);
@@ -77,17 +74,21 @@ export class RxPath {
     const { state, queues } = this;
     const validates = this.validates && (this.guest.offloads & OFFLOAD.CSUM) !== 0;
     const isPlain = this.filter.isOpen && this.steering.isIdle && !validates && this.trace === undefined;
-    if (!isPlain || !state.linkUp || run.memory !== state.memory) return 0;
+    if (!isPlain || !state.linkUp) return 0;
     return queues[0]!.placeRun(run, ETHERNET_HEADER_BYTES, ETHERNET_HEADER_BYTES + state.mtu);
   }
 
-  /** Steer a frame that is as the driver takes it. @param flags for its header, as far as the driver takes any */
-  deliver(frame: Frame, flags: number): Delivered {
+  /**
+   * Steer a frame that is as the driver takes it.
+   * @param flags  for its header, as far as the driver takes any
+   * @param isRest as for {@link RxQueue.place}
+   */
+  deliver(frame: Frame, flags: number, isRest = false): Delivered {
     const { steering } = this;
     const pair = steering.pick(frame, this.queues);
     if (pair < 0) return this.drop(frame, pair === FILTERED ? NET_DROP.RX_FLOW_FILTER : NET_DROP.RX_QUEUE_OFF);
     const taken = (this.guest.offloads & OFFLOAD.CSUM) === 0 ? 0 : flags;
-    const delivered = this.queues[pair]!.place(frame, taken, steering);
+    const delivered = this.queues[pair]!.place(frame, taken, steering, isRest);
     if (this.trace !== undefined && delivered === ACCEPTED) this.trace.received(pair, frame, NO_DROP);
     return delivered;
   }
@@ -104,6 +105,7 @@ export class RxPath {
     if (frame.gsoType === VIRTIO_NET_HDR_GSO.NONE ? !this.fits(frame) : frame.length > GSO_FRAME_BYTES_MAX)
       return this.drop(frame, NET_DROP.RX_LONG_FRAME);
     if (engine.take(frame) !== OFFLOAD_FAULT.NONE) return this.drop(frame, NET_DROP.RX_BAD_OFFLOAD);
+    this.finished.begin();
     return engine.deliver(this.finished);
   }
 
@@ -135,6 +137,8 @@ export class RxPath {
 class FinishedFrames implements FrameSink {
   private readonly path: RxPath;
   private readonly guest: GuestOffloads;
+  /** A part of the frame is in a ring. */
+  private isRest = false;
 
   constructor(path: RxPath, guest: GuestOffloads) {
     this.path = path;
@@ -145,7 +149,14 @@ class FinishedFrames implements FrameSink {
     return this.guest.offloads;
   }
 
+  /** Another frame comes, whole or in parts. */
+  begin(): void {
+    this.isRest = false;
+  }
+
   receive(frame: Frame): Delivered {
-    return this.path.deliver(frame, frame.flags & WORK);
+    const delivered = this.path.deliver(frame, frame.flags & WORK, this.isRest);
+    if (delivered === ACCEPTED) this.isRest = true;
+    return delivered;
   }
 }

@@ -2,7 +2,7 @@ import { DELIVERED, type Delivered, type Frame, type FrameRun } from '@ringwire/
 import { privateArrays } from '@ringwire/ring-loops';
 import { VIRTIO_NET_F, VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_SIZE } from '@ringwire/virtio-spec/net';
 import { ChainBurst, type DeviceQueue } from '@ringwire/virtqueue';
-import { FrameCursor } from './frame-bytes.js';
+import { copyBetween, FrameCursor } from './frame-bytes.js';
 import { NET_DROP } from './net-drop.js';
 import { NetQueue } from './net-queue.js';
 import type { NetState } from './net-state.js';
@@ -77,19 +77,22 @@ export class RxQueue extends NetQueue {
 
   /**
    * Put a frame into the next buffers, behind its header: all of it or nothing. Only header and frame are written.
-   * @param flags what the header says of the frame, as far as the driver negotiated it; BAD_CHECKSUM for none, counted
+   * @param flags  what the header says of the frame, as far as the driver negotiated it; BAD_CHECKSUM for none, counted
+   * @param isRest of a frame that was cut up another part is in the ring: this one cannot be left to whoever has the frame
    */
-  place(frame: Frame, flags: number, hash: FrameHash): Delivered {
+  place(frame: Frame, flags: number, hash: FrameHash, isRest = false): Delivered {
     const queue = this.queue;
+    const holds = this.holds && !isRest;
     if (queue === undefined)
-      return this.isOn ? this.handOver(frame, flags, hash) : this.drop(frame, NET_DROP.RX_QUEUE_OFF);
+      return this.isOn ? this.handOver(frame, flags, hash, holds) : this.drop(frame, NET_DROP.RX_QUEUE_OFF);
+    const { journal, headerBytes, memory } = this.state;
+    if (journal?.wasDelivered(this.index, frame.origin) === true) return ACCEPTED;
     const { hashValue, hashReport } = hash;
-    const { headerBytes, memory } = this.state;
     const total = headerBytes + frame.length;
     let buffers = this.gatherBuffers(queue, total);
     // A frame is held back only where there is no buffer at all: one that asks for more than the driver ever posts would
     // stop those behind it for good.
-    while (buffers === 0 && this.holds && this.next === this.stock.count) {
+    while (buffers === 0 && holds && this.next === this.stock.count) {
       if (!this.listenAnew()) return FULL;
       buffers = this.gatherBuffers(queue, total);
     }
@@ -102,10 +105,11 @@ export class RxQueue extends NetQueue {
     if (length[to]! >= total && frame.end === frame.first + 1) {
       this.header.write(memory, offset[to]!, 0, headerBytes);
       const from = frame.ranges.offset[frame.first]! + frame.skip;
-      memory.engine.copy(offset[to]! + headerBytes, from, frame.length);
+      copyBetween(frame.memory, from, memory, offset[to]! + headerBytes, frame.length);
       stock.written[this.next++] = total;
     } else this.spread(frame, buffers, total);
     this.bytes += frame.length;
+    journal?.delivered(this.index, frame.origin);
     this.stopListening();
     if (++this.frames === PUBLISH_FRAMES) this.publishFrames();
     return ACCEPTED;
@@ -121,7 +125,8 @@ export class RxQueue extends NetQueue {
     const { queue, stock, state } = this;
     const { headerBytes, memory } = state;
     if (queue === undefined || headerBytes !== VIRTIO_NET_HDR_SIZE.V1) return 0;
-    const { u32, u16, engine } = memory;
+    const { u32, u16 } = memory;
+    const { memory: source } = run;
     const { hasHeader, word0, word1, word2, type16 } = run;
     const { firstWritable, written } = stock;
     const { offset: fromOffset, length: fromLength } = run.ranges;
@@ -139,7 +144,7 @@ export class RxQueue extends NetQueue {
       u32[header] = 0;
       u32[header + 1] = 0;
       u32[header + 2] = ONE_BUFFER;
-      engine.copy(to + headerBytes, fromOffset[run.first + i]! + run.skip, frameBytes);
+      copyBetween(source, fromOffset[run.first + i]! + run.skip, memory, to + headerBytes, frameBytes);
       if (hasHeader) {
         u32[header + 3] = word0;
         u32[header + 4] = word1;
@@ -166,13 +171,13 @@ export class RxQueue extends NetQueue {
   }
 
   /** The queue is another thread's. */
-  private handOver(frame: Frame, flags: number, { hashValue, hashReport }: FrameHash): Delivered {
+  private handOver(frame: Frame, flags: number, { hashValue, hashReport }: FrameHash, holds: boolean): Delivered {
     const { state } = this;
     const pair = this.index >>> 1;
     const note = pair | (hashReport << 16) | ((flags & FLAGS_MASK) << 24);
     const delivered = state.share!.handOver(frame, pair, note, hashValue, state.epoch);
     if (delivered === ACCEPTED) return ACCEPTED;
-    if (delivered === FULL && this.holds) {
+    if (delivered === FULL && holds) {
       state.retryAt = state.port!.now() + RETRY_USECS;
       return FULL;
     }
@@ -278,7 +283,7 @@ export class RxQueue extends NetQueue {
           to += take;
           room -= take;
         }
-        cursor.copyTo(memory.engine, to, room);
+        cursor.copyTo(memory, to, room);
       }
       stock.written[i] = done - before;
     }

@@ -5,6 +5,7 @@ import type { DevicePort } from '../device-model.js';
 import type { FrameTrace } from './frame-trace.js';
 import { NET_DROP_CODES } from './net-drop.js';
 import { NO_FEATURES } from './net-features.js';
+import type { NetJournal } from './net-journal.js';
 import type { NetParts, NetShare } from './net-share.js';
 
 /** virtio 1.4 §5.1.9.3: 14 bytes of Ethernet header. */
@@ -18,6 +19,7 @@ interface NetStateOptions {
   readonly trace?: FrameTrace | undefined;
   readonly share?: NetShare | undefined;
   readonly parts?: NetParts | undefined;
+  readonly journal?: NetJournal | undefined;
 }
 
 /** What the parts of a network device share: what was negotiated, worked out once, and the way out. */
@@ -48,8 +50,11 @@ export class NetState {
   /** Set where other threads serve some of the pairs, or all of them. */
   readonly share: NetShare | undefined;
   readonly parts: NetParts | undefined;
+  /** Set where the device's thread may be ended at any moment and another one goes on. */
+  readonly journal: NetJournal | undefined;
 
-  constructor(memory: HostMemory, mtu: number, { trace, share, parts }: NetStateOptions = {}) {
+  constructor(memory: HostMemory, mtu: number, { trace, share, parts, journal }: NetStateOptions = {}) {
+    this.journal = journal;
     this.share = share;
     this.parts = parts;
     this.memory = memory;

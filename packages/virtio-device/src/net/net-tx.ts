@@ -1,4 +1,5 @@
-import { DELIVERED, type Delivered, Frame, FrameRun, type NetBackend } from '@ringwire/net-backend';
+import { DELIVERED, type Delivered, Frame, FrameRun, type NetBackend, ORIGIN_MASK } from '@ringwire/net-backend';
+import { SegmentProgress } from '@ringwire/net-offload';
 import { privateArrays } from '@ringwire/ring-loops';
 import { VIRTIO_NET_HDR_F } from '@ringwire/virtio-spec/net';
 import { ChainBurst, type DeviceQueue } from '@ringwire/virtqueue';
@@ -34,10 +35,14 @@ export class TxQueue extends NetQueue {
   private readonly steering: Steering;
   /** The backend has no room, or the device was stopped from within: the chain in hand and those behind it stay. */
   private isHeld = false;
+  /** Of the frame that stays first in the ring because there was no room for all of its segments. */
+  private readonly progress: SegmentProgress = new SegmentProgress();
   /** When to ask the backend again after it had no room. */
   retryAt: number = NEVER;
 
   private readonly pollTurns: number;
+  /** Of the burst's first chain, where somebody wants to know. */
+  private origin = 0;
   /** Turns in vain since the last frame, up to `pollTurns`. */
   private idleTurns = 0;
 
@@ -73,6 +78,7 @@ export class TxQueue extends NetQueue {
 
   override close(): void {
     super.close();
+    this.progress.forget();
     this.retryAt = NEVER;
   }
 
@@ -89,10 +95,13 @@ export class TxQueue extends NetQueue {
       this.burst.clear();
       const taken = queue.takeBurst(this.burst, budget - done);
       if (taken === 0) break;
+      const { journal } = this.state;
+      if (journal !== undefined) this.origin = journal.nextOrigin(this.index);
       const sent = this.sendBurst(taken);
       // The device was stopped from within: what it had in hand is no longer its.
       if (this.queue !== queue) return done;
       for (let i = taken - 1; i >= sent; i--) queue.untake(this.burst.token[i]!);
+      if (journal !== undefined) this.backend.flush?.();
       queue.putUsedBurst(this.burst, 0, sent);
       this.publish(sent);
       done += sent;
@@ -141,6 +150,7 @@ export class TxQueue extends NetQueue {
   private sendPlains(from: number, taken: number): number {
     const { queue, backend, run } = this;
     this.findPlains(from, taken);
+    if (run.count > 0) this.progress.forget();
     const end = from + run.count;
     let i = from;
     if (i < end && backend.receiveRun !== undefined) {
@@ -205,6 +215,7 @@ export class TxQueue extends NetQueue {
       frame.first = i;
       frame.end = i + 1;
       frame.length = length[i]! - run.skip;
+      frame.origin = (this.origin + i) & ORIGIN_MASK;
       const delivered = backend.receive(frame);
       if (delivered === ACCEPTED) {
         packets++;
@@ -221,12 +232,17 @@ export class TxQueue extends NetQueue {
 
   /** Send any frame, or give it up. */
   private sendOther(i: number): void {
-    const { queue, header, frame } = this;
-    if (!this.locate(i)) return;
-    const asks = (header.words[0]! & ASKS) !== 0;
+    const { queue, header, frame, progress } = this;
+    const isThere = this.locate(i);
+    const asks = isThere && (header.words[0]! & ASKS) !== 0;
+    if (!asks) progress.forget();
+    if (!isThere) return;
+    frame.origin = (this.origin + i) & ORIGIN_MASK;
     const delivered = asks ? this.sendOffloaded(header) : this.sendPlain();
     if (delivered === ACCEPTED && !asks) this.count(1, frame.length);
     if (delivered === FULL || this.queue !== queue) this.isHeld = true;
+    // Stopped from within: it is not the same ring that comes next.
+    if (this.queue !== queue) progress.forget();
   }
 
   /** Frames left that asked for nothing. */
@@ -275,7 +291,7 @@ export class TxQueue extends NetQueue {
 
   private sendOffloaded(header: TxHeader): Delivered {
     const { frame } = this;
-    const delivered = this.offload.send(frame, header, this);
+    const delivered = this.offload.send(frame, header, this, this.progress);
     frame.clearOffloads();
     return delivered;
   }

@@ -1,4 +1,4 @@
-import { RangeList } from '@ringwire/guest-memory';
+import { HostMemory, RangeList } from '@ringwire/guest-memory';
 import { DELIVERED, Frame, type NetBackend } from '@ringwire/net-backend';
 import type { NetState } from './net-state.js';
 
@@ -15,16 +15,13 @@ export class RarpSender {
   private readonly state: NetState;
   private readonly backend: NetBackend;
   private readonly frame: Frame;
-  private readonly at: number;
 
-  /** @param scratch host offset of 60 bytes at least, which may be in use within a step */
-  constructor(state: NetState, backend: NetBackend, scratch: number) {
+  constructor(state: NetState, backend: NetBackend) {
     this.state = state;
     this.backend = backend;
-    this.at = scratch;
-    this.frame = new Frame(state.memory);
+    this.frame = new Frame(HostMemory.wrap(new ArrayBuffer(FRAME_BYTES)));
     this.frame.ranges = new RangeList(1);
-    this.frame.ranges.push(scratch, FRAME_BYTES);
+    this.frame.ranges.push(0, FRAME_BYTES);
     this.frame.end = 1;
     this.frame.length = FRAME_BYTES;
   }
@@ -32,7 +29,7 @@ export class RarpSender {
   /** Broadcast a RARP request for a station's own address. @returns whether it left */
   send(mac: Uint8Array): boolean {
     if (!this.state.linkUp) return false;
-    const bytes = this.state.memory.u8.subarray(this.at, this.at + FRAME_BYTES);
+    const bytes = this.frame.memory.u8;
     bytes.fill(0);
     bytes.fill(0xff, 0, MAC_BYTES);
     bytes.set(ETHERTYPE_AND_RARP, AT.ethertype);

@@ -1,5 +1,5 @@
 import { DELIVERED, type Delivered, type Frame, type FrameSink, type NetBackend } from '@ringwire/net-backend';
-import { OFFLOAD_FAULT, OffloadEngine } from '@ringwire/net-offload';
+import { OFFLOAD_FAULT, type OffloadEngine, type SegmentProgress } from '@ringwire/net-offload';
 import { VIRTIO_NET_F, VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO } from '@ringwire/virtio-spec/net';
 import { NET_DROP } from './net-drop.js';
 import { ETHERNET_HEADER_BYTES, GSO_FRAME_BYTES_MAX, type NetState, VLAN_TAG_BYTES } from './net-state.js';
@@ -44,12 +44,11 @@ export class TxOffload implements FrameSink {
   private packets = 0;
   private bytes = 0;
 
-  /** @param scratch host offset of OFFLOAD_AREA_BYTES bytes */
-  constructor(state: NetState, backend: NetBackend, steering: Steering, scratch: number) {
+  constructor(state: NetState, backend: NetBackend, steering: Steering, engine: OffloadEngine) {
     this.state = state;
     this.backend = backend;
     this.steering = steering;
-    this.engine = new OffloadEngine(state.memory, scratch);
+    this.engine = engine;
   }
 
   get offloads(): number {
@@ -69,26 +68,25 @@ export class TxOffload implements FrameSink {
     if (state.has(F.HOST_UDP_TUNNEL_GSO_CSUM)) this.flags |= HDR_F.UDP_TUNNEL_CSUM;
   }
 
-  /** @param queue that the frame is from, which counts it */
-  send(frame: Frame, header: TxHeader, queue: TxQueue): Delivered {
-    const refusal = this.adopt(frame, header);
+  /**
+   * @param queue    that the frame is from, which counts it
+   * @param progress of that queue: behind FULL the same frame comes again
+   */
+  send(frame: Frame, header: TxHeader, queue: TxQueue, progress: SegmentProgress): Delivered {
+    const refusal = this.refusal(frame, header, queue);
     if (refusal >= 0) {
+      progress.forget();
       queue.drop(refusal);
       return DELIVERED.DROPPED;
     }
     const { engine } = this;
-    const fault = engine.take(frame);
-    if (fault !== FAULT.NONE || !this.fits(frame, queue)) {
-      queue.drop(fault === FAULT.NONE ? NET_DROP.TX_LONG_FRAME : DROP_OF[fault]!);
-      return DELIVERED.DROPPED;
-    }
     this.steering.learn(engine.frame);
     this.packets = 0;
     this.bytes = 0;
     const asIs = engine.counters.asIs;
-    const delivered = engine.deliver(this);
-    if (delivered === DELIVERED.ACCEPTED) this.count(frame, queue, engine.counters.asIs > asIs);
-    else if (delivered === DELIVERED.DROPPED) queue.drop(NET_DROP.TX_REFUSED);
+    const delivered = engine.deliver(this, progress);
+    if (delivered === DELIVERED.DROPPED) queue.drop(NET_DROP.TX_REFUSED);
+    else this.count(frame, queue, delivered, engine.counters.asIs > asIs);
     return delivered;
   }
 
@@ -100,6 +98,15 @@ export class TxOffload implements FrameSink {
       this.bytes += frame.length;
     }
     return delivered;
+  }
+
+  /** Take a frame into the engine. @returns -1, or the `NET_DROP` for one that cannot be sent */
+  private refusal(frame: Frame, header: TxHeader, queue: TxQueue): number {
+    const refusal = this.adopt(frame, header);
+    if (refusal >= 0) return refusal;
+    const fault = this.engine.take(frame);
+    if (fault !== FAULT.NONE) return DROP_OF[fault]!;
+    return this.fits(frame, queue) ? -1 : NET_DROP.TX_LONG_FRAME;
   }
 
   /** Take the header's fields over into the frame. @returns -1, or the `NET_DROP` for what nobody negotiated */
@@ -132,9 +139,16 @@ export class TxOffload implements FrameSink {
     return frame.length <= GSO_FRAME_BYTES_MAX && this.engine.largestSegment() <= this.state.mtu + ethernet;
   }
 
-  private count(frame: Frame, { statistics }: TxQueue, asIs: boolean): void {
+  /** Count what left, and the frame when all of it has: with FULL there were segments at most. */
+  private count(frame: Frame, { statistics }: TxQueue, delivered: Delivered, asIs: boolean): void {
     statistics.add(TX_STAT.tx_packets, this.packets);
     statistics.add(TX_STAT.tx_bytes, this.bytes);
+    const isCut = frame.gsoType !== GSO.NONE && !asIs;
+    if (isCut) {
+      statistics.add(TX_STAT.tx_gso_segments, this.packets);
+      statistics.add(TX_STAT.tx_gso_segments_bytes, this.bytes);
+    }
+    if (delivered === DELIVERED.FULL) return;
     if (this.checksums) {
       const needsCsum = (frame.flags & HDR_F.NEEDS_CSUM) !== 0;
       statistics.add(needsCsum ? TX_STAT.tx_needs_csum : TX_STAT.tx_csum_none, 1);
@@ -142,13 +156,9 @@ export class TxOffload implements FrameSink {
     if (frame.gsoType === GSO.NONE) return;
     statistics.add(TX_STAT.tx_gso_packets, 1);
     statistics.add(TX_STAT.tx_gso_bytes, frame.length);
-    if (asIs) {
-      statistics.add(TX_STAT.tx_gso_packets_noseg, 1);
-      statistics.add(TX_STAT.tx_gso_bytes_noseg, frame.length);
-    } else {
-      statistics.add(TX_STAT.tx_gso_segments, this.packets);
-      statistics.add(TX_STAT.tx_gso_segments_bytes, this.bytes);
-    }
+    if (isCut) return;
+    statistics.add(TX_STAT.tx_gso_packets_noseg, 1);
+    statistics.add(TX_STAT.tx_gso_bytes_noseg, frame.length);
   }
 }
 
@@ -156,5 +166,6 @@ function dropCodes(): number[] {
   const codes = Object.values<number>(FAULT).map((): number => NET_DROP.TX_BAD_GSO);
   for (const fault of [FAULT.CSUM_OUTSIDE, FAULT.CSUM_IN_ETHERNET, FAULT.CSUM_FAR]) codes[fault] = NET_DROP.TX_BAD_CSUM;
   for (const fault of [FAULT.TUNNEL_FLAGS, FAULT.TUNNEL_HEADERS]) codes[fault] = NET_DROP.TX_BAD_TUNNEL;
+  codes[FAULT.LONG_FRAME] = NET_DROP.TX_LONG_FRAME;
   return codes;
 }

@@ -1,23 +1,14 @@
 import type { EswitchPort } from '@ringwire/eswitch';
 import type { AddressSpace, HostMemory } from '@ringwire/guest-memory';
 import type { NetBackend } from '@ringwire/net-backend';
-import { VENDOR_B_COUNT } from '@ringwire/nic-spec/vendor-b';
-import type { PciFunction } from '@ringwire/pci';
-import { NetDevice, type NetDeviceOptions, type Transport, VirtioDevice } from '@ringwire/virtio-device';
-import { hasFeature, VIRTIO_F } from '@ringwire/virtio-spec';
+import { NetDevice, type NetDeviceOptions, type Transport, TypeState, VirtioDevice } from '@ringwire/virtio-device';
+import { DEVICE_STATUS, hasFeature, VIRTIO_F } from '@ringwire/virtio-spec';
 import { VIRTIO_MSI_NO_VECTOR } from '@ringwire/virtio-spec/transport';
 import type { QueueState } from '@ringwire/virtqueue';
 
 const TWO_32 = 0x1_0000_0000;
-/** Vector of configuration changes, as of events of the function. */
-const EVENT_VECTOR = 0;
-const SHAPE = {
-  pairs: 1,
-  rxQueueSize: VENDOR_B_COUNT.VIRTQUEUE_SIZE,
-  txQueueSize: VENDOR_B_COUNT.VIRTQUEUE_SIZE,
-  controlQueueSize: VENDOR_B_COUNT.VIRTQUEUE_SIZE,
-};
 
+/** A function's own device, and what its vendor's commands reach it through. */
 export interface VirtioPlaneConfig {
   readonly memory: HostMemory;
   readonly scratch: number;
@@ -27,8 +18,14 @@ export interface VirtioPlaneConfig {
   readonly net: Partial<NetDeviceOptions>;
   /** The function's port of a card's switch: what the guest's driver is granted, and its link. */
   readonly port: EswitchPort | undefined;
-  /** Its messages are the function's. */
-  readonly pci: () => PciFunction;
+  /** Pairs of queues; a control queue comes behind them. */
+  readonly pairs: number;
+  /** Largest Queue Size. */
+  readonly queueSize: number;
+  /** A used buffer of a queue is to be told. @param vector as the queue was set up with, never VIRTIO_MSI_NO_VECTOR */
+  readonly usedBuffer: (queue: number, vector: number) => void;
+  /** The configuration changed, or the device cannot go on. */
+  readonly configChange: () => void;
   readonly wake: () => void;
   readonly now: () => number;
   /** The device cannot go on. */
@@ -38,7 +35,7 @@ export interface VirtioPlaneConfig {
 /** One virtqueue as commands have set it up: it is opened when it becomes ready. */
 export interface VirtqueueSetup {
   readonly size: number;
-  /** Of MSI-X, or VIRTIO_MSI_NO_VECTOR. */
+  /** Whatever its control plane means by it, or VIRTIO_MSI_NO_VECTOR. */
   readonly vector: number;
   readonly desc: number;
   readonly driver: number;
@@ -46,20 +43,28 @@ export interface VirtqueueSetup {
 }
 
 /**
- * The standard data plane: virtio's rings and network device, behind vendor B's control plane. It can be suspended, asked
- * where it stands in its rings, and set going from there.
+ * The standard data plane of a card's function: virtio's rings and network device, behind a control plane that is its vendor's.
+ * It can be suspended, asked where it stands in its rings, and set going from there.
  */
 export class VirtioPlane {
   readonly device: VirtioDevice;
   readonly net: NetDevice;
   private readonly config: VirtioPlaneConfig;
-  private readonly vectors = new Array<number>(VENDOR_B_COUNT.VIRTQUEUES).fill(VIRTIO_MSI_NO_VECTOR);
-  private readonly setups = new Array<VirtqueueSetup | undefined>(VENDOR_B_COUNT.VIRTQUEUES).fill(undefined);
-  private readonly positions = new Array<QueueState | undefined>(VENDOR_B_COUNT.VIRTQUEUES).fill(undefined);
+  private readonly vectors: number[];
+  private readonly setups: (VirtqueueSetup | undefined)[];
+  private readonly positions: (QueueState | undefined)[];
+  private readonly state: TypeState;
+  /** A state that comes piece by piece, and how much of it is here. */
+  private arriving: Uint8Array = new Uint8Array(0);
+  private arrived = 0;
 
   constructor(config: VirtioPlaneConfig) {
-    const { memory, scratch, backend, mac, net, space, wake, now, port } = config;
+    const { memory, scratch, backend, mac, net, space, wake, now, port, pairs, queueSize } = config;
     this.config = config;
+    const queues = 2 * pairs + 1;
+    this.vectors = new Array<number>(queues).fill(VIRTIO_MSI_NO_VECTOR);
+    this.setups = new Array<VirtqueueSetup | undefined>(queues).fill(undefined);
+    this.positions = new Array<QueueState | undefined>(queues).fill(undefined);
     this.net = new NetDevice({
       holdWhenFull: true,
       ...policyOf(port),
@@ -68,7 +73,10 @@ export class VirtioPlane {
       scratch,
       backend,
       mac,
-      ...SHAPE,
+      pairs,
+      rxQueueSize: queueSize,
+      txQueueSize: queueSize,
+      controlQueueSize: queueSize,
     });
     if (port !== undefined) {
       this.net.setLink(port.isUp);
@@ -77,6 +85,7 @@ export class VirtioPlane {
     const model = this.net;
     this.device = new VirtioDevice({ model, space, translated: true, wake, now }, this.transport());
     this.device.dmaEnabled = false;
+    this.state = new TypeState(this.device);
   }
 
   get queues(): number {
@@ -88,6 +97,34 @@ export class VirtioPlane {
       Uint32Array.from([0, 1], (word) => this.device.driverFeatures(word)),
       VIRTIO_F.RING_PACKED,
     );
+  }
+
+  /** Write the device status, virtio 1.4 §2.1; 0 resets the device. */
+  writeStatus(status: number): void {
+    const { device, state } = this;
+    const isStarted = (): boolean => (device.status & DEVICE_STATUS.DRIVER_OK) !== 0;
+    const wasStarted = isStarted();
+    device.writeStatus(status);
+    if (isStarted() && !wasStarted) state.started();
+  }
+
+  /** What commands of the control queue made of the device. @see TypeState */
+  typeState(): Uint8Array {
+    return this.state.get()!;
+  }
+
+  /**
+   * A piece of the type state that another device had, from a control plane with small messages; in their order, the first with
+   * `offset` 0. The last one has them judged.
+   * @param total bytes of all pieces
+   * @returns false for a piece that does not follow, and for a state that is not taken
+   */
+  receiveState(offset: number, total: number, length: number, byte: (at: number) => number): boolean {
+    if (offset === 0) this.arriving = new Uint8Array(total);
+    else if (offset !== this.arrived || total !== this.arriving.length) return false;
+    for (let at = 0; at < length; at++) this.arriving[offset + at] = byte(at);
+    this.arrived = offset + length;
+    return this.arrived < total || this.state.set(this.arriving) === undefined;
   }
 
   isReady(index: number): boolean {
@@ -166,14 +203,18 @@ export class VirtioPlane {
   private transport(): Transport {
     return {
       features: [],
-      usedBuffer: (queue) => this.raise(this.vectors[queue]!),
+      usedBuffer: (queue) => {
+        const vector = this.vectors[queue]!;
+        if (vector !== VIRTIO_MSI_NO_VECTOR) this.config.usedBuffer(queue, vector);
+      },
       configChange: () => {
         if (this.device.resetReason !== undefined) this.config.broke();
-        this.raise(EVENT_VECTOR);
+        this.config.configChange();
       },
       queueReset: (queue) => this.forget(queue),
       reset: () => {
         this.device.go();
+        this.state.reset();
         for (let queue = 0; queue < this.setups.length; queue++) this.forget(queue);
       },
       // One address space: what is mapped in it the function does not know.
@@ -184,10 +225,6 @@ export class VirtioPlane {
         mappings: [],
       }),
     };
-  }
-
-  private raise(vector: number): void {
-    if (vector !== VIRTIO_MSI_NO_VECTOR) this.config.pci().msix?.raise(vector);
   }
 
   private forget(queue: number): void {

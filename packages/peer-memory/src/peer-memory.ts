@@ -1,5 +1,5 @@
 import { fstatSync, type Stats } from 'node:fs';
-import { type HostMemory, PageAllocator } from '@ringwire/guest-memory';
+import { ACCESS, type HostMemory, PageAllocator } from '@ringwire/guest-memory';
 import { addressOf, BusGuard, mapFileAt, mapZerosAt, SystemError } from '@ringwire/linux';
 import { VirtioError } from '@ringwire/virtio-spec';
 
@@ -80,7 +80,33 @@ export class PeerMemory {
     if (!stats.isFile()) return 'the descriptor is no file';
     // Before anything is mapped: touching what lies past a file's end would end the process.
     if (offset + bytes > stats.size) return `${bytes} bytes from ${offset} on are more than the file's ${stats.size}`;
-    const page = Math.max(PAGE, stats.blksize);
+    return this.lay(fd, offset, bytes, Math.max(PAGE, stats.blksize), ACCESS.READ | ACCESS.WRITE);
+  }
+
+  /**
+   * The same of what the kernel itself vouches for, which may be no file and need have no size: memory that a kernel's driver
+   * gave to a device. Where nothing is behind it, zeros are found in place of the whole mapping, which {@link wasCut} says.
+   * @param access `ACCESS` bits, READ among them, that the descriptor is open for: what may not be written is not
+   * @returns the mapping, or why there can be none
+   */
+  mapVouched(fd: number, offset: number, bytes: number, access: number): Mapping | string {
+    let stats: Stats;
+    try {
+      stats = fstatSync(fd);
+    } catch {
+      return 'no such descriptor';
+    }
+    return this.lay(fd, offset, bytes, stats.isFile() ? Math.max(PAGE, stats.blksize) : PAGE, access);
+  }
+
+  /** Nothing reaches the file through this mapping any more: zeros are there. */
+  unmap({ address, bytes, watch }: Mapping): void {
+    mapZerosAt(address, bytes);
+    if (watch !== undefined) this.guard!.unwatch(watch);
+    this.pages.free(address);
+  }
+
+  private lay(fd: number, offset: number, bytes: number, page: number, access: number): Mapping | string {
     const start = down(offset, page);
     const length = up(offset + bytes, page) - start;
     let address: number;
@@ -91,7 +117,7 @@ export class PeerMemory {
       throw error;
     }
     try {
-      mapFileAt(address, length, fd, start);
+      mapFileAt(address, length, fd, start, (access & ACCESS.WRITE) !== 0);
     } catch (error) {
       this.pages.free(address);
       if (error instanceof SystemError) return error.message;
@@ -103,13 +129,6 @@ export class PeerMemory {
     if (watch !== undefined) return { ...mapping, watch };
     this.unmap(mapping);
     return 'too many files are mapped';
-  }
-
-  /** Nothing reaches the file through this mapping any more: zeros are there. */
-  unmap({ address, bytes, watch }: Mapping): void {
-    mapZerosAt(address, bytes);
-    if (watch !== undefined) this.guard!.unwatch(watch);
-    this.pages.free(address);
   }
 }
 

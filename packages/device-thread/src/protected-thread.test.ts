@@ -1,0 +1,124 @@
+import { ACCESS, HostMemory, IdentitySpace, PageAllocator, PRIVATE_AREA } from '@ringwire/guest-memory';
+import { BUS_WORDS, InvalidationBus, IommuDomain, RequesterTable } from '@ringwire/iommu';
+import { hasFeature, VIRTIO_F } from '@ringwire/virtio-spec';
+import { expect, test } from 'vitest';
+import { ProtectedThread, protectionBytes } from './index.js';
+import { RAM } from './testing/net-thread.js';
+import { netModel, ProtectedStage, protectedConfig } from './testing/protected-stage.js';
+
+const F = VIRTIO_F;
+const LAYOUTS = [
+  ['split', []],
+  ['packed', [F.RING_PACKED]],
+  ['split, in order, event indexes', [F.IN_ORDER, F.EVENT_IDX]],
+  ['packed, in order, event indexes', [F.RING_PACKED, F.IN_ORDER, F.EVENT_IDX]],
+] as const;
+const KILLS = 25;
+
+test.each(LAYOUTS)(
+  'a thread that is ended anywhere under traffic in both directions: frames go through exactly once, %s',
+  async (_, accept) => {
+    const stage = new ProtectedStage({}, accept);
+    for (const feature of accept) expect(hasFeature(stage.side.driver.features, feature)).toBe(true);
+    expect(hasFeature(stage.side.driver.features, F.RING_PACKED)).toBe(
+      (accept as readonly number[]).includes(F.RING_PACKED),
+    );
+    await stage.flow(200);
+    for (let kill = 1; kill <= KILLS; kill++) {
+      stage.thread.endThread();
+      await stage.until(() => stage.thread.takeovers === kill);
+      await stage.flow(20 + ((kill * 7) % 40));
+    }
+    expect(stage.problems).toEqual([]);
+    // DRIVER_OK never left, and the driver restarted nothing.
+    expect([stage.side.driver.state, stage.side.driver.counters.restarts]).toEqual(['running', 0]);
+    expect(stage.tookOver).toEqual(Array.from({ length: KILLS }, () => 'standby'));
+    await stage.close();
+  },
+);
+
+test('threads come and go, and a fresh one of the first kind takes the device back: nothing is lost, and nothing left over', async () => {
+  const stage = new ProtectedStage({ standby: netModel({ scratch: 0x1e0_0000 }) }, []);
+  await stage.flow(100);
+  for (let round = 1; round <= 5; round++) {
+    stage.thread.endThread();
+    await stage.until(() => stage.thread.takeovers === 2 * round - 1);
+    expect(stage.thread.role).toBe('standby');
+    const back = stage.thread.failBack();
+    await stage.until(() => stage.thread.takeovers === 2 * round);
+    await back;
+    expect(stage.thread.role).toBe('primary');
+    await stage.flow(50);
+  }
+  // Chunks of the private area: those of the driver here, of the serving thread and of the waiting one.
+  expect(ownersOf(stage.memory).size).toBeLessThanOrEqual(3);
+  await stage.close();
+  expect(ownersOf(stage.memory).size).toBe(1);
+});
+
+/** Whose the chunks of a memory's private area are. */
+function ownersOf({ wasm }: HostMemory): Set<number> {
+  const { buffer } = wasm!;
+  const { BYTES, TRAILER_BYTES, CHUNKS_AT, CHUNK_BYTES } = PRIVATE_AREA;
+  const chunks = new Int32Array(buffer, buffer.byteLength - TRAILER_BYTES + CHUNKS_AT, BYTES / CHUNK_BYTES - 1);
+  return new Set(chunks.filter((owner) => owner !== 0));
+}
+
+test('IO-19: behind an IOMMU, whoever unmaps waits for a thread that is ended in a burst only until the next one goes on', async () => {
+  const words = new Int32Array(new SharedArrayBuffer(BUS_WORDS * 4));
+  const sourceId = 0x18;
+  let domain: IommuDomain | undefined;
+  const stage = new ProtectedStage({}, [F.ACCESS_PLATFORM], {}, (memory) => {
+    const physical = new IdentitySpace(memory);
+    const allocator = new PageAllocator(0x1d0_0000, 0x10_0000);
+    const sink = new InvalidationBus(words);
+    const requesters = new RequesterTable({ physical, allocator, sink });
+    domain = new IommuDomain({ id: 1, physical, allocator, sink });
+    requesters.attach(sourceId, domain);
+    domain.map(RAM.gpa, RAM.host, RAM.size, ACCESS.READ | ACCESS.WRITE);
+    return { space: { type: 'vtd', rootTable: requesters.root, sourceId, bus: words } };
+  });
+  await stage.flow(100);
+  for (let kill = 1; kill <= 8; kill++) {
+    stage.thread.endThread();
+    for (let n = 0; n < 50; n++) {
+      domain!.map(0x1000, 0x1000, 0x1000, ACCESS.READ);
+      domain!.unmap(0x1000, 0x1000);
+    }
+    await stage.until(() => stage.thread.takeovers === kill);
+    await stage.flow(30);
+  }
+  expect(stage.problems).toEqual([]);
+  // Lines of the bus: at most the serving thread and one that is on its way.
+  const lines = Array.from({ length: 64 }, (_, index) => words[16 + 16 * index]!).filter((owner) => owner !== 0);
+  expect(lines.length).toBeLessThanOrEqual(2);
+  await stage.close();
+});
+
+test('a device that no thread can go on with needs a reset, and its driver is told', async () => {
+  // What goes on has no memory to work in: it breaks down each time.
+  const stage = new ProtectedStage({ standby: netModel({ scratch: 0x8000_0000 }) }, []);
+  await stage.flow(50);
+  stage.thread.endThread();
+  const end = performance.now() + 20_000;
+  while (stage.told.length < 3 && performance.now() < end) await stage.turn();
+  // Its reset makes a new one, of the first kind.
+  expect(stage.told.toSorted()).toEqual([
+    'DEVICE_NEEDS_RESET is set (virtio 1.4 §2.1.2)',
+    'died: VirtioError: at is 2147483648, want 1032 bytes from there in the memory (OffloadEngine)',
+    'restarted',
+  ]);
+  await stage.close();
+});
+
+test('mistakes of a configuration are named; how much memory it takes is told', () => {
+  const memory = HostMemory.create(0x200_0000);
+  const make = (more: object) => () => new ProtectedThread({ ...protectedConfig(memory), ...more } as never);
+  expect(make({ standby: netModel({ mtu: 9000 }) })).toThrow('standby.mtu is 9000, want undefined, the model');
+  expect(make({ keep: 0x1c0_0001 })).toThrow('keep is 29360129, want a multiple of 64');
+  expect(make({ model: { type: 'entropy' } })).toThrow('model.type is entropy, want net');
+  const backend = [{ type: 'null' }, { type: 'null' }];
+  expect(make({ model: netModel({ backend: backend as never, pairs: 2 }) })).toThrow('model.backend is 2, want one');
+  expect(protectionBytes(netModel())).toBe(protectionBytes(netModel({ rxQueueSize: 256 })));
+  expect(protectionBytes(netModel({ txQueueSize: 1024 })) - protectionBytes(netModel())).toBe(768 * 16);
+});

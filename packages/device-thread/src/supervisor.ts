@@ -1,0 +1,264 @@
+import { HostMemory } from '@ringwire/guest-memory';
+import { ASKED, LIFE, type Life, SHOWN } from './control-layout.js';
+import { declareDead, type ThreadPlace } from './dead-device.js';
+import { DeviceKeeper } from './device-keeper.js';
+import { messageOf } from './device-thread.js';
+import { InterruptRaiser } from './interrupt-words.js';
+import { GATE } from './kept-worker.js';
+import { abandonMailbox } from './mailbox.js';
+import { ParkingSpot } from './parking-spot.js';
+import { waitAsync } from './platform.js';
+import { checkedConfigs, keepLayoutOf, type ProtectedRole } from './protected-config.js';
+import { controlLayoutOf } from './queue-threads.js';
+import { deviceSpotOf, sleepingPlaceOf, unplugCables } from './sleeping-places.js';
+import type { FromSupervisor, SupervisorOrder } from './supervisor-messages.js';
+import type { CompleteThreadConfig, ThreadOrder } from './thread-config.js';
+import { evictOwners, newOwners } from './thread-owners.js';
+import { spawnWorker, type ThreadWorker } from './thread-worker.js';
+
+/** One worker, serving or waiting. */
+interface Runner {
+  readonly role: ProtectedRole;
+  readonly worker: ThreadWorker;
+  readonly gate: Int32Array;
+  reason: string;
+  /** It broke down by itself, rather than being ended. */
+  failed: boolean;
+}
+
+/** Threads that break down one after the other, none of which used a buffer: the next one would, too. */
+const FAILURES_MOST = 3;
+
+/**
+ * Looks after the threads of a protected device, in a thread of its own: a driver that waits for a register keeps its own
+ * thread from hearing that the one it waits for has ended.
+ */
+export class Supervisor {
+  private readonly order: SupervisorOrder;
+  private readonly tell: (message: FromSupervisor) => void;
+  private readonly configs: Readonly<Record<ProtectedRole, CompleteThreadConfig>>;
+  private readonly keeper: DeviceKeeper;
+  private readonly threadPlace: ThreadPlace;
+  private readonly ownerSpot: ParkingSpot;
+  /** All whose threads run. */
+  private readonly runners = new Set<Runner>();
+  private serving: Runner;
+  private waiting: Runner | undefined = undefined;
+  /** Ready to take the device over from a thread that leaves it. */
+  private next: Runner | undefined = undefined;
+  private failures = 0;
+  private progress: readonly number[] = [];
+  private isTakingOver = false;
+  private isClosing = false;
+  private deathReason = '';
+
+  /** @throws VirtioError for what no device can be */
+  constructor(order: SupervisorOrder, tell: (message: FromSupervisor) => void) {
+    const { config, words } = order;
+    const configs = checkedConfigs(config);
+    const { primary } = configs;
+    const layout = controlLayoutOf(primary);
+    this.order = order;
+    this.tell = tell;
+    this.configs = configs;
+    this.keeper = new DeviceKeeper(HostMemory.adopt(primary.memory), keepLayoutOf(config.keep, config.model));
+    const unplug = (): void => Object.values(configs).forEach(unplugCables);
+    this.threadPlace = { words, layout, transport: 'pci', leaveBus: () => {}, unplug };
+    this.ownerSpot = new ParkingSpot(words, layout.ownerSpot);
+    this.serving = this.spawn('primary', false);
+    openGate(this.serving, GATE.GO);
+    if (waitAsync !== undefined) void this.watchForRestarts();
+  }
+
+  /** End the thread that serves, wherever it is. */
+  endThread(): void {
+    this.serving.worker.terminate();
+  }
+
+  /** Have a fresh thread of the primary configuration go on, once it stands ready. */
+  failBack(): void {
+    if (this.isClosing || this.isDead() || this.next !== undefined) {
+      const problem = this.next === undefined ? 'there is no device to go back with' : 'it is on its way back';
+      this.tell({ type: 'back', problem });
+      return;
+    }
+    this.next = this.spawn('primary', false);
+  }
+
+  /** Reset the device and end its threads. */
+  close(): void {
+    if (this.isClosing) return;
+    this.isClosing = true;
+    const { words, layout } = this.threadPlace;
+    const life = Atomics.exchange(words, layout.state, LIFE.CLOSING);
+    setTimeout(() => {
+      for (const { worker } of this.runners) worker.terminate();
+    }, this.order.patienceMs);
+    for (const runner of [this.waiting, this.next]) if (runner !== undefined) openGate(runner, GATE.END);
+    if (life === LIFE.DEAD || life === LIFE.WANTED) this.closeWhenAlone();
+    else this.wakeDevice();
+  }
+
+  private spawn(role: ProtectedRole, again: boolean): Runner {
+    const config = this.configs[role];
+    const owners = newOwners(config);
+    const gate = new Int32Array(new SharedArrayBuffer(4));
+    const worker = spawnWorker(new URL(this.order.workerUrl), {
+      message: (value) => this.hear(value, runner),
+      ended: (reason) => {
+        if (runner.reason === '') runner.reason = reason;
+        // One that goes on doing nothing is ended for good; then it is gone.
+        worker.terminate();
+      },
+      gone: () => {
+        evictOwners(config, owners);
+        this.lose(runner);
+      },
+    });
+    const runner: Runner = { role, worker, gate, reason: '', failed: false };
+    this.runners.add(runner);
+    const { words } = this.threadPlace;
+    const kept = { at: this.order.config.keep, gate };
+    worker.post({ type: 'run', config, words, again, owners, kept } satisfies ThreadOrder);
+    return runner;
+  }
+
+  private hear(value: unknown, runner: Runner): void {
+    const message = messageOf(value);
+    switch (message.type) {
+      case 'ready':
+        this.served(runner);
+        return;
+      case 'standing':
+        if (runner === this.next) this.askToLeave();
+        return;
+      case 'left':
+        runner.reason = 'it left the device';
+        return;
+      case 'failed':
+        runner.reason = message.reason;
+        runner.failed = true;
+        runner.worker.terminate();
+        return;
+      case 'saved':
+      case 'closed':
+        return;
+      default:
+        message satisfies never;
+    }
+  }
+
+  /** A thread has the device. */
+  private served(runner: Runner): void {
+    if (runner !== this.serving) return;
+    this.tell({ type: 'ready' });
+    // Now that it serves there is time for the next one.
+    this.waiting ??= this.spawn('standby', false);
+    if (!this.isTakingOver) return;
+    this.isTakingOver = false;
+    this.tell({ type: 'tookOver', role: runner.role, reason: this.deathReason });
+    if (runner.role === 'primary') this.tell({ type: 'back' });
+  }
+
+  /** The thread that serves leaves the device between two steps. */
+  private askToLeave(): void {
+    const { words, layout } = this.threadPlace;
+    Atomics.store(words, layout.asked, ASKED.LEAVE);
+    this.wakeDevice();
+  }
+
+  /** A thread does not run any more. */
+  private lose(runner: Runner): void {
+    this.runners.delete(runner);
+    if (this.isClosing) {
+      this.closeWhenAlone();
+      return;
+    }
+    if (runner === this.waiting) this.waiting = undefined;
+    if (runner === this.next) {
+      this.next = undefined;
+      this.tell({ type: 'back', problem: `the thread to go back to ended: ${runner.reason}` });
+    }
+    if (runner !== this.serving) return;
+    if (this.isDead()) return;
+    this.deathReason = runner.reason;
+    if (this.mayGoOn(runner)) this.takeOver();
+    else this.giveUp(runner.reason);
+  }
+
+  /** One that breaks down again and again at the same place would do so for ever. */
+  private mayGoOn({ failed }: Runner): boolean {
+    const { progress } = this.keeper;
+    const isStuck = failed && progress.every((chains, queue) => chains === this.progress[queue]);
+    this.progress = progress;
+    this.failures = isStuck ? this.failures + 1 : 0;
+    return !this.keeper.isLost && this.failures < FAILURES_MOST;
+  }
+
+  private takeOver(): void {
+    const { words, layout } = this.threadPlace;
+    new InterruptRaiser(words, layout).mend();
+    const runner = this.next ?? this.waiting ?? this.spawn('standby', false);
+    if (runner === this.next) this.next = undefined;
+    if (runner === this.waiting) this.waiting = undefined;
+    this.isTakingOver = true;
+    this.serving = runner;
+    openGate(runner, GATE.GO);
+  }
+
+  private giveUp(reason: string): void {
+    declareDead(this.threadPlace);
+    this.tell({ type: 'died', reason });
+  }
+
+  /** Closed is what has no thread left. */
+  private closeWhenAlone(): void {
+    if (this.runners.size > 0) return;
+    const { words, layout } = this.threadPlace;
+    Atomics.store(words, layout.state, LIFE.CLOSED);
+    Atomics.notify(words, layout.state);
+    abandonMailbox(words, layout.mailbox);
+    this.threadPlace.unplug();
+    this.ownerSpot.wake();
+    this.tell({ type: 'closed' });
+  }
+
+  /** A driver resets a dead device: start over. */
+  restart(): void {
+    const { words, layout } = this.threadPlace;
+    if (Atomics.compareExchange(words, layout.state, LIFE.WANTED, LIFE.STARTING) !== LIFE.WANTED) return;
+    this.keeper.forget();
+    this.failures = 0;
+    for (const word of [SHOWN.STATUS, SHOWN.ISR]) Atomics.store(words, layout.shown + word, 0);
+    this.serving = this.spawn('primary', true);
+    openGate(this.serving, GATE.GO);
+  }
+
+  private get life(): Life {
+    return Atomics.load(this.threadPlace.words, this.threadPlace.layout.state) as Life;
+  }
+
+  private isDead(): boolean {
+    return this.life === LIFE.DEAD || this.life === LIFE.WANTED;
+  }
+
+  private wakeDevice(): void {
+    const { words, layout } = this.threadPlace;
+    deviceSpotOf(words, layout, sleepingPlaceOf(this.configs[this.serving.role])).wake();
+  }
+
+  /** Drivers in other threads ask for a restart by waking this one. */
+  private async watchForRestarts(): Promise<void> {
+    for (;;) {
+      this.ownerSpot.arm();
+      this.restart();
+      if (this.life === LIFE.CLOSED) return;
+      await this.ownerSpot.sleepAsync();
+    }
+  }
+}
+
+function openGate({ gate }: Runner, value: number): void {
+  Atomics.store(gate, 0, value);
+  Atomics.notify(gate, 0);
+}

@@ -1,0 +1,1 @@
+export { type Mapping, PeerMemory } from './peer-memory.js';

@@ -1,0 +1,3 @@
+export type { FunctionParent } from './function-parent.js';
+export { ixgbeParent } from './ixgbe-parent.js';
+export { type VendorParentOptions, vendorBParent } from './vendor-b-parent.js';

@@ -1,0 +1,410 @@
+import type { HostMemory } from '@ringwire/guest-memory';
+import { DEVICE_STATUS, FEATURE_WORDS, hasFeature, isPvirtqSize, VIRTIO_F, VirtioError } from '@ringwire/virtio-spec';
+import { type QueueState, queueStateProblem } from '@ringwire/virtqueue';
+import type { AsidMappings } from './asid-space.js';
+import { replaceMappings } from './replace-mappings.js';
+import type {
+  DoorbellArea,
+  HostRange,
+  VdpaAbilities,
+  VdpaDevice,
+  VdpaMapping,
+  VdpaQueueAddresses,
+  VdpaStatistic,
+} from './vdpa-device.js';
+import { VDPA, type VdpaOutcome } from './vdpa-outcome.js';
+import { startOf } from './vdpa-queue.js';
+import { type ControlProblem, isControlProblem, type VendorControl } from './vendor-control.js';
+
+const { FEATURES_OK } = DEVICE_STATUS;
+const ADDRESS_END = 2 ** 53;
+const HERE = 'ControlVdpa';
+/** Bytes of the configuration that one command reads. */
+const CONFIG_PIECE = 48;
+/** Vector of configuration changes. */
+const CONFIG_VECTOR = 0;
+
+/** A vendor's commands, and what a device behind them gets from its host. */
+export interface ControlVdpaConfig {
+  readonly control: VendorControl;
+  /** A `VIRTIO_ID`. */
+  readonly deviceId: number;
+  readonly vendorId: number;
+  /** What the function reaches: the mappings of its requester's domain. */
+  readonly mappings: AsidMappings;
+  /** First address that is the vendor's own, for its commands: what a driver maps ends before it. */
+  readonly iovaEnd: number;
+  /** Vector of a queue; several may share one. Vector 0 tells of configuration changes as well. */
+  readonly vectorOf: (index: number) => number;
+  /** The machine's interrupt behind a vector. */
+  readonly irqOf?: (vector: number) => number | undefined;
+  readonly doorbell?: (index: number) => DoorbellArea | undefined;
+  /** The turn of a card that is emulated in this thread, its interrupts included. */
+  readonly step?: (budget: number) => number;
+}
+
+interface ControlQueue {
+  size: number;
+  addresses: VdpaQueueAddresses | undefined;
+  position: QueueState | undefined;
+  isReady: boolean;
+  callback: (() => void) | undefined;
+  kicks: number;
+  calls: number;
+}
+
+/**
+ * A data plane of virtio's behind a vendor's control plane as a vDPA device: it can be suspended, asked where it stands and set
+ * going from there, and tells what commands made of it. One group, one address space.
+ */
+export class ControlVdpa implements VdpaDevice {
+  readonly deviceId: number;
+  readonly vendorId: number;
+  readonly memory: HostMemory;
+  readonly abilities: VdpaAbilities;
+  readonly deviceFeatures: Uint32Array;
+  readonly driverFeatures: Uint32Array = new Uint32Array(FEATURE_WORDS);
+  readonly configBytes: number;
+  readonly queueCount: number;
+  readonly queueSizeMax: number;
+  readonly queueSizeMin: number = 1;
+  readonly queueAlign: number = 16;
+  readonly groupCount = 1;
+  readonly spaceCount = 1;
+  readonly iovaRange: { readonly first: number; readonly last: number };
+  readonly mapGranule: number;
+  isSuspended = false;
+  problem: string | undefined = undefined;
+  private readonly config: ControlVdpaConfig;
+  private readonly control: VendorControl;
+  private readonly space: AsidMappings;
+  private readonly queues: readonly ControlQueue[];
+  private configCallback: (() => void) | undefined = undefined;
+  /** Of the configuration, as the driver was told of it last. */
+  private generation = 0;
+
+  /** @throws VirtioError for a control plane that does not say what its device offers */
+  constructor(config: ControlVdpaConfig) {
+    const { control, mappings, iovaEnd } = config;
+    this.config = config;
+    this.control = control;
+    this.space = mappings;
+    this.deviceId = config.deviceId;
+    this.vendorId = config.vendorId;
+    this.memory = mappings.memory;
+    this.mapGranule = mappings.granule;
+    this.iovaRange = { first: 0, last: iovaEnd - 1 };
+    this.configBytes = control.facts.configBytes;
+    this.queueCount = control.facts.queues;
+    this.queueSizeMax = control.facts.queueSizeMax;
+    this.abilities = {
+      suspend: true,
+      resume: true,
+      state: 'any',
+      keepMaps: true,
+      readyWhileRunning: true,
+      typeState: true,
+      dirty: mappings.tracksDirty,
+    };
+    const features = control.features();
+    if (isControlProblem(features)) throw new VirtioError('features', features.message, 'feature words', HERE);
+    // Notifications by another name than the queue's, and queues for administration, are not of the operations here.
+    for (const bit of [VIRTIO_F.NOTIF_CONFIG_DATA, VIRTIO_F.ADMIN_VQ, VIRTIO_F.SR_IOV])
+      features[bit >>> 5]! &= ~(1 << (bit & 31));
+    this.deviceFeatures = features;
+    this.queues = Array.from({ length: this.queueCount }, () => ({
+      size: this.queueSizeMax,
+      addresses: undefined,
+      position: undefined,
+      isReady: false,
+      callback: undefined,
+      kicks: 0,
+      calls: 0,
+    }));
+  }
+
+  setDriverFeatures(features: Uint32Array): VdpaOutcome {
+    if ((this.status & FEATURES_OK) !== 0) return VDPA.BUSY;
+    if (features.some((word, at) => (word & ~(this.deviceFeatures[at] ?? 0)) !== 0)) return VDPA.INVALID;
+    const words = Uint32Array.from({ length: FEATURE_WORDS }, (_, word) => features[word] ?? 0);
+    const outcome = this.outcomeOf(this.control.accept(words), VDPA.INVALID);
+    if (outcome === VDPA.OK) this.driverFeatures.set(words);
+    return outcome;
+  }
+
+  readConfig(at: number, length: number): Uint8Array {
+    const inside = Number.isInteger(at) && Number.isInteger(length) && at >= 0 && length >= 0;
+    if (!inside || at + length > this.configBytes)
+      throw new VirtioError('at', at, `${length} bytes within ${this.configBytes}`, 'virtio 1.4 §2.5');
+    const bytes = new Uint8Array(length);
+    for (let done = 0; done < length; done += CONFIG_PIECE) {
+      const piece = this.control.readConfig(at + done, Math.min(CONFIG_PIECE, length - done));
+      if (!isControlProblem(piece)) bytes.set(piece.bytes, done);
+      else this.problem = piece.message;
+    }
+    return bytes;
+  }
+
+  /** Nothing that a function of a type in use has can be written. */
+  writeConfig(at: number, bytes: Uint8Array): VdpaOutcome {
+    const inside = Number.isInteger(at) && at >= 0 && at + bytes.length <= this.configBytes;
+    return inside ? VDPA.UNSUPPORTED : VDPA.INVALID;
+  }
+
+  configGeneration(): number {
+    // A change shows with the first read behind it.
+    this.control.readConfig(0, 1);
+    const read = this.control.readConfig(0, 1);
+    return isControlProblem(read) ? 0 : read.generation;
+  }
+
+  setConfigCallback(callback: (() => void) | undefined): void {
+    this.configCallback = callback;
+    this.generation = this.configGeneration();
+  }
+
+  /** Of a control plane that does not answer: FAILED. */
+  get status(): number {
+    return this.statusOf(this.control.status());
+  }
+
+  setStatus(status: number): VdpaOutcome {
+    if (!Number.isInteger(status) || status < 0 || status > 0xff) return VDPA.INVALID;
+    if (status === 0) return this.reset();
+    return this.statusOf(this.control.setStatus(status)) === DEVICE_STATUS.FAILED ? VDPA.BUSY : VDPA.OK;
+  }
+
+  reset(keepMaps = false): VdpaOutcome {
+    const status = this.control.setStatus(0);
+    if (status !== 0) {
+      this.problem = isControlProblem(status) ? status.message : `the status is ${status} after a reset, want 0`;
+      return VDPA.BUSY;
+    }
+    if (this.isSuspended) this.resume();
+    this.driverFeatures.fill(0);
+    for (const queue of this.queues) {
+      queue.size = this.queueSizeMax;
+      queue.addresses = undefined;
+      queue.position = undefined;
+      queue.isReady = false;
+      queue.callback = undefined;
+    }
+    this.configCallback = undefined;
+    this.problem = undefined;
+    return keepMaps ? VDPA.OK : this.space.clear();
+  }
+
+  suspend(): VdpaOutcome {
+    const outcome = this.outcomeOf(this.control.suspend(), VDPA.BUSY);
+    if (outcome === VDPA.OK) this.isSuspended = true;
+    return outcome;
+  }
+
+  resume(): VdpaOutcome {
+    const outcome = this.outcomeOf(this.control.resume(), VDPA.BUSY);
+    if (outcome === VDPA.OK) this.isSuspended = false;
+    return outcome;
+  }
+
+  queueSize(index: number): number {
+    return this.queue(index).size;
+  }
+
+  setQueueSize(index: number, size: number): VdpaOutcome {
+    const queue = this.queue(index);
+    if (queue.isReady) return VDPA.BUSY;
+    if (!isPvirtqSize(size) || size > this.queueSizeMax) return VDPA.INVALID;
+    queue.size = size;
+    return VDPA.OK;
+  }
+
+  setQueueAddresses(index: number, addresses: VdpaQueueAddresses): VdpaOutcome {
+    const queue = this.queue(index);
+    if (queue.isReady) return VDPA.BUSY;
+    const { desc, driver, device } = addresses;
+    const isEvery = [desc, driver, device].every((at) => Number.isInteger(at) && at >= 0 && at < ADDRESS_END);
+    if (!isEvery) return VDPA.INVALID;
+    queue.addresses = { desc, driver, device };
+    return VDPA.OK;
+  }
+
+  queueReady(index: number): boolean {
+    return this.queue(index).isReady;
+  }
+
+  setQueueReady(index: number, ready: boolean): VdpaOutcome {
+    const queue = this.queue(index);
+    if (queue.isReady === ready) return VDPA.OK;
+    const problem = ready ? this.start(index, queue) : this.control.setReady(index, false);
+    const outcome = this.outcomeOf(problem, ready ? VDPA.INVALID : VDPA.BUSY);
+    if (outcome !== VDPA.OK) return outcome;
+    queue.isReady = ready;
+    queue.position = undefined;
+    return VDPA.OK;
+  }
+
+  queueState(index: number): QueueState | undefined {
+    const queue = this.queue(index);
+    if (!queue.isReady && queue.position !== undefined) return queue.position;
+    if (!queue.isReady && queue.addresses === undefined) return startOf(this.isPacked);
+    const position = this.control.position(index);
+    return isControlProblem(position) ? undefined : position;
+  }
+
+  setQueueState(index: number, state: QueueState): VdpaOutcome {
+    const queue = this.queue(index);
+    if (queue.isReady) return VDPA.BUSY;
+    this.problem = queueStateProblem(state, this.isPacked ? 'packed' : 'split', queue.size);
+    if (this.problem !== undefined) return VDPA.INVALID;
+    queue.position = { ...state };
+    return VDPA.OK;
+  }
+
+  setQueueCallback(index: number, callback: (() => void) | undefined): void {
+    this.queue(index).callback = callback;
+  }
+
+  queueIrq(index: number): number | undefined {
+    this.queue(index);
+    return this.config.irqOf?.(this.config.vectorOf(index));
+  }
+
+  kick(index: number): void {
+    const queue = this.queue(index);
+    queue.kicks++;
+    if (queue.isReady) this.control.kick(index);
+  }
+
+  doorbell(index: number): DoorbellArea | undefined {
+    this.queue(index);
+    return this.config.doorbell?.(index);
+  }
+
+  queueStatistics(index: number): readonly VdpaStatistic[] {
+    const { kicks, calls } = this.queue(index);
+    return [
+      { name: 'kicks', value: kicks },
+      { name: 'interrupts', value: calls },
+    ];
+  }
+
+  queueGroup(index: number): number {
+    this.queue(index);
+    return 0;
+  }
+
+  groupSpace(group: number): number {
+    this.checked('group', group, 1);
+    return 0;
+  }
+
+  setGroupSpace(group: number, asid: number): VdpaOutcome {
+    return group === 0 && asid === 0 ? VDPA.OK : VDPA.INVALID;
+  }
+
+  map(asid: number, mapping: VdpaMapping): VdpaOutcome {
+    this.checked('asid', asid, 1);
+    return this.isOwn(mapping) ? VDPA.INVALID : this.space.map(mapping);
+  }
+
+  unmap(asid: number, iova: number, bytes: number): VdpaOutcome {
+    this.checked('asid', asid, 1);
+    return this.space.unmap(iova, bytes);
+  }
+
+  setMap(asid: number, mappings: readonly VdpaMapping[]): VdpaOutcome {
+    this.checked('asid', asid, 1);
+    return mappings.some((mapping) => this.isOwn(mapping)) ? VDPA.INVALID : replaceMappings(this.space, mappings);
+  }
+
+  mappings(asid: number): readonly VdpaMapping[] {
+    this.checked('asid', asid, 1);
+    return this.space.mappings;
+  }
+
+  trackDirty(isOn: boolean): VdpaOutcome {
+    return this.space.trackDirty(isOn);
+  }
+
+  takeDirty(): readonly HostRange[] {
+    return this.space.takeDirty();
+  }
+
+  typeState(): Uint8Array | undefined {
+    const wasSuspended = this.isSuspended;
+    if (!wasSuspended && this.suspend() !== VDPA.OK) return undefined;
+    const state = this.control.typeState();
+    if (!wasSuspended) this.resume();
+    return isControlProblem(state) ? undefined : state;
+  }
+
+  setTypeState(parts: Uint8Array): VdpaOutcome {
+    return this.outcomeOf(this.control.setTypeState(parts), VDPA.INVALID);
+  }
+
+  setWorkCallback(): void {}
+
+  step(budget: number): number {
+    return this.config.step?.(budget) ?? 0;
+  }
+
+  /** A message of the function came in. */
+  interrupt(vector: number): void {
+    for (const [index, queue] of this.queues.entries()) {
+      if (queue.callback === undefined || this.config.vectorOf(index) !== vector) continue;
+      queue.calls++;
+      queue.callback();
+    }
+    if (vector !== CONFIG_VECTOR || this.configCallback === undefined) return;
+    const generation = this.configGeneration();
+    const isBroken = (this.status & DEVICE_STATUS.DEVICE_NEEDS_RESET) !== 0;
+    if (generation === this.generation && !isBroken) return;
+    this.generation = generation;
+    this.configCallback();
+  }
+
+  /** @returns what the control plane did not do */
+  private start(index: number, { size, addresses, position }: ControlQueue): ControlProblem | undefined {
+    const { control } = this;
+    if (addresses === undefined) return { message: `queue ${index} has no addresses (virtio 1.4 §4.1.4.3)` };
+    return (
+      control.setQueue(index, { size, ...addresses, vector: this.config.vectorOf(index) }) ??
+      control.setPosition(index, position ?? this.heldPosition(index)) ??
+      control.setReady(index, true)
+    );
+  }
+
+  /** Where a queue that was stopped stands. */
+  private heldPosition(index: number): QueueState {
+    const held = this.control.position(index);
+    return isControlProblem(held) ? startOf(this.isPacked) : held;
+  }
+
+  private statusOf(answer: number | ControlProblem): number {
+    if (!isControlProblem(answer)) return answer;
+    this.problem = answer.message;
+    return DEVICE_STATUS.FAILED;
+  }
+
+  private outcomeOf(problem: ControlProblem | undefined, refused: Exclude<VdpaOutcome, 0>): VdpaOutcome {
+    this.problem = problem?.message;
+    return problem === undefined ? VDPA.OK : refused;
+  }
+
+  private isOwn({ iova, bytes }: VdpaMapping): boolean {
+    return iova + bytes > this.iovaRange.last + 1;
+  }
+
+  private get isPacked(): boolean {
+    return hasFeature(this.driverFeatures, VIRTIO_F.RING_PACKED);
+  }
+
+  private queue(index: number): ControlQueue {
+    return this.queues[this.checked('index', index, this.queueCount)]!;
+  }
+
+  private checked(field: string, value: number, end: number): number {
+    if (Number.isInteger(value) && value >= 0 && value < end) return value;
+    throw new VirtioError(field, value, `0 to ${end - 1}`, HERE);
+  }
+}
