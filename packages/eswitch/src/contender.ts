@@ -3,7 +3,7 @@ import { type Limit, UNLIMITED } from './limit.js';
 /** {@link Contender.ask}: it may go. */
 export const GO = -1;
 
-/** Where they begin to count anew: far from where adding 1 changes nothing. */
+/** Where rounds are counted anew: far from where adding 1 changes nothing. */
 const ROUNDS_MAX = 2 ** 50;
 
 /** Rounds of those that share with one another. */
@@ -25,7 +25,7 @@ export interface Asker {
  *
  * Nobody is called: each asks when it has something to send. Who asked is expected again: at once if it was let through, or
  * when it was told to come. Until then nobody without credit is let past it while it has some. Who does not come is passed
- * over, and so is whoever cannot send for a limit of its own.
+ * over, and so is whoever cannot send for a limit of its own. Those with a higher priority come first as long as they send.
  */
 export class Contender {
   limit: Limit = UNLIMITED;
