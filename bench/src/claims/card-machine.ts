@@ -225,10 +225,10 @@ export class CardMachine implements Stepped {
 }
 
 /** Address of the n-th station of the card: virtual functions from 1 on, then physical ones. */
-const stationMac = (number: number): Uint8Array => Uint8Array.of(2, 0, 0, 0, number >>> 8, number & 0xff);
+export const stationMac = (number: number): Uint8Array => Uint8Array.of(2, 0, 0, 0, number >>> 8, number & 0xff);
 
 /** A guest's memory, in whichever thread. */
-function cardDma(memory: HostMemory, { ramAt, ramBytes }: Pick<CardFunction, 'ramAt' | 'ramBytes'>): DmaMemory {
+export function cardDma(memory: HostMemory, { ramAt, ramBytes }: Pick<CardFunction, 'ramAt' | 'ramBytes'>): DmaMemory {
   const space = new GuestMemory(memory, [{ gpa: RAM, size: ramBytes, host: ramAt }]);
   return guestDma(space, new PageAllocator(RAM, ramBytes));
 }

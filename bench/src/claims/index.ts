@@ -5,7 +5,7 @@ import { MEMORY_CLAIM } from './memory.js';
 import { interVmClaim, SHARING_CLAIMS } from './sharing.js';
 
 export type { Claim, ClaimFigure } from './claim.js';
-export { lineRates } from './line-rate.js';
+export { type LineRate, lineRates } from './line-rate.js';
 
 const KINDS = ['virtio', '82599', 'vendor-b'] as const;
 

@@ -16,6 +16,7 @@ import { type InterruptHandlers, InterruptTaker } from './interrupt-words.js';
 import { ACCESS_KIND, MailboxCaller } from './mailbox.js';
 import { ParkingSpot } from './parking-spot.js';
 import { milliseconds, sleepWhile, waitAsync } from './platform.js';
+import { PostedWrites } from './posted-writes.js';
 import { laneOfPair } from './queue-lanes.js';
 import { deviceSpotOf, type SleepingPlace } from './sleeping-places.js';
 
@@ -25,6 +26,8 @@ export interface LinkPlace extends ControlSize {
   readonly words: Int32Array;
   /** Where the device's thread sleeps, unless in the control block. */
   readonly spot?: SleepingPlace;
+  /** Writes to BARs go here, and are not waited for; unless given, each is over when the call returns. */
+  readonly posted?: Int32Array;
   /** Where its queue threads sleep, where there are any. */
   readonly laneSpots?: readonly SleepingPlace[];
 }
@@ -59,6 +62,7 @@ export class DeviceLink {
   private readonly laneSpots: readonly ParkingSpot[];
   private readonly driverSpot: ParkingSpot;
   private readonly taker: InterruptTaker;
+  private readonly posted: PostedWrites | undefined;
   private readonly wakeDevice: () => void;
   private readonly restart: () => void;
   private listening = false;
@@ -79,6 +83,7 @@ export class DeviceLink {
     this.laneSpots = (place.laneSpots ?? []).map((spot) => new ParkingSpot(spot.words, spot.at));
     this.driverSpot = new ParkingSpot(words, layout.driverSpot);
     this.taker = new InterruptTaker(words, layout, options.interrupts ?? {});
+    this.posted = place.posted === undefined ? undefined : new PostedWrites(place.posted);
     this.wakeDevice = () => this.deviceSpot.wake();
     const owner = new ParkingSpot(words, layout.ownerSpot);
     this.restart = options.restart ?? (() => owner.wake());
@@ -145,6 +150,10 @@ export class DeviceLink {
   barWrite(bar: number, offset: number, size: number, value: number): void {
     this.check('pci');
     if (bar === 0 && this.ringPci(offset, size)) return;
+    if (this.posted?.put(bar, offset, size, value) === true) {
+      this.deviceSpot.wake();
+      return;
+    }
     this.ask(ACCESS_KIND.BAR_READ + bar * 2 + 1, offset, size, value);
   }
 
