@@ -92,7 +92,11 @@ describe.skipIf(problem !== undefined).each([
         await to.run(`${command(0)}; usleep 100000; ${command(2)}; usleep 100000`);
       expect(await endTransfer(to)).toBe(digest);
       expect(await pings(from, B, 56)).toBe(PINGS);
-      expect(to.complaints).not.toContain('vhost');
+      // That QEMU has no use for a device's configuration is no complaint about messages.
+      const complaints = to.complaints
+        .split('\n')
+        .filter((line) => !line.includes('PROTOCOL_F_CONFIG but QEMU does not'));
+      expect(complaints.filter((line) => line.includes('vhost'))).toEqual([]);
       expect(pair.ringwire.events('disconnected')).toEqual([]);
     });
   },
