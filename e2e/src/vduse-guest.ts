@@ -76,13 +76,17 @@ export class VduseGuest {
     await this.linux.run(`ip address add ${HOST}/24 dev tap0`);
   }
 
-  /** Wait for a line that the process has said since it began. @returns it, from there on */
+  /**
+   * Wait for a line that the process has said since it began.
+   * @returns the last such line
+   * @throws Error, with what it said, when it ends without
+   */
   async said(beginning: string): Promise<string> {
-    const { linux } = this;
-    await linux.run(
-      `until grep -q '${beginning}' ${SAID}; do pidof node > /dev/null || { cat ${SAID}; false; break; }; usleep 50000; done`,
+    const wait = `until grep -q '${beginning}' ${SAID}; do pidof node > /dev/null || break; usleep 50000; done`;
+    const line = await this.linux.run(
+      `${wait}; grep '${beginning}' ${SAID} | tail -n 1 | grep . || { cat ${SAID}; false; }`,
     );
-    return (await linux.run(`grep '${beginning}' ${SAID} | tail -n 1`)).trimEnd();
+    return line.trimEnd();
   }
 
   async plug(name: VduseName): Promise<void> {

@@ -9,7 +9,7 @@ describe('what is said of cards with SR-IOV', () => {
   });
 
   test('claims by the clock are measured, and say so: whether they hold is the machine’s affair', async () => {
-    for (const claim of selectClaims(/idle\/wall-time/)) {
+    for (const claim of selectClaims(/idle\/cost/)) {
       const figure = await measureClaim(claim, true);
       expect(figure.isWallTime).toBe(true);
       expect(figure.measured).toMatch(/^[\d.]+ ns .* alone, [\d.]+ beside 62: -?[\d.]+ %/);

@@ -68,7 +68,7 @@ const VF_TO_VF: Claim = {
 
 /** What functions cost that have drivers and nothing to do, beside two that send as fast as they can. */
 const WALL_IDLE: Claim = {
-  name: 'claims/idle/wall-time',
+  name: 'claims/idle/cost',
   claim: 'a VF with nothing to do costs the others nothing: 62 of them, less than 10 % in all',
   isWallTime: true,
   measure: async (effort) => {

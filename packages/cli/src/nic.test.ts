@@ -174,7 +174,9 @@ describe('why, of a card that a file describes', () => {
     describeCard('speed: 3');
     expect(await refused('serve', '--nic', card)).toContain('speed');
     describeCard();
-    expect(await refused('serve', '--nic', card, '--port', at('c.sock'))).toContain('without --config, --port and --vduse');
+    expect(await refused('serve', '--nic', card, '--port', at('c.sock'))).toContain(
+      'without --config, --port and --vduse',
+    );
     expect(await refused('serve', '--port', at('c.sock'), '--control', control)).toContain('want --nic FILE');
     expect(await refused('why', '--nic', card, '--from', 'vf0', 'xyz')).toContain('Want hexadecimal bytes');
     expect(await refused('why', '--from', 'vf0', frame())).toContain('want --nic FILE or --control SOCKET');

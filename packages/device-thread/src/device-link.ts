@@ -26,7 +26,7 @@ export interface LinkPlace extends ControlSize {
   readonly words: Int32Array;
   /** Where the device's thread sleeps, unless in the control block. */
   readonly spot?: SleepingPlace;
-  /** Writes to BARs go here, and are not waited for; unless given, each is over when the call returns. */
+  /** Writes to BARs of one driver's thread go here, and are not waited for; unless given, each is over when the call returns. */
   readonly posted?: Int32Array;
   /** Where its queue threads sleep, where there are any. */
   readonly laneSpots?: readonly SleepingPlace[];

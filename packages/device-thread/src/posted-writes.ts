@@ -40,21 +40,21 @@ export class PostedWrites {
     return true;
   }
 
-  /** The function's side: do all that were put. @returns whether there were any */
+  /** The function's side: do what was put. The other side's index is foreign: one ring of writes at most. @returns whether there were any */
   serve(write: (bar: number, offset: number, size: number, value: number) => void): boolean {
     const { words } = this;
     const first = Atomics.load(words, DONE);
     const behind = Atomics.load(words, WRITTEN);
-    for (let next = first; next !== behind; next = (next + 1) | 0) {
+    for (let next = first, left = COUNT; next !== behind && left > 0; left--) {
       const slot = SLOTS + (next & (COUNT - 1)) * SLOT_WORDS;
-      const [bar, offset, size, value] = [
-        words[slot + BAR]!,
-        words[slot + OFFSET]!,
-        words[slot + SIZE]!,
-        words[slot + VALUE]!,
-      ];
-      Atomics.store(words, DONE, (next + 1) | 0);
-      write(bar, offset >>> 0, size, value >>> 0);
+      const bar = words[slot + BAR]!;
+      const offset = words[slot + OFFSET]! >>> 0;
+      const size = words[slot + SIZE]!;
+      const value = words[slot + VALUE]! >>> 0;
+      next = (next + 1) | 0;
+      // The slot was read, and may be used anew.
+      Atomics.store(words, DONE, next);
+      write(bar, offset, size, value);
     }
     return first !== behind;
   }

@@ -3,8 +3,13 @@ import { type Limit, UNLIMITED } from './limit.js';
 /** {@link Contender.ask}: it may go. */
 export const GO = -1;
 
-/** Where a parent begins to count anew: far from where adding 1 changes nothing. */
+/** Where rounds are counted anew: far from where adding 1 changes nothing. */
 const ROUNDS_MAX = 2 ** 50;
+
+/** Rounds of those that share with one another. */
+interface Turns {
+  rounds: number;
+}
 
 /** What the one who asks has asked so far. Questions have numbers, from 1 on. */
 export interface Asker {
@@ -20,7 +25,7 @@ export interface Asker {
  *
  * Nobody is called: each asks when it has something to send. Who asked is expected again: at once if it was let through, or
  * when it was told to come. Until then nobody without credit is let past it while it has some. Who does not come is passed
- * over, and so is whoever cannot send for a limit of its own.
+ * over, and so is whoever cannot send for a limit of its own. Those with a higher priority come first as long as they send.
  */
 export class Contender {
   limit: Limit = UNLIMITED;
@@ -29,8 +34,12 @@ export class Contender {
   /** Bytes of a round; above 0. */
   quantum = 1;
   private parent: Contender | undefined = undefined;
+  /** Those with a higher one go first, as long as they have anything to send. */
+  private priority = 0;
+  /** Rounds are shared with siblings of the same priority. */
+  private turns: Turns = { rounds: 0 };
   private credit = 0;
-  /** The parent's round up to which credit was given. */
+  /** The round of those up to which credit was given. */
   private round = 0;
   /** The last question. */
   private heard = 0;
@@ -38,8 +47,8 @@ export class Contender {
   private askAt = 0;
   /** In the parent's list, or -1. */
   private place = -1;
-  /** As a parent: rounds so far, and the children that are expected and could send as far as their own limits go. */
-  private rounds = 0;
+  /** As a parent: turns by priority, and the children that are expected and could send as far as their own limits go. */
+  private readonly turnsOf: Map<number, Turns> = new Map();
   private readonly expected: Contender[] = [];
   /** Whose limit, or whose children's turns, the last question ended at. */
   private stop: Contender = this;
@@ -48,8 +57,14 @@ export class Contender {
   join(parent: Contender): void {
     this.leave();
     this.parent = parent;
-    this.round = parent.rounds;
-    this.credit = this.quantum;
+    this.takeTurns();
+  }
+
+  /** Go before those with a lower one from now on. */
+  setPriority(priority: number): void {
+    if (priority === this.priority) return;
+    this.priority = priority;
+    this.takeTurns();
   }
 
   /** Share with nobody any more. */
@@ -127,21 +142,33 @@ export class Contender {
   /** @returns GO when it is its turn among its parent's children, or when to ask again */
   private turnAt(parent: Contender, now: number, { lastTurn }: Asker): number {
     const { expected } = parent;
-    this.settle(parent);
+    const { turns } = this;
+    this.settle();
+    for (let i = expected.length - 1; i >= 0; i--) {
+      const other = expected[i]!;
+      if (other.priority <= this.priority) continue;
+      if (!other.isMissing(now, lastTurn)) return Math.max(now, other.askAt);
+      other.leave();
+    }
     while (this.credit <= 0) {
       let rounds = this.roundsMissing();
       for (let i = expected.length - 1; i >= 0; i--) {
         const other = expected[i]!;
-        if (other === this) continue;
-        other.settle(parent);
+        if (other === this || other.priority < this.priority) continue;
+        other.settle();
         if (other.credit <= 0) rounds = Math.min(rounds, other.roundsMissing());
-        else if (other.heard < lastTurn && other.askAt <= now) other.leave();
+        else if (other.isMissing(now, lastTurn)) other.leave();
         else return Math.max(now, other.askAt);
       }
-      parent.rounds = parent.rounds < ROUNDS_MAX ? parent.rounds + rounds : 0;
-      this.settle(parent);
+      turns.rounds = turns.rounds < ROUNDS_MAX ? turns.rounds + rounds : 0;
+      this.settle();
     }
     return GO;
+  }
+
+  /** It was to come, and did not. @param lastTurn of the one who asks */
+  private isMissing(now: number, lastTurn: number): boolean {
+    return this.heard < lastTurn && this.askAt <= now;
   }
 
   /** Rounds after which there is credit again. */
@@ -149,7 +176,20 @@ export class Contender {
     return Math.floor(-this.credit / this.quantum) + 1;
   }
 
-  private settle({ rounds }: Contender): void {
+  private takeTurns(): void {
+    const { parent, priority } = this;
+    let turns = parent?.turnsOf.get(priority);
+    if (turns === undefined) {
+      turns = { rounds: 0 };
+      parent?.turnsOf.set(priority, turns);
+    }
+    this.turns = turns;
+    this.round = turns.rounds;
+    this.credit = this.quantum;
+  }
+
+  private settle(): void {
+    const { rounds } = this.turns;
     const passed = rounds - this.round;
     if (passed === 0) return;
     this.round = rounds;

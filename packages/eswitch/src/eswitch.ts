@@ -3,6 +3,7 @@ import { ETHERNET } from '@ringwire/net-offload';
 import { VirtioError } from '@ringwire/virtio-spec';
 import { checkMirrors, checkRules } from './check-rules.js';
 import { ESWITCH_DROP, type EswitchPortCounters, NO_DROP } from './drop-reason.js';
+import type { DropWatcher } from './drop-watcher.js';
 import { checkOptions, type EswitchOptions } from './eswitch-options.js';
 import type { EswitchPort, PortKind } from './eswitch-port.js';
 import { type Explanation, type ExplanationStep, explained } from './explanation.js';
@@ -143,14 +144,16 @@ export class Eswitch implements PortHome {
   forward(frame: Frame, from: SwitchPort): Delivered {
     const { tables, handing } = this;
     const { length } = frame;
-    if (handing.depth === NESTED) return lose(length, from, ESWITCH_DROP.LOOP);
-    if (length < ETHERNET.SIZE || length > FRAME_BYTES_MAX) return lose(length, from, ESWITCH_DROP.LENGTH);
+    if (handing.depth === NESTED) return lose(length, from, ESWITCH_DROP.LOOP, handing.watcher, frame);
+    if (length < ETHERNET.SIZE || length > FRAME_BYTES_MAX)
+      return lose(length, from, ESWITCH_DROP.LENGTH, handing.watcher, frame);
     const passage = this.passages[handing.depth]!;
     if (passage.isPlain(frame)) {
       const delivered = this.runs.forwardOne(frame, from, passage);
       if (delivered !== UNDECIDED) return delivered as Delivered;
     }
-    if (!passage.enter(frame, tables.headBytes)) return lose(length, from, ESWITCH_DROP.BAD_OFFLOAD);
+    if (!passage.enter(frame, tables.headBytes))
+      return lose(length, from, ESWITCH_DROP.BAD_OFFLOAD, handing.watcher, frame);
     tables.refresh();
     const { head, decision } = passage;
     this.forwarding.decide(from, head, passage.longest, decision);
@@ -158,7 +161,7 @@ export class Eswitch implements PortHome {
     if (drop === NO_DROP) {
       const admitted = askFor(this.options.gate, from, passage);
       if (admitted === DELIVERED.FULL) return admitted;
-      if (admitted === DELIVERED.DROPPED) return lose(length, from, ESWITCH_DROP.STORM);
+      if (admitted === DELIVERED.DROPPED) return lose(length, from, ESWITCH_DROP.STORM, handing.watcher, head.frame());
     }
     // A receiver may set other ones.
     const { rules } = tables;
@@ -166,7 +169,7 @@ export class Eswitch implements PortHome {
     countRules(rules, passage);
     const { counters } = from;
     counters.copies += drop === NO_DROP ? decision.count - 1 : decision.count;
-    if (drop !== NO_DROP) return lose(length, from, drop);
+    if (drop !== NO_DROP) return lose(length, from, drop, handing.watcher, head.frame());
     counters.inFrames++;
     counters.inBytes += length;
     tables.learn(from, head);
@@ -196,6 +199,11 @@ export class Eswitch implements PortHome {
   setMirrors(mirrors: readonly Mirror[]): void {
     checkMirrors(mirrors, this.plugs.length);
     this.tables.setMirrors(mirrors);
+  }
+
+  /** Be told of what is dropped from now on, or, with undefined, not any more. */
+  watchDrops(watcher: DropWatcher | undefined): void {
+    this.handing.watcher = watcher;
   }
 
   /**

@@ -1,6 +1,7 @@
-import { DELIVERED, type Delivered } from '@ringwire/net-backend';
+import { DELIVERED, type Delivered, type Frame } from '@ringwire/net-backend';
 import { FORM } from './decision.js';
 import { ESWITCH_DROP, NO_DROP } from './drop-reason.js';
+import type { DropWatcher } from './drop-watcher.js';
 import type { Passage } from './passage.js';
 import type { SwitchPort } from './switch-port.js';
 
@@ -8,6 +9,7 @@ import type { SwitchPort } from './switch-port.js';
 export class Handing {
   /** How deep frames that come back while they are handed on are nested. */
   depth = 0;
+  watcher: DropWatcher | undefined = undefined;
   private readonly ports: readonly SwitchPort[];
   /** Ports that frames went to since they were flushed. */
   private readonly unflushed: Uint16Array;
@@ -29,7 +31,7 @@ export class Handing {
     for (let at = 0; at < decision.count; at++) {
       const port = this.ports[decision.port[at]!]!;
       const drop = decision.portDrop[at]!;
-      if (drop !== NO_DROP) port.counters.drops[drop]!++;
+      if (drop !== NO_DROP) this.drop(port, drop, passage);
       else if (this.handOne(passage, port, decision.form[at]!, canWait) === DELIVERED.FULL) answer = DELIVERED.FULL;
     }
     this.depth--;
@@ -74,14 +76,10 @@ export class Handing {
   }
 
   /** @param canWait the frame may stay with its sender, where the port is the wire */
-  private handOne(
-    passage: Passage,
-    { number, kind, device, counters }: SwitchPort,
-    form: number,
-    canWait: boolean,
-  ): Delivered {
+  private handOne(passage: Passage, port: SwitchPort, form: number, canWait: boolean): Delivered {
+    const { number, kind, device, counters } = port;
     if (device === undefined) {
-      counters.drops[ESWITCH_DROP.NO_DEVICE]!++;
+      this.drop(port, ESWITCH_DROP.NO_DEVICE, passage);
       return DELIVERED.DROPPED;
     }
     const delivered = passage.deliver(device, form);
@@ -93,8 +91,13 @@ export class Handing {
       return delivered;
     }
     if (delivered === DELIVERED.FULL && canWait && kind === 'wire') return delivered;
-    counters.drops[delivered === DELIVERED.FULL ? ESWITCH_DROP.NO_ROOM : ESWITCH_DROP.REFUSED]!++;
+    this.drop(port, delivered === DELIVERED.FULL ? ESWITCH_DROP.NO_ROOM : ESWITCH_DROP.REFUSED, passage);
     return DELIVERED.DROPPED;
+  }
+
+  private drop({ counters, number }: SwitchPort, reason: number, { head }: Passage): void {
+    counters.drops[reason]!++;
+    this.watcher?.dropped(number, reason, head.frame());
   }
 
   private noteUnflushed(number: number): void {
@@ -105,9 +108,16 @@ export class Handing {
 }
 
 /** A frame that goes nowhere. */
-export function lose(bytes: number, { counters }: SwitchPort, reason: number): Delivered {
+export function lose(
+  bytes: number,
+  { counters, number }: SwitchPort,
+  reason: number,
+  watcher: DropWatcher | undefined,
+  frame: Frame,
+): Delivered {
   counters.inFrames++;
   counters.inBytes += bytes;
   counters.drops[reason]!++;
+  watcher?.dropped(number, reason, frame);
   return DELIVERED.DROPPED;
 }

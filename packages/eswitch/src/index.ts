@@ -1,5 +1,6 @@
 export { unaccountedFrames } from './conservation.js';
 export { dropName, ESWITCH_DROP, type EswitchDrop, type EswitchPortCounters } from './drop-reason.js';
+export type { DropWatcher } from './drop-watcher.js';
 export { type CountingPort, ESWITCH_AREA_BYTES, Eswitch } from './eswitch.js';
 export type { EswitchOptions } from './eswitch-options.js';
 export type { EswitchPort, PortKind, PortRefusal } from './eswitch-port.js';
@@ -10,7 +11,7 @@ export type { GateCounters } from './gate-port.js';
 export type { LinkSetting, MulticastHash, PortSettings, PortVlan, PortWishes } from './port-settings.js';
 export type { RateNodeSettings } from './rate-node.js';
 export type { StormLimits } from './storm-limits.js';
-export { type ArbiterOptions, TransmitArbiter } from './transmit-arbiter.js';
+export { type ArbiterOptions, type RateNodeView, TransmitArbiter } from './transmit-arbiter.js';
 export { FRAME_KIND, type FrameKind, OPEN_GATE, type TransmitGate } from './transmit-gate.js';
 export { runUntil, type Stepped, VirtualClock } from './virtual-clock.js';
 export { WIRE, wireBytes } from './wire/wire-bytes.js';

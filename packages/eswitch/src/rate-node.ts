@@ -5,6 +5,7 @@ import { TokenBucket } from './token-bucket.js';
 const HERE = 'RateNode';
 /** What the one with the largest weight sends in a round, in bytes on the wire: two frames of an ordinary MTU. */
 const ROUND_BYTES = 3076;
+const PRIORITY_MOST = 0xffff;
 /** No one's weight counts for less than so much of the largest one's. */
 const LEAST_PART = 1 / 1024;
 
@@ -16,11 +17,13 @@ export interface RateNodeSettings {
   readonly share: number;
   /** tx_weight: its part among those it shares with; when one of them has a weight, shares do not count there. 0: none. */
   readonly weight: number;
+  /** tx_priority: those with a higher one go before all that share with them, who wait as long as they send; 0 to 65535. */
+  readonly priority: number;
   /** Most bytes on the wire that go at once behind `maxRate`; undefined: what comes in 50 µs, one frame at least. */
   readonly burst: number | undefined;
 }
 
-export const PLAIN_RATES: RateNodeSettings = { maxRate: 0, share: 0, weight: 0, burst: undefined };
+export const PLAIN_RATES: RateNodeSettings = { maxRate: 0, share: 0, weight: 0, priority: 0, burst: undefined };
 
 /** A port, a group of ports, or all of them: a node of the tree by which what a card sends is shared. */
 export class RateNode {
@@ -43,6 +46,8 @@ export class RateNode {
   set(changes: Partial<RateNodeSettings>, now: number): void {
     const settings = { ...this.settings, ...changes };
     checkSettings(settings);
+    this.limits.setPriority(settings.priority);
+    this.wire.setPriority(settings.priority);
     this.bucket.set(settings.maxRate, settings.burst, now);
     this.settings = settings;
   }
@@ -85,8 +90,10 @@ export class RateNode {
   }
 }
 
-function checkSettings({ maxRate, share, weight }: RateNodeSettings): void {
+function checkSettings({ maxRate, share, weight, priority }: RateNodeSettings): void {
   for (const [field, value] of Object.entries({ maxRate, share, weight }))
     if (!(value >= 0 && Number.isFinite(value))) throw new VirtioError(field, value, '0 or more', HERE);
+  if (!Number.isInteger(priority) || priority < 0 || priority > PRIORITY_MOST)
+    throw new VirtioError('priority', priority, `an integer from 0 to ${PRIORITY_MOST}`, HERE);
   if (maxRate > 0 && share > maxRate) throw new VirtioError('share', share, `at most maxRate, ${maxRate}`, HERE);
 }

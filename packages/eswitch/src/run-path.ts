@@ -39,7 +39,8 @@ export class RunPath {
     if (to === NOWHERE || frame.length > this.tables.ports[to]!.settings.longestFrame) return UNDECIDED;
     const admitted = askForPart(this.tables.options.gate, from, part, to === WIRE);
     if (admitted === DELIVERED.FULL) return admitted;
-    if (admitted === DELIVERED.DROPPED) return lose(frame.length, from, ESWITCH_DROP.STORM);
+    if (admitted === DELIVERED.DROPPED)
+      return lose(frame.length, from, ESWITCH_DROP.STORM, this.handing.watcher, frame);
     return this.handing.handPart(passage, from, this.tables.ports[to]!) === 1 ? DELIVERED.ACCEPTED : DELIVERED.FULL;
   }
 
@@ -59,7 +60,10 @@ export class RunPath {
       done += gone;
       if (gone < count || admitted === DELIVERED.FULL) break;
       if (admitted === DELIVERED.DROPPED) {
-        lose(run.ranges.length[run.first + done]! - run.skip, from, ESWITCH_DROP.STORM);
+        // Cut off behind what may go: the frame that is lost is the next one.
+        passage.enterOf(part, gone);
+        const { head } = passage;
+        lose(head.length, from, ESWITCH_DROP.STORM, this.handing.watcher, head.frame());
         done++;
       }
     }

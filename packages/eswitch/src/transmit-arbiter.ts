@@ -33,6 +33,12 @@ export interface ArbiterOptions {
   readonly hostRate?: number;
 }
 
+/** What is set for a port or a group, and the group that it is in; undefined: the card itself. */
+export interface RateNodeView {
+  readonly settings: RateNodeSettings;
+  readonly parent: string | undefined;
+}
+
 /**
  * Shares a card's wire, and its way to the host, among ports: token buckets for what each may send, groups of ports with
  * limits of their own, and deficit round robin, by bytes on the wire, between those that wait.
@@ -164,9 +170,25 @@ export class TransmitArbiter implements TransmitGate {
     this.weigh();
   }
 
+  /** What is set for a port, by number, or a group, by name. @throws VirtioError for a group that there is not */
+  nodeOf(which: number | string): RateNodeView {
+    const node = typeof which === 'number' ? this.portAt(which).node : this.groupAt(which);
+    return { settings: node.settings, parent: this.nameOf(node.parent) };
+  }
+
+  /** Names of all groups, in the order that they were added. */
+  get groups(): string[] {
+    return [...this.nodes.keys()];
+  }
+
   /** What a port sent, live. */
   countersOf(port: number): Readonly<GateCounters> {
     return this.portAt(port).counters;
+  }
+
+  private nameOf(node: RateNode | undefined): string | undefined {
+    for (const [name, other] of this.nodes) if (other === node) return name;
+    return undefined;
   }
 
   private ask(one: GatePort, cost: number, toWire: boolean, now: number): number {
