@@ -67,6 +67,10 @@ export class VhostDevicePort implements DevicePort {
     return this.vrings[index]?.queue;
   }
 
+  isWaiting(index: number): boolean {
+    return this.vrings[index]?.isWaiting === true;
+  }
+
   notifyUsed(index: number): void {
     this.calls[index] = 1;
   }
@@ -88,10 +92,15 @@ export class VhostDevicePort implements DevicePort {
   /** Run a ring that was set up, once it is both started and enabled. @returns why it can't be */
   settle(vring: Vring): string | undefined {
     const wanted = vring.started && vring.enabled;
+    if (!wanted) this.setWaiting(vring, false);
     if (wanted === (vring.queue !== undefined)) return undefined;
     if (wanted) {
       const problem = vring.open(this.table, this.features, this.dirty.log, this.inflight);
-      if (problem !== undefined || vring.queue === undefined) return problem;
+      if (vring.queue === undefined) {
+        this.setWaiting(vring, problem === undefined);
+        return problem;
+      }
+      vring.isWaiting = false;
     } else this.closeRing(vring);
     if (this.running) this.model.queueChanged(vring.index);
     else {
@@ -207,6 +216,12 @@ export class VhostDevicePort implements DevicePort {
     const unlogged = this.dirty.finishTurn();
     if (unlogged !== undefined) this.needsReset(unlogged);
     this.channel?.flush();
+  }
+
+  private setWaiting(vring: Vring, isWaiting: boolean): void {
+    if (vring.isWaiting === isWaiting) return;
+    vring.isWaiting = isWaiting;
+    if (this.running) this.model.queueChanged(vring.index);
   }
 
   private signal(vring: Vring, which: 'call' | 'err'): void {

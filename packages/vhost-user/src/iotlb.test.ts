@@ -353,6 +353,34 @@ describe.each([
     expect(asked).toHaveLength(13);
   });
 
+  test.each([
+    ['is held where the device holds frames', true, DELIVERED.FULL],
+    ['is lost where it does not', false, DELIVERED.DROPPED],
+  ])('a frame that comes while its ring waits for translations %s', (_, holdWhenFull, meanwhile) => {
+    stage.end();
+    stage = new SessionStage({ pairs: 2, externalControl: true, features: [5, 15, 22], holdWhenFull });
+    start();
+    const rx = driver(0);
+    serveMisses();
+    rx.addWritable(IOVA + FRAMES, 1526);
+    rx.addWritable(IOVA + FRAMES + PAGE, 1526);
+    rx.publish();
+    serveMisses();
+    stage.bring(frame(1));
+    // All of the address space: no ring is within reach.
+    expect(tell(iotlb(0, 2n ** 64n - 1n, 0, 0, 3))).toBe(0n);
+    stage.turn();
+    expect(stage.bring(frame(2))).toBe(meanwhile);
+    serveMisses();
+    expect(stage.bring(frame(2))).toBe(DELIVERED.ACCEPTED);
+    expect(usedOf(rx).map(({ written }) => written)).toEqual([72, 72]);
+    // A ring that is stopped while it waits is off.
+    expect(tell(iotlb(0, 2n ** 64n - 1n, 0, 0, 3))).toBe(0n);
+    stage.say(18, words(0, 0));
+    expect(stage.session.port.isWaiting(0)).toBe(false);
+    expect(stage.bring(frame(3))).toBe(DELIVERED.DROPPED);
+  });
+
   test('other memory forgets all translations, and a stopped ring leaves its position', () => {
     start();
     const tx = driver(1);

@@ -41,6 +41,8 @@ export class Vring {
   /** A kick was set: from then on, until its base is asked for, the ring is the back-end's. */
   started = false;
   enabled = false;
+  /** It would run, but for translations that the front-end was asked for. */
+  isWaiting = false;
   queue: DeviceQueue | undefined;
   /** The same queue where its addresses are translated, … */
   private waiting: WaitingQueue | undefined;
@@ -174,6 +176,7 @@ export class Vring {
     this.base = 0;
     this.started = false;
     this.enabled = false;
+    this.isWaiting = false;
   }
 }
 

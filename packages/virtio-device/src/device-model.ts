@@ -82,6 +82,11 @@ export interface DevicePort {
   readonly features: Uint32Array;
   /** The queue, or undefined while the driver has not enabled it. */
   queue(index: number): DeviceQueue | undefined;
+  /**
+   * Whether the driver has enabled a queue that is not within reach for now, and comes back by itself: its addresses wait
+   * for translations. Changes are told by {@link DeviceModel.queueChanged}. Left out where there is no such wait.
+   */
+  isWaiting?(index: number): boolean;
   /** Send a used buffer notification: what `publishUsed` asked for. It leaves when the step ends, or with the next one. */
   notifyUsed(index: number): void;
   /** The configuration changed: next generation, and a configuration change notification, when the step ends or with the next one. */

@@ -13,6 +13,8 @@ export class NetQueue {
   queue: DeviceQueue | undefined = undefined;
   /** The driver has enabled it, and this thread or another one serves it. */
   isOn = false;
+  /** It is on, and not within reach for now. */
+  protected isWaiting = false;
   protected readonly state: NetState;
   /** The queue was enabled, reset or disabled: it is asked for again when it is used next. */
   private isStale = true;
@@ -32,6 +34,7 @@ export class NetQueue {
   close(): void {
     this.queue = undefined;
     this.isOn = false;
+    this.isWaiting = false;
     this.isStale = true;
     this.coalescing.restart();
   }
@@ -41,8 +44,10 @@ export class NetQueue {
     if (!this.isStale) return;
     this.isStale = false;
     this.listening = false;
-    const queue = this.state.port?.queue(this.index);
-    this.isOn = queue !== undefined;
+    const { port } = this.state;
+    const queue = port?.queue(this.index);
+    this.isWaiting = queue === undefined && port?.isWaiting?.(this.index) === true;
+    this.isOn = queue !== undefined || this.isWaiting;
     if (queue !== undefined && this.isServed()) this.open(queue);
   }
 

@@ -83,6 +83,7 @@ export class RxQueue extends NetQueue {
   place(frame: Frame, flags: number, hash: FrameHash, isRest = false): Delivered {
     const queue = this.queue;
     const holds = this.holds && !isRest;
+    if (this.isWaiting) return this.postpone(frame, holds);
     if (queue === undefined)
       return this.isOn ? this.handOver(frame, flags, hash, holds) : this.drop(frame, NET_DROP.RX_QUEUE_OFF);
     const { journal, headerBytes, memory } = this.state;
@@ -177,11 +178,15 @@ export class RxQueue extends NetQueue {
     const note = pair | (hashReport << 16) | ((flags & FLAGS_MASK) << 24);
     const delivered = state.share!.handOver(frame, pair, note, hashValue, state.epoch);
     if (delivered === ACCEPTED) return ACCEPTED;
-    if (delivered === FULL && holds) {
-      state.retryAt = state.port!.now() + RETRY_USECS;
-      return FULL;
-    }
-    return this.drop(frame, NET_DROP.RX_NO_BUFFER);
+    return delivered === FULL ? this.postpone(frame, holds) : this.drop(frame, NET_DROP.RX_NO_BUFFER);
+  }
+
+  /** There is no room now, and nobody tells when there is: whoever has the frame is to ask again, if the device holds. */
+  private postpone(frame: Frame, holds: boolean): Delivered {
+    const { state } = this;
+    if (!holds) return this.drop(frame, NET_DROP.RX_NO_BUFFER);
+    state.retryAt = state.port!.now() + RETRY_USECS;
+    return FULL;
   }
 
   /** Count a frame that is not delivered here. */
