@@ -1,23 +1,14 @@
-import type { HostMemory } from '@ringwire/guest-memory';
-import { DEVICE_STATUS, FEATURE_WORDS, hasFeature, isPvirtqSize, VIRTIO_F, VirtioError } from '@ringwire/virtio-spec';
+import { DEVICE_STATUS, FEATURE_WORDS, VirtioError } from '@ringwire/virtio-spec';
 import { type QueueState, queueStateProblem } from '@ringwire/virtqueue';
 import type { AsidMappings } from './asid-space.js';
-import { replaceMappings } from './replace-mappings.js';
-import type {
-  DoorbellArea,
-  HostRange,
-  VdpaAbilities,
-  VdpaDevice,
-  VdpaMapping,
-  VdpaQueueAddresses,
-  VdpaStatistic,
-} from './vdpa-device.js';
+import { DeviceSetup } from './device-setup.js';
+import { clearFeatures, NOT_OF_VDPA } from './feature-bits.js';
+import { FunctionQueue } from './function-queue.js';
+import { startOf } from './queue-setup.js';
+import type { DoorbellArea, VdpaAbilities, VdpaDevice, VdpaMapping, VdpaStatistic } from './vdpa-device.js';
 import { VDPA, type VdpaOutcome } from './vdpa-outcome.js';
-import { startOf } from './vdpa-queue.js';
 import { type ControlProblem, isControlProblem, type VendorControl } from './vendor-control.js';
 
-const { FEATURES_OK } = DEVICE_STATUS;
-const ADDRESS_END = 2 ** 53;
 const HERE = 'ControlVdpa';
 /** Bytes of the configuration that one command reads. */
 const CONFIG_PIECE = 48;
@@ -43,42 +34,31 @@ export interface ControlVdpaConfig {
   readonly step?: (budget: number) => number;
 }
 
-interface ControlQueue {
-  size: number;
-  addresses: VdpaQueueAddresses | undefined;
-  position: QueueState | undefined;
-  isReady: boolean;
-  callback: (() => void) | undefined;
-  kicks: number;
-  calls: number;
+class ControlQueue extends FunctionQueue {
+  isReady = false;
+
+  override reset(): void {
+    super.reset();
+    this.isReady = false;
+  }
 }
 
 /**
  * A data plane of virtio's behind a vendor's control plane as a vDPA device: it can be suspended, asked where it stands and set
  * going from there, and tells what commands made of it. One group, one address space.
  */
-export class ControlVdpa implements VdpaDevice {
+export class ControlVdpa extends DeviceSetup<ControlQueue, AsidMappings> implements VdpaDevice {
   readonly deviceId: number;
   readonly vendorId: number;
-  readonly memory: HostMemory;
   readonly abilities: VdpaAbilities;
   readonly deviceFeatures: Uint32Array;
   readonly driverFeatures: Uint32Array = new Uint32Array(FEATURE_WORDS);
   readonly configBytes: number;
-  readonly queueCount: number;
-  readonly queueSizeMax: number;
-  readonly queueSizeMin: number = 1;
-  readonly queueAlign: number = 16;
-  readonly groupCount = 1;
-  readonly spaceCount = 1;
   readonly iovaRange: { readonly first: number; readonly last: number };
-  readonly mapGranule: number;
   isSuspended = false;
   problem: string | undefined = undefined;
   private readonly config: ControlVdpaConfig;
   private readonly control: VendorControl;
-  private readonly space: AsidMappings;
-  private readonly queues: readonly ControlQueue[];
   private configCallback: (() => void) | undefined = undefined;
   /** Of the configuration, as the driver was told of it last. */
   private generation = 0;
@@ -86,17 +66,17 @@ export class ControlVdpa implements VdpaDevice {
   /** @throws VirtioError for a control plane that does not say what its device offers */
   constructor(config: ControlVdpaConfig) {
     const { control, mappings, iovaEnd } = config;
+    const { configBytes, queues, queueSizeMax } = control.facts;
+    super(
+      Array.from({ length: queues }, () => new ControlQueue(queueSizeMax)),
+      [mappings],
+    );
     this.config = config;
     this.control = control;
-    this.space = mappings;
     this.deviceId = config.deviceId;
     this.vendorId = config.vendorId;
-    this.memory = mappings.memory;
-    this.mapGranule = mappings.granule;
     this.iovaRange = { first: 0, last: iovaEnd - 1 };
-    this.configBytes = control.facts.configBytes;
-    this.queueCount = control.facts.queues;
-    this.queueSizeMax = control.facts.queueSizeMax;
+    this.configBytes = configBytes;
     this.abilities = {
       suspend: true,
       resume: true,
@@ -108,34 +88,18 @@ export class ControlVdpa implements VdpaDevice {
     };
     const features = control.features();
     if (isControlProblem(features)) throw new VirtioError('features', features.message, 'feature words', HERE);
-    // Notifications by another name than the queue's, and queues for administration, are not of the operations here.
-    for (const bit of [VIRTIO_F.NOTIF_CONFIG_DATA, VIRTIO_F.ADMIN_VQ, VIRTIO_F.SR_IOV])
-      features[bit >>> 5]! &= ~(1 << (bit & 31));
     this.deviceFeatures = features;
-    this.queues = Array.from({ length: this.queueCount }, () => ({
-      size: this.queueSizeMax,
-      addresses: undefined,
-      position: undefined,
-      isReady: false,
-      callback: undefined,
-      kicks: 0,
-      calls: 0,
-    }));
+    clearFeatures(features, NOT_OF_VDPA);
   }
 
-  setDriverFeatures(features: Uint32Array): VdpaOutcome {
-    if ((this.status & FEATURES_OK) !== 0) return VDPA.BUSY;
-    if (features.some((word, at) => (word & ~(this.deviceFeatures[at] ?? 0)) !== 0)) return VDPA.INVALID;
-    const words = Uint32Array.from({ length: FEATURE_WORDS }, (_, word) => features[word] ?? 0);
+  protected override acceptFeatures(words: Uint32Array): VdpaOutcome {
     const outcome = this.outcomeOf(this.control.accept(words), VDPA.INVALID);
     if (outcome === VDPA.OK) this.driverFeatures.set(words);
     return outcome;
   }
 
   readConfig(at: number, length: number): Uint8Array {
-    const inside = Number.isInteger(at) && Number.isInteger(length) && at >= 0 && length >= 0;
-    if (!inside || at + length > this.configBytes)
-      throw new VirtioError('at', at, `${length} bytes within ${this.configBytes}`, 'virtio 1.4 §2.5');
+    this.needConfig(at, length);
     const bytes = new Uint8Array(length);
     for (let done = 0; done < length; done += CONFIG_PIECE) {
       const piece = this.control.readConfig(at + done, Math.min(CONFIG_PIECE, length - done));
@@ -147,8 +111,7 @@ export class ControlVdpa implements VdpaDevice {
 
   /** Nothing that a function of a type in use has can be written. */
   writeConfig(at: number, bytes: Uint8Array): VdpaOutcome {
-    const inside = Number.isInteger(at) && at >= 0 && at + bytes.length <= this.configBytes;
-    return inside ? VDPA.UNSUPPORTED : VDPA.INVALID;
+    return this.hasConfig(at, bytes.length) ? VDPA.UNSUPPORTED : VDPA.INVALID;
   }
 
   configGeneration(): number {
@@ -168,9 +131,7 @@ export class ControlVdpa implements VdpaDevice {
     return this.statusOf(this.control.status());
   }
 
-  setStatus(status: number): VdpaOutcome {
-    if (!Number.isInteger(status) || status < 0 || status > 0xff) return VDPA.INVALID;
-    if (status === 0) return this.reset();
+  protected override writeStatus(status: number): VdpaOutcome {
     return this.statusOf(this.control.setStatus(status)) === DEVICE_STATUS.FAILED ? VDPA.BUSY : VDPA.OK;
   }
 
@@ -182,16 +143,10 @@ export class ControlVdpa implements VdpaDevice {
     }
     if (this.isSuspended) this.resume();
     this.driverFeatures.fill(0);
-    for (const queue of this.queues) {
-      queue.size = this.queueSizeMax;
-      queue.addresses = undefined;
-      queue.position = undefined;
-      queue.isReady = false;
-      queue.callback = undefined;
-    }
+    for (const queue of this.queues) queue.reset();
     this.configCallback = undefined;
     this.problem = undefined;
-    return keepMaps ? VDPA.OK : this.space.clear();
+    return keepMaps ? VDPA.OK : this.space(0).clear();
   }
 
   suspend(): VdpaOutcome {
@@ -204,28 +159,6 @@ export class ControlVdpa implements VdpaDevice {
     const outcome = this.outcomeOf(this.control.resume(), VDPA.BUSY);
     if (outcome === VDPA.OK) this.isSuspended = false;
     return outcome;
-  }
-
-  queueSize(index: number): number {
-    return this.queue(index).size;
-  }
-
-  setQueueSize(index: number, size: number): VdpaOutcome {
-    const queue = this.queue(index);
-    if (queue.isReady) return VDPA.BUSY;
-    if (!isPvirtqSize(size) || size > this.queueSizeMax) return VDPA.INVALID;
-    queue.size = size;
-    return VDPA.OK;
-  }
-
-  setQueueAddresses(index: number, addresses: VdpaQueueAddresses): VdpaOutcome {
-    const queue = this.queue(index);
-    if (queue.isReady) return VDPA.BUSY;
-    const { desc, driver, device } = addresses;
-    const isEvery = [desc, driver, device].every((at) => Number.isInteger(at) && at >= 0 && at < ADDRESS_END);
-    if (!isEvery) return VDPA.INVALID;
-    queue.addresses = { desc, driver, device };
-    return VDPA.OK;
   }
 
   queueReady(index: number): boolean {
@@ -260,10 +193,6 @@ export class ControlVdpa implements VdpaDevice {
     return VDPA.OK;
   }
 
-  setQueueCallback(index: number, callback: (() => void) | undefined): void {
-    this.queue(index).callback = callback;
-  }
-
   queueIrq(index: number): number | undefined {
     this.queue(index);
     return this.config.irqOf?.(this.config.vectorOf(index));
@@ -281,53 +210,15 @@ export class ControlVdpa implements VdpaDevice {
   }
 
   queueStatistics(index: number): readonly VdpaStatistic[] {
-    const { kicks, calls } = this.queue(index);
-    return [
-      { name: 'kicks', value: kicks },
-      { name: 'interrupts', value: calls },
-    ];
+    return this.queue(index).statistics();
   }
 
-  queueGroup(index: number): number {
-    this.queue(index);
-    return 0;
+  override map(asid: number, mapping: VdpaMapping): VdpaOutcome {
+    return this.isOwn(mapping) ? VDPA.INVALID : super.map(asid, mapping);
   }
 
-  groupSpace(group: number): number {
-    this.checked('group', group, 1);
-    return 0;
-  }
-
-  setGroupSpace(group: number, asid: number): VdpaOutcome {
-    return group === 0 && asid === 0 ? VDPA.OK : VDPA.INVALID;
-  }
-
-  map(asid: number, mapping: VdpaMapping): VdpaOutcome {
-    this.checked('asid', asid, 1);
-    return this.isOwn(mapping) ? VDPA.INVALID : this.space.map(mapping);
-  }
-
-  unmap(asid: number, iova: number, bytes: number): VdpaOutcome {
-    this.checked('asid', asid, 1);
-    return this.space.unmap(iova, bytes);
-  }
-
-  setMap(asid: number, mappings: readonly VdpaMapping[]): VdpaOutcome {
-    this.checked('asid', asid, 1);
-    return mappings.some((mapping) => this.isOwn(mapping)) ? VDPA.INVALID : replaceMappings(this.space, mappings);
-  }
-
-  mappings(asid: number): readonly VdpaMapping[] {
-    this.checked('asid', asid, 1);
-    return this.space.mappings;
-  }
-
-  trackDirty(isOn: boolean): VdpaOutcome {
-    return this.space.trackDirty(isOn);
-  }
-
-  takeDirty(): readonly HostRange[] {
-    return this.space.takeDirty();
+  override setMap(asid: number, mappings: readonly VdpaMapping[]): VdpaOutcome {
+    return mappings.some((mapping) => this.isOwn(mapping)) ? VDPA.INVALID : super.setMap(asid, mappings);
   }
 
   typeState(): Uint8Array | undefined {
@@ -350,11 +241,8 @@ export class ControlVdpa implements VdpaDevice {
 
   /** A message of the function came in. */
   interrupt(vector: number): void {
-    for (const [index, queue] of this.queues.entries()) {
-      if (queue.callback === undefined || this.config.vectorOf(index) !== vector) continue;
-      queue.calls++;
-      queue.callback();
-    }
+    for (let index = 0; index < this.queueCount; index++)
+      if (this.config.vectorOf(index) === vector) this.queues[index]!.interrupt();
     if (vector !== CONFIG_VECTOR || this.configCallback === undefined) return;
     const generation = this.configGeneration();
     const isBroken = (this.status & DEVICE_STATUS.DEVICE_NEEDS_RESET) !== 0;
@@ -393,18 +281,5 @@ export class ControlVdpa implements VdpaDevice {
 
   private isOwn({ iova, bytes }: VdpaMapping): boolean {
     return iova + bytes > this.iovaRange.last + 1;
-  }
-
-  private get isPacked(): boolean {
-    return hasFeature(this.driverFeatures, VIRTIO_F.RING_PACKED);
-  }
-
-  private queue(index: number): ControlQueue {
-    return this.queues[this.checked('index', index, this.queueCount)]!;
-  }
-
-  private checked(field: string, value: number, end: number): number {
-    if (Number.isInteger(value) && value >= 0 && value < end) return value;
-    throw new VirtioError(field, value, `0 to ${end - 1}`, HERE);
   }
 }

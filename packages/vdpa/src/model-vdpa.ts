@@ -1,26 +1,17 @@
-import type { HostMemory } from '@ringwire/guest-memory';
 import { type DeviceModel, type DeviceTrace, type Transport, TypeState, VirtioDevice } from '@ringwire/virtio-device';
-import { DEVICE_STATUS, FEATURE_WORDS, hasFeature, isPvirtqSize, VIRTIO_F, VirtioError } from '@ringwire/virtio-spec';
+import { DEVICE_STATUS, FEATURE_WORDS, VirtioError } from '@ringwire/virtio-spec';
 import type { QueueState } from '@ringwire/virtqueue';
 import { type AsidSpace, IOVA_END } from './asid-space.js';
+import { DeviceSetup } from './device-setup.js';
 import { GroupBurst } from './group-burst.js';
-import { replaceMappings } from './replace-mappings.js';
-import type {
-  DoorbellArea,
-  HostRange,
-  VdpaAbilities,
-  VdpaDevice,
-  VdpaMapping,
-  VdpaQueueAddresses,
-  VdpaStatistic,
-} from './vdpa-device.js';
+import { startOf } from './queue-setup.js';
+import type { DoorbellArea, VdpaAbilities, VdpaDevice, VdpaStatistic } from './vdpa-device.js';
 import { VDPA, type VdpaOutcome } from './vdpa-outcome.js';
-import { startOf, VdpaQueue } from './vdpa-queue.js';
+import { VdpaQueue } from './vdpa-queue.js';
 
-const { FEATURES_OK, DRIVER_OK } = DEVICE_STATUS;
+const { DRIVER_OK } = DEVICE_STATUS;
 const TWO_32 = 0x1_0000_0000;
-const ADDRESS_END = 2 ** 53;
-const HERE = 'VdpaDevice';
+const HERE = 'ModelVdpa';
 
 /** A device type of ours, and what a {@link ModelVdpa} has around it. */
 export interface ModelVdpaConfig {
@@ -47,27 +38,15 @@ export interface ModelVdpaConfig {
  * A device type of ours behind the operations of vDPA: each group of its queues lies in an address space of its own, and it
  * can be suspended, asked where it stands, and set going from there.
  */
-export class ModelVdpa implements VdpaDevice {
+export class ModelVdpa extends DeviceSetup<VdpaQueue, AsidSpace> implements VdpaDevice {
   readonly deviceId: number;
   readonly vendorId: number;
-  readonly memory: HostMemory;
   readonly abilities: VdpaAbilities;
-  readonly queueCount: number;
-  readonly queueSizeMax: number;
-  readonly queueSizeMin: number = 1;
-  readonly queueAlign: number = 16;
-  readonly groupCount: number;
-  readonly spaceCount: number;
   readonly iovaRange: { readonly first: number; readonly last: number } = { first: 0, last: IOVA_END - 1 };
-  readonly mapGranule: number;
   /** The device itself, for snapshots and explanations. */
   readonly device: VirtioDevice;
 
-  private readonly model: DeviceModel;
-  private readonly spaces: readonly AsidSpace[];
-  private readonly queues: readonly VdpaQueue[];
   private readonly groupOf: (index: number, features: Uint32Array) => number;
-  private readonly groupSpaces: number[];
   private readonly doorbellOf: (index: number) => DoorbellArea | undefined;
   private readonly irqOf: (index: number) => number | undefined;
   private readonly tellSuspended: (isSuspended: boolean) => void;
@@ -83,15 +62,13 @@ export class ModelVdpa implements VdpaDevice {
     const { model, spaces, groups = 1 } = config;
     if (spaces.length === 0) throw new VirtioError('spaces.length', 0, 'at least 1', HERE);
     if (!Number.isInteger(groups) || groups < 1) throw new VirtioError('groups', groups, 'at least 1', HERE);
-    this.model = model;
-    this.spaces = spaces;
-    this.memory = spaces[0]!.memory;
+    super(
+      model.queueSizes.map((size) => new VdpaQueue(size)),
+      spaces,
+      groups,
+    );
     this.deviceId = model.deviceId;
     this.vendorId = config.vendorId ?? 0;
-    this.groupCount = groups;
-    this.groupSpaces = new Array<number>(groups).fill(0);
-    this.spaceCount = spaces.length;
-    this.mapGranule = Math.max(...spaces.map(({ granule }) => granule));
     this.groupOf = config.groupOf ?? (() => 0);
     this.doorbellOf = config.doorbell ?? (() => undefined);
     this.irqOf = config.irq ?? (() => undefined);
@@ -105,9 +82,6 @@ export class ModelVdpa implements VdpaDevice {
       typeState: model.typeParts !== undefined,
       dirty: spaces.every(({ tracksDirty }) => tracksDirty),
     };
-    this.queueCount = model.queueSizes.length;
-    this.queueSizeMax = Math.max(...model.queueSizes);
-    this.queues = model.queueSizes.map((size) => new VdpaQueue(size));
     const { offer, now, trace } = config;
     this.device = new VirtioDevice(
       {
@@ -133,10 +107,8 @@ export class ModelVdpa implements VdpaDevice {
     return Uint32Array.from({ length: FEATURE_WORDS }, (_, word) => this.device.driverFeatures(word));
   }
 
-  setDriverFeatures(features: Uint32Array): VdpaOutcome {
-    if ((this.status & FEATURES_OK) !== 0) return VDPA.BUSY;
-    if (features.some((word, at) => (word & ~this.device.deviceFeatures(at)) !== 0)) return VDPA.INVALID;
-    for (let word = 0; word < FEATURE_WORDS; word++) this.device.acceptFeatures(word, features[word] ?? 0);
+  protected override acceptFeatures(words: Uint32Array): VdpaOutcome {
+    for (const [word, bits] of words.entries()) this.device.acceptFeatures(word, bits);
     return VDPA.OK;
   }
 
@@ -145,14 +117,12 @@ export class ModelVdpa implements VdpaDevice {
   }
 
   readConfig(at: number, length: number): Uint8Array {
-    const inside = Number.isInteger(at) && Number.isInteger(length) && at >= 0 && length >= 0;
-    if (!inside || at + length > this.configBytes)
-      throw new VirtioError('at', at, `${length} bytes within ${this.configBytes}`, 'virtio 1.4 §2.5');
+    this.needConfig(at, length);
     return Uint8Array.from({ length }, (_, byte) => this.device.config.read(at + byte, 1));
   }
 
   writeConfig(at: number, bytes: Uint8Array): VdpaOutcome {
-    if (!Number.isInteger(at) || at < 0 || at + bytes.length > this.configBytes) return VDPA.INVALID;
+    if (!this.hasConfig(at, bytes.length)) return VDPA.INVALID;
     const ignored = this.device.counters.configWritesIgnored;
     for (const [byte, value] of bytes.entries()) this.device.writeConfig(at + byte, 1, value);
     return this.device.counters.configWritesIgnored === ignored ? VDPA.OK : VDPA.BUSY;
@@ -172,9 +142,7 @@ export class ModelVdpa implements VdpaDevice {
     return this.device.status;
   }
 
-  setStatus(status: number): VdpaOutcome {
-    if (!Number.isInteger(status) || status < 0 || status > 0xff) return VDPA.INVALID;
-    if (status === 0) return this.reset();
+  protected override writeStatus(status: number): VdpaOutcome {
     const wasStarted = this.isStarted;
     this.device.writeStatus(status);
     if (this.isStarted && !wasStarted) this.state.started();
@@ -204,28 +172,6 @@ export class ModelVdpa implements VdpaDevice {
 
   get isSuspended(): boolean {
     return this.device.isStopped;
-  }
-
-  queueSize(index: number): number {
-    return this.queue(index).size;
-  }
-
-  setQueueSize(index: number, size: number): VdpaOutcome {
-    const queue = this.queue(index);
-    if (this.queueReady(index)) return VDPA.BUSY;
-    if (!isPvirtqSize(size) || size > this.model.queueSizes[index]!) return VDPA.INVALID;
-    queue.size = size;
-    return VDPA.OK;
-  }
-
-  setQueueAddresses(index: number, addresses: VdpaQueueAddresses): VdpaOutcome {
-    const queue = this.queue(index);
-    if (this.queueReady(index)) return VDPA.BUSY;
-    const { desc, driver, device } = addresses;
-    const isEvery = [desc, driver, device].every((at) => Number.isInteger(at) && at >= 0 && at < ADDRESS_END);
-    if (!isEvery) return VDPA.INVALID;
-    queue.addresses = { desc, driver, device };
-    return VDPA.OK;
   }
 
   queueReady(index: number): boolean {
@@ -260,10 +206,6 @@ export class ModelVdpa implements VdpaDevice {
     return VDPA.OK;
   }
 
-  setQueueCallback(index: number, callback: (() => void) | undefined): void {
-    this.queue(index).callback = callback;
-  }
-
   queueIrq(index: number): number | undefined {
     this.queue(index);
     return this.irqOf(index);
@@ -283,51 +225,9 @@ export class ModelVdpa implements VdpaDevice {
     return this.queue(index).statistics();
   }
 
-  queueGroup(index: number): number {
+  override queueGroup(index: number): number {
     this.queue(index);
     return this.groupOf(index, this.driverFeatures);
-  }
-
-  groupSpace(group: number): number {
-    return this.groupSpaces[this.checked('group', group, this.groupCount)]!;
-  }
-
-  setGroupSpace(group: number, asid: number): VdpaOutcome {
-    const isThere = this.groupSpaces[group] !== undefined && this.spaces[asid] !== undefined;
-    if (!isThere) return VDPA.INVALID;
-    const isUsed = this.queues.some((_, index) => this.queueReady(index) && this.queueGroup(index) === group);
-    if (isUsed) return VDPA.BUSY;
-    this.groupSpaces[group] = asid;
-    return VDPA.OK;
-  }
-
-  map(asid: number, mapping: VdpaMapping): VdpaOutcome {
-    return this.space(asid).map(mapping);
-  }
-
-  unmap(asid: number, iova: number, bytes: number): VdpaOutcome {
-    return this.space(asid).unmap(iova, bytes);
-  }
-
-  setMap(asid: number, mappings: readonly VdpaMapping[]): VdpaOutcome {
-    return replaceMappings(this.space(asid), mappings);
-  }
-
-  mappings(asid: number): readonly VdpaMapping[] {
-    return this.space(asid).mappings;
-  }
-
-  trackDirty(isOn: boolean): VdpaOutcome {
-    if (!this.abilities.dirty) return VDPA.UNSUPPORTED;
-    for (const space of this.spaces) {
-      const outcome = space.trackDirty(isOn);
-      if (outcome !== VDPA.OK) return outcome;
-    }
-    return VDPA.OK;
-  }
-
-  takeDirty(): readonly HostRange[] {
-    return this.spaces.flatMap((space) => space.takeDirty());
   }
 
   typeState(): Uint8Array | undefined {
@@ -360,10 +260,6 @@ export class ModelVdpa implements VdpaDevice {
 
   private get isStarted(): boolean {
     return (this.device.status & DRIVER_OK) !== 0;
-  }
-
-  private get isPacked(): boolean {
-    return hasFeature(this.driverFeatures, VIRTIO_F.RING_PACKED);
   }
 
   private startQueue(index: number, queue: VdpaQueue): VdpaOutcome {
@@ -426,18 +322,5 @@ export class ModelVdpa implements VdpaDevice {
     this.state.reset();
     if (!this.keepsMaps) for (const space of this.spaces) space.clear();
     this.keepsMaps = false;
-  }
-
-  private queue(index: number): VdpaQueue {
-    return this.queues[this.checked('index', index, this.queueCount)]!;
-  }
-
-  private space(asid: number): AsidSpace {
-    return this.spaces[this.checked('asid', asid, this.spaceCount)]!;
-  }
-
-  private checked(field: string, value: number, end: number): number {
-    if (Number.isInteger(value) && value >= 0 && value < end) return value;
-    throw new VirtioError(field, value, `0 to ${end - 1}`, HERE);
   }
 }

@@ -3,7 +3,7 @@ import { featureWords, VIRTIO_F } from '@ringwire/virtio-spec';
 import { expect, test } from 'vitest';
 import { ShadowVdpa } from './shadow-vdpa.js';
 import { simParent } from './sim-parent.js';
-import { CONTRACT_RAM_BYTES, type ContractMachine, vdpaContract } from './testing/index.js';
+import { CONTRACT_RAM_BYTES, ContractDriver, type ContractMachine, vdpaContract } from './testing/index.js';
 import { VdpaStage } from './testing/vdpa-stage.js';
 import type { VdpaDevice } from './vdpa-device.js';
 import { VDPA } from './vdpa-outcome.js';
@@ -71,11 +71,26 @@ test('all memory of the host comes back, and rings that the device does not have
   expect(host.pages.inUse).toBe(before);
 });
 
-test('without memory for its ring a queue does not start, and the device says why', () => {
+test.each([
+  [
+    'without memory for its ring',
+    () => ({ pages: new PageAllocator(stage.processPages.allocate(4096), 4096), inUse: 0 }),
+  ],
+  [
+    'with memory that is in pieces',
+    () => {
+      const pages = new PageAllocator(stage.processPages.allocate(3 * 4096), 3 * 4096);
+      const [first, , last] = [pages.allocate(4096), pages.allocate(4096), pages.allocate(4096)];
+      pages.free(first);
+      pages.free(last);
+      return { pages, inUse: 4096 };
+    },
+  ],
+])('%s a queue does not start, and the device says why', (_, room) => {
   const parent = simParent(host);
   const device = parent.add('a', {});
   if (isVdpaRefusal(device)) throw new Error(device.message);
-  const pages = new PageAllocator(stage.processPages.allocate(4096), 4096);
+  const { pages, inUse } = room();
   const shadow = new ShadowVdpa({ device, pages, rings: 'split' });
   shadow.map(0, { iova: 0, bytes: 0x1_0000, host: ram, access: 3 });
   shadow.setStatus(3);
@@ -87,6 +102,33 @@ test('without memory for its ring a queue does not start, and the device says wh
   expect(shadow.setQueueSize(0, 32)).toBe(VDPA.OK);
   expect(shadow.setQueueReady(0, true)).toBe(VDPA.OK);
   shadow.reset();
-  expect(pages.inUse).toBe(0);
+  expect(pages.inUse).toBe(inUse);
   parent.remove(device);
 });
+
+test.each([
+  ['that suspends', (device: VdpaDevice) => device],
+  ['without suspend', plain],
+])(
+  'a device %s: groups keep their address spaces while it is suspended and when it goes on, and no ring stays mapped',
+  (_, change) => {
+    const parent = simParent(host, { device: { holdWhenFull: true } });
+    const device = parent.add('a', {});
+    if (isVdpaRefusal(device)) throw new Error(device.message);
+    const shadow = new ShadowVdpa({ device: change(device), pages: host.pages, rings: 'split' });
+    const driver = new ContractDriver(machine(parent), shadow, { controlSpace: 1 });
+    driver.map();
+    driver.start();
+    const spaces = () => [0, 1, 2].map((index) => shadow.groupSpace(shadow.queueGroup(index)));
+    expect(spaces()).toEqual([0, 0, 1]);
+    expect([shadow.suspend(), spaces()]).toEqual([VDPA.OK, [0, 0, 1]]);
+    expect(shadow.setGroupSpace(1, 0)).toBe(VDPA.BUSY);
+    expect([shadow.resume(), spaces()]).toEqual([VDPA.OK, [0, 0, 1]]);
+    // Receive everything: the command goes through address space 1.
+    expect(driver.command([0, 0, 1])).toBe(0);
+    expect(shadow.reset(true)).toBe(VDPA.OK);
+    expect([0, 1].map((asid) => device.mappings(asid))).toEqual([0, 1].map((asid) => shadow.mappings(asid)));
+    shadow.reset();
+    parent.remove(device);
+  },
+);

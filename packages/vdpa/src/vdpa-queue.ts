@@ -1,23 +1,13 @@
-import type { DeviceQueue, QueueState } from '@ringwire/virtqueue';
-import type { VdpaQueueAddresses, VdpaStatistic } from './vdpa-device.js';
+import type { DeviceQueue } from '@ringwire/virtqueue';
+import { QueueSetup } from './queue-setup.js';
+import type { VdpaStatistic } from './vdpa-device.js';
 
-/** What a bus driver has set up of one queue, and what the queue has counted. */
-export class VdpaQueue {
-  size: number;
-  addresses: VdpaQueueAddresses | undefined = undefined;
-  /** Where it goes on once it becomes ready; at its start unless set. */
-  position: QueueState | undefined = undefined;
-  callback: (() => void) | undefined = undefined;
-  private readonly sizeMax: number;
+/** A queue as its bus driver has set it up, and what a queue of ours has counted. */
+export class VdpaQueue extends QueueSetup {
   /** The queue that counts now. */
   private live: DeviceQueue | undefined = undefined;
   private taken = 0;
   private used = 0;
-
-  constructor(sizeMax: number) {
-    this.sizeMax = sizeMax;
-    this.size = sizeMax;
-  }
 
   /** The queue was started. */
   begin(queue: DeviceQueue): void {
@@ -32,13 +22,9 @@ export class VdpaQueue {
     this.live = undefined;
   }
 
-  /** As after a device reset; the counters stay. */
-  reset(): void {
+  override reset(): void {
     this.end();
-    this.size = this.sizeMax;
-    this.addresses = undefined;
-    this.position = undefined;
-    this.callback = undefined;
+    super.reset();
   }
 
   /** Buffers that the device took, and gave back: the names that Linux's mlx5 has for them. */
@@ -49,9 +35,3 @@ export class VdpaQueue {
     ];
   }
 }
-
-/** The start of a queue. virtio 1.4 §2.7, §2.8.1 */
-export const startOf = (isPacked: boolean): QueueState =>
-  isPacked
-    ? { layout: 'packed', lastAvailIdx: 0, lastAvailWrapCounter: 1, usedIdx: 0, usedWrapCounter: 1 }
-    : { layout: 'split', lastAvailIdx: 0, usedIdx: 0 };

@@ -1,9 +1,9 @@
 import { DEVICE_STATUS, FEATURE_WORDS, hasFeature, VIRTIO_F } from '@ringwire/virtio-spec';
 import type { QueuePlace } from './migration/device-image.js';
+import { startOf } from './queue-setup.js';
 import type { VdpaDevice } from './vdpa-device.js';
 import { VdpaInterrupts, type VdpaVectorPlan } from './vdpa-interrupts.js';
 import { VDPA } from './vdpa-outcome.js';
-import { startOf } from './vdpa-queue.js';
 
 const ALL_ONES_8 = 0xff;
 const ALL_ONES_32 = 0xffff_ffff;

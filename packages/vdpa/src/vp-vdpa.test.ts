@@ -20,7 +20,10 @@ const { domain, space } = stage.function();
 const mappings = new DomainMappings(stage.memory, domain, stage.bus);
 
 /** A virtio-net function behind the IOMMU, with MSI-X or with its pin alone. */
-function functionMachine(hasMsix: boolean, hasOwner = false): ContractMachine & { readonly parent: VpParent } {
+function functionMachine(
+  hasMsix: boolean,
+  hasOwner = false,
+): ContractMachine & { readonly parent: VpParent; readonly isStopped: () => boolean } {
   const { memory } = stage;
   mappings.clear();
   const backend = new LoopbackBackend(new FrameQueue(memory, cable, 0x2_0000, 64));
@@ -56,7 +59,8 @@ function functionMachine(hasMsix: boolean, hasOwner = false): ContractMachine & 
     ...(hasMsix ? { messages } : {}),
     ...(hasOwner ? { member: ownedBy(virtio) } : {}),
   });
-  return { parent, memory, ram, changeConfig: () => model.setLink(false) };
+  const isStopped = (): boolean => virtio.device.isStopped;
+  return { parent, memory, ram, changeConfig: () => model.setLink(false), isStopped };
 }
 
 /** What an owner's administration commands do with the function. */
@@ -143,4 +147,24 @@ test('with its owner’s help a queue that was stopped goes on where it was, whi
   expect(driver.sent).toBe(60);
   device.reset();
   machine.parent.remove(device);
+});
+
+test('a function that is suspended before it starts where another one stood stays suspended until it is resumed', () => {
+  const { parent, isStopped } = functionMachine(true, true);
+  const device = parent.add('a', {});
+  if (isVdpaRefusal(device)) throw new Error(device.message);
+  device.map(0, { iova: 0x10_0000, bytes: 0x1_0000, host: ram, access: 3 });
+  device.setStatus(3);
+  device.setDriverFeatures(featureWords([VIRTIO_F.VERSION_1, VIRTIO_F.ACCESS_PLATFORM]));
+  device.setStatus(11);
+  device.setQueueAddresses(0, { desc: 0x10_0000, driver: 0x10_2000, device: 0x10_4000 });
+  expect(device.setQueueState(0, { layout: 'split', lastAvailIdx: 5, usedIdx: 5 })).toBe(VDPA.OK);
+  expect(device.setQueueReady(0, true)).toBe(VDPA.OK);
+  expect(device.suspend()).toBe(VDPA.OK);
+  expect(device.setStatus(15)).toBe(VDPA.OK);
+  expect([device.isSuspended, isStopped()]).toEqual([true, true]);
+  expect(device.queueState(0)).toMatchObject({ lastAvailIdx: 5, usedIdx: 5 });
+  expect([device.resume(), device.isSuspended, isStopped()]).toEqual([VDPA.OK, false, false]);
+  device.reset();
+  parent.remove(device);
 });

@@ -1,25 +1,17 @@
-import type { HostMemory } from '@ringwire/guest-memory';
-import { DEVICE_STATUS, FEATURE_WORDS, hasFeature, isPvirtqSize, VIRTIO_F, VirtioError } from '@ringwire/virtio-spec';
+import { DEVICE_STATUS, FEATURE_WORDS, hasFeature, VIRTIO_F, VirtioError } from '@ringwire/virtio-spec';
 import { type QueueState, queueStateProblem } from '@ringwire/virtqueue';
 import { type AsidMappings, IOVA_END } from './asid-space.js';
-import { areTypeParts, memberParts, positionIn, typePartsIn, type VpMember } from './member-parts.js';
-import { replaceMappings } from './replace-mappings.js';
-import type {
-  DoorbellArea,
-  HostRange,
-  VdpaAbilities,
-  VdpaDevice,
-  VdpaMapping,
-  VdpaQueueAddresses,
-  VdpaStatistic,
-} from './vdpa-device.js';
+import { DeviceSetup } from './device-setup.js';
+import { clearFeatures, NOT_OF_VDPA } from './feature-bits.js';
+import { FunctionQueue } from './function-queue.js';
+import { areTypeParts, type VpMember } from './member-parts.js';
+import { OwnedMember } from './owned-member.js';
+import { startOf } from './queue-setup.js';
+import type { DoorbellArea, VdpaAbilities, VdpaDevice, VdpaStatistic } from './vdpa-device.js';
 import { VDPA, type VdpaOutcome } from './vdpa-outcome.js';
-import { startOf } from './vdpa-queue.js';
 import type { VdpaMessage, VirtioRegisters } from './virtio-registers.js';
 
 const { DRIVER, FEATURES_OK, DRIVER_OK } = DEVICE_STATUS;
-const ADDRESS_END = 2 ** 53;
-const HERE = 'VpVdpa';
 /** What an interrupt was about, in the ISR status. virtio 1.4 §4.1.4.5 */
 const ISR = { QUEUE: 1, CONFIG: 2 } as const;
 /** Looks at a register that is to change. */
@@ -42,99 +34,71 @@ export interface VpVdpaConfig {
   readonly step?: (budget: number) => number;
 }
 
-interface VpQueue {
-  size: number;
-  addresses: VdpaQueueAddresses | undefined;
-  callback: (() => void) | undefined;
-  /** What a device that has no counters lets be known: how often it was notified, and did so. */
-  kicks: number;
-  calls: number;
-}
-
 /**
  * Any standard virtio-pci function as a vDPA device, driven through its registers. They say nothing of positions in rings:
  * queues start at their start, and stop by queue reset or with the device. Where the function's owner has administration commands
  * for it, device parts say the rest. One group, one address space.
  */
-export class VpVdpa implements VdpaDevice {
+export class VpVdpa extends DeviceSetup<FunctionQueue, AsidMappings> implements VdpaDevice {
   readonly deviceId: number;
   readonly vendorId: number;
-  readonly memory: HostMemory;
   readonly abilities: VdpaAbilities;
   readonly deviceFeatures: Uint32Array;
   readonly driverFeatures: Uint32Array = new Uint32Array(FEATURE_WORDS);
   readonly configBytes: number;
-  isSuspended = false;
-  readonly queueCount: number;
-  readonly queueSizeMax: number;
-  readonly queueSizeMin: number = 1;
-  readonly queueAlign: number = 16;
-  readonly groupCount = 1;
-  readonly spaceCount = 1;
   readonly iovaRange: { readonly first: number; readonly last: number } = { first: 0, last: IOVA_END - 1 };
-  readonly mapGranule: number;
   problem: string | undefined = undefined;
-
   private readonly config: VpVdpaConfig;
   private readonly registers: VirtioRegisters;
-  private readonly space: AsidMappings;
-  private readonly sizes: readonly number[];
-  private readonly queues: readonly VpQueue[];
+  /** The function in its owner's hands, if it has one that helps. */
+  private readonly owned: OwnedMember | undefined;
   private configCallback: (() => void) | undefined = undefined;
-  /** Where queues are to go on, and what commands had made, once the device starts. */
-  private readonly positions: Map<number, QueueState> = new Map();
-  private staged: Uint8Array = new Uint8Array(0);
 
   /** @throws VirtioError for a device without VERSION_1 and ACCESS_PLATFORM, which nothing would keep in its mappings */
   constructor(config: VpVdpaConfig) {
-    const { registers, mappings, vendorId = 0x1af4 } = config;
+    const { registers, mappings, member, vendorId = 0x1af4 } = config;
+    // What an earlier driver left is over: sizes are those of a device after reset.
+    registers.setStatus(0);
+    super(
+      Array.from({ length: registers.queueLimit }, (_, index) => new FunctionQueue(registers.queueSizeMax(index))),
+      [mappings],
+    );
     this.config = config;
     this.registers = registers;
-    this.space = mappings;
-    this.memory = mappings.memory;
-    this.mapGranule = mappings.granule;
+    this.owned = member === undefined ? undefined : new OwnedMember(member);
+    const isOwned = member !== undefined;
     this.abilities = {
-      suspend: config.member !== undefined,
-      resume: config.member !== undefined,
-      state: config.member === undefined ? 'start' : 'any',
+      suspend: isOwned,
+      resume: isOwned,
+      state: isOwned ? 'any' : 'start',
       keepMaps: true,
       readyWhileRunning: true,
-      typeState: config.member !== undefined,
+      typeState: isOwned,
       dirty: mappings.tracksDirty,
     };
     this.deviceId = registers.deviceId;
     this.vendorId = vendorId;
     this.configBytes = registers.configBytes;
-    // What an earlier driver left is over: sizes are those of a device after reset.
-    registers.setStatus(0);
-    this.deviceFeatures = this.readFeatures();
+    this.deviceFeatures = Uint32Array.from({ length: FEATURE_WORDS }, (_, word) => registers.deviceFeatures(word));
+    clearFeatures(this.deviceFeatures, [...registers.unusable, ...NOT_OF_VDPA]);
     for (const bit of [VIRTIO_F.VERSION_1, VIRTIO_F.ACCESS_PLATFORM])
       if (!hasFeature(this.deviceFeatures, bit))
         throw new VirtioError('device_feature', bit, 'offered', 'virtio 1.4 §6.1, §6.2');
-    this.queueCount = registers.queueLimit;
-    this.sizes = Array.from({ length: this.queueCount }, (_, index) => registers.queueSizeMax(index));
-    this.queueSizeMax = Math.max(...this.sizes);
-    this.queues = this.sizes.map((size) => ({ size, addresses: undefined, callback: undefined, kicks: 0, calls: 0 }));
   }
 
-  setDriverFeatures(features: Uint32Array): VdpaOutcome {
-    if ((this.status & FEATURES_OK) !== 0) return VDPA.BUSY;
-    if (features.some((word, at) => (word & ~(this.deviceFeatures[at] ?? 0)) !== 0)) return VDPA.INVALID;
-    for (let word = 0; word < FEATURE_WORDS; word++) this.driverFeatures[word] = features[word] ?? 0;
+  protected override acceptFeatures(words: Uint32Array): VdpaOutcome {
+    this.driverFeatures.set(words);
     return VDPA.OK;
   }
 
   readConfig(at: number, length: number): Uint8Array {
-    const inside = Number.isInteger(at) && Number.isInteger(length) && at >= 0 && length >= 0;
-    if (!inside || at + length > this.configBytes)
-      throw new VirtioError('at', at, `${length} bytes within ${this.configBytes}`, 'virtio 1.4 §2.5');
+    this.needConfig(at, length);
     return Uint8Array.from({ length }, (_, byte) => this.registers.readConfig(at + byte, 1));
   }
 
   /** Nothing that a function of a type in use has can be written. */
   writeConfig(at: number, bytes: Uint8Array): VdpaOutcome {
-    const inside = Number.isInteger(at) && at >= 0 && at + bytes.length <= this.configBytes;
-    return inside ? VDPA.UNSUPPORTED : VDPA.INVALID;
+    return this.hasConfig(at, bytes.length) ? VDPA.UNSUPPORTED : VDPA.INVALID;
   }
 
   configGeneration(): number {
@@ -149,33 +113,26 @@ export class VpVdpa implements VdpaDevice {
     return this.registers.status();
   }
 
-  setStatus(status: number): VdpaOutcome {
-    if (!Number.isInteger(status) || status < 0 || status > 0xff) return VDPA.INVALID;
-    if (status === 0) return this.reset();
+  protected override writeStatus(status: number): VdpaOutcome {
+    const { registers, owned } = this;
     const fresh = status & ~this.status;
     if ((fresh & FEATURES_OK) !== 0)
-      for (let word = 0; word < FEATURE_WORDS; word++)
-        this.registers.setDriverFeatures(word, this.driverFeatures[word]!);
-    if ((fresh & DRIVER_OK) !== 0 && (this.positions.size > 0 || this.staged.length > 0))
-      return this.startThere(status);
-    this.registers.setStatus(status);
+      for (let word = 0; word < FEATURE_WORDS; word++) registers.setDriverFeatures(word, this.driverFeatures[word]!);
+    if ((fresh & DRIVER_OK) !== 0 && owned?.isStaged === true) return this.startThere(status, owned);
+    registers.setStatus(status);
     if ((fresh & DRIVER) !== 0) this.mapVectors();
     return VDPA.OK;
   }
 
   /** The device starts where another one stood: stopped by its owner, it touches nothing before it has the parts. */
-  private startThere(status: number): VdpaOutcome {
-    const { config, registers } = this;
-    const member = config.member!;
-    if (!member.stop()) return VDPA.BUSY;
-    registers.setStatus(status);
-    const isTaken = member.setParts(memberParts(this.staged, this.positions));
-    if (!isTaken) registers.setStatus(DEVICE_STATUS.FAILED);
-    this.positions.clear();
-    this.staged = new Uint8Array(0);
-    this.problem = isTaken ? undefined : 'the function refuses these device parts (virtio 1.4 §2.12.1.4.3.3)';
-    const isGoing = member.resume();
-    return isTaken && isGoing ? VDPA.OK : VDPA.INVALID;
+  private startThere(status: number, owned: OwnedMember): VdpaOutcome {
+    return owned.whileStopped(() => {
+      this.registers.setStatus(status);
+      const isTaken = owned.giveAll();
+      if (!isTaken) this.registers.setStatus(DEVICE_STATUS.FAILED);
+      this.problem = isTaken ? undefined : 'the function refuses these device parts (virtio 1.4 §2.12.1.4.3.3)';
+      return isTaken ? VDPA.OK : VDPA.INVALID;
+    });
   }
 
   reset(keepMaps = false): VdpaOutcome {
@@ -186,55 +143,24 @@ export class VpVdpa implements VdpaDevice {
       return VDPA.BUSY;
     }
     if (this.isSuspended) this.resume();
-    this.positions.clear();
-    this.staged = new Uint8Array(0);
+    this.owned?.forget();
     this.driverFeatures.fill(0);
-    for (const [index, queue] of this.queues.entries()) {
-      queue.size = this.sizes[index]!;
-      queue.addresses = undefined;
-      queue.callback = undefined;
-    }
+    for (const queue of this.queues) queue.reset();
     this.configCallback = undefined;
     this.problem = undefined;
-    return keepMaps ? VDPA.OK : this.space.clear();
+    return keepMaps ? VDPA.OK : this.space(0).clear();
   }
 
   suspend(): VdpaOutcome {
-    const { member } = this.config;
-    if (member === undefined) return VDPA.UNSUPPORTED;
-    if (!member.stop()) return VDPA.BUSY;
-    this.isSuspended = true;
-    return VDPA.OK;
+    return this.owned?.stop() ?? VDPA.UNSUPPORTED;
   }
 
   resume(): VdpaOutcome {
-    const { member } = this.config;
-    if (member === undefined) return VDPA.UNSUPPORTED;
-    if (!member.resume()) return VDPA.BUSY;
-    this.isSuspended = false;
-    return VDPA.OK;
+    return this.owned?.resume() ?? VDPA.UNSUPPORTED;
   }
 
-  queueSize(index: number): number {
-    return this.queue(index).size;
-  }
-
-  setQueueSize(index: number, size: number): VdpaOutcome {
-    const queue = this.queue(index);
-    if (this.queueReady(index)) return VDPA.BUSY;
-    if (!isPvirtqSize(size) || size > this.sizes[index]!) return VDPA.INVALID;
-    queue.size = size;
-    return VDPA.OK;
-  }
-
-  setQueueAddresses(index: number, addresses: VdpaQueueAddresses): VdpaOutcome {
-    const queue = this.queue(index);
-    if (this.queueReady(index)) return VDPA.BUSY;
-    const { desc, driver, device } = addresses;
-    const isEvery = [desc, driver, device].every((at) => Number.isInteger(at) && at >= 0 && at < ADDRESS_END);
-    if (!isEvery) return VDPA.INVALID;
-    queue.addresses = { desc, driver, device };
-    return VDPA.OK;
+  get isSuspended(): boolean {
+    return this.owned?.isStopped ?? false;
   }
 
   queueReady(index: number): boolean {
@@ -245,19 +171,17 @@ export class VpVdpa implements VdpaDevice {
   setQueueReady(index: number, ready: boolean): VdpaOutcome {
     if (this.queueReady(index) === ready) return VDPA.OK;
     if (!ready) return this.stopQueue(index);
-    const position = this.positions.get(index);
+    const { owned } = this;
+    const position = owned?.positions.get(index);
     const isRunning = (this.status & DRIVER_OK) !== 0;
-    if (!isRunning || position === undefined) return this.startQueue(index);
+    if (!isRunning || owned === undefined || position === undefined) return this.startQueue(index);
     // A register for positions there is not: the owner says where the queue goes on, before anything of it is used.
-    const member = this.config.member!;
-    if (!member.stop()) return VDPA.BUSY;
-    const outcome = this.startQueue(index);
-    const isTaken =
-      outcome === VDPA.OK && member.setParts(memberParts(new Uint8Array(0), new Map([[index, position]])));
-    if (isTaken) this.positions.delete(index);
-    else if (outcome === VDPA.OK) this.problem = `the function does not take the position of queue ${index}`;
-    const isGoing = member.resume();
-    return outcome === VDPA.OK && !(isTaken && isGoing) ? VDPA.INVALID : outcome;
+    return owned.whileStopped(() => {
+      const outcome = this.startQueue(index);
+      if (outcome !== VDPA.OK || owned.givePosition(index, position)) return outcome;
+      this.problem = `the function does not take the position of queue ${index}`;
+      return VDPA.INVALID;
+    });
   }
 
   private startQueue(index: number): VdpaOutcome {
@@ -272,50 +196,40 @@ export class VpVdpa implements VdpaDevice {
   }
 
   private stopQueue(index: number): VdpaOutcome {
-    const { registers } = this;
+    const { registers, owned } = this;
     if (!hasFeature(this.driverFeatures, VIRTIO_F.RING_RESET)) return VDPA.UNSUPPORTED;
-    const position = this.standingOf(index);
+    let position: QueueState | undefined;
+    owned?.whileStopped(() => {
+      position = owned.positionOf(index, this.isPacked);
+      return VDPA.OK;
+    });
     registers.resetQueue(index);
     if (!this.waitFor(() => registers.queueResetDone(index))) return VDPA.BUSY;
-    if (position !== undefined) this.positions.set(index, position);
+    if (position !== undefined) owned?.positions.set(index, position);
     return VDPA.OK;
-  }
-
-  /** Where a queue that runs stands, by its parts. */
-  private standingOf(index: number): QueueState | undefined {
-    const { member } = this.config;
-    const wasSuspended = this.isSuspended;
-    if (member === undefined || (!wasSuspended && !member.stop())) return undefined;
-    const parts = member.parts();
-    if (!wasSuspended) member.resume();
-    return parts === undefined ? undefined : positionIn(parts, index, this.isPacked);
   }
 
   /** A function that was not started is at the start; where it is from then on its parts say, if anything does. */
   queueState(index: number): QueueState | undefined {
     const isReady = this.queueReady(index);
-    const held = this.positions.get(index);
+    const { owned } = this;
+    const held = owned?.positions.get(index);
     if (!isReady || held !== undefined) return held ?? startOf(this.isPacked);
-    if (!this.isSuspended) return undefined;
-    const parts = this.config.member?.parts();
-    return parts === undefined ? undefined : positionIn(parts, index, this.isPacked);
+    return owned?.isStopped === true ? owned.positionOf(index, this.isPacked) : undefined;
   }
 
   setQueueState(index: number, state: QueueState): VdpaOutcome {
     if (this.queueReady(index)) return VDPA.BUSY;
+    const { owned } = this;
     const start = Object.entries(startOf(this.isPacked));
     const given: Readonly<Record<string, unknown>> = { ...state };
-    this.positions.delete(index);
+    owned?.positions.delete(index);
     if (start.every(([field, value]) => given[field] === value)) return VDPA.OK;
-    if (this.config.member === undefined) return VDPA.UNSUPPORTED;
+    if (owned === undefined) return VDPA.UNSUPPORTED;
     this.problem = queueStateProblem(state, this.isPacked ? 'packed' : 'split', this.queue(index).size);
     if (this.problem !== undefined) return VDPA.INVALID;
-    this.positions.set(index, { ...state });
+    owned.positions.set(index, { ...state });
     return VDPA.OK;
-  }
-
-  setQueueCallback(index: number, callback: (() => void) | undefined): void {
-    this.queue(index).callback = callback;
   }
 
   queueIrq(index: number): number | undefined {
@@ -335,67 +249,22 @@ export class VpVdpa implements VdpaDevice {
   }
 
   queueStatistics(index: number): readonly VdpaStatistic[] {
-    const { kicks, calls } = this.queue(index);
-    return [
-      { name: 'kicks', value: kicks },
-      { name: 'interrupts', value: calls },
-    ];
-  }
-
-  queueGroup(index: number): number {
-    this.queue(index);
-    return 0;
-  }
-
-  groupSpace(group: number): number {
-    this.checked('group', group, 1);
-    return 0;
-  }
-
-  setGroupSpace(group: number, asid: number): VdpaOutcome {
-    return group === 0 && asid === 0 ? VDPA.OK : VDPA.INVALID;
-  }
-
-  map(asid: number, mapping: VdpaMapping): VdpaOutcome {
-    return this.mappingsOf(asid).map(mapping);
-  }
-
-  unmap(asid: number, iova: number, bytes: number): VdpaOutcome {
-    return this.mappingsOf(asid).unmap(iova, bytes);
-  }
-
-  setMap(asid: number, mappings: readonly VdpaMapping[]): VdpaOutcome {
-    return replaceMappings(this.mappingsOf(asid), mappings);
-  }
-
-  mappings(asid: number): readonly VdpaMapping[] {
-    return this.mappingsOf(asid).mappings;
-  }
-
-  trackDirty(isOn: boolean): VdpaOutcome {
-    return this.space.trackDirty(isOn);
-  }
-
-  takeDirty(): readonly HostRange[] {
-    return this.space.takeDirty();
+    return this.queue(index).statistics();
   }
 
   /** Registers do not say what commands did; parts do. */
   typeState(): Uint8Array | undefined {
-    const { member } = this.config;
-    if (member === undefined) return undefined;
-    if ((this.status & DRIVER_OK) === 0) return this.staged;
-    const parts = member.parts();
-    return parts === undefined ? undefined : typePartsIn(parts);
+    const { owned } = this;
+    return (this.status & DRIVER_OK) === 0 ? owned?.typeParts : owned?.typePartsNow();
   }
 
   setTypeState(parts: Uint8Array): VdpaOutcome {
-    if (this.config.member === undefined) return VDPA.UNSUPPORTED;
+    if (this.owned === undefined) return VDPA.UNSUPPORTED;
     const isBetween = (this.status & (FEATURES_OK | DRIVER_OK)) === FEATURES_OK;
     this.problem =
       isBetween && areTypeParts(parts) ? undefined : 'these are no device parts of the type (virtio 1.4 §2.14)';
     if (this.problem !== undefined) return VDPA.INVALID;
-    this.staged = parts.slice();
+    this.owned.typeParts = parts.slice();
     return VDPA.OK;
   }
 
@@ -408,23 +277,12 @@ export class VpVdpa implements VdpaDevice {
   /** An MSI-X message of the function came in, by its place among `messages`; without one, its pin is asserted. */
   interrupt(vector?: number): void {
     if (vector === 0) this.configCallback?.();
-    else if (vector !== undefined) this.used(vector - 1);
+    else if (vector !== undefined) this.queues[vector - 1]?.interrupt();
     else {
       const cause = this.registers.interruptCause();
-      if ((cause & ISR.QUEUE) !== 0) for (let index = 0; index < this.queueCount; index++) this.used(index);
+      if ((cause & ISR.QUEUE) !== 0) for (const queue of this.queues) queue.interrupt();
       if ((cause & ISR.CONFIG) !== 0) this.configCallback?.();
     }
-  }
-
-  private used(index: number): void {
-    const queue = this.queues[index];
-    if (queue?.callback === undefined) return;
-    queue.calls++;
-    queue.callback();
-  }
-
-  private get isPacked(): boolean {
-    return hasFeature(this.driverFeatures, VIRTIO_F.RING_PACKED);
   }
 
   private get hasVectors(): boolean {
@@ -439,14 +297,6 @@ export class VpVdpa implements VdpaDevice {
     if (!isMapped) this.registers.unmapVectors();
   }
 
-  private readFeatures(): Uint32Array {
-    const words = Uint32Array.from({ length: FEATURE_WORDS }, (_, word) => this.registers.deviceFeatures(word));
-    // Notifications by another name than the queue's, and queues for administration, are not of the operations here.
-    for (const bit of [...this.registers.unusable, VIRTIO_F.NOTIF_CONFIG_DATA, VIRTIO_F.ADMIN_VQ, VIRTIO_F.SR_IOV])
-      words[bit >>> 5]! &= ~(1 << (bit & 31));
-    return words;
-  }
-
   /** A register of an emulated function may change with its turn. */
   private waitFor(done: () => boolean): boolean {
     for (let left = TRIES; left > 0; left--) {
@@ -454,19 +304,5 @@ export class VpVdpa implements VdpaDevice {
       this.step(0);
     }
     return false;
-  }
-
-  private queue(index: number): VpQueue {
-    return this.queues[this.checked('index', index, this.queueCount)]!;
-  }
-
-  private mappingsOf(asid: number): AsidMappings {
-    this.checked('asid', asid, 1);
-    return this.space;
-  }
-
-  private checked(field: string, value: number, end: number): number {
-    if (Number.isInteger(value) && value >= 0 && value < end) return value;
-    throw new VirtioError(field, value, `0 to ${end - 1}`, HERE);
   }
 }

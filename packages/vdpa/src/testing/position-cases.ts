@@ -1,8 +1,8 @@
 import { hasFeature, VIRTIO_F } from '@ringwire/virtio-spec';
 import type { QueueState } from '@ringwire/virtqueue';
+import { startOf } from '../queue-setup.js';
 import type { VdpaDevice } from '../vdpa-device.js';
 import { VDPA } from '../vdpa-outcome.js';
-import { startOf } from '../vdpa-queue.js';
 import { BrokenPromise, ended, holds, same, withDevice, worked } from './contract-checks.js';
 import { ContractDriver, RX, TX } from './contract-driver.js';
 import type { ContractCase, MakeContractMachine } from './contract-machine.js';
