@@ -1,6 +1,7 @@
 import { type Breakdown, isBreakdown } from '@ringwire/guest-drivers';
 import {
   ControlVdpa,
+  type DomainMappings,
   isVdpaRefusal,
   netAttributes,
   refusal,
@@ -35,6 +36,7 @@ export interface VendorCard {
 interface Made {
   readonly place: number;
   readonly control: VendorControl;
+  readonly mappings: DomainMappings;
 }
 
 /**
@@ -84,16 +86,17 @@ export class FunctionParent implements VdpaParent {
     const control = card.open(place, checked.mac);
     if (isBreakdown(control))
       return refusal(VDPA.NO_ROOM, `${this.name} has no function for ${name}: ${control.message}`);
+    const mappings = card.slot.mappingsOf(card.slot.requesterOf(place));
     const device = new ControlVdpa({
       control,
       deviceId: VIRTIO_ID.NET,
       vendorId: card.vendorId,
-      mappings: card.slot.mappingsOf(card.slot.requesterOf(place)),
+      mappings,
       iovaEnd: COMMANDS_IOVA,
       vectorOf: (queue) => card.vectorOf(queue),
       step: (budget) => this.turn(budget),
     });
-    this.made.set(device, { place, control });
+    this.made.set(device, { place, control, mappings });
     return device;
   }
 
@@ -102,6 +105,8 @@ export class FunctionParent implements VdpaParent {
     if (made === undefined) return;
     this.made.delete(device as ControlVdpa);
     made.control.close();
+    // The function's next device has the same domain, whether this one was reset or not.
+    made.mappings.clear();
   }
 
   /** The card works, and what it has to tell is told. */

@@ -1,3 +1,4 @@
 export type { FunctionParent } from './function-parent.js';
 export { ixgbeParent } from './ixgbe-parent.js';
-export { type VendorParentOptions, vendorBParent } from './vendor-b-parent.js';
+export type { VendorParentOptions } from './parent-options.js';
+export { vendorBParent } from './vendor-b-parent.js';

@@ -1,7 +1,6 @@
 import { type Breakdown, isBreakdown } from '@ringwire/guest-drivers';
 import { type IxgbePf, ixgbeVdpaVector, openIxgbePf, openIxgbeVdpaControl } from '@ringwire/guest-drivers/ixgbe';
 import { IXGBE_SCRATCH_BYTES, IxgbeCard, ixgbePhysical, ixgbeSriov, ixgbeVirtual } from '@ringwire/ixgbe';
-import { LearningSwitch } from '@ringwire/net-backend';
 import { INTEL_VENDOR_ID, IXGBE_MSIX } from '@ringwire/nic-spec/ixgbe';
 import { SriovNic } from '@ringwire/sriov-nic';
 import type { VdpaHost, VendorControl } from '@ringwire/vdpa';
@@ -9,8 +8,8 @@ import { NET_SCRATCH_BYTES } from '@ringwire/virtio-device';
 import { VirtioError } from '@ringwire/virtio-spec';
 import { CardSlot, messagesFor, PHYSICAL_ID } from './card-slot.js';
 import { FunctionParent } from './function-parent.js';
+import { type VendorParentOptions, wholeOptions } from './parent-options.js';
 import { probeCard } from './probe-card.js';
-import type { VendorParentOptions } from './vendor-b-parent.js';
 
 const SCRATCH_PITCH: number = Math.ceil(IXGBE_SCRATCH_BYTES / 64) * 64;
 /** Steps of the card, and turns of the physical function's driver, until a message is answered. */
@@ -21,9 +20,7 @@ const TRIES = 200;
  * them their address and leave to send, and then begin with virtio rings. Everything is registers and mailbox.
  */
 export function ixgbeParent(host: VdpaHost, options: VendorParentOptions): FunctionParent {
-  const { functions = 4, net = {} } = options;
-  const lan = new LearningSwitch(functions + 1);
-  const backendOf = options.backend ?? ((place: number) => lan.ports[place + 1]!);
+  const { name, functions, net, backend } = wholeOptions(options);
   const scratch = host.pages.allocate((functions + 1) * (SCRATCH_PITCH + NET_SCRATCH_BYTES));
   const virtioScratch = scratch + (functions + 1) * SCRATCH_PITCH;
   const now = host.now === undefined ? {} : { now: host.now };
@@ -31,7 +28,7 @@ export function ixgbeParent(host: VdpaHost, options: VendorParentOptions): Funct
   const optionsOf = (place: number) => ({
     card,
     scratch: scratch + (place + 1) * SCRATCH_PITCH,
-    port: { backend: backendOf(place) },
+    port: { backend: backend(place) },
     virtio: { scratch: virtioScratch + (place + 1) * NET_SCRATCH_BYTES, net },
   });
   let physical: IxgbePf | undefined;
@@ -67,7 +64,7 @@ export function ixgbeParent(host: VdpaHost, options: VendorParentOptions): Funct
       patience: { tries: TRIES, pause: () => slot.card.step(0) },
       events: { frame: () => {} },
     }),
-    options.name,
+    name,
   );
   slot.enable(functions);
   const patience = {
@@ -82,7 +79,7 @@ export function ixgbeParent(host: VdpaHost, options: VendorParentOptions): Funct
     return openIxgbeVdpaControl({ access: slot.accessOf(place), messages, patience });
   };
   const vendor = {
-    name: options.name,
+    name,
     vendorId: INTEL_VENDOR_ID,
     functions,
     slot,

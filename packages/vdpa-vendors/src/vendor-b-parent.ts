@@ -1,36 +1,23 @@
 import { isBreakdown } from '@ringwire/guest-drivers';
 import { openVdpaControl, openVendorBDriver } from '@ringwire/guest-drivers/vendor-b';
-import { LearningSwitch, type NetBackend } from '@ringwire/net-backend';
 import { VENDOR_B_COUNT, VENDOR_B_ID } from '@ringwire/nic-spec/vendor-b';
 import { SriovNic } from '@ringwire/sriov-nic';
 import type { VdpaHost } from '@ringwire/vdpa';
 import { VendorBCard, vendorBVfBars } from '@ringwire/vendor-b';
-import { NET_SCRATCH_BYTES, type NetDeviceOptions } from '@ringwire/virtio-device';
+import { NET_SCRATCH_BYTES } from '@ringwire/virtio-device';
 import { VirtioError } from '@ringwire/virtio-spec';
 import { CardSlot, messagesFor, PHYSICAL_ID } from './card-slot.js';
 import { FunctionParent } from './function-parent.js';
+import { type VendorParentOptions, wholeOptions } from './parent-options.js';
 import { probeCard } from './probe-card.js';
 
 const ROUTING = { first: 0x80, stride: 1 };
 /** Steps of the card until a command is answered, many times over. */
 const TRIES = 100;
 
-/** A card of a vendor's, and what its functions are plugged into. */
-export interface VendorParentOptions {
-  readonly name: string;
-  /** Virtual functions, 1 to 8; 4 unless given. */
-  readonly functions?: number;
-  /** What a function is plugged into; -1 is the physical one. Unless given, a port of one switch for all. */
-  readonly backend?: (place: number) => NetBackend;
-  /** The rest of the virtio network device. */
-  readonly net?: Partial<NetDeviceOptions>;
-}
-
 /** The add-on of vendor B: its card in a slot of its own, virtual functions in the virtio mode, commands in memory. */
 export function vendorBParent(host: VdpaHost, options: VendorParentOptions): FunctionParent {
-  const { functions = 4, net = {} } = options;
-  const lan = new LearningSwitch(functions + 1);
-  const backendOf = options.backend ?? ((place: number) => lan.ports[place + 1]!);
+  const { name, functions, net, backend } = wholeOptions(options);
   const scratch = host.pages.allocate((functions + 1) * NET_SCRATCH_BYTES);
   const now = host.now === undefined ? {} : { now: host.now };
   const card = new VendorBCard({
@@ -38,7 +25,7 @@ export function vendorBParent(host: VdpaHost, options: VendorParentOptions): Fun
     functionOptions: (index) => ({
       memory: host.memory,
       scratch: scratch + (index + 1) * NET_SCRATCH_BYTES,
-      backend: backendOf(index),
+      backend: backend(index),
       mac: macOf(index),
       net,
       ...now,
@@ -68,7 +55,7 @@ export function vendorBParent(host: VdpaHost, options: VendorParentOptions): Fun
     entries: 16,
     events: { frame: () => {} },
   });
-  if (isBreakdown(physical)) throw new VirtioError('physical', physical.message, 'a card that comes up', options.name);
+  if (isBreakdown(physical)) throw new VirtioError('physical', physical.message, 'a card that comes up', name);
   slot.enable(functions);
   // A driver that came up has them for as long as nobody closes it.
   const open = (place: number, mac: Uint8Array) =>
@@ -80,7 +67,7 @@ export function vendorBParent(host: VdpaHost, options: VendorParentOptions): Fun
       patience,
     });
   const vendor = {
-    name: options.name,
+    name,
     vendorId: VENDOR_B_ID.VENDOR,
     functions,
     slot,

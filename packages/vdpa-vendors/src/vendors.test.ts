@@ -65,4 +65,24 @@ for (const [name, parent] of PARENTS) {
     expect(again.readConfig(0, 6)).not.toEqual(mac);
     for (const device of [second, again]) parent.remove(device);
   });
+
+  test(`${name}: what a device had mapped its function does not reach once it was removed, and the next one maps anew`, () => {
+    const mapping = { iova: 0x10_0000, bytes: 0x1000, host: HOST_BYTES, access: 3 };
+    for (const name of ['a', 'b']) {
+      const device = parent.add(name, {});
+      if (isVdpaRefusal(device)) throw new Error(device.message);
+      // Its owner is gone: nobody resets it.
+      expect(device.map(0, mapping)).toBe(VDPA.OK);
+      parent.remove(device);
+    }
+    const next = parent.add('c', {});
+    if (isVdpaRefusal(next)) throw new Error(next.message);
+    expect(next.map(0, mapping)).toBe(VDPA.OK);
+    parent.remove(next);
+  });
 }
+
+test.each([0, 9, 1.5])('%s functions are the caller’s mistake, by name', (functions) => {
+  for (const open of [ixgbeParent, vendorBParent])
+    expect(() => open(host, { name: 'pci/0000:03:00.0', functions })).toThrow(`functions is ${functions}, want 1 to 8`);
+});
