@@ -107,6 +107,22 @@ devices: []
   expect((await cards('dev', 'add', 'name', 'x', 'mgmtdev', 'pci/0000:01:00.0', 'mac', 'y')).err).toContain('mac is y');
 });
 
+test('the usage has every command once, and nothing that is none', async () => {
+  const lines = (await vdpa('help')).err.trimEnd().split('\n').slice(1);
+  expect(lines.map((line) => line.split(/ name| qidx| \[| [A-Z]/)[0])).toEqual([
+    'mgmtdev show',
+    'dev add',
+    'dev del',
+    'dev show',
+    'dev config show',
+    'dev vstats show',
+  ]);
+  for (const line of lines) {
+    const words = line.replaceAll(/ \[[^\]]*\]/g, '').replace('INDEX', '0');
+    expect((await vdpa(...words.split(' '))).err).not.toContain('is no command');
+  }
+});
+
 test.each([
   ['words that are no command', SYSTEM, ['dev', 'add'], '"dev add" is no command, want one of:'],
   ['a number that is none', SYSTEM, ['dev', 'vstats', 'show', 'vdpa0', 'qidx', '1x'], 'is no command'],

@@ -20,9 +20,9 @@ interface VdpaOptions {
   readonly pretty?: true;
 }
 
-const USAGE = `mgmtdev add name NAME mgmtdev MGMTDEV [ mac MACADDR ] [ mtu MTU ] [ max_vqp MAX_VQ_PAIRS ]
+const USAGE = `mgmtdev show [ MGMTDEV ]
+dev add name NAME mgmtdev MGMTDEV [ mac MACADDR ] [ mtu MTU ] [ max_vqp MAX_VQ_PAIRS ]
 dev del DEV
-dev show [ DEV ]
 dev show [ DEV ]
 dev config show [ DEV ]
 dev vstats show DEV qidx INDEX`;
