@@ -5,6 +5,7 @@ import {
   VIRTIO_MESSAGE_BYTES,
   VIRTIO_STATE_BYTES_MAX,
   VIRTIO_WORDS,
+  VIRTIO_WRAPS,
 } from '@ringwire/nic-spec/ixgbe';
 import type { VirtioPlane } from '@ringwire/sriov-nic';
 import { FEATURE_WORDS } from '@ringwire/virtio-spec';
@@ -14,7 +15,6 @@ const M = VIRTIO_MESSAGE;
 const W = VIRTIO_WORDS;
 const TWO_32 = 0x1_0000_0000;
 const ADDRESS_END = 2 ** 53;
-const WRAP = { AVAILABLE: 1, USED: 2 } as const;
 /** Interrupt entries are registers of the function's: a queue has one, whichever vector it says. */
 const TOLD = 0;
 const MAC_BYTES = 6;
@@ -139,9 +139,9 @@ function positionIn(asked: Uint32Array, isPacked: boolean): QueueState {
   return {
     layout: 'packed',
     lastAvailIdx,
-    lastAvailWrapCounter: (wraps & WRAP.AVAILABLE) === 0 ? 0 : 1,
+    lastAvailWrapCounter: (wraps & VIRTIO_WRAPS.AVAILABLE) === 0 ? 0 : 1,
     usedIdx,
-    usedWrapCounter: (wraps & WRAP.USED) === 0 ? 0 : 1,
+    usedWrapCounter: (wraps & VIRTIO_WRAPS.USED) === 0 ? 0 : 1,
   };
 }
 
@@ -150,7 +150,8 @@ function getPosition(position: QueueState | undefined, answer: Uint32Array): boo
   const at = W.GET_POSITION.answer;
   answer[at.positions] = position.lastAvailIdx | (position.usedIdx << 16);
   if (position.layout === 'split') return true;
-  answer[at.wraps] = position.lastAvailWrapCounter * WRAP.AVAILABLE + position.usedWrapCounter * WRAP.USED;
+  answer[at.wraps] =
+    position.lastAvailWrapCounter * VIRTIO_WRAPS.AVAILABLE + position.usedWrapCounter * VIRTIO_WRAPS.USED;
   answer[at.isPacked] = 1;
   return true;
 }

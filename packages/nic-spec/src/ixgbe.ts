@@ -63,4 +63,10 @@ export {
   vfRxAt,
   vfTxAt,
 } from './ixgbe/vf-registers.js';
-export { VIRTIO_MESSAGE, VIRTIO_MESSAGE_BYTES, VIRTIO_STATE_BYTES_MAX, VIRTIO_WORDS } from './ixgbe/virtio-messages.js';
+export {
+  VIRTIO_MESSAGE,
+  VIRTIO_MESSAGE_BYTES,
+  VIRTIO_STATE_BYTES_MAX,
+  VIRTIO_WORDS,
+  VIRTIO_WRAPS,
+} from './ixgbe/virtio-messages.js';

@@ -5,6 +5,7 @@ import {
   InvalidationBus,
   IommuDomain,
   IommuSpace,
+  type IommuSpaceConfig,
   Iotlb,
   ScalableRequesterTable,
   VtdUnit,
@@ -152,13 +153,25 @@ export class CardSlot {
     const domain = new IommuDomain({ id: requesterId, physical, allocator: tables, sink: bus });
     requesters.attach(requesterId, domain);
     domains.set(requesterId, { domain, iovas: new PageAllocator(COMMANDS_IOVA, COMMANDS_BYTES) });
-    const space = new IommuSpace({ unit, sourceId: requesterId, physical, iotlb, bus });
-    const closeSpace = (): void => {
-      space.close();
+    return new FunctionSpace({ unit, sourceId: requesterId, physical, iotlb, bus }, () => {
       requesters.detach(requesterId);
       domain.destroy();
       domains.delete(requesterId);
-    };
-    return Object.assign(Object.create(space) as IommuSpace, { close: closeSpace });
+    });
+  }
+}
+
+/** A function's way to memory, which ends with it. */
+class FunctionSpace extends IommuSpace implements OwnedSpace {
+  private readonly closed: () => void;
+
+  constructor(config: IommuSpaceConfig, closed: () => void) {
+    super(config);
+    this.closed = closed;
+  }
+
+  override close(): void {
+    super.close();
+    this.closed();
   }
 }

@@ -9,6 +9,7 @@ import {
   VIRTIO_MESSAGE_BYTES,
   VIRTIO_STATE_BYTES_MAX,
   VIRTIO_WORDS,
+  VIRTIO_WRAPS,
   VTEICR_MASK,
   vfRxAt,
   vfTxAt,
@@ -20,6 +21,7 @@ import { BREAK, type Breakdown, breakdown, isBreakdown } from '../breakdown.js';
 import type { Patience } from '../patience.js';
 import { disableMsix, enableMsix } from '../pci-msix.js';
 import type { MsixMessage } from '../transport.js';
+import { gatherParts, giveParts, type VdpaFacts, type VdpaRing } from '../vdpa-plane.js';
 import { newIxgbeCounters } from './ixgbe-counters.js';
 import { bindVf, type VfFunction } from './vf-function.js';
 import { ANSWER } from './vf-mailbox.js';
@@ -27,7 +29,6 @@ import { ANSWER } from './vf-mailbox.js';
 const M = VIRTIO_MESSAGE;
 const W = VIRTIO_WORDS;
 const TWO_32 = 0x1_0000_0000;
-const WRAP = { AVAILABLE: 1, USED: 2 } as const;
 /** Interrupt causes of configuration changes and of queues. */
 const OTHERS = 0;
 
@@ -38,22 +39,6 @@ export interface IxgbeVdpaSetup {
   readonly messages?: readonly MsixMessage[];
   /** Its pause lets the physical function's driver answer. */
   readonly patience?: Patience;
-}
-
-/** What the virtio data plane has. */
-interface IxgbeVdpaFacts {
-  readonly mac: Uint8Array;
-  readonly configBytes: number;
-  readonly queues: number;
-  readonly queueSizeMax: number;
-}
-
-/** Where a virtqueue is. Addresses are below 2^53. */
-interface IxgbeVdpaRing {
-  readonly size: number;
-  readonly desc: number;
-  readonly driver: number;
-  readonly device: number;
 }
 
 /**
@@ -107,11 +92,11 @@ function mapVectors({ registers }: VfFunction, queues: number): void {
  * is a message in the mailbox; one that the card refuses comes back as a breakdown.
  */
 export class IxgbeVdpaControl {
-  readonly facts: IxgbeVdpaFacts;
+  readonly facts: VdpaFacts;
   private readonly vf: VfFunction;
 
   /** @see openIxgbeVdpaControl */
-  constructor(vf: VfFunction, facts: IxgbeVdpaFacts) {
+  constructor(vf: VfFunction, facts: VdpaFacts) {
     this.vf = vf;
     this.facts = facts;
   }
@@ -146,7 +131,7 @@ export class IxgbeVdpaControl {
   }
 
   /** Say where a queue is; it is opened when it becomes ready. */
-  setQueue(index: number, { size, desc, driver, device }: IxgbeVdpaRing): Breakdown | undefined {
+  setQueue(index: number, { size, desc, driver, device }: VdpaRing): Breakdown | undefined {
     const areas = [desc, driver, device].flatMap((address) => [address >>> 0, Math.floor(address / TWO_32)]);
     return this.order('SET_QUEUE', index, size, ...areas);
   }
@@ -157,7 +142,7 @@ export class IxgbeVdpaControl {
     const wraps =
       position.layout === 'split'
         ? 0
-        : position.lastAvailWrapCounter * WRAP.AVAILABLE + position.usedWrapCounter * WRAP.USED;
+        : position.lastAvailWrapCounter * VIRTIO_WRAPS.AVAILABLE + position.usedWrapCounter * VIRTIO_WRAPS.USED;
     return this.order('SET_POSITION', index, (lastAvailIdx | (usedIdx << 16)) >>> 0, wraps);
   }
 
@@ -172,9 +157,9 @@ export class IxgbeVdpaControl {
     return {
       layout: 'packed',
       lastAvailIdx,
-      lastAvailWrapCounter: (wraps & WRAP.AVAILABLE) === 0 ? 0 : 1,
+      lastAvailWrapCounter: (wraps & VIRTIO_WRAPS.AVAILABLE) === 0 ? 0 : 1,
       usedIdx,
-      usedWrapCounter: (wraps & WRAP.USED) === 0 ? 0 : 1,
+      usedWrapCounter: (wraps & VIRTIO_WRAPS.USED) === 0 ? 0 : 1,
     };
   }
 
@@ -194,35 +179,21 @@ export class IxgbeVdpaControl {
 
   /** What commands of the control queue made of the device, as device parts (virtio 1.4 §2.14). The function is suspended. */
   typeState(): Uint8Array | Breakdown {
-    let state = new Uint8Array(0);
-    for (let at = 0; at === 0 || at < state.length; at += VIRTIO_MESSAGE_BYTES) {
-      const answer = this.ask('GET_STATE', at);
+    const at = W.GET_STATE.answer;
+    return gatherParts(VIRTIO_STATE_BYTES_MAX, (offset) => {
+      const answer = this.ask('GET_STATE', offset);
       if (isBreakdown(answer)) return answer;
-      // What the function claims: more than it would take is none.
-      const total = answer[W.GET_STATE.answer.total]!;
-      if (total > VIRTIO_STATE_BYTES_MAX || (at > 0 && total !== state.length))
-        return breakdown(BREAK.NOT_USABLE, `the device's parts have ${total} bytes, want the same each time`);
-      if (at === 0) state = new Uint8Array(total);
-      const bytes = bytesOf(answer, W.GET_STATE.answer.bytes);
-      state.set(bytes.subarray(0, Math.min(VIRTIO_MESSAGE_BYTES, total - at)), at);
-    }
-    return state;
+      return { total: answer[at.total]!, bytes: bytesOf(answer, at.bytes).subarray(0, VIRTIO_MESSAGE_BYTES) };
+    });
   }
 
   /** Have such parts in force when the device starts; between FEATURES_OK and DRIVER_OK. */
   setTypeState(parts: Uint8Array): Breakdown | undefined {
-    if (parts.length > VIRTIO_STATE_BYTES_MAX)
-      return breakdown(
-        BREAK.NOT_USABLE,
-        `the parts have ${parts.length} bytes, want at most ${VIRTIO_STATE_BYTES_MAX}`,
-      );
-    for (let at = 0; at === 0 || at < parts.length; at += VIRTIO_MESSAGE_BYTES) {
+    return giveParts(parts, VIRTIO_STATE_BYTES_MAX, VIRTIO_MESSAGE_BYTES, (at, piece) => {
       const words = new Uint32Array(VIRTIO_MESSAGE_BYTES / 4);
-      new Uint8Array(words.buffer).set(parts.subarray(at, at + VIRTIO_MESSAGE_BYTES));
-      const problem = this.order('SET_STATE', at, parts.length, ...words);
-      if (problem !== undefined) return problem;
-    }
-    return undefined;
+      new Uint8Array(words.buffer).set(piece);
+      return this.order('SET_STATE', at, parts.length, ...words);
+    });
   }
 
   /** The doorbell of a queue: its tail register. */

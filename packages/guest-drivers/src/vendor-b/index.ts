@@ -1,3 +1,4 @@
+export type { VdpaFacts, VdpaRing } from '../vdpa-plane.js';
 export { type AdminAnswer, AdminChannel } from './admin-channel.js';
 export { bindVendorB, type VendorBRegisters } from './bind-vendor-b.js';
 export {
@@ -5,8 +6,6 @@ export {
   openVdpaControl,
   VdpaControl,
   type VdpaControlSetup,
-  type VdpaFacts,
-  type VdpaRing,
 } from './vdpa-control.js';
 export type { VendorBCommands } from './vendor-b-commands.js';
 export { openVendorBDriver, type VendorBDriver, type VendorBDriverCounters } from './vendor-b-driver.js';

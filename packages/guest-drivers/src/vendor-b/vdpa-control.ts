@@ -22,12 +22,13 @@ import {
 import { FEATURE_WORDS } from '@ringwire/virtio-spec';
 import type { QueueState } from '@ringwire/virtqueue';
 import type { PciAccess } from '../access.js';
-import { BREAK, type Breakdown, breakdown, isBreakdown } from '../breakdown.js';
+import { type Breakdown, isBreakdown } from '../breakdown.js';
 import { DmaArena } from '../dma-arena.js';
 import type { DmaMemory } from '../dma-memory.js';
 import { PATIENCE, type Patience } from '../patience.js';
 import { disableMsix, enableMsix } from '../pci-msix.js';
 import type { MsixMessage } from '../transport.js';
+import { gatherParts, giveParts, type VdpaFacts, type VdpaRing } from '../vdpa-plane.js';
 import { AdminChannel, resetVendorB } from './admin-channel.js';
 import { bindVendorB, type VendorBRegisters } from './bind-vendor-b.js';
 
@@ -42,24 +43,6 @@ export interface VdpaControlSetup {
   /** Of vectors 0, events and configuration changes, and 1 on, for queues. */
   readonly messages?: readonly MsixMessage[];
   readonly patience?: Patience;
-}
-
-/** What the virtio data plane has. */
-export interface VdpaFacts {
-  readonly mac: Uint8Array;
-  readonly configBytes: number;
-  readonly queues: number;
-  readonly queueSizeMax: number;
-}
-
-/** Where a virtqueue is. Addresses are below 2^53. */
-export interface VdpaRing {
-  readonly size: number;
-  readonly desc: number;
-  readonly driver: number;
-  readonly device: number;
-  /** MSI-X vector of used buffers; without one the queue is polled. */
-  readonly vector?: number;
 }
 
 /**
@@ -222,37 +205,29 @@ export class VdpaControl {
 
   /** What commands of the control queue made of the device, as device parts (virtio 1.4 §2.14). The function is suspended. */
   typeState(): Uint8Array | Breakdown {
-    let state = new Uint8Array(0);
-    for (let at = 0; at === 0 || at < state.length; at += R_VIRTIO_STATE.BYTES_MAX) {
+    const { total, bytes, BYTES_MAX } = R_VIRTIO_STATE;
+    return gatherParts(P_VIRTIO_SET_STATE.TOTAL_MAX, (at) => {
       const results = this.admin.require(ADMIN_OP.VIRTIO_GET_STATE, (to) =>
         to.setUint32(P_VIRTIO_GET_STATE.offset, at, true),
       );
       if (isBreakdown(results)) return results;
-      // What the function claims: more than it would take is none.
-      const total = results.getUint32(R_VIRTIO_STATE.total, true);
-      if (total > P_VIRTIO_SET_STATE.TOTAL_MAX || (at > 0 && total !== state.length))
-        return breakdown(BREAK.NOT_USABLE, `the device's parts have ${total} bytes, want the same each time`);
-      if (at === 0) state = new Uint8Array(total);
-      for (let byte = 0; byte < Math.min(R_VIRTIO_STATE.BYTES_MAX, total - at); byte++)
-        state[at + byte] = results.getUint8(R_VIRTIO_STATE.bytes + byte);
-    }
-    return state;
+      return {
+        total: results.getUint32(total, true),
+        bytes: Uint8Array.from({ length: BYTES_MAX }, (_, byte) => results.getUint8(bytes + byte)),
+      };
+    });
   }
 
   /** Have such parts in force when the device starts; between FEATURES_OK and DRIVER_OK. */
   setTypeState(parts: Uint8Array): Breakdown | undefined {
     const { BYTES_MAX, TOTAL_MAX, offset, total, bytes } = P_VIRTIO_SET_STATE;
-    if (parts.length > TOTAL_MAX)
-      return breakdown(BREAK.NOT_USABLE, `the parts have ${parts.length} bytes, want at most ${TOTAL_MAX}`);
-    for (let at = 0; at === 0 || at < parts.length; at += BYTES_MAX) {
-      const problem = this.run(ADMIN_OP.VIRTIO_SET_STATE, (to) => {
+    return giveParts(parts, TOTAL_MAX, BYTES_MAX, (at, piece) =>
+      this.run(ADMIN_OP.VIRTIO_SET_STATE, (to) => {
         to.setUint32(offset, at, true);
         to.setUint32(total, parts.length, true);
-        for (const [byte, value] of parts.subarray(at, at + BYTES_MAX).entries()) to.setUint8(bytes + byte, value);
-      });
-      if (problem !== undefined) return problem;
-    }
-    return undefined;
+        for (const [byte, value] of piece.entries()) to.setUint8(bytes + byte, value);
+      }),
+    );
   }
 
   /** The doorbell of a queue: the start of its page, which the guest may be given. */

@@ -36,10 +36,13 @@ export const VIRTIO_WORDS = {
   CONFIG: { offset: 1, length: 2, answer: { generation: 1, bytes: 2 } },
   /** Areas are 64-bit addresses, low word first. */
   SET_QUEUE: { index: 1, size: 2, desc: 3, driver: 5, device: 7 },
-  /** Available position in bits 15:0, used in 31:16; bit 0 and 1 of `wraps` are their wrap counters in a packed ring. */
+  /** Available position in bits 15:0, used in 31:16; `wraps` has their wrap counters in a packed ring, VIRTIO_WRAPS. */
   SET_POSITION: { index: 1, positions: 2, wraps: 3 },
   GET_POSITION: { index: 1, answer: { positions: 1, wraps: 2, isPacked: 3 } },
   SET_READY: { index: 1, ready: 2 },
   GET_STATE: { offset: 1, answer: { total: 1, bytes: 2 } },
   SET_STATE: { offset: 1, total: 2, bytes: 3 },
 } as const;
+
+/** Wrap counters in the word `wraps`: of what is available next, and of what is used next. */
+export const VIRTIO_WRAPS = { AVAILABLE: 1, USED: 2 } as const;
