@@ -5,6 +5,7 @@ import { type AsidMappings, isRange, MAPPINGS_MAX, mappingProblem } from './asid
 import { MappingList } from './mapping-list.js';
 import type { HostRange, VdpaMapping } from './vdpa-device.js';
 import { VDPA, type VdpaOutcome } from './vdpa-outcome.js';
+import { WrittenPages } from './written-pages.js';
 
 const PAGE_BYTES = 4096;
 
@@ -16,9 +17,8 @@ export class DomainMappings implements AsidMappings {
   private readonly bus: InvalidationBus;
   readonly tracksDirty: boolean;
   private readonly list = new MappingList();
-  private isTracking = false;
-  /** Pages that were written, and unmapped before anybody asked. */
-  private gone: Mapping[] = [];
+  /** While writes are noted: pages that were written, and unmapped before anybody asked. */
+  private gone: WrittenPages | undefined = undefined;
 
   /**
    * @param domain of which nobody else maps anything in these addresses; its physical addresses are host offsets of `memory`
@@ -59,8 +59,7 @@ export class DomainMappings implements AsidMappings {
     if (this.bus.inBurst) return VDPA.BUSY;
     const pieces = this.list.cut(iova, bytes);
     try {
-      this.domain.unmapEach(pieces, this.gone);
-      if (!this.isTracking) this.gone = [];
+      this.take(pieces);
       return VDPA.OK;
     } catch (error) {
       // A large page of which a part is to stay needs a table.
@@ -72,15 +71,14 @@ export class DomainMappings implements AsidMappings {
 
   clear(): VdpaOutcome {
     if (this.bus.inBurst) return VDPA.BUSY;
-    this.domain.unmapEach(this.list.clear(), this.gone);
-    if (!this.isTracking) this.gone = [];
+    this.take(this.list.clear());
     return VDPA.OK;
   }
 
   trackDirty(isOn: boolean): VdpaOutcome {
     if (!this.tracksDirty) return VDPA.UNSUPPORTED;
     if (this.bus.inBurst) return VDPA.BUSY;
-    if (isOn === this.isTracking) return VDPA.OK;
+    if (isOn === (this.gone !== undefined)) return VDPA.OK;
     try {
       if (isOn) this.domain.trackDirty();
       else this.domain.untrackDirty();
@@ -89,16 +87,24 @@ export class DomainMappings implements AsidMappings {
       if (error instanceof VirtioError) return VDPA.NO_ROOM;
       throw error;
     }
-    this.isTracking = isOn;
-    this.gone = [];
+    this.gone = isOn ? new WrittenPages(this.memory) : undefined;
     return VDPA.OK;
   }
 
   takeDirty(): readonly HostRange[] {
-    if (!this.isTracking) return [];
-    const { gone } = this;
-    this.gone = [];
+    if (this.gone === undefined) return [];
+    const gone = this.gone.take();
     const mapped = this.list.all.flatMap(({ iova, bytes }) => this.domain.takeDirty(iova, bytes));
-    return [...gone, ...mapped].map(({ physical, bytes }) => ({ host: physical, bytes }));
+    return [...gone, ...mapped.map(({ physical, bytes }) => ({ host: physical, bytes }))];
+  }
+
+  /** Take mappings out of the tables, and note what of them was written. */
+  private take(pieces: readonly VdpaMapping[]): void {
+    const written: Mapping[] = [];
+    try {
+      this.domain.unmapEach(pieces, written);
+    } finally {
+      for (const { physical, bytes } of written) this.gone?.note(physical, bytes);
+    }
   }
 }
