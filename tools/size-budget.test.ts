@@ -11,8 +11,8 @@ const BUDGETS = [
   { what: 'PCI functions', packages: ['pci'], budget: 62_000 },
   { what: 'guest drivers', packages: ['guest-drivers'], budget: 140_000 },
   { what: 'IOMMUs', packages: ['iommu'], budget: 175_000 },
-  { what: 'devices', packages: ['virtio-device'], budget: 300_000 },
-  { what: 'cards in v86', packages: ['v86-adapter'], budget: 300_000 },
+  { what: 'devices', packages: ['virtio-device'], budget: 290_000 },
+  { what: 'cards in v86', packages: ['v86-adapter'], budget: 240_000 },
   { what: 'drivers and devices', packages: ['net-backend', 'guest-drivers', 'virtio-device'], budget: 420_000 },
 ] as const;
 /** The worker that devices run in, and what of it stays on the page. */

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bootedState, guestPartsProblem } from '../../examples/v86/src/guest-parts.js';
 import type { LinuxMachine } from '../../examples/v86/src/linux-machine.js';
+import { runMachines } from '../../examples/v86/src/run-machines.js';
 import { mac, NETWORKS, openStation, V86Network } from './v86-network.js';
 
 const PATIENCE_MS = 400_000;
@@ -13,9 +14,10 @@ const PKTGEN_FRAMES = 50_000;
 describe.skipIf(problem !== undefined)(SUITE, { timeout: PATIENCE_MS }, () => {
   const network = new V86Network();
   const machine = (index: number): LinuxMachine => network.machines[index]!;
+  let state: ArrayBuffer;
 
   beforeAll(async () => {
-    const state = await bootedState();
+    state = await bootedState();
     for (const index of [0, 1]) await network.start(index, state);
   }, PATIENCE_MS);
 
@@ -89,5 +91,18 @@ describe.skipIf(problem !== undefined)(SUITE, { timeout: PATIENCE_MS }, () => {
     expect(counters.forwarded).toBeGreaterThan(before + 50);
     for (const kind of KINDS)
       expect(await machine(1).must(`ping -c 2 -i 0.1 ${NETWORKS[kind]}.1`)).toContain('2 packets received');
+  });
+
+  test('the example says what it is to say', async () => {
+    const lines: string[] = [];
+    expect(await runMachines(state, (line) => lines.push(line.replace(/\d+ filtered/, 'some filtered')))).toBe(true);
+    expect(lines).toEqual([
+      'machine 1: eth0 has 02:00:00:00:00:01',
+      'machine 2: eth0 has 02:00:00:00:00:02',
+      '5 packets transmitted, 5 packets received, 0% packet loss',
+      '4 MB over TCP: as they were',
+      'port 1: frames forwarded, some filtered',
+      'port 2: frames forwarded, some filtered',
+    ]);
   });
 });

@@ -73,6 +73,34 @@ test('registers are where the BAR is, in a block with another card and with who 
   expect(cpu.memory_map_read32[block]!(BAR)).toBe(before);
 });
 
+test('registers in I/O space: cards on top of each other go apart, and none is beyond the ports of a PC', async () => {
+  const other = await loaded();
+  const { io } = cpuIn(other);
+  const { nics } = attachNics(other, [
+    { ...card(16), registers: 'io' },
+    { ...card(17), registers: 'io' },
+  ]);
+  const place = (index: number, at: number, command: number): void => {
+    nics[index]!.nic.configWrite(0x10, 4, at);
+    nics[index]!.nic.configWrite(0x04, 2, command);
+  };
+  // num_queues and the vector of the configuration, as above.
+  const read = (port: number): number => io.ports[port]!.read32.call(io.ports[port]!.device, port);
+  const nobody = read(0xc010);
+  place(0, 0xc000, 5);
+  place(1, 0xc000, 5);
+  expect([read(0xc010), read(0xd010)]).toEqual([0x0003_ffff, nobody]);
+  place(0, 0xd000, 4);
+  expect([read(0xc010), read(0xd010)]).toEqual([0x0003_ffff, nobody]);
+  place(0, 0xd000, 5);
+  place(1, 0xc000, 4);
+  expect([read(0xc010), read(0xd010)]).toEqual([nobody, 0x0003_ffff]);
+  const ports = io.ports.length;
+  for (const at of [0xff_ff80, 0xffff_ff80]) place(0, at, 5);
+  expect([io.ports.length, read(0xd010)]).toEqual([ports, nobody]);
+  await other.destroy();
+});
+
 test('a state has the cards in it, is taken by another machine, and refused by name where a card has none', async () => {
   config(16, 0x10, BAR);
   const state = (await emulator.save_state()) as ArrayBuffer;
@@ -85,6 +113,19 @@ test('a state has the cards in it, is taken by another machine, and refused by n
   attachNics(third, [card(16), card(21)]);
   await expect(third.restore_state(state)).rejects.toThrow('the card in slot 21 was reset: there is none in the state');
   await third.destroy();
+});
+
+test('cards of two calls are in one state', async () => {
+  const made = async (): Promise<[V86, readonly V86Machine[]]> => {
+    const one = withoutOwnBars(await loaded());
+    return [one, [16, 20].map((slot) => attachNics(one, [card(slot)]))];
+  };
+  const [from, before] = await made();
+  for (const [index, { nics }] of before.entries()) nics[0]!.nic.configWrite(0x10, 4, BAR + index * 0x8000);
+  const [to, after] = await made();
+  await to.restore_state((await from.save_state()) as ArrayBuffer);
+  expect(after.map(({ nics }) => nics[0]!.nic.configRead(0x10, 4) & ~0xf)).toEqual([BAR | 0, (BAR + 0x8000) | 0]);
+  for (const one of [from, to]) await one.destroy();
 });
 
 test('a slot that is taken, and a v86 that is made otherwise, are errors that say so', async () => {

@@ -23,7 +23,8 @@ export function keepState(cpu: V86Cpu, nics: readonly KeptNic[]): void {
     const late = states.find(([, state]) => state === undefined);
     if (late !== undefined) throw new Error(`the card in slot ${String(late[0])} is at work: save between two slices`);
     const all = get.call(cpu);
-    all[PLACE] = [TAG, VERSION, states];
+    // Cards that were attached before these are in the list already.
+    all[PLACE] = [TAG, VERSION, [...statesIn(all[PLACE]), ...states]];
     return all;
   };
   cpu.set_state = (state) => {

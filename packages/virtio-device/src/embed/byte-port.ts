@@ -15,6 +15,9 @@ export class BytePort implements NetBackend {
   private device: FrameSink | undefined = undefined;
   /** A frame was answered with FULL since {@link room} was called last. */
   private isFull = false;
+  /** The device was woken since it looked here last, and not by what is sent here. */
+  private mayHaveRoom = false;
+  private isSending = false;
 
   /**
    * @param transmit a frame of the driver's, in an array of its own
@@ -38,10 +41,17 @@ export class BytePort implements NetBackend {
     frame.memory.u8.set(bytes);
     frame.ranges.length[0] = bytes.length;
     frame.length = bytes.length;
+    this.isSending = true;
     const delivered = device.receive(frame);
-    if (delivered === DELIVERED.FULL) this.isFull = true;
     device.flush?.();
+    this.isSending = false;
+    if (delivered === DELIVERED.FULL) this.isFull = true;
     return delivered;
+  }
+
+  /** The device is to look for work. A burst of frames ends with this, too: that is no reason to hope for room. */
+  woken(): void {
+    if (!this.isSending) this.mayHaveRoom = true;
   }
 
   receive(frame: Frame): Delivered {
@@ -54,7 +64,9 @@ export class BytePort implements NetBackend {
   }
 
   pump(): number {
-    if (this.isFull) {
+    const isRoom = this.isFull && this.mayHaveRoom;
+    this.mayHaveRoom = false;
+    if (isRoom) {
       this.isFull = false;
       this.room();
     }

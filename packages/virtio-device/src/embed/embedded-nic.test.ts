@@ -232,6 +232,48 @@ test('RX-08: without a buffer a frame is the host’s to keep, which hears when 
   expect(bench.nic.receive(new Uint8Array(13))).toBe('dropped');
 });
 
+test('RX-08: a frame that found no buffer is no room, neither for a host that is woken nor for one that is not', () => {
+  const bench = new EmbedBench();
+  const wakes: number[] = [];
+  const { setIrq, transmit, room } = EmbedBench.prototype;
+  const [heard, told] = [room.bind(bench), setIrq.bind(bench)];
+  bench.nic = bench.plugIn({
+    host: { setIrq: told, transmit: transmit.bind(bench), room: heard, wake: () => wakes.push(bench.rooms) },
+  });
+  bench.start();
+  while (bench.nic.step());
+  for (let n = 0; n < 3; n++) {
+    expect(bench.nic.receive(frameOf(60))).toBe('full');
+    while (bench.nic.step());
+  }
+  expect(bench.rooms).toBe(0);
+  bench.post();
+  bench.kick(0);
+  while (bench.nic.step());
+  expect([bench.rooms, bench.nic.receive(frameOf(60))]).toEqual([1, 'accepted']);
+});
+
+test('RX-08: a host that offers its frame again as soon as it hears of room is not kept busy by that', () => {
+  const bench = new EmbedBench();
+  const offered: string[] = [];
+  bench.nic = bench.plugIn({
+    host: { setIrq: () => {}, room: () => offered.push(bench.nic.receive(frameOf(61, 2))) },
+  });
+  bench.start();
+  expect(bench.nic.receive(frameOf(61, 2))).toBe('full');
+  bench.isr();
+  expect(offered).toEqual([]);
+  bench.post();
+  bench.kick(0);
+  expect([offered, bench.collect(0)]).toEqual([['accepted'], [73]]);
+});
+
+test('virtio 1.4 §5.1.9.3.1: buffers that hold no header are back, and the driver told, when `receive` says full', () => {
+  const bench = new EmbedBench([], { vectors: 0 }).start();
+  bench.post(1, 4);
+  expect([bench.nic.receive(frameOf(60)), bench.irq, bench.collect(0)]).toEqual(['full', [true], [0]]);
+});
+
 test('two emulators on one switch: a frame goes from one memory into the other', () => {
   const { ports } = new LearningSwitch(2);
   const [a, b] = ports.map((port) => new EmbedBench([], { port }).start()) as [EmbedBench, EmbedBench];

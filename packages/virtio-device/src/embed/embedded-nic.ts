@@ -157,10 +157,9 @@ export class EmbeddedNic {
     if (this.bytes === undefined)
       throw new VirtioError('port', 'given', 'none: frames come from it', 'EmbeddedNic.receive');
     const delivered = this.bytes.send(frame);
-    // Not before the next access there can be a buffer.
-    if (delivered === DELIVERED.FULL) return 'full';
     this.work();
-    return delivered === DELIVERED.ACCEPTED ? 'accepted' : 'dropped';
+    if (delivered === DELIVERED.ACCEPTED) return 'accepted';
+    return delivered === DELIVERED.FULL ? 'full' : 'dropped';
   }
 
   /** Whether interrupts wait. */
@@ -238,6 +237,7 @@ export class EmbeddedNic {
   }
 
   private wake(): void {
+    this.bytes?.woken();
     if (this.hasWork) return;
     this.hasWork = true;
     this.host.wake?.();

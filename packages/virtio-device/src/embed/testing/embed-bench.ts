@@ -113,9 +113,9 @@ export class EmbedBench implements EmbeddingHost {
     return Uint8Array.from({ length: 6 }, (_, at) => this.nic.barRead(bar, offset + at, 1));
   }
 
-  post(count = 1): void {
+  post(count = 1, bytes: number = BUFFER_BYTES): void {
     for (let i = 0; i < count; i++)
-      this.queues[0]!.addWritable(BUFFERS[0] + (this.posted[0]!++ % SIZE) * BUFFER_BYTES, BUFFER_BYTES);
+      this.queues[0]!.addWritable(BUFFERS[0] + (this.posted[0]!++ % SIZE) * BUFFER_BYTES, bytes);
     this.queues[0]!.publish();
   }
 
