@@ -69,7 +69,8 @@ export function newCardMemory({ vfs, ramBytes = 2 * MIB }: CardPlan): HostMemory
 
 /**
  * A machine with one card: an external port, physical functions of one or several kinds, virtual ones, a switch between them,
- * behind a root port and a VT-d unit in which every function has a domain of its own. All in one thread; drivers may be in others.
+ * behind a root port and a VT-d unit in which every function has a domain of its own. All in one thread; drivers may be in
+ * others.
  */
 export class CardMachine implements Stepped {
   readonly memory: HostMemory;

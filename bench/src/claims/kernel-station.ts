@@ -1,7 +1,7 @@
 import { wireBytes } from '@ringwire/eswitch';
 import { NetOffload, SENT } from '@ringwire/guest-drivers';
 import { type IxgbePf, type IxgbeVf, openIxgbePf, openIxgbeVf } from '@ringwire/guest-drivers/ixgbe';
-import { openVendorBDriver, type VendorBDriver } from '@ringwire/guest-drivers/vendor-b';
+import { openVendorBDriver } from '@ringwire/guest-drivers/vendor-b';
 import { opened } from '../net-driver-side.js';
 import type { FunctionKind } from './function-kind.js';
 import {
@@ -13,12 +13,13 @@ import {
   type OutgoingFrame,
   outgoingFrames,
   patienceOf,
+  RING_ENTRIES,
   type Station,
   type StationSetup,
 } from './station.js';
 
-/** What drivers that are interrupted have in common. */
-type Driver = Pick<IxgbeVf, 'interrupt' | 'needsPoll' | 'poll' | 'sendBytes'> | VendorBDriver;
+/** What is asked of a driver that is interrupted: one that cuts nothing up is given no message to cut up. */
+type Driver = Pick<IxgbeVf, 'interrupt' | 'needsPoll' | 'poll' | 'sendBytes'>;
 
 /** Pages for copies of frames that are sent: several of the longest. */
 const COPY_PAGES = 128;
@@ -77,19 +78,13 @@ class KernelStation implements Station {
   }
 
   private send({ bytes, isMessage }: OutgoingFrame): boolean {
-    const { driver } = this;
-    const taken =
-      'sendBytes' in driver && isMessage ? sendMessage(driver, bytes, this.offload) : driver.sendBytes(bytes);
-    return taken === SENT.OK;
+    return this.driver.sendBytes(bytes, isMessage ? this.offload : undefined) === SENT.OK;
   }
 }
 
-const sendMessage = (driver: Driver, bytes: Uint8Array, offload: NetOffload): number =>
-  (driver as IxgbeVf).sendBytes(bytes, offload);
-
 /** Of an 82599: its physical function's, which owns the card, or a virtual one's. @param vfs of the physical function */
 export function ixgbeStation(setup: StationSetup, vfs: number | undefined): { station: Station; pf?: IxgbePf } {
-  const { access, dma, mac, now, queueSize = 64 } = setup;
+  const { access, dma, mac, now } = setup;
   let pf: IxgbePf | undefined;
   const station = new KernelStation('82599', mac, MESSAGE_MOST, (told) => {
     const events = { frame: ({ length }: { readonly length: number }) => told(length) };
@@ -97,7 +92,7 @@ export function ixgbeStation(setup: StationSetup, vfs: number | undefined): { st
       access,
       dma,
       mac,
-      queueSize,
+      queueSize: RING_ENTRIES,
       copyPages: COPY_PAGES,
       messages: MESSAGES,
       now: () => now() / 1000,
@@ -113,7 +108,7 @@ export function ixgbeStation(setup: StationSetup, vfs: number | undefined): { st
 
 /** Of vendor B's, which sends whole frames: messages are cut up by the guest. */
 export function vendorBStation(setup: StationSetup): Station {
-  const { access, dma, mac, queueSize = 64 } = setup;
+  const { access, dma, mac } = setup;
   return new KernelStation('vendor-b', mac, MSS, (told) =>
     opened(
       openVendorBDriver({
@@ -121,7 +116,7 @@ export function vendorBStation(setup: StationSetup): Station {
         dma,
         messages: [MESSAGES[0], MESSAGES[1]],
         patience: patienceOf(setup),
-        entries: queueSize,
+        entries: RING_ENTRIES,
         events: { frame: ({ length }) => told(length) },
       }),
     ),

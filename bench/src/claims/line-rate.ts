@@ -2,12 +2,10 @@ import type { Claim, Effort, Measured } from './claim.js';
 import { percent } from './claim.js';
 import type { FunctionKind } from './function-kind.js';
 import { PopulatedCard } from './populated-card.js';
-import type { Load, Station } from './station.js';
+import { type Load, OUTSIDE, type Station } from './station.js';
 
 /** Bytes that 10 Gbit/s are in a µs. */
 export const WIRE_BYTES_PER_US = 1250;
-/** A station beyond the wire. */
-const OUTSIDE = Uint8Array.of(2, 0, 0, 0, 0xff, 1);
 const KIB = 1024;
 /** Until rings and buffers are as full as they will be, in µs. */
 const WARM = 500;

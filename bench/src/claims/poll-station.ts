@@ -10,6 +10,7 @@ import {
   type OutgoingFrame,
   outgoingFrames,
   patienceOf,
+  RING_ENTRIES,
   type Station,
   type StationSetup,
 } from './station.js';
@@ -40,12 +41,14 @@ export class PollStation implements Station {
   private next = 0;
 
   constructor(setup: StationSetup) {
-    const { access, dma, mac, queueSize = 64, rings = 'packed' } = setup;
-    this.pool = new FramePool(dma, { buffers: 4 * queueSize });
+    const { access, dma, mac, rings = 'packed' } = setup;
+    this.pool = new FramePool(dma, { buffers: 4 * RING_ENTRIES });
     const transport = opened(openPciTransport(access));
     const features = pollFeatures(rings, VIRTIO_NET_F.CSUM, VIRTIO_NET_F.HOST_TSO4);
     const patience = patienceOf(setup);
-    this.driver = opened(openPollDriver({ transport, dma, pool: this.pool, features, queueSize, patience }));
+    this.driver = opened(
+      openPollDriver({ transport, dma, pool: this.pool, features, queueSize: RING_ENTRIES, patience }),
+    );
     this.mac = mac;
   }
 

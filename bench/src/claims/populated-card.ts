@@ -34,7 +34,7 @@ export interface PopulatedPlan extends Omit<CardPlan, 'now' | 'gate'> {
   readonly rings?: 'split' | 'packed';
 }
 
-/** A card in virtual time with a driver on every function: real devices, drivers and rings, translation, switch, arbiter, wire. */
+/** A card in virtual time with a driver on every function: real devices, drivers, rings, translation, switch, arbiter, wire. */
 export class PopulatedCard implements Stepped {
   readonly clock: VirtualClock = new VirtualClock();
   readonly arbiter: TransmitArbiter;

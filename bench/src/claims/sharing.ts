@@ -2,9 +2,8 @@ import { type Claim, type Effort, jain, type Measured, percent } from './claim.j
 import type { FunctionKind } from './function-kind.js';
 import { WIRE_BYTES_PER_US } from './line-rate.js';
 import { PopulatedCard, type PopulatedPlan } from './populated-card.js';
-import type { Load } from './station.js';
+import { type Load, OUTSIDE } from './station.js';
 
-const OUTSIDE = Uint8Array.of(2, 0, 0, 0, 0xff, 1);
 const KIB = 1024;
 const TINY = 60;
 const LARGE = 1514;
@@ -19,7 +18,7 @@ const MIXED: readonly FunctionKind[] = Array.from(
   (_, vf) => (['virtio', '82599', 'vendor-b'] as const)[vf % 3]!,
 );
 
-/** F102: what functions of one card send to each other does not go through the port, unless the bridge beyond it has to see it. */
+/** F102: what functions of one card send to each other does not go through the port, unless a bridge beyond has to see it. */
 export function interVmClaim(kind: FunctionKind): Claim {
   return {
     name: `claims/inter-vm/${kind}`,

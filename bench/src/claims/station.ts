@@ -25,6 +25,11 @@ export interface Station {
   message(data: number): void;
 }
 
+/** A station beyond the wire. */
+export const OUTSIDE: Uint8Array = Uint8Array.of(2, 0, 0, 0, 0xff, 1);
+/** Descriptors of each ring of a station. */
+export const RING_ENTRIES = 64;
+
 /** What a station is opened with. */
 export interface StationSetup {
   readonly access: PciAccess;
@@ -34,8 +39,6 @@ export interface StationSetup {
   readonly now: () => number;
   /** A turn of those that a waiting driver depends on. */
   readonly pause: () => void;
-  /** Descriptors of each ring; 256 unless given. */
-  readonly queueSize?: number;
   /** Of virtio functions. */
   readonly rings?: 'split' | 'packed';
 }

@@ -1,10 +1,10 @@
 import { type BurstDriver, FrameBurst, FramePool, openPciTransport, openPollDriver } from '@ringwire/guest-drivers';
-import { openIxgbePf, openIxgbeVfPoll } from '@ringwire/guest-drivers/ixgbe';
+import { openIxgbeVfPoll } from '@ringwire/guest-drivers/ixgbe';
 import { privateArrays } from '@ringwire/ring-loops';
 import { opened } from '../net-driver-side.js';
 import { type CardFunction, CardMachine } from './card-machine.js';
+import { ixgbeStation } from './kernel-station.js';
 import { pollFeatures } from './poll-station.js';
-import { MESSAGES } from './station.js';
 
 /** Bytes of a frame without its check sequence. */
 const FRAME_BYTES = 60;
@@ -138,23 +138,17 @@ function open(machine: CardMachine, of: CardFunction, rings: PairPlan['rings'], 
 
 /** The driver that owns an 82599. @returns a turn of the card and of it */
 function driveHost(machine: CardMachine, host: CardFunction): () => void {
-  const driver = opened(
-    openIxgbePf({
-      access: machine.access(host),
-      dma: machine.dma(host),
-      mac: host.mac,
-      messages: MESSAGES,
-      now: () => performance.now(),
-      vfs: machine.guests.length,
-      queueSize: 64,
-      copyPages: 17,
-      patience: { tries: 500, pause: () => void machine.step(BUDGET) },
-      events: { frame: () => {} },
-    }),
-  );
-  host.onMessage = (data) => driver.interrupt(data);
+  const setup = {
+    access: machine.access(host),
+    dma: machine.dma(host),
+    mac: host.mac,
+    now: () => performance.now() * 1000,
+    pause: () => void machine.step(BUDGET),
+  };
+  const { station } = ixgbeStation(setup, machine.guests.length);
+  host.onMessage = (data) => station.message(data);
   return () => {
     machine.step(BUDGET);
-    while (driver.needsPoll) driver.poll();
+    station.turn();
   };
 }

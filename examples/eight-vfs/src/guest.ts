@@ -1,6 +1,7 @@
 import { DeviceLink, type LinkPlace } from '@ringwire/device-thread';
 import {
   type DmaMemory,
+  type EthernetDriver,
   isBreakdown,
   type MsixMessage,
   openNetDriver,
@@ -22,18 +23,10 @@ const QUEUE_SIZE = 64;
 const PATIENCE = { tries: 2000, pause: (): void => void Atomics.wait(PAUSE, 0, 0, 1) };
 const PAUSE = new Int32Array(new SharedArrayBuffer(4));
 
-/** What drivers of all three kinds have in common. */
-interface Driver {
-  readonly needsPoll: boolean;
-  interrupt(vector: number): void;
-  poll(): number;
-  sendBytes(frame: Uint8Array): number;
-}
-
 /** A guest's driver on its function, which it reaches through shared memory alone. */
 export class Guest {
   received = 0;
-  private readonly driver: Driver;
+  private readonly driver: EthernetDriver;
   private readonly link: DeviceLink;
 
   /** @throws Error when the function does not do */
@@ -57,7 +50,13 @@ export class Guest {
   }
 }
 
-function opened(kind: FunctionKind, link: DeviceLink, dma: DmaMemory, mac: Uint8Array, frame: () => void): Driver {
+function opened(
+  kind: FunctionKind,
+  link: DeviceLink,
+  dma: DmaMemory,
+  mac: Uint8Array,
+  frame: () => void,
+): EthernetDriver {
   const now = (): number => performance.now();
   const events = { frame };
   const common = { access: link, dma, events, patience: PATIENCE };

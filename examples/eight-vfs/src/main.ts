@@ -16,7 +16,10 @@ const command = new Command('eight-vfs')
   .argument('[seconds]', 'how long the guests send', positive, 3)
   .argument('[plot]', 'SVG file to write', join(tmpdir(), 'eight-vfs.svg'))
   .option('--no-claims', 'leave the claims out')
-  .addHelpText('after', '\nExit code: 0, 1 when a limit or a check of the host did not hold, 2 for a wrong argument.')
+  .addHelpText(
+    'after',
+    '\nExit code: 0, 1 when a limit, a check of the host, or a claim in virtual time did not hold, 2 for a wrong argument.',
+  )
   .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
   .parse();
 const [seconds, plot] = command.processedArgs as [number, string];

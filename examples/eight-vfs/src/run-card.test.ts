@@ -49,6 +49,14 @@ test('the text has a line for each function, what was lost and why, and nothing 
   expect(lines.at(-2)).toMatch(/^the wire got \d+ frames; 0 frames are unaccounted for$/);
 });
 
+test('a thread that ends in the middle ends the run, with its error', async () => {
+  const script = (text: string): URL =>
+    new URL(`data:text/javascript,import { parentPort } from 'node:worker_threads'; ${text}`);
+  const guest = script("parentPort.postMessage('ready'); setTimeout(() => parentPort.postMessage({}), 300)");
+  const card = script("parentPort.postMessage('ready'); setTimeout(() => { throw new Error('the card') }, 50)");
+  await expect(runCard(FUNCTIONS, 0.2, { card, guest })).rejects.toThrow('the card');
+});
+
 test('what does not hold is a sentence', () => {
   const [first, ...rest] = result.rates;
   const faster = [{ ...first!, mbits: first!.mbits.map(() => 1e6) }, ...rest];

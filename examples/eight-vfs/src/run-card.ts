@@ -32,6 +32,8 @@ export async function runCard(plans: readonly FunctionPlan[], seconds: number, w
   const guests: Worker[] = [];
   try {
     await messageOf(card);
+    // It says no more until the end: a thread that ends before its time ends the run.
+    const last = messageOf(card) as Promise<CardResult>;
     for (const [vf, each] of plans.entries()) {
       const job: GuestJob = {
         plan: each,
@@ -44,17 +46,18 @@ export async function runCard(plans: readonly FunctionPlan[], seconds: number, w
       };
       guests.push(new Worker(workers.guest, { workerData: job }));
     }
-    await Promise.all(guests.map(messageOf));
+    await Promise.race([last, Promise.all(guests.map(messageOf))]);
     const results = Promise.all(guests.map((guest) => messageOf(guest) as Promise<GuestResult>));
+    const all = Promise.all([last, results]);
     const begin = performance.now();
     tell(words, 1);
-    await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+    await Promise.race([all, new Promise((resolve) => setTimeout(resolve, seconds * 1000))]);
     tell(words, 2);
     const elapsed = (performance.now() - begin) / 1000;
-    const counted = await results;
-    const last = messageOf(card) as Promise<CardResult>;
+    await Promise.race([all, results]);
     closeFunctions(places);
-    return { seconds: elapsed, card: await last, guests: counted, rates: ratesOf(words, samples, plans.length) };
+    const [counts, counted] = await all;
+    return { seconds: elapsed, card: counts, guests: counted, rates: ratesOf(words, samples, plans.length) };
   } finally {
     await Promise.all([card, ...guests].map((worker) => worker.terminate()));
   }

@@ -108,3 +108,17 @@ describe.each(['split', 'packed'] as const)(
     });
   },
 );
+
+test('one function is let through as many frames beside 63 idle ones, and nobody asks for those', () => {
+  const busy = (virtualFunctions: number): RateCard => {
+    const card = cardOf('packed', virtualFunctions);
+    send(card.guests[1]!, 60);
+    card.measure(2 * MS);
+    return card;
+  };
+  const [alone, among] = [busy(1), busy(64)];
+  expect(among.arbiter.countersOf(2).frames).toBeGreaterThan(0);
+  expect(among.arbiter.countersOf(2).frames).toBe(alone.arbiter.countersOf(2).frames);
+  for (let port = 3; port <= 65; port++)
+    expect(among.arbiter.countersOf(port)).toEqual({ frames: 0, wireBytes: 0, turnedAway: 0, stormDrops: 0 });
+});

@@ -12,7 +12,7 @@ import type { CompiledRule, FlowCounters } from './flow-table.js';
 import { Forwarding } from './forwarding.js';
 import { ForwardingTables } from './forwarding-tables.js';
 import { askFor, isGated, tellGate } from './gate-questions.js';
-import { Handing, lose } from './handing.js';
+import { Handing } from './handing.js';
 import { FRAME_BYTES_MAX, PASSAGE_BYTES, Passage } from './passage.js';
 import { RunPath, UNDECIDED } from './run-path.js';
 import { type PortHome, SwitchPort } from './switch-port.js';
@@ -111,6 +111,7 @@ export class Eswitch implements PortHome {
   }
 
   set localSwitching(isOn: boolean) {
+    if (isOn === this.tables.localSwitching) return;
     this.tables.localSwitching = isOn;
     this.tables.epoch++;
   }
@@ -144,16 +145,15 @@ export class Eswitch implements PortHome {
   forward(frame: Frame, from: SwitchPort): Delivered {
     const { tables, handing } = this;
     const { length } = frame;
-    if (handing.depth === NESTED) return lose(length, from, ESWITCH_DROP.LOOP, handing.watcher, frame);
+    if (handing.depth === NESTED) return handing.lose(length, from, ESWITCH_DROP.LOOP, frame);
     if (length < ETHERNET.SIZE || length > FRAME_BYTES_MAX)
-      return lose(length, from, ESWITCH_DROP.LENGTH, handing.watcher, frame);
+      return handing.lose(length, from, ESWITCH_DROP.LENGTH, frame);
     const passage = this.passages[handing.depth]!;
     if (passage.isPlain(frame)) {
       const delivered = this.runs.forwardOne(frame, from, passage);
       if (delivered !== UNDECIDED) return delivered as Delivered;
     }
-    if (!passage.enter(frame, tables.headBytes))
-      return lose(length, from, ESWITCH_DROP.BAD_OFFLOAD, handing.watcher, frame);
+    if (!passage.enter(frame, tables.headBytes)) return handing.lose(length, from, ESWITCH_DROP.BAD_OFFLOAD, frame);
     tables.refresh();
     const { head, decision } = passage;
     this.forwarding.decide(from, head, passage.longest, decision);
@@ -161,7 +161,7 @@ export class Eswitch implements PortHome {
     if (drop === NO_DROP) {
       const admitted = askFor(this.options.gate, from, passage);
       if (admitted === DELIVERED.FULL) return admitted;
-      if (admitted === DELIVERED.DROPPED) return lose(length, from, ESWITCH_DROP.STORM, handing.watcher, head.frame());
+      if (admitted === DELIVERED.DROPPED) return handing.lose(length, from, ESWITCH_DROP.STORM, head.frame());
     }
     // A receiver may set other ones.
     const { rules } = tables;
@@ -169,7 +169,7 @@ export class Eswitch implements PortHome {
     countRules(rules, passage);
     const { counters } = from;
     counters.copies += drop === NO_DROP ? decision.count - 1 : decision.count;
-    if (drop !== NO_DROP) return lose(length, from, drop, handing.watcher, head.frame());
+    if (drop !== NO_DROP) return handing.lose(length, from, drop, head.frame());
     counters.inFrames++;
     counters.inBytes += length;
     tables.learn(from, head);

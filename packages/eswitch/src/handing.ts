@@ -9,6 +9,7 @@ import type { SwitchPort } from './switch-port.js';
 export class Handing {
   /** How deep frames that come back while they are handed on are nested. */
   depth = 0;
+  /** Told of what is lost. */
   watcher: DropWatcher | undefined = undefined;
   private readonly ports: readonly SwitchPort[];
   /** Ports that frames went to since they were flushed. */
@@ -75,6 +76,15 @@ export class Handing {
     if (isOwn) this.noteUnflushed(from.number);
   }
 
+  /** A frame that came in goes nowhere. @param bytes of it, as it came */
+  lose(bytes: number, { counters, number }: SwitchPort, reason: number, frame: Frame): Delivered {
+    counters.inFrames++;
+    counters.inBytes += bytes;
+    counters.drops[reason]!++;
+    this.watcher?.dropped(number, reason, frame);
+    return DELIVERED.DROPPED;
+  }
+
   /** @param canWait the frame may stay with its sender, where the port is the wire */
   private handOne(passage: Passage, port: SwitchPort, form: number, canWait: boolean): Delivered {
     const { number, kind, device, counters } = port;
@@ -105,19 +115,4 @@ export class Handing {
     this.isUnflushed[number] = 1;
     this.unflushed[this.count++] = number;
   }
-}
-
-/** A frame that goes nowhere. */
-export function lose(
-  bytes: number,
-  { counters, number }: SwitchPort,
-  reason: number,
-  watcher: DropWatcher | undefined,
-  frame: Frame,
-): Delivered {
-  counters.inFrames++;
-  counters.inBytes += bytes;
-  counters.drops[reason]!++;
-  watcher?.dropped(number, reason, frame);
-  return DELIVERED.DROPPED;
 }

@@ -6,7 +6,7 @@ import { ESWITCH_DROP, NO_DROP } from './drop-reason.js';
 import type { Forwarding } from './forwarding.js';
 import type { ForwardingTables } from './forwarding-tables.js';
 import { askForPart, frameKind } from './gate-questions.js';
-import { type Handing, lose } from './handing.js';
+import type { Handing } from './handing.js';
 import { FRAME_BYTES_MAX, type Passage } from './passage.js';
 import type { SwitchPort } from './switch-port.js';
 
@@ -39,8 +39,7 @@ export class RunPath {
     if (to === NOWHERE || frame.length > this.tables.ports[to]!.settings.longestFrame) return UNDECIDED;
     const admitted = askForPart(this.tables.options.gate, from, part, to === WIRE);
     if (admitted === DELIVERED.FULL) return admitted;
-    if (admitted === DELIVERED.DROPPED)
-      return lose(frame.length, from, ESWITCH_DROP.STORM, this.handing.watcher, frame);
+    if (admitted === DELIVERED.DROPPED) return this.handing.lose(frame.length, from, ESWITCH_DROP.STORM, frame);
     return this.handing.handPart(passage, from, this.tables.ports[to]!) === 1 ? DELIVERED.ACCEPTED : DELIVERED.FULL;
   }
 
@@ -63,7 +62,7 @@ export class RunPath {
         // Cut off behind what may go: the frame that is lost is the next one.
         passage.enterOf(part, gone);
         const { head } = passage;
-        lose(head.length, from, ESWITCH_DROP.STORM, this.handing.watcher, head.frame());
+        this.handing.lose(head.length, from, ESWITCH_DROP.STORM, head.frame());
         done++;
       }
     }

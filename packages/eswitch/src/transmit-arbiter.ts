@@ -20,7 +20,7 @@ const MOST_LEVELS = 8;
 export interface ArbiterOptions {
   /** The switch's clock, in µs; fractions count, down to ns. */
   readonly now: () => number;
-  /** The port that the card's cable is plugged into, a `WirePort`, which says when it has room. Without it the wire is `lineRate`. */
+  /** The port that the card's cable is plugged into, a `WirePort`, which says when it has room. Without it: `lineRate`. */
   readonly wire?: WireRoom;
   /** Mbit/s, of a wire that nothing else tells of; 10000 unless given, 0: it carries whatever comes, at once. */
   readonly lineRate?: number;
@@ -114,7 +114,10 @@ export class TransmitArbiter implements TransmitGate {
     this.ports[port]?.withdraw();
   }
 
-  /** More of a port than its rates, which a switch sets anew when anything is set for the port. @throws VirtioError for what cannot be */
+  /**
+   * More of a port than its rates, which a switch sets anew when anything is set for the port.
+   * @throws VirtioError for what cannot be
+   */
   setPort(port: number, changes: Partial<RateNodeSettings>): void {
     this.change(this.portAt(port).node, changes);
   }

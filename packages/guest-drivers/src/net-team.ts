@@ -42,8 +42,8 @@ const MAC_BYTES = 6;
  * primary while it runs and its link is up, else by the one that stands by, and come in by both. When they begin to go out
  * by another one, switches are told with a frame from there, so that what is for the station comes there too.
  *
- * A driver is opened with {@link eventsFor} its role, and then joins. The user interrupts, polls and watches drivers as ever, or the
- * team as a whole, and calls {@link look} where only drivers were. @see virtio 1.4 §5.1.3
+ * A driver is opened with {@link eventsFor} its role, and then joins. The user interrupts, polls and watches drivers as ever,
+ * or the team as a whole, and calls {@link look} where only drivers were. @see virtio 1.4 §5.1.3
  */
 export class NetTeam implements Omit<EthernetDriver, 'interrupt'> {
   readonly counters: TeamCounters = {
@@ -81,7 +81,8 @@ export class NetTeam implements Omit<EthernetDriver, 'interrupt'> {
   }
 
   /**
-   * Take a driver in, which was opened with the role's events.
+   * Take a driver in, which was opened with the role's events. One that is not let in stays its opener's: until it is closed,
+   * the team tells of frames that come by it.
    * @returns why not, in a sentence: another address than the team's, or the place is taken
    */
   join(role: TeamRole, driver: EthernetDriver & { readonly isStandby?: boolean }): string | undefined {
@@ -132,7 +133,7 @@ export class NetTeam implements Omit<EthernetDriver, 'interrupt'> {
     return this.address;
   }
 
-  /** What fits through both members. */
+  /** What fits through both members; Infinity while there is none. */
   get mtu(): number {
     const { primary, standby } = this.members;
     return Math.min(primary?.mtu ?? Number.POSITIVE_INFINITY, standby?.mtu ?? Number.POSITIVE_INFINITY);

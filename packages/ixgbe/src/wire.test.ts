@@ -74,6 +74,9 @@ describe('82599 datasheet §8.2.3.22: the wire', () => {
     stage.pf.driver.setPause({ ...FLOW, send: false });
     stage.run();
     expect(wire.link).toMatchObject({ honoursPause: true, sendsPause: false });
+    stage.pf.driver.restart();
+    stage.run();
+    expect(wire.link).toMatchObject({ honoursPause: true, sendsPause: false });
     for (const change of [{ high: 0 }, { high: 33 }, { high: 0x8_0000 }, { low: 0x1_0000 }, { low: 1 }, { time: 0 }])
       expect(() => stage.pf.driver.setPause({ ...FLOW, ...change })).toThrow('§3.7.7');
   });

@@ -1,7 +1,7 @@
 import { openPciTransport } from '@ringwire/guest-drivers';
 import { openIxgbeVf } from '@ringwire/guest-drivers/ixgbe';
 import { bindVendorB, openVendorBDriver } from '@ringwire/guest-drivers/vendor-b';
-import { COMPLETION } from '@ringwire/nic-spec/vendor-b';
+import { COMPLETION, VB_REG } from '@ringwire/nic-spec/vendor-b';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { frameTo, MESSAGES, macOf, type StageSide, VendorBStage } from './testing/vendor-b-stage.js';
@@ -38,6 +38,35 @@ for (const [what, change] of WRONG)
     expect([a!.heard.length, a!.driver!.state, broken.length]).toEqual([0, 'broken', 1]);
     expect([a!.function.native.ringOf(0), a!.function.native.ringOf(1)]).toEqual([undefined, undefined]);
   });
+
+test('DR: a pause that throws while the function is given up leaves a driver that can be closed', () => {
+  const stage = new VendorBStage();
+  const [a, b] = stage.enable(2);
+  const mistake = new Error('a pause');
+  let fails = false;
+  const pause = (): void => {
+    if (fails) throw mistake;
+    stage.nic.step(16);
+  };
+  // The reset is never seen to end, so that the driver waits for it.
+  const { access } = a!;
+  const stuck: typeof access = Object.create(access, {
+    barRead: {
+      value: (bar: number, at: number, size: number) =>
+        fails && at === VB_REG.RESET ? 1 : access.barRead(bar, at, size),
+    },
+  });
+  a!.drive({ access: stuck, patience: { tries: 20, pause } });
+  b!.drive();
+  b!.driver!.sendBytes(frameTo(macOf(0), macOf(1), 1));
+  stage.nic.step(16);
+  completionOf(a!, 0)[0]! += 1;
+  fails = true;
+  expect(() => a!.driver!.poll()).toThrow(mistake);
+  fails = false;
+  a!.driver!.close();
+  expect(a!.driver!.state).toBe('closed');
+});
 
 test('DR: a status that means nothing gives the buffer up, and the driver goes on', () => {
   const stage = new VendorBStage();

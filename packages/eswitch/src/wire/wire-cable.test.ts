@@ -91,6 +91,12 @@ test('unplugged, both links go; what was on its way is lost at its sender', () =
   expect(got(other, vf(0))).toBe(2);
 });
 
+test('a cable has two ends: a card is not its own neighbour', () => {
+  const { wire } = new WireStage();
+  expect(() => joinWires(wire, wire)).toThrow('other is the same wire');
+  expect(wire.link.isUp).toBe(false);
+});
+
 test('flat out, two cards are one hop: what is sent is there', () => {
   const { one, other } = pair({ isPaced: false }, { isPaced: false });
   one.send(vf(0), 1514, station(102));

@@ -1,3 +1,4 @@
+import { VirtioError } from '@ringwire/virtio-spec';
 import type { WirePort } from './wire-port.js';
 import { linkBetween, sameLink } from './wire-settings.js';
 
@@ -36,8 +37,10 @@ export class WireCable {
  * Plug a cable into two cards of one thread and one clock. Both links come up, at the slower one's speed; with half duplex,
  * if one of them has it; with PAUSE as far as one sends it and the other honours it.
  * @returns unplug it again
+ * @throws VirtioError for one card alone
  */
 export function joinWires(one: WirePort, other: WirePort): () => void {
+  if (one === other) throw new VirtioError('other', 'the same wire', "another card's", 'joinWires');
   const cable = new WireCable(one, other);
   one.plugCable(cable);
   other.plugCable(cable);

@@ -249,8 +249,11 @@ export class VendorBDriver implements EthernetDriver {
     const { completions, rx } = this.session;
     const room = this.freeCount;
     let done = 0;
-    for (; done < budget && !this.isClosing && completions.take(); done++) if (!this.handle()) break;
-    this.isPolling = false;
+    try {
+      for (; done < budget && !this.isClosing && completions.take(); done++) if (!this.handle()) break;
+    } finally {
+      this.isPolling = false;
+    }
     if (this.isClosing) this.close();
     if (this.state !== 'running') return done;
     if (rx.posted !== rx.told) this.tell(rx);

@@ -8,8 +8,8 @@ import type { ReceivedFrame } from '../received-frame.js';
 import type { MsixMessage } from '../transport.js';
 
 /**
- * What the driver tells its user, from within its own methods. What a handler throws comes out of `interrupt`,
- * `poll` or `close`, whichever ends next, when the driver has done its work.
+ * What the driver tells its user, from within its own methods. What a handler throws comes out of `interrupt`, `poll`, `watch`
+ * or `close`, whichever ends next, when the driver has done its work.
  */
 export interface VendorBEvents {
   /** A frame came in. It is good during the call. */
