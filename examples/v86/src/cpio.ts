@@ -6,6 +6,11 @@ export interface CpioEntry {
   readonly bytes?: Uint8Array;
 }
 
+/** Modes of what a guest's file system has. */
+export const DIRECTORY = 0o040755;
+export const PROGRAM = 0o100755;
+export const LINK = 0o120777;
+
 const MAGIC = '070701';
 const TRAILER = 'TRAILER!!!';
 

@@ -3,34 +3,15 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFile
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type CpioEntry, cpioArchive } from './cpio.js';
+import { type CpioEntry, cpioArchive, DIRECTORY, LINK, PROGRAM } from './cpio.js';
+import { guestInit } from './guest-shell.js';
 import { LinuxMachine, type MachineFiles, type MachinePorts, NOWHERE } from './linux-machine.js';
 
 /** Where guest-parts.sh puts a kernel, modules, a busybox and SeaBIOS; machines that have booted are kept there, too. */
 const PARTS = fileURLToPath(new URL('../../../node_modules/.cache/ringwire-v86/', import.meta.url));
+const V86 = createRequire(import.meta.url).resolve('v86/package.json');
 /** Part of the name of a state that is kept: another one when what a guest does until it is ready is changed. */
 const EDITION = 1;
-
-const DIRECTORY = 0o040755;
-const PROGRAM = 0o100755;
-const LINK = 0o120777;
-
-/** Commands come as lines from the first serial port, and what they say goes there; the kernel has the second one. */
-const INIT = `#!/bin/sh
-/bin/busybox mount -t devtmpfs dev /dev
-/bin/busybox --install -s /bin
-mount -t proc proc /proc
-mount -t sysfs sys /sys
-mount -t tmpfs tmp /tmp
-# Held open: closing it would lose what has come already.
-exec 3<>/dev/ttyS0
-stty raw -echo <&3
-echo '#ready' >&3
-while IFS= read -r line <&3; do
-  eval "$line" >&3 2>&1 </dev/null
-  echo "#done $?" >&3
-done
-`;
 
 /** Why there is nothing to make a machine of; undefined when there is. */
 export function guestPartsProblem(): string | undefined {
@@ -40,8 +21,7 @@ export function guestPartsProblem(): string | undefined {
 }
 
 export function machineFiles(): MachineFiles {
-  const wasmPath = join(dirname(createRequire(import.meta.url).resolve('v86/package.json')), 'build/v86.wasm');
-  return { bios: bytesOf('bios.bin'), vgaBios: bytesOf('vgabios.bin'), wasmPath };
+  return { bios: bytesOf('bios.bin'), vgaBios: bytesOf('vgabios.bin'), wasmPath: join(dirname(V86), 'build/v86.wasm') };
 }
 
 /**
@@ -50,7 +30,9 @@ export function machineFiles(): MachineFiles {
  */
 export async function bootedState(hasOwnNic = false): Promise<ArrayBuffer> {
   const parts = ['vmlinuz', 'busybox', 'bios.bin', 'vgabios.bin', ...moduleNames()];
-  const hash = createHash('sha256').update(`${EDITION} ${hasOwnNic}`).update(INIT);
+  const hash = createHash('sha256').update(`${EDITION} ${hasOwnNic}`).update(guestInit());
+  // A state is for the release of v86 that it is of.
+  hash.update(readFileSync(V86));
   for (const part of parts) hash.update(part).update(new Uint8Array(bytesOf(part)));
   const kept = join(PARTS, 'booted', hash.digest('hex').slice(0, 16));
   if (existsSync(kept)) return buffer(readFileSync(kept));
@@ -78,7 +60,7 @@ function initrd(): ArrayBuffer {
     ...['bin', 'dev', 'modules', 'proc', 'sys', 'tmp'].map((path) => ({ path, mode: DIRECTORY })),
     { path: 'bin/busybox', mode: PROGRAM, bytes: readFileSync(join(PARTS, 'busybox')) },
     { path: 'bin/sh', mode: LINK, bytes: Buffer.from('busybox') },
-    { path: 'init', mode: PROGRAM, bytes: Buffer.from(INIT) },
+    { path: 'init', mode: PROGRAM, bytes: Buffer.from(guestInit()) },
     { path: 'modules/order', mode: PROGRAM, bytes: Buffer.from(order) },
     ...modules.map((path) => ({ path, mode: PROGRAM, bytes: readFileSync(join(PARTS, path)) })),
   ];

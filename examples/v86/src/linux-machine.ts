@@ -1,14 +1,12 @@
 import type { NetBackend } from '@ringwire/net-backend';
 import { attachNics, type V86Nic, type V86NicOptions } from '@ringwire/v86-adapter';
 import { V86, type V86Options } from 'v86';
+import { DONE, READY } from './guest-shell.js';
 
 /** Two cards in each machine: one with MSI-X, and one with an interrupt pin alone. */
 const SLOTS = { msix: 16, pin: 17 } as const;
 const MEMORY_BYTES = 192 << 20;
 const VGA_BYTES = 2 << 20;
-/** The line that a guest says when it takes commands, and the one that ends what a command said, with its exit code. */
-const READY = /^#ready$/m;
-const DONE = /^#done (\d+)$/m;
 const CARRIAGE_RETURN = 13;
 
 /** What a machine is made of. */
