@@ -1,7 +1,8 @@
 import { HostMemory } from '@ringwire/guest-memory';
 import { pinThread } from '@ringwire/linux';
 import { LearningSwitch } from '@ringwire/net-backend';
-import { PeerMemory, VhostUserServer } from '@ringwire/vhost-user';
+import { PeerMemory } from '@ringwire/peer-memory';
+import { VhostUserServer } from '@ringwire/vhost-user';
 import { NET_SCRATCH_BYTES, NetDevice } from '@ringwire/virtio-device';
 import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
 import { COUNTING_PORT_BYTES, CountingPort } from './counting-port.js';

@@ -10,7 +10,8 @@ import {
   SENT,
 } from '@ringwire/guest-drivers';
 import { HostMemory, PageAllocator } from '@ringwire/guest-memory';
-import { openVhostUserTransport, PeerMemory, SharedRam, type VhostUserTransport } from '@ringwire/vhost-user';
+import { PeerMemory } from '@ringwire/peer-memory';
+import { openVhostUserTransport, SharedRam, type VhostUserTransport } from '@ringwire/vhost-user';
 
 const RAM = { gpa: 0x1_0000_0000, size: 0x200_0000 };
 const HOST_BYTES = 0x400_0000;

@@ -1,7 +1,8 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type CpioEntry, cpioArchive } from '../../examples/v86/src/cpio.js';
+import { type CpioEntry, cpioArchive, DIRECTORY, LINK, PROGRAM } from '../../examples/v86/src/cpio.js';
+import { guestInit } from '../../examples/v86/src/guest-shell.js';
 
 /** Where `guest-parts.sh` puts a kernel, its modules and a busybox. */
 const PARTS = fileURLToPath(new URL('../../node_modules/.cache/ringwire-guest/', import.meta.url));
@@ -14,31 +15,8 @@ export const BUSYBOX: string = join(PARTS, 'busybox');
 /** What a guest loads, with all that these depend on. */
 const MODULES = ['virtio_pci', 'virtio_net'] as const;
 
-export const DIRECTORY = 0o040755;
-export const PROGRAM = 0o100755;
-const LINK = 0o120777;
-
-/** The line that a guest says after each boot, and the one that ends what a command said, with its exit code. */
-export const READY: RegExp = /^#ready$/m;
-export const DONE: RegExp = /^#done (\d+)$/m;
-
-/** Commands come as lines from the first serial port, and what they say goes there; the kernel has the second one. */
-const INIT = `#!/bin/sh
-/bin/busybox mount -t devtmpfs dev /dev
-/bin/busybox --install -s /bin
-mount -t proc proc /proc
-mount -t sysfs sys /sys
-mount -t tmpfs tmp /tmp
-while read -r module; do insmod /modules/$module.ko; done < /modules/order
-# Held open: closing it would lose what has come already.
-exec 3<>/dev/ttyS0
-stty raw -echo <&3
-echo '#ready' >&3
-while IFS= read -r line <&3; do
-  eval "$line" >&3 2>&1 </dev/null
-  echo "#done $?" >&3
-done
-`;
+/** Before it takes commands. */
+const LOAD_MODULES = 'while read -r module; do insmod /modules/$module.ko; done < /modules/order\n';
 
 /** What a guest has besides busybox and virtio-net. */
 export interface ImageOptions {
@@ -74,7 +52,7 @@ export function makeGuestImage(
     ...['bin', 'dev', 'modules', 'proc', 'sys', 'tmp'].map((path) => ({ path, mode: DIRECTORY })),
     { path: 'bin/busybox', mode: PROGRAM, bytes: readFileSync(BUSYBOX) },
     { path: 'bin/sh', mode: LINK, bytes: Buffer.from('busybox') },
-    { path: 'init', mode: PROGRAM, bytes: Buffer.from(INIT) },
+    { path: 'init', mode: PROGRAM, bytes: Buffer.from(guestInit(LOAD_MODULES)) },
     { path: 'modules/order', mode: PROGRAM, bytes: Buffer.from(modules.map(({ name }) => `${name}\n`).join('')) },
     ...modules.map(({ name, bytes }) => ({ path: `modules/${name}.ko`, mode: PROGRAM, bytes })),
     ...files,

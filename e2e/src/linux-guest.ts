@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { DONE, type GuestImage, guestPartsProblem, READY } from './guest-image.js';
+import { DONE, READY } from '../../examples/v86/src/guest-shell.js';
+import { type GuestImage, guestPartsProblem } from './guest-image.js';
 import { findProgram, Program } from './program.js';
 
 const QEMU = 'qemu-system-x86_64';

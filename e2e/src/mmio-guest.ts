@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Recording, type RegisterAccess, rowsOf } from '../../examples/mmio-host/src/recording.js';
-import { makeGuestImage, READY } from './guest-image.js';
+import { READY } from '../../examples/v86/src/guest-shell.js';
+import { makeGuestImage } from './guest-image.js';
 import { PATIENCE_MS } from './linux-guest.js';
 import { Program } from './program.js';
 import { Qmp } from './qmp.js';

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { HostMemory } from '@ringwire/guest-memory';
 import { LearningSwitch } from '@ringwire/net-backend';
-import { PeerMemory, VhostUserServer } from '@ringwire/vhost-user';
+import { PeerMemory } from '@ringwire/peer-memory';
+import { VhostUserServer } from '@ringwire/vhost-user';
 import { NET_SCRATCH_BYTES, NetDevice } from '@ringwire/virtio-device';
 
 /** Room for the memory of two testpmds that are there at the same time. */

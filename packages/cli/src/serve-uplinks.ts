@@ -27,13 +27,19 @@ export interface UplinkPlan {
   open(memory: HostMemory, at: number, mtu: number | undefined, isAudience: () => boolean): Uplink;
 }
 
+/** What Linux means, by system call and code. */
+const TAP_REFUSALS: Readonly<Record<string, string>> = {
+  'TUNSETIFF: EINVAL': 'it is no tap device, or was made for one queue where several are wanted',
+  'TUNSETIFF: EBUSY': 'another process has it',
+};
+
 /** @throws UnusableInput for a capture that cannot be read */
 export function planUplink(config: UplinkConfig): UplinkPlan {
   switch (config.kind) {
     case 'tap': {
       const { name, queues } = config;
       const open: UplinkPlan['open'] = (memory, at, mtu) =>
-        opened(`tap:${name}`, () => new TapUplink({ memory, at, name, ...given({ mtu, queues }) }));
+        opened(`tap:${name}`, () => new TapUplink({ memory, at, name, ...given({ mtu, queues }) }), TAP_REFUSALS);
       return { bytes: TAP_BYTES, open };
     }
     case 'vxlan': {
@@ -73,13 +79,15 @@ function captureOf(path: string): Pcap {
   }
 }
 
-function opened<T>(name: string, open: () => T): T {
+function opened<T>(name: string, open: () => T, refusals: Readonly<Record<string, string>> = {}): T {
   try {
     return open();
   } catch (error) {
     const isMistake = error instanceof SystemError || error instanceof RangeError || error instanceof VirtioError;
     const code = (error as NodeJS.ErrnoException).code;
     if (!isMistake && code === undefined) throw error;
-    throw new UnusableInput(`the uplink ${name} cannot be had: ${isMistake ? error.message : code}`);
+    const why = isMistake ? error.message : code!;
+    const meaning = refusals[why];
+    throw new UnusableInput(`the uplink ${name} cannot be had: ${why}${meaning === undefined ? '' : `: ${meaning}`}`);
   }
 }

@@ -5,6 +5,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
+import { close, openTap } from '@ringwire/linux';
 import { namespaceProblem, TestNamespace } from '@ringwire/linux/testing';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { run } from './run.js';
@@ -200,6 +201,29 @@ test('a tap device is made with the MTU that was asked for; that it was taken aw
   expect(err).toBe('1 port is served\ntap:rw0 is lost: the interface is gone\n');
   process.emit('SIGTERM');
   expect(await code).toBe(0);
+  namespace.close();
+});
+
+test('a tap device that cannot be had is refused with what the kernel means', async ({ skip }) => {
+  const problem = namespaceProblem('tap');
+  if (problem !== undefined) return skip(`skipped, because ${problem}`);
+  const namespace = new TestNamespace();
+  namespace.ip('tuntap add dev rw0 mode tap');
+  const refused = async (tap: string): Promise<string> => {
+    const { code, err } = await ringwire('serve', '--port', ports[0]!, '--memory', '64', '--uplink', tap);
+    expect(code).toBe(2);
+    return err;
+  };
+  await namespace.during(async () => {
+    for (const tap of ['tap:rw0,queues=2', 'tap:lo'])
+      expect(await refused(tap)).toBe(
+        `ringwire: the uplink ${tap.split(',')[0]} cannot be had: TUNSETIFF: EINVAL: ` +
+          'it is no tap device, or was made for one queue where several are wanted\n',
+      );
+    const other = openTap('rw0');
+    expect(await refused('tap:rw0')).toContain('TUNSETIFF: EBUSY: another process has it');
+    close(other.fd);
+  });
   namespace.close();
 });
 

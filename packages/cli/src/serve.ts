@@ -80,8 +80,9 @@ Examples:
 One front-end at a time may connect to each socket, and another one after it. With --connect it is the front-end that makes the
 socket, as QEMU does for "-chardev socket,id=c,path=/tmp/a.sock,server=on". SIGINT or SIGTERM ends.
 
-A VDUSE device has one pair of queues, whatever --queues says. When serve ends, one that is still on the vDPA bus stays there, and is taken up by the next serve of that name: split rings go on; with
-packed ones its driver has to be bound anew, and "vdpa dev del NAME" ends either.
+A VDUSE device has one pair of queues, whatever --queues says. When serve ends, one that is still on the vDPA bus stays there,
+and is taken up by the next serve of that name: split rings go on; with packed ones its driver has to be bound anew.
+"vdpa dev del NAME" ends either.
 
 Exit code: 0 ended by a signal, 2 a socket or an uplink cannot be made or the options cannot be used.
 `;

@@ -27,6 +27,7 @@ test('every kind of uplink', () => {
 test.each([
   ['tap', 'Want tap:NAME'],
   ['tap:', 'Want tap:NAME'],
+  ['tap:,queues=2', 'Want tap:NAME'],
   ['file:x', 'Want tap:NAME'],
   ['tap:a,queues=0', 'Want 1 to 256 queues, as in tap:a,queues=2.'],
   ['tap:a,queues=257', 'Want 1 to 256 queues'],

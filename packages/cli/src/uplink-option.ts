@@ -28,7 +28,7 @@ export const UPLINKS =
 export function uplink(text: string): UplinkConfig | undefined {
   if (text === 'none') return undefined;
   const [, kind, rest] = /^([a-z]+):(.+)$/.exec(text) ?? [];
-  if (kind === 'tap') return tap(rest!);
+  if (kind === 'tap' && !rest!.startsWith(',')) return tap(rest!);
   if (kind === 'vxlan') return vxlan(rest!);
   if (kind === 'pcap') return pcap(rest!);
   throw new InvalidArgumentError(`Want ${UPLINKS}.`);

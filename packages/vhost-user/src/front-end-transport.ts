@@ -42,7 +42,8 @@ export function openVhostUserTransport(options: FrontEndOptions): VhostUserTrans
  * The host calls {@link takeInterrupts} whenever {@link wait} returns, and now and then otherwise: it is also where
  * changes are heard of and where a back-end that went is looked for. While it is away the link is down. A back-end that
  * returns gets its rings where they were. A packed one whose buffers it had used out of order, and had not on record, it
- * cannot get back: then the device needs a reset, as it does after whatever no back-end may do. Nothing that a back-end does is believed, and nothing makes a method throw.
+ * cannot get back: then the device needs a reset, as it does after whatever no back-end may do. Nothing that a back-end
+ * does is believed, and nothing makes a method throw.
  */
 export class VhostUserTransport implements Transport {
   readonly name = 'vhost-user';

@@ -1,5 +1,4 @@
 export { SystemError } from '@ringwire/linux';
-export { type Mapping, PeerMemory } from '@ringwire/peer-memory';
 export type { FrontEndOptions } from './front-end-options.js';
 export { openVhostUserTransport, type VhostUserTransport } from './front-end-transport.js';
 export {
