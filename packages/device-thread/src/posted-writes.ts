@@ -40,7 +40,10 @@ export class PostedWrites {
     return true;
   }
 
-  /** The function's side: do what was put. The other side's index is foreign: one ring of writes at most. @returns whether there were any */
+  /**
+   * The function's side: do what was put. The other side's index is foreign: one ring of writes at most.
+   * @returns whether there were any
+   */
   serve(write: (bar: number, offset: number, size: number, value: number) => void): boolean {
     const { words } = this;
     const first = Atomics.load(words, DONE);

@@ -2,6 +2,8 @@ import { ACCESS, HostMemory, IdentitySpace, PageAllocator, PRIVATE_AREA } from '
 import { BUS_WORDS, InvalidationBus, IommuDomain, RequesterTable } from '@ringwire/iommu';
 import { hasFeature, VIRTIO_F } from '@ringwire/virtio-spec';
 import { expect, test } from 'vitest';
+import { ASKED, type ControlLayout } from './control-layout.js';
+import { WORKER_URL } from './device-thread.js';
 import { ProtectedThread, protectionBytes } from './index.js';
 import { RAM } from './testing/net-thread.js';
 import { netModel, ProtectedStage, protectedConfig } from './testing/protected-stage.js';
@@ -108,6 +110,50 @@ test('a device that no thread can go on with needs a reset, and its driver is to
     'died: VirtioError: at is 2147483648, want 1032 bytes from there in the memory (OffloadEngine)',
     'restarted',
   ]);
+  await stage.close();
+});
+
+const moduleOf = (code: string): string => `data:text/javascript,${encodeURIComponent(code)}`;
+
+/** What workers run, with something before it in each that is told to run a device: by `order`. */
+function workerWith(code: string): URL {
+  const first = `import { parentPort } from 'node:worker_threads';
+    parentPort.on('message', (order) => { if (order.type === 'run') { ${code} } });`;
+  // Modules run in the order in which they are imported, and listeners in that in which they were added.
+  const imports = [moduleOf(first), WORKER_URL.href].map((url) => `import ${JSON.stringify(url)};`);
+  return new URL(moduleOf(imports.join('')));
+}
+
+test('threads that end by themselves, one after the other and without a word, are not replaced for ever', async () => {
+  const memory = HostMemory.create(0x200_0000);
+  const thread = new ProtectedThread(protectedConfig(memory), { workerUrl: workerWith('process.exit(3);') });
+  await expect(thread.ready).rejects.toThrow('exit with code 3');
+  expect(thread.takeovers).toBe(0);
+  await thread.close();
+});
+
+test('a thread that hangs and is ended after it was asked to leave: the one that goes on does not leave in its place', async () => {
+  // The standby hangs as soon as it has the device.
+  const workerUrl = workerWith(`if (order.config.model.scratch === 0x1e00000) {
+    const post = parentPort.postMessage.bind(parentPort);
+    parentPort.postMessage = (message) => {
+      post(message);
+      if (message.type === 'ready') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+    };
+  }`);
+  const stage = new ProtectedStage({ standby: netModel({ scratch: 0x1e0_0000 }) }, [], { workerUrl });
+  await stage.flow(50);
+  stage.thread.endThread();
+  // No turn of the driver's meanwhile: its register accesses would wait for the thread that hangs.
+  await expect.poll(() => stage.thread.takeovers, { timeout: 20_000 }).toBe(1);
+  const back = stage.thread.failBack();
+  const { words, layout } = stage.thread.link as unknown as { words: Int32Array; layout: ControlLayout };
+  await expect.poll(() => Atomics.load(words, layout.asked), { timeout: 20_000 }).toBe(ASKED.LEAVE);
+  stage.thread.endThread();
+  await stage.until(() => stage.thread.takeovers === 2);
+  await back;
+  await stage.flow(200);
+  expect([stage.thread.role, stage.tookOver]).toEqual(['primary', ['standby', 'primary']]);
   await stage.close();
 });
 

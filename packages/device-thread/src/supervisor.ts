@@ -22,6 +22,8 @@ interface Runner {
   readonly worker: ThreadWorker;
   readonly gate: Int32Array;
   reason: string;
+  /** {@link Supervisor.endThread} was asked for. */
+  isEnded: boolean;
   /** It broke down by itself, rather than being ended. */
   failed: boolean;
 }
@@ -72,6 +74,7 @@ export class Supervisor {
 
   /** End the thread that serves, wherever it is. */
   endThread(): void {
+    this.serving.isEnded = true;
     this.serving.worker.terminate();
   }
 
@@ -106,7 +109,10 @@ export class Supervisor {
     const worker = spawnWorker(new URL(this.order.workerUrl), {
       message: (value) => this.hear(value, runner),
       ended: (reason) => {
-        if (runner.reason === '') runner.reason = reason;
+        if (runner.reason === '') {
+          runner.reason = reason;
+          runner.failed = !runner.isEnded;
+        }
         // One that goes on doing nothing is ended for good; then it is gone.
         worker.terminate();
       },
@@ -115,7 +121,7 @@ export class Supervisor {
         this.lose(runner);
       },
     });
-    const runner: Runner = { role, worker, gate, reason: '', failed: false };
+    const runner: Runner = { role, worker, gate, reason: '', isEnded: false, failed: false };
     this.runners.add(runner);
     const { words } = this.threadPlace;
     const kept = { at: this.order.config.keep, gate };
@@ -198,6 +204,8 @@ export class Supervisor {
   private takeOver(): void {
     const { words, layout } = this.threadPlace;
     new InterruptRaiser(words, layout).mend();
+    // The one that was asked to leave may have ended without: the next one is not meant.
+    Atomics.store(words, layout.asked, ASKED.NOTHING);
     const runner = this.next ?? this.waiting ?? this.spawn('standby', false);
     if (runner === this.next) this.next = undefined;
     if (runner === this.waiting) this.waiting = undefined;

@@ -35,7 +35,10 @@ export interface PackedKnowledge {
 
 const NOWHERE: PackedProgress = { position: -1, isWhole: false };
 
-/** Follow what the device used, and then what is left. The ring may say anything: each id counts once, each slot is passed once. */
+/**
+ * Follow what the device used, and then what is left. The ring may say anything: each id counts once, each slot is passed
+ * once.
+ */
 export function packedProgress(knowledge: PackedKnowledge): PackedProgress {
   const walk = new RingWalk(knowledge);
   if (!walk.passUsed()) return NOWHERE;
