@@ -49,8 +49,8 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
   private readonly chain: DeviceChain;
   /** Two words per token: buffer id | ring slots << 16, and device-writable bytes + 1 of a chain in flight, 0 of none. */
   protected chains: Uint32Array;
-  /** Per token: 1 when the chain is to be given up. */
-  protected givenUp: Uint8Array;
+  /** Per token: the `CHAIN_FAULT` for which the chain is to be given up, or 0. */
+  private readonly givenUp: Uint8Array;
   /** First slots of the chains whose token is another one. */
   private readonly displaced = new Map<number, number>();
   /** Slots of chains that the driver has not got back yet: in flight, or put and not published. */
@@ -148,15 +148,19 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
 
   putUsedBurst(burst: ChainBurst, from: number, count: number): void {
     let done = 0;
+    const { inOrder } = this.ring;
     while (done < count) {
-      if (this.ring.inOrder) done += this.putComplete(burst, from + done, count - done);
-      else if (!this.halted() && this.displaced.size === 0) done += this.putPlain(burst, from + done, count - done);
+      if (!this.halted() && this.faultsInFlight === 0 && this.displaced.size === 0) {
+        if (inOrder) done += this.putComplete(burst, from + done, count - done);
+        if (!inOrder || this.#settleBatch()) done += this.putPlain(burst, from + done, count - done);
+      }
       if (done < count) this.putOne(burst, from + done++);
     }
   }
 
   /**
    * Put chains one after the other, up to the first that is not as it should be: {@link putUsed} says what is wrong.
+   * IN_ORDER: only those that were not used completely, whose descriptors stand for themselves alone.
    * @returns chains put
    */
   protected putPlain(burst: ChainBurst, from: number, count: number): number {
@@ -165,6 +169,7 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
     const chains = this.chains;
     const desc32 = this.desc32;
     const { size } = this;
+    const { inOrder } = this.ring;
     let used = this.used;
     let marks = this.usedWrap === 0 ? 0 : MARKS;
     let slotsPut = this.slotsPut;
@@ -173,6 +178,7 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
       const chain = token[i]! << CHAIN_SHIFT;
       const length = written[i]!;
       if (!(length < chains[chain | 1]!)) break;
+      if (inOrder && (token[i] !== used || length + 1 === chains[chain | 1])) break;
       const idAndSlots = chains[chain]!;
       chains[chain | 1] = NOT_IN_FLIGHT;
       const word = (desc32 + (used << DESC_SHIFT)) | 0;
@@ -213,7 +219,6 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
     if (this.batchId >= 0 && !this.batchComplete) return 0;
     const { token, written } = burst;
     const chains = this.chains;
-    const givenUp = this.givenUp;
     const { size } = this;
     let used = this.used;
     let last = 0;
@@ -221,7 +226,7 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
     for (const end = from + count; i < end; i++) {
       const chain = token[i]!;
       const length = written[i]!;
-      if (chain !== used || length + 1 !== chains[chain * CHAIN_WORDS + 1] || givenUp[chain] !== 0) break;
+      if (chain !== used || length + 1 !== chains[chain * CHAIN_WORDS + 1]) break;
       last = chains[chain * CHAIN_WORDS]!;
       chains[chain * CHAIN_WORDS + 1] = NOT_IN_FLIGHT;
       written[i] = 0;
@@ -275,7 +280,10 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
 
   #forget(token: number): void {
     this.chains[token * CHAIN_WORDS + 1] = NOT_IN_FLIGHT;
-    this.givenUp[token] = 0;
+    if (this.givenUp[token] !== CHAIN_FAULT.NONE) {
+      this.givenUp[token] = CHAIN_FAULT.NONE;
+      this.faultsInFlight--;
+    }
     this.displaced.delete(token);
   }
 
@@ -428,6 +436,7 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
     if (fault !== CHAIN_FAULT.NONE) {
       this.counters.chainFaults[fault]!++;
       this.givenUp[token] = fault;
+      this.faultsInFlight++;
     }
     this.chains[token * CHAIN_WORDS + 1] = Math.min(this.chain.writable + 1, MOST_BYTES);
     if (token !== this.avail) this.displaced.set(token, this.avail);
@@ -478,6 +487,12 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
     }
     chain.abandon(burst);
     return 0;
+  }
+
+  /** Write the descriptor that no later one can absorb. @returns whether there is none that one can */
+  #settleBatch(): boolean {
+    if (this.batchId >= 0 && !this.batchComplete) this.#writeBatch();
+    return this.batchId < 0;
   }
 
   #writeBatch(): void {

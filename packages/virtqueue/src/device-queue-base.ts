@@ -7,6 +7,8 @@ export abstract class DeviceQueueBase {
   readonly counters: QueueCounters = newQueueCounters();
   inFlight = 0;
   ringFault = 0;
+  /** Of the chains in flight, those that are to be given up. */
+  protected faultsInFlight = 0;
   #stopped = false;
 
   abstract takeBurst(burst: ChainBurst, max: number): number;
