@@ -37,7 +37,7 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
   readonly layout = 'packed';
   readonly size: number;
 
-  protected ring: QueueLayout;
+  protected override ring: QueueLayout;
   private engine: CopyEngine;
   private u16: Uint16Array;
   private u32: Uint32Array;
@@ -146,24 +146,7 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
     this.counters.used++;
   }
 
-  putUsedBurst(burst: ChainBurst, from: number, count: number): void {
-    let done = 0;
-    const { inOrder } = this.ring;
-    while (done < count) {
-      if (!this.halted() && this.faultsInFlight === 0 && this.displaced.size === 0) {
-        if (inOrder) done += this.putComplete(burst, from + done, count - done);
-        if (!inOrder || this.#settleBatch()) done += this.putPlain(burst, from + done, count - done);
-      }
-      if (done < count) this.putOne(burst, from + done++);
-    }
-  }
-
-  /**
-   * Put chains one after the other, up to the first that is not as it should be: {@link putUsed} says what is wrong.
-   * IN_ORDER: only those that were not used completely, whose descriptors stand for themselves alone.
-   * @returns chains put
-   */
-  protected putPlain(burst: ChainBurst, from: number, count: number): number {
+  protected override putPlain(burst: ChainBurst, from: number, count: number): number {
     const u32 = this.u32;
     const { token, written } = burst;
     const chains = this.chains;
@@ -210,12 +193,7 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
     return done;
   }
 
-  /**
-   * IN_ORDER: put chains that were used completely, up to the first other one; one used descriptor will stand for them
-   * all.
-   * @returns chains put
-   */
-  protected putComplete(burst: ChainBurst, from: number, count: number): number {
+  protected override putComplete(burst: ChainBurst, from: number, count: number): number {
     if (this.batchId >= 0 && !this.batchComplete) return 0;
     const { token, written } = burst;
     const chains = this.chains;
@@ -282,9 +260,9 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
     this.chains[token * CHAIN_WORDS + 1] = NOT_IN_FLIGHT;
     if (this.givenUp[token] !== CHAIN_FAULT.NONE) {
       this.givenUp[token] = CHAIN_FAULT.NONE;
-      this.faultsInFlight--;
+      this.oddInFlight--;
     }
-    this.displaced.delete(token);
+    if (this.displaced.delete(token)) this.oddInFlight--;
   }
 
   untake(token: number): void {
@@ -436,10 +414,13 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
     if (fault !== CHAIN_FAULT.NONE) {
       this.counters.chainFaults[fault]!++;
       this.givenUp[token] = fault;
-      this.faultsInFlight++;
+      this.oddInFlight++;
     }
     this.chains[token * CHAIN_WORDS + 1] = Math.min(this.chain.writable + 1, MOST_BYTES);
-    if (token !== this.avail) this.displaced.set(token, this.avail);
+    if (token !== this.avail) {
+      this.displaced.set(token, this.avail);
+      this.oddInFlight++;
+    }
     this.inFlight++;
     this.advance(slots);
     return true;
@@ -489,8 +470,7 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
     return 0;
   }
 
-  /** Write the descriptor that no later one can absorb. @returns whether there is none that one can */
-  #settleBatch(): boolean {
+  protected override settleBatch(): boolean {
     if (this.batchId >= 0 && !this.batchComplete) this.#writeBatch();
     return this.batchId < 0;
   }

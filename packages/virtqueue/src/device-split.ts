@@ -39,7 +39,7 @@ export class DeviceSplitQueue extends DeviceQueueBase implements DeviceQueue {
   readonly layout = 'split';
   readonly size: number;
 
-  protected ring: QueueLayout;
+  protected override ring: QueueLayout;
   protected readonly mask: number;
   private u16: Uint16Array;
   private u32: Uint32Array;
@@ -146,24 +146,7 @@ export class DeviceSplitQueue extends DeviceQueueBase implements DeviceQueue {
     this.counters.used++;
   }
 
-  putUsedBurst(burst: ChainBurst, from: number, count: number): void {
-    let done = 0;
-    const { inOrder } = this.ring;
-    while (done < count) {
-      if (!this.halted() && this.faultsInFlight === 0) {
-        if (inOrder) done += this.putComplete(burst, from + done, count - done);
-        if (!inOrder || this.#settleBatch()) done += this.putPlain(burst, from + done, count - done);
-      }
-      if (done < count) this.putOne(burst, from + done++);
-    }
-  }
-
-  /**
-   * Put chains one after the other, up to the first that is not as it should be: {@link putUsed} says what is wrong.
-   * IN_ORDER: only those that were not used completely, whose elements stand for themselves alone.
-   * @returns chains put
-   */
-  protected putPlain(burst: ChainBurst, from: number, count: number): number {
+  protected override putPlain(burst: ChainBurst, from: number, count: number): number {
     const u32 = this.u32;
     const inFlight = this.writable;
     const { token, written } = burst;
@@ -191,11 +174,7 @@ export class DeviceSplitQueue extends DeviceQueueBase implements DeviceQueue {
     return done;
   }
 
-  /**
-   * IN_ORDER: put chains that were used completely, up to the first other one; one used element will stand for them all.
-   * @returns chains put
-   */
-  protected putComplete(burst: ChainBurst, from: number, count: number): number {
+  protected override putComplete(burst: ChainBurst, from: number, count: number): number {
     if (this.batchHead >= 0 && !this.batchComplete) return 0;
     const inFlight = this.writable;
     const order = this.taken;
@@ -228,7 +207,7 @@ export class DeviceSplitQueue extends DeviceQueueBase implements DeviceQueue {
     this.writable[head] = NOT_IN_FLIGHT;
     if (this.givenUp[head] !== CHAIN_FAULT.NONE) {
       this.givenUp[head] = CHAIN_FAULT.NONE;
-      this.faultsInFlight--;
+      this.oddInFlight--;
     }
     this.inFlight--;
   }
@@ -423,13 +402,12 @@ export class DeviceSplitQueue extends DeviceQueueBase implements DeviceQueue {
     if (fault !== CHAIN_FAULT.NONE) {
       this.counters.chainFaults[fault]!++;
       this.givenUp[head] = fault;
-      this.faultsInFlight++;
+      this.oddInFlight++;
     }
     return chain.writable;
   }
 
-  /** Write the element that no later one can absorb. @returns whether there is none that one can */
-  #settleBatch(): boolean {
+  protected override settleBatch(): boolean {
     if (this.batchHead >= 0 && !this.batchComplete) this.#writeBatch();
     return this.batchHead < 0;
   }
