@@ -18,7 +18,7 @@ export interface VirtioPlaneConfig {
   readonly net: Partial<NetDeviceOptions>;
   /** The function's port of a card's switch: what the guest's driver is granted, and its link. */
   readonly port: EswitchPort | undefined;
-  /** Pairs of queues; a control queue comes behind them. */
+  /** Pairs of queues; a control queue comes behind them, unless whoever serves the function has that (`externalControl`). */
   readonly pairs: number;
   /** Largest Queue Size. */
   readonly queueSize: number;
@@ -61,10 +61,6 @@ export class VirtioPlane {
   constructor(config: VirtioPlaneConfig) {
     const { memory, scratch, backend, mac, net, space, wake, now, port, pairs, queueSize } = config;
     this.config = config;
-    const queues = 2 * pairs + 1;
-    this.vectors = new Array<number>(queues).fill(VIRTIO_MSI_NO_VECTOR);
-    this.setups = new Array<VirtqueueSetup | undefined>(queues).fill(undefined);
-    this.positions = new Array<QueueState | undefined>(queues).fill(undefined);
     this.net = new NetDevice({
       holdWhenFull: true,
       ...policyOf(port),
@@ -78,6 +74,10 @@ export class VirtioPlane {
       txQueueSize: queueSize,
       controlQueueSize: queueSize,
     });
+    const queues = this.net.queueSizes.length;
+    this.vectors = new Array<number>(queues).fill(VIRTIO_MSI_NO_VECTOR);
+    this.setups = new Array<VirtqueueSetup | undefined>(queues).fill(undefined);
+    this.positions = new Array<QueueState | undefined>(queues).fill(undefined);
     if (port !== undefined) {
       this.net.setLink(port.isUp);
       port.onLink = (isUp) => this.net.setLink(isUp);

@@ -38,6 +38,22 @@ test('vdpa -jp mgmtdev show', () => {
 }`);
 });
 
+test('vdpa -j mgmtdev show: bits have the network’s names where the network is among the classes', () => {
+  const shown = (classes: readonly number[]): string => {
+    const bus = new VdpaBus();
+    const sim = simParent(new VdpaStage().host);
+    const features = featureWords([5, 15, VIRTIO_F.VERSION_1, 40]);
+    bus.addParent({ name: 'x', classes, maxQueues: 1, features, add: sim.add.bind(sim), remove: () => {} });
+    return json(mgmtdevShow(bus), false);
+  };
+  expect(shown([2])).toBe(
+    '{"mgmtdev":{"x":{"supported_classes":["block"],"max_supported_vqs":1,"dev_features":[5,15,"VERSION_1",40]}}}',
+  );
+  expect(shown([2, 1])).toBe(
+    '{"mgmtdev":{"x":{"supported_classes":["net","block"],"max_supported_vqs":1,"dev_features":["MAC","MRG_RXBUF","VERSION_1",40]}}}',
+  );
+});
+
 test('vdpa -jp dev show, and -j without p', () => {
   const bus = busOf();
   bus.add('vdpa0', 'vdpasim_net');

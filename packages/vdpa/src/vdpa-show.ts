@@ -58,7 +58,8 @@ function showParent({ classes, maxQueues, features }: VdpaParent): Shown {
   return {
     supported_classes: [...classes].sort((a, b) => a - b).map((id) => CLASSES.get(id) ?? '< unknown class >'),
     max_supported_vqs: maxQueues,
-    dev_features: shownFeatures(features, VIRTIO_ID.NET),
+    // Of several classes iproute2 takes the network's names, and without it none but those of rings and transports.
+    dev_features: shownFeatures(features, classes.find((id) => id === VIRTIO_ID.NET) ?? 0),
   };
 }
 

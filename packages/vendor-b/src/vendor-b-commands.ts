@@ -58,13 +58,13 @@ export function vendorBCommand(
   }
 }
 
-function identify({ station }: VendorBFunction, results: DataView): number {
+function identify({ station, virtqueues }: VendorBFunction, results: DataView): number {
   const at = R_IDENTIFY;
   for (const [byte, value] of station.mac.entries()) results.setUint8(at.mac + byte, value);
   results.setUint16(at.frameMax, VB_FRAME_MAX, true);
   results.setUint16(at.entriesMax, VB_RING_ENTRIES.MAX, true);
   results.setUint16(at.configBytes, VIRTIO_NET_CONFIG_SIZE, true);
-  results.setUint16(at.virtqueues, VENDOR_B_COUNT.VIRTQUEUES, true);
+  results.setUint16(at.virtqueues, virtqueues, true);
   results.setUint16(at.virtqueueSize, VENDOR_B_COUNT.VIRTQUEUE_SIZE, true);
   return OK;
 }

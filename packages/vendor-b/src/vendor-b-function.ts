@@ -49,6 +49,8 @@ export class VendorBFunction implements Personality {
   readonly space: AddressSpace;
   readonly counters: VendorBCounters = newVendorBCounters();
   readonly native: NativePlane;
+  /** Queues of the virtio data plane: the control queue is not among them where somebody else has it. */
+  readonly virtqueues: number;
   /** The virtio data plane, while it is in use. */
   virtio: VirtioPlane | undefined = undefined;
   readonly station: Station;
@@ -71,6 +73,7 @@ export class VendorBFunction implements Personality {
     this.card = card;
     this.index = index;
     this.options = options;
+    this.virtqueues = VENDOR_B_COUNT.VIRTQUEUES - (options.net?.externalControl === true ? 1 : 0);
     this.backend = 'port' in options ? options.port.backend : options.backend;
     this.space = place.space;
     this.now = options.now ?? monotonicMicroseconds;

@@ -1,16 +1,9 @@
-import type { HostMemory } from '@ringwire/guest-memory';
-import { signalEvent, takeEvent } from '@ringwire/linux';
 import type { DeviceModel, DevicePort } from '@ringwire/virtio-device';
-import { FEATURE_WORDS } from '@ringwire/virtio-spec';
-import { type DeviceQueue, faultName, RING_FAULT } from '@ringwire/virtqueue';
-import type { BackendChannel } from './backend-channel.js';
+import type { DeviceQueue } from '@ringwire/virtqueue';
 import type { DirtyPages } from './dirty-pages.js';
-import type { InflightArea } from './inflight-area.js';
 import type { MemoryTable } from './memory-table.js';
-import { POLLED, Vring } from './vring.js';
-
-/** How often a kick may be there again at once before it counts as one that is always there. */
-const KICKS_LEFT_MAX = 1000;
+import { VhostPort } from './vhost-port.js';
+import { POLLED, type Vring } from './vring.js';
 
 /** A ring without a kick is looked at so often at least while nothing flows. */
 const POLL_USECS = 2000;
@@ -19,48 +12,13 @@ const POLL_USECS = 2000;
  * A device type behind vhost-user: it runs while at least one ring does, and its notifications are call events. This is
  * what a transport is elsewhere.
  */
-export class VhostDevicePort implements DevicePort {
-  readonly memory: HostMemory;
-  /** Negotiated feature words 0–3, without the protocol's own bit. */
-  features: Uint32Array = new Uint32Array(FEATURE_WORDS);
-  readonly vrings: readonly Vring[];
-  readonly dirty: DirtyPages;
-  /** Where chains in flight of rings that are opened are on record, if the front-end keeps them. */
-  inflight: InflightArea | undefined;
-  /** The back-end's own way to the front-end, once there is one. */
-  channel: BackendChannel | undefined;
-  /** INBAND_NOTIFICATIONS: rings without events have their calls and errors sent over {@link channel}. */
-  inBand = false;
-  /** Why the device cannot go on: the connection has to end. */
-  broken: string | undefined;
-  /** Notifications of the front-end, and to it. */
-  kicks = 0;
-  callsSent = 0;
+export class VhostDevicePort extends VhostPort implements DevicePort {
   private readonly model: DeviceModel;
-  private readonly table: MemoryTable;
-  private readonly clock: () => number;
-  private running = false;
-  /** Rings with a call to be sent, as a byte each. */
-  private readonly calls: Uint8Array;
 
   /** @param clock µs that never go back */
   constructor(model: DeviceModel, table: MemoryTable, dirty: DirtyPages, clock: () => number) {
-    this.memory = table.space.memory;
+    super(model.queueSizes, table, dirty, clock);
     this.model = model;
-    this.table = table;
-    this.dirty = dirty;
-    this.clock = clock;
-    this.vrings = model.queueSizes.map((size, index) => new Vring(index, size));
-    this.calls = new Uint8Array(this.vrings.length);
-  }
-
-  now(): number {
-    return this.clock();
-  }
-
-  /** Whether at least one ring runs. */
-  get isRunning(): boolean {
-    return this.running;
   }
 
   queue(index: number): DeviceQueue | undefined {
@@ -71,177 +29,52 @@ export class VhostDevicePort implements DevicePort {
     return this.vrings[index]?.isWaiting === true;
   }
 
-  notifyUsed(index: number): void {
-    this.calls[index] = 1;
-  }
-
-  configChanged(): void {
-    this.channel?.configChanged();
-  }
-
-  needsReset(reason: string): void {
-    this.broken ??= reason;
-  }
-
   enter(): boolean {
     return this.running && this.broken === undefined;
   }
 
   leave(): void {}
 
-  /** Run a ring that was set up, once it is both started and enabled. @returns why it can't be */
-  settle(vring: Vring): string | undefined {
-    const wanted = vring.started && vring.enabled;
-    if (!wanted) this.setWaiting(vring, false);
-    if (wanted === (vring.queue !== undefined)) return undefined;
-    if (wanted) {
-      const problem = vring.open(this.table, this.features, this.dirty.log, this.inflight);
-      if (vring.queue === undefined) {
-        this.setWaiting(vring, problem === undefined);
-        return problem;
-      }
-      vring.isWaiting = false;
-    } else this.closeRing(vring);
+  protected override open(vring: Vring): string | undefined {
+    return vring.open(this.table, this.features, this.dirty.log, this.inflight);
+  }
+
+  protected override changed(vring: Vring): void {
     if (this.running) this.model.queueChanged(vring.index);
     else {
       this.running = true;
       this.model.start(this);
     }
-    return undefined;
   }
 
-  /** The ring is the front-end's again, its position in its base. */
-  stopRing(vring: Vring): void {
-    vring.started = false;
-    this.settle(vring);
-    vring.finish();
-    vring.setEvent('kick', undefined);
-    vring.setEvent('call', undefined);
-    // Nobody is left who waits for a translation.
-    if (this.vrings.every(({ started }) => !started)) this.table.translated.misses.clear();
-    this.sleep();
+  protected override close(vring: Vring): void {
+    if (this.running) this.model.suspend?.();
+    vring.close();
   }
 
-  /** Change what rings lie in: none runs meanwhile. @returns what `change` found, or why a ring can't run any more */
-  withoutRings(change: () => string | undefined): string | undefined {
-    for (const vring of this.vrings) {
-      this.closeRing(vring);
-      if (this.running) this.model.queueChanged(vring.index);
-    }
-    let problem = change();
-    this.dirty.renew(this.table.space.regions);
-    for (const vring of this.vrings) {
-      const why = this.settle(vring);
-      if (why === undefined) continue;
-      // Where its ring is gone only the front-end can start it again.
-      vring.started = false;
-      problem ??= why;
-    }
-    return problem;
+  protected override stop(): void {
+    this.model.stop();
   }
 
-  /**
-   * Change translations: rings that lie between these addresses do not run meanwhile, and rings that waited run now if
-   * they can.
-   * @returns what `change` found
-   */
-  retranslate(from: number, to: number, change: () => string | undefined): string | undefined {
-    for (const vring of this.vrings) {
-      if (vring.queue === undefined || !vring.overlaps(from, to, this.features)) continue;
-      this.closeRing(vring);
-      if (this.running) this.model.queueChanged(vring.index);
-    }
-    const problem = change();
-    this.openWaiting();
-    return problem;
-  }
+  protected override renewed(): undefined {}
 
-  /** Run rings that waited for translations, if they can. */
-  openWaiting(): void {
-    for (const vring of this.vrings) {
-      const problem = this.settle(vring);
-      if (problem !== undefined) this.needsReset(problem);
-    }
-  }
-
-  /** Everything as before the front-end set anything up. */
-  reset(): void {
-    for (const vring of this.vrings) vring.reset();
-    this.sleep();
-    this.table.translated.clear();
+  protected override forget(): void {
     this.model.reset?.();
-    this.features = new Uint32Array(FEATURE_WORDS);
   }
 
-  /** The front-end says that buffers are available. */
-  kicked(vring: Vring): void {
-    this.kicks++;
-    takeEvent(vring.kick);
-    // A driver that kicks again between two calls is quick; one that does so each time has an event without an end.
-    vring.kicksLeft = takeEvent(vring.kick) ? vring.kicksLeft + 1 : 0;
-    if (vring.kicksLeft > KICKS_LEFT_MAX) this.needsReset(`the kick of ring ${vring.index} has no end`);
-    this.available(vring);
-  }
+  protected override letGo(): void {}
 
-  /** Buffers are available, however the front-end said so. */
-  available(vring: Vring): void {
+  override available(vring: Vring): void {
     if (vring.queue !== undefined) this.model.notified(vring.index);
   }
 
-  /** As {@link DeviceModel.step}. */
-  step(budget: number): number {
+  override step(budget: number): number {
     return this.enter() ? this.model.step(budget) : 0;
   }
 
-  deadline(): number {
+  override deadline(): number {
     if (!this.running) return Number.POSITIVE_INFINITY;
     const isPolled = this.vrings.some(({ queue, kick }) => queue !== undefined && kick === POLLED);
     return isPolled ? Math.min(this.now() + POLL_USECS, this.model.deadline()) : this.model.deadline();
-  }
-
-  /** After steps of this device and of those that it exchanges frames with: send calls, and look whether rings hold. */
-  finishTurn(): void {
-    for (const vring of this.vrings) {
-      vring.lookAhead();
-      const fault = vring.queue?.ringFault ?? RING_FAULT.NONE;
-      if (fault !== RING_FAULT.NONE) {
-        this.signal(vring, 'err');
-        this.needsReset(`ring ${vring.index} cannot be trusted: ${faultName(RING_FAULT, fault)}`);
-      }
-      if (this.calls[vring.index] === 0) continue;
-      this.calls[vring.index] = 0;
-      this.callsSent++;
-      this.signal(vring, 'call');
-    }
-    const unlogged = this.dirty.finishTurn();
-    if (unlogged !== undefined) this.needsReset(unlogged);
-    this.channel?.flush();
-  }
-
-  private setWaiting(vring: Vring, isWaiting: boolean): void {
-    if (vring.isWaiting === isWaiting) return;
-    vring.isWaiting = isWaiting;
-    if (this.running) this.model.queueChanged(vring.index);
-  }
-
-  private signal(vring: Vring, which: 'call' | 'err'): void {
-    const event = vring[which];
-    if (event >= 0) signalEvent(event);
-    else if (this.inBand && event !== POLLED) this.channel?.notify(which, vring.index);
-  }
-
-  private closeRing(vring: Vring): void {
-    if (vring.queue === undefined) return;
-    // What the type took is used up first, so that the ring's position is all there is to know of it.
-    if (this.running) this.model.suspend?.();
-    vring.close();
-    this.finishTurn();
-  }
-
-  /** No ring runs: the type stops, and features may change. */
-  private sleep(): void {
-    if (!this.running || this.vrings.some(({ queue }) => queue !== undefined)) return;
-    this.running = false;
-    this.model.stop();
   }
 }

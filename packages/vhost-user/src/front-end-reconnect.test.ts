@@ -3,6 +3,7 @@ import { featureWords, VIRTIO_F } from '@ringwire/virtio-spec';
 import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
 import { ChainBurst } from '@ringwire/virtqueue';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { VhostDevicePort } from './device-port.js';
 import type { VhostUserTransport } from './front-end-transport.js';
 import { FrontScript, stateOf } from './testing/front-script.js';
 import { FrontStage, ownFrame } from './testing/front-stage.js';
@@ -85,10 +86,9 @@ describe('with a back-end that moves frames', () => {
     expect(driver.counters.restarts).toBe(0);
     driver.close();
   });
-
   /** Two frames are in the transmit ring, and the back-end used the second one first when it went. */
   function cutOutOfOrder(driver: NetDriver, before = () => {}): void {
-    const queue = stage.session!.port.queue(1)!;
+    const queue = (stage.session!.port as VhostDevicePort).queue(1)!;
     for (const frame of FRAMES.slice(0, 2)) driver.sendBytes(frame);
     const burst = new ChainBurst(2);
     expect(queue.takeBurst(burst, 2)).toBe(2);

@@ -1,17 +1,17 @@
 import { newMemoryFile } from '@ringwire/linux';
 import type { PeerMemory } from '@ringwire/peer-memory';
 import { hasFeature, VIRTIO_F } from '@ringwire/virtio-spec';
-import type { VhostDevicePort } from './device-port.js';
 import { regionBytes, SPLIT_REGION } from './inflight-layout.js';
 import { INFLIGHT } from './messages.js';
 import type { Outcome } from './outcome.js';
+import type { VhostPort } from './vhost-port.js';
 
 /** What a front-end asks about the area that tells which chains are in flight. */
 export class InflightRequests {
-  private readonly port: VhostDevicePort;
+  private readonly port: VhostPort;
   private readonly memory: PeerMemory;
 
-  constructor(port: VhostDevicePort, memory: PeerMemory) {
+  constructor(port: VhostPort, memory: PeerMemory) {
     this.port = port;
     this.memory = memory;
   }

@@ -1,6 +1,7 @@
 import { sentence } from '@ringwire/virtio-device';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { factsOf } from './device-facts.js';
 import { explainPort, snapshotPort } from './inspect-port.js';
 import { longs, words } from './testing/raw-peer.js';
 import { PACKED, RAM, SessionStage, SPLIT } from './testing/session-stage.js';
@@ -15,13 +16,17 @@ afterEach(() => stage.end());
 
 /** Problems, as sentences. */
 function problems(session = true): string[] {
-  const reasons = explainPort(stage.device, session ? stage.session : undefined, stage.memory.memory);
+  const reasons = explainPort(
+    factsOf({ model: stage.device }),
+    session ? stage.session : undefined,
+    stage.memory.memory,
+  );
   return reasons.filter(({ level }) => level === 'problem').map(sentence);
 }
 
 test('a device that nobody is connected to says so, and nothing else', () => {
   expect(problems(false)).toEqual(['No front-end is connected to the socket.']);
-  expect(snapshotPort(stage.device, undefined)).toMatchObject({
+  expect(snapshotPort(factsOf({ model: stage.device }), undefined)).toMatchObject({
     live: false,
     queues: [],
     accepted: { bits: '0x0' },
@@ -50,7 +55,7 @@ describe.each([
     expect(problems()[1]).toBe('Queue 1: the front-end has started it, and not enabled it.');
     stage.start();
     expect(problems()).toEqual([]);
-    const { transport, queues, live } = snapshotPort(stage.device, stage.session);
+    const { transport, queues, live } = snapshotPort(factsOf({ model: stage.device }), stage.session);
     expect(live).toBe(true);
     expect(queues[1]).toMatchObject({ layout, enabled: true, size: 16, desc: `0x${(RAM.gpa + 0x5000).toString(16)}` });
     expect(transport).toMatchObject({
@@ -95,5 +100,8 @@ test('what was notified in both directions is counted', () => {
   stage.session.port.kicked(stage.session.port.vrings[1]!);
   stage.session.port.notifyUsed(0);
   stage.session.port.finishTurn();
-  expect(snapshotPort(stage.device, stage.session).counters).toMatchObject({ kicks: 1, usedNotifications: 1 });
+  expect(snapshotPort(factsOf({ model: stage.device }), stage.session).counters).toMatchObject({
+    kicks: 1,
+    usedNotifications: 1,
+  });
 });

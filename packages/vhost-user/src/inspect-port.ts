@@ -1,7 +1,6 @@
 import { GuestMemory, type HostMemory } from '@ringwire/guest-memory';
 import type { MemoryReader } from '@ringwire/ring-oracle';
 import {
-  type DeviceModel,
   type DeviceSnapshot,
   deviceTypeName,
   explainSnapshot,
@@ -15,26 +14,27 @@ import {
   SpaceReader,
 } from '@ringwire/virtio-device';
 import { hasFeature, VIRTIO_F } from '@ringwire/virtio-spec';
+import type { DeviceFacts } from './device-facts.js';
 import type { Session } from './session.js';
 import type { Vring } from './vring.js';
 
 /** A device behind a socket as data, with or without a front-end. Nothing is changed by it. */
-export function snapshotPort(model: DeviceModel, session: Session | undefined): DeviceSnapshot {
+export function snapshotPort(facts: DeviceFacts, session: Session | undefined): DeviceSnapshot {
   const { port } = session ?? {};
   return {
     schema: SNAPSHOT_SCHEMA,
-    deviceId: model.deviceId,
-    deviceType: deviceTypeName(model.deviceId),
+    deviceId: facts.deviceId,
+    deviceType: deviceTypeName(facts.deviceId),
     status: session?.status ?? 0,
     statusNames: [],
     live: port?.isRunning ?? false,
     dmaEnabled: true,
-    offered: featureSet(session?.featuresOffered ?? model.features, model.deviceId),
-    accepted: featureSet(port?.features ?? new Uint32Array(model.features.length), model.deviceId),
+    offered: featureSet(session?.featuresOffered ?? facts.features, facts.deviceId),
+    accepted: featureSet(port?.features ?? new Uint32Array(facts.features.length), facts.deviceId),
     featuresRefusal: null,
     statusProblem: null,
     resetReason: port?.broken ?? null,
-    config: { generation: 0, bytes: hexBytes(model.config) },
+    config: { generation: 0, bytes: hexBytes(facts.config) },
     counters: { ...newDeviceCounters(), kicks: port?.kicks ?? 0, usedNotifications: port?.callsSent ?? 0 },
     queues: session === undefined ? [] : queuesOf(session),
     transport: {
@@ -49,7 +49,7 @@ export function snapshotPort(model: DeviceModel, session: Session | undefined): 
         call: call >= 0,
       })),
     },
-    model: model.snapshot?.() ?? null,
+    model: facts.snapshot?.() ?? null,
     unreachable: [],
   };
 }
@@ -62,13 +62,13 @@ function queuesOf(session: Session): QueueSnapshot[] {
 
 /** @param addressOf what the device reaches at an address of the front-end's, or -1 */
 function snapshotVring(vring: Vring, addressOf: (at: number) => number): QueueSnapshot {
-  const { index, sizeMax, size, addresses, queue } = vring;
+  const { index, sizeMax, size, addresses, queue, runs } = vring;
   const hex = (at: number | undefined): string => `0x${Math.max(0, at === undefined ? 0 : addressOf(at)).toString(16)}`;
   const registers = {
     index,
     sizeMax,
     size,
-    enabled: queue !== undefined,
+    enabled: runs,
     refusal: null,
     desc: hex(addresses?.desc),
     driver: hex(addresses?.avail),
@@ -82,8 +82,8 @@ function snapshotVring(vring: Vring, addressOf: (at: number) => number): QueueSn
  * an IOMMU of the guest's are left alone, because looking would ask the front-end for translations.
  * @param host that memory of front-ends is laid over
  */
-export function explainPort(model: DeviceModel, session: Session | undefined, host: HostMemory): Reason[] {
-  const snapshot = snapshotPort(model, session);
+export function explainPort(facts: DeviceFacts, session: Session | undefined, host: HostMemory): Reason[] {
+  const snapshot = snapshotPort(facts, session);
   if (session === undefined) return explainSnapshot(snapshot, new SpaceReader(new GuestMemory(host, [])));
   return explainSnapshot(snapshot, isTranslated(session) ? UNKNOWN : new SpaceReader(session.table.space));
 }

@@ -1,7 +1,7 @@
 import { hasFeature, VIRTIO_F } from '@ringwire/virtio-spec';
-import type { VhostDevicePort } from './device-port.js';
 import type { MemoryTable } from './memory-table.js';
 import { IOTLB, IOTLB_TYPE } from './messages.js';
+import type { VhostPort } from './vhost-port.js';
 
 /** Addresses end here; see `AddressSpace`. */
 const ADDRESSES_END = 2n ** 53n;
@@ -9,10 +9,10 @@ const READ_WRITE = 3;
 
 /** What a front-end says of translations: IOTLB_MSG. */
 export class IotlbRequests {
-  private readonly port: VhostDevicePort;
+  private readonly port: VhostPort;
   private readonly table: MemoryTable;
 
-  constructor(port: VhostDevicePort, table: MemoryTable) {
+  constructor(port: VhostPort, table: MemoryTable) {
     this.port = port;
     this.table = table;
   }

@@ -137,9 +137,9 @@ describe.each([
   test('rings and frames are found by asking, each page once, and with the access that is needed', () => {
     start();
     const [rx, tx] = [driver(0), driver(1)];
-    expect(stage.session.port.queue(1)).toBeUndefined();
+    expect(stage.port.queue(1)).toBeUndefined();
     serveMisses();
-    expect(stage.rings.map((ring) => stage.session.port.queue(ring)?.size)).toEqual(Array(4).fill(QUEUE_SIZE));
+    expect(stage.rings.map((ring) => stage.port.queue(ring)?.size)).toEqual(Array(4).fill(QUEUE_SIZE));
     const parts = layout === 'packed' ? [BOTH, READ, BOTH] : [READ, READ, BOTH];
     const ring = (at: number): [number, number][] => parts.map((access, part) => [at + part * PAGE, access]);
     const byPage = [...asked].sort(([a], [b]) => a - b);
@@ -344,7 +344,7 @@ describe.each([
     expect(usedOf(tx)).toHaveLength(2);
     // All of the address space: rings too.
     expect(tell(iotlb(0, 2n ** 64n - 1n, 0, 0, 3))).toBe(0n);
-    expect(stage.rings.map((ring) => stage.session.port.queue(ring))).toEqual(Array(4).fill(undefined));
+    expect(stage.rings.map((ring) => stage.port.queue(ring))).toEqual(Array(4).fill(undefined));
     asked = [];
     send(tx, FRAMES, 4);
     serveMisses();
@@ -377,7 +377,7 @@ describe.each([
     // A ring that is stopped while it waits is off.
     expect(tell(iotlb(0, 2n ** 64n - 1n, 0, 0, 3))).toBe(0n);
     stage.say(18, words(0, 0));
-    expect(stage.session.port.isWaiting(0)).toBe(false);
+    expect(stage.port.isWaiting(0)).toBe(false);
     expect(stage.bring(frame(3))).toBe(DELIVERED.DROPPED);
   });
 
@@ -463,6 +463,6 @@ describe('what a translation can be', () => {
     stage.start();
     stage.turn();
     expect(stage.session.problem).toBeUndefined();
-    expect(stage.session.port.queue(0)).toBeUndefined();
+    expect(stage.port.queue(0)).toBeUndefined();
   });
 });

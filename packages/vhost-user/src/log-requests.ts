@@ -1,20 +1,20 @@
 import type { PeerMemory } from '@ringwire/peer-memory';
-import type { VhostDevicePort } from './device-port.js';
 import { takeEventFile } from './event-file.js';
 import type { MemoryTable } from './memory-table.js';
 import { LOG, u64 } from './messages.js';
 import type { Outcome } from './outcome.js';
+import type { VhostPort } from './vhost-port.js';
 
 /** Bytes of guest memory that 32 bits of the log stand for: it is written by the word. */
 const WORD_COVERS = 32 * 4096;
 
 /** What a front-end asks about the log of pages that the device wrote. */
 export class LogRequests {
-  private readonly port: VhostDevicePort;
+  private readonly port: VhostPort;
   private readonly table: MemoryTable;
   private readonly memory: PeerMemory;
 
-  constructor(port: VhostDevicePort, table: MemoryTable, memory: PeerMemory) {
+  constructor(port: VhostPort, table: MemoryTable, memory: PeerMemory) {
     this.port = port;
     this.table = table;
     this.memory = memory;

@@ -1,17 +1,17 @@
-import type { VhostDevicePort } from './device-port.js';
 import { type MemoryTable, overlapProblem, regionOf } from './memory-table.js';
 import { MEM_REGION, MEM_TABLE, SINGLE_REGION } from './messages.js';
 import type { Outcome } from './outcome.js';
+import type { VhostPort } from './vhost-port.js';
 
 /** Memory regions that a front-end may add one by one. */
 export const SLOTS_MAX: number = 32;
 
 /** What a front-end asks about its memory. No ring runs while the table changes. */
 export class MemoryRequests {
-  private readonly port: VhostDevicePort;
+  private readonly port: VhostPort;
   private readonly table: MemoryTable;
 
-  constructor(port: VhostDevicePort, table: MemoryTable) {
+  constructor(port: VhostPort, table: MemoryTable) {
     this.port = port;
     this.table = table;
   }

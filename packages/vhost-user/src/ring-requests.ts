@@ -1,17 +1,17 @@
 import { hasFeature, VIRTIO_F } from '@ringwire/virtio-spec';
-import type { VhostDevicePort } from './device-port.js';
 import { takeEventFile } from './event-file.js';
 import { VRING_ADDR, VRING_ADDR_F, VRING_FD, VRING_STATE } from './messages.js';
 import type { Outcome } from './outcome.js';
+import type { VhostPort } from './vhost-port.js';
 import { POLLED, type Vring, type VringAddresses } from './vring.js';
 
 /** What a front-end asks about its rings. */
 export class RingRequests {
   /** Whether F_PROTOCOL_FEATURES was accepted: without it there is no other way to enable a ring than to start it. */
   hasProtocol = false;
-  private readonly port: VhostDevicePort;
+  private readonly port: VhostPort;
 
-  constructor(port: VhostDevicePort) {
+  constructor(port: VhostPort) {
     this.port = port;
   }
 

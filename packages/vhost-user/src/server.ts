@@ -12,11 +12,12 @@ import {
   takeEvent,
 } from '@ringwire/linux';
 import type { PeerMemory } from '@ringwire/peer-memory';
-import type { DeviceModel, DeviceSnapshot, Reason } from '@ringwire/virtio-device';
+import type { DeviceSnapshot, Reason } from '@ringwire/virtio-device';
 import { VirtioError } from '@ringwire/virtio-spec';
+import { type DeviceFacts, factsOf } from './device-facts.js';
 import { explainPort, snapshotPort } from './inspect-port.js';
 import { VRING_FD } from './messages.js';
-import { type RingLayouts, Session } from './session.js';
+import { type RingLayouts, Session, type SessionDevice } from './session.js';
 import type { Vring } from './vring.js';
 
 /** Messages of one front-end, and chains of one ring, in a turn. */
@@ -37,9 +38,10 @@ const RETRY_USECS = 100_000;
 const RETRY_USECS_MAX = 5_000_000;
 
 /** One device and the path of the socket at which a front-end finds it, or is found. */
-export interface ServedDevice {
+export type ServedDevice = ServedSocket & SessionDevice;
+
+interface ServedSocket {
   readonly path: string;
-  readonly model: DeviceModel;
   /**
    * The front-end listens at the path (QEMU's `server=on`): connect to it, now and again as long as it is not there, and
    * whenever it is gone. Unless set, the socket is made here and front-ends connect.
@@ -84,7 +86,9 @@ export interface VhostUserServerOptions {
   readonly onState?: (path: string, state: PortState, features: Uint32Array) => void;
 }
 
-interface Port extends ServedDevice {
+interface Port extends ServedSocket {
+  readonly device: SessionDevice;
+  readonly facts: DeviceFacts;
   /** -1 where it is the front-end that listens. */
   readonly listener: number;
   session: Session | undefined;
@@ -134,15 +138,19 @@ export class VhostUserServer {
     this.now = now;
     this.onEnd = onEnd;
     this.onState = onState;
-    for (const { model } of devices)
-      if (model.queueSizes.length > VRINGS_MAX)
-        throw new VirtioError('queues', model.queueSizes.length, `at most ${VRINGS_MAX}`, 'VhostUserServer');
+    const facts = devices.map(factsOf);
+    for (const { queueSizes } of facts)
+      if (queueSizes.length > VRINGS_MAX)
+        throw new VirtioError('queues', queueSizes.length, `at most ${VRINGS_MAX}`, 'VhostUserServer');
     const ports: Port[] = [];
     try {
-      for (const device of devices) {
+      for (const [at, device] of devices.entries()) {
         const listener = device.connect ? -1 : listenUnix(device.path);
+        const { path, connect, rings } = device;
         ports.push({
-          ...device,
+          ...{ path, ...(connect && { connect }), ...(rings && { rings }) },
+          device,
+          facts: facts[at]!,
           listener,
           session: undefined,
           state: 'listening',
@@ -160,7 +168,7 @@ export class VhostUserServer {
       throw error;
     }
     this.ports = ports;
-    const rings = devices.reduce((sum, { model }) => sum + model.queueSizes.length, 0);
+    const rings = facts.reduce((sum, { queueSizes }) => sum + queueSizes.length, 0);
     const others = tasks.reduce((sum, { moreFds = [] }) => sum + 1 + moreFds.length, 0);
     this.set = new PollSet(1 + 3 * devices.length + rings + others);
   }
@@ -177,14 +185,14 @@ export class VhostUserServer {
 
   /** Why nothing moves through a device, the most telling first. @throws VirtioError for a path that is not served */
   explain(path: string): Reason[] {
-    const { model, session } = this.portAt(path);
-    return explainPort(model, session, this.memory.memory);
+    const { facts, session } = this.portAt(path);
+    return explainPort(facts, session, this.memory.memory);
   }
 
   /** A device and its rings as data. @throws VirtioError for a path that is not served */
   snapshot(path: string): DeviceSnapshot {
-    const { model, session } = this.portAt(path);
-    return snapshotPort(model, session);
+    const { facts, session } = this.portAt(path);
+    return snapshotPort(facts, session);
   }
 
   private portAt(path: string): Port {
@@ -334,8 +342,8 @@ export class VhostUserServer {
   }
 
   private begin(port: Port, socket: number): void {
-    const { model, rings = 'both' } = port;
-    port.session = new Session({ socket, model, memory: this.memory, rings, now: this.now });
+    const { device, rings = 'both' } = port;
+    port.session = new Session({ socket, device, memory: this.memory, rings, now: this.now });
   }
 
   private end(port: Port, reason: string): void {

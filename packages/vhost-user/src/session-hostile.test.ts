@@ -198,7 +198,7 @@ describe('once it is set up', () => {
     stage.setUp(SPLIT);
     expect(refused(5, tableOf(region(0, 0, 0, 0)), [stage.file])).toBe('a region of no bytes');
     stage.start();
-    expect(stage.session.port.queue(1)?.size).toBe(16);
+    expect(stage.port.queue(1)?.size).toBe(16);
   });
 
   test('VU-10: a read-only file is refused, and then there is no memory', () => {
@@ -222,7 +222,7 @@ describe('once it is set up', () => {
     stage.say(8, words(0, 12));
     stage.say(12, longs(0), [stage.kicks[0]!]);
     expect(refused(18, words(0, 1))).toMatch(/size is 12, want a power of two/);
-    expect(stage.session.port.queue(0)).toBeUndefined();
+    expect(stage.port.queue(0)).toBeUndefined();
   });
 
   test.each([
@@ -235,7 +235,7 @@ describe('once it is set up', () => {
     stage.say(9, joined(words(0, 0), longs(desc, at + 0x3000, at + 0x2000, 0)));
     stage.say(12, longs(0), [stage.kicks[0]!]);
     expect(refused(18, words(0, 1))).toMatch(refusal);
-    expect(stage.session.port.queue(0)).toBeUndefined();
+    expect(stage.port.queue(0)).toBeUndefined();
   });
 
   test('VU-15: a base past the end of a packed ring is refused, any is taken modulo 2^16 for a split one', () => {
@@ -247,7 +247,7 @@ describe('once it is set up', () => {
     stage.say(12, longs(0), [stage.kicks[0]!]);
     stage.say(18, words(0, 1));
     expect(stage.session.problem).toBeUndefined();
-    expect(stage.session.port.queue(0)?.save()).toMatchObject({ lastAvailIdx: 5 });
+    expect(stage.port.queue(0)?.save()).toMatchObject({ lastAvailIdx: 5 });
   });
 
   test('VU-18: kick and call set many times leave no descriptor behind', () => {

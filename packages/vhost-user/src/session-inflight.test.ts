@@ -163,7 +163,7 @@ describe('VU-20', () => {
     stage.say(2, longs(SPLIT));
     writeSync(file, Uint8Array.of(7), 0, 1, 320 + 8);
     expect(refused(12, longs(1), [stage.kicks[1]!])).toBe("ring 1: the in-flight region's version is 7, want 1");
-    expect(stage.session.port.queue(1)).toBeUndefined();
+    expect(stage.port.queue(1)).toBeUndefined();
     close(file);
   });
 });

@@ -194,7 +194,7 @@ describe.each([
     const base = new Uint32Array(stage.ask(11, words(0, 0))!.buffer)[1]!;
     expect(base & 0x7fff).toBe(1);
     expect(usedOf(rx)).toHaveLength(1);
-    expect(stage.session.port.queue(0)).toBeUndefined();
+    expect(stage.port.queue(0)).toBeUndefined();
     expect(takeEvent(stage.calls[0]!)).toBe(true);
   });
 
@@ -338,7 +338,7 @@ test('the end of a connection lets go of descriptors and memory, and the device 
   expect(held()).toEqual({ fds: before.fds + 6, maps: before.maps + 1 });
   expect(stage.peer.isOpen).toBe(false);
   expect(stage.memory.inUse).toBe(0);
-  expect(stage.session.port.enter()).toBe(false);
+  expect(stage.port.enter()).toBe(false);
 });
 
 test('a device of split rings offers no packed ones', () => {

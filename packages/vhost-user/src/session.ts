@@ -1,17 +1,18 @@
 import { close, send } from '@ringwire/linux';
 import type { PeerMemory } from '@ringwire/peer-memory';
+import type { VdpaDevice } from '@ringwire/vdpa';
 import type { DeviceModel } from '@ringwire/virtio-device';
 import {
   DEVICE_STATUS,
   featuresFromBigInt,
   featuresToBigInt,
-  featureWords,
   hasFeature,
   VIRTIO_F,
   VIRTIO_ID,
 } from '@ringwire/virtio-spec';
 import { BackendChannel, channelProblem } from './backend-channel.js';
 import { getConfig, setConfig } from './config-requests.js';
+import { type DeviceFacts, factsOf } from './device-facts.js';
 import { VhostDevicePort } from './device-port.js';
 import { DirtyPages } from './dirty-pages.js';
 import { InflightRequests } from './inflight-requests.js';
@@ -33,31 +34,26 @@ import {
 import { sendRarp, setMtu } from './net-requests.js';
 import type { Outcome } from './outcome.js';
 import { RingRequests } from './ring-requests.js';
+import { VhostVdpaPort } from './vdpa-port.js';
+import type { VhostPort } from './vhost-port.js';
 
-/** What rings and the protocol can do, whatever the device's type. */
-const OFFERED = [
-  VIRTIO_F.INDIRECT_DESC,
-  VIRTIO_F.EVENT_IDX,
-  VIRTIO_F.VERSION_1,
-  VIRTIO_F.ACCESS_PLATFORM,
-  VIRTIO_F.RING_PACKED,
-  VIRTIO_F.IN_ORDER,
-] as const;
 /** Which layouts of rings a device takes. */
 export type RingLayouts = 'both' | 'split' | 'packed';
 const bitsOf = (bits: readonly number[]): bigint => bits.reduce((all, bit) => all | (1n << BigInt(bit)), 0n);
 const PROTOCOL_FEATURES: bigint = bitsOf(Object.values(PROTOCOL_F));
-/** What only a network device can do. */
-const NET_PROTOCOL_FEATURES: bigint = bitsOf([PROTOCOL_F.RARP, PROTOCOL_F.NET_MTU]);
 const PROTOCOL_BIT: bigint = 1n << BigInt(F_PROTOCOL_FEATURES);
+const PACKED_BIT: bigint = 1n << BigInt(VIRTIO_F.RING_PACKED);
 const LOG_BIT: bigint = 1n << BigInt(F_LOG_ALL);
 const DEVICE_BITS = 0xffff_ffff_ffff_ffffn & ~(PROTOCOL_BIT | LOG_BIT);
+
+/** A device whose rings are run here, or one of vDPA that runs them itself. */
+export type SessionDevice = { readonly model: DeviceModel } | { readonly vdpa: VdpaDevice };
 
 /** What a session is made of. */
 export interface SessionParts {
   /** The connection, which is the session's from here on. */
   readonly socket: number;
-  readonly model: DeviceModel;
+  readonly device: SessionDevice;
   readonly memory: PeerMemory;
   /** Both unless given. */
   readonly rings?: RingLayouts;
@@ -71,7 +67,7 @@ export interface SessionParts {
  * that a front-end sends makes a method throw.
  */
 export class Session {
-  readonly port: VhostDevicePort;
+  readonly port: VhostPort;
   readonly socket: number;
   /** Why the connection is to be closed. */
   problem: string | undefined;
@@ -83,7 +79,7 @@ export class Session {
   wasHeard = false;
   private readonly reader: MessageReader;
   readonly table: MemoryTable;
-  private readonly model: DeviceModel;
+  private readonly facts: DeviceFacts;
   private readonly now: () => number;
   private readonly layouts: RingLayouts;
   private readonly memory: MemoryRequests;
@@ -99,16 +95,19 @@ export class Session {
   private featuresRefused = false;
   private closed = false;
 
-  constructor({ socket, model, memory, rings = 'both', now }: SessionParts) {
+  constructor({ socket, device, memory, rings = 'both', now }: SessionParts) {
     this.socket = socket;
-    this.model = model;
     this.layouts = rings;
     this.now = now;
     this.reader = new MessageReader(socket);
     this.table = new MemoryTable(memory);
-    this.protocolOffered =
-      model.deviceId === VIRTIO_ID.NET ? PROTOCOL_FEATURES : PROTOCOL_FEATURES & ~NET_PROTOCOL_FEATURES;
-    this.port = new VhostDevicePort(model, this.table, new DirtyPages(memory), now);
+    const dirty = new DirtyPages(memory);
+    this.facts = factsOf(device);
+    this.protocolOffered = PROTOCOL_FEATURES & ~bitsOf(this.facts.withoutProtocol);
+    this.port =
+      'model' in device
+        ? new VhostDevicePort(device.model, this.table, dirty, now)
+        : new VhostVdpaPort(device.vdpa, this.table, dirty, now);
     this.memory = new MemoryRequests(this.port, this.table);
     this.rings = new RingRequests(this.port);
     this.log = new LogRequests(this.port, this.table, memory);
@@ -155,7 +154,7 @@ export class Session {
     if (this.closed) return;
     this.closed = true;
     try {
-      this.port.reset();
+      this.port.end();
     } finally {
       this.port.dirty.clear();
       this.inflight.clear();
@@ -236,17 +235,17 @@ export class Session {
       case 'VRING_KICK':
         return this.rings.kick(payload);
       case 'SEND_RARP':
-        return sendRarp(this.model, payload);
+        return sendRarp(this.facts.model, payload);
       case 'NET_SET_MTU':
-        return setMtu(this.model, payload);
+        return setMtu(this.facts.model, payload);
       case 'SET_BACKEND_REQ_FD':
         return this.setChannel(fds);
       case 'IOTLB_MSG':
         return this.translate(payload);
       case 'GET_CONFIG':
-        return getConfig(this.model, payload);
+        return getConfig(this.facts, payload);
       case 'SET_CONFIG':
-        return setConfig(this.model, payload);
+        return setConfig(this.facts, payload);
       case 'GET_INFLIGHT_FD':
         return this.inflight.get(payload);
       case 'SET_INFLIGHT_FD':
@@ -261,14 +260,15 @@ export class Session {
   }
 
   private offered(): bigint {
-    const rings = this.layouts === 'split' ? OFFERED.filter((bit) => bit !== VIRTIO_F.RING_PACKED) : OFFERED;
-    return (featuresToBigInt(featureWords(rings)) | featuresToBigInt(this.model.features)) & DEVICE_BITS;
+    const { ringFeatures, features } = this.facts;
+    const hidden = this.layouts === 'split' ? PACKED_BIT : 0n;
+    return (featuresToBigInt(ringFeatures) | featuresToBigInt(features)) & DEVICE_BITS & ~hidden;
   }
 
   /** Front-ends count a network device's queues in pairs, and those of other types one by one. */
   private queueNumber(): number {
     const { length } = this.port.vrings;
-    return this.model.deviceId === VIRTIO_ID.NET ? length >>> 1 : length;
+    return this.facts.deviceId === VIRTIO_ID.NET ? length >>> 1 : length;
   }
 
   private setFeatures(bits: bigint): Outcome {
@@ -284,7 +284,7 @@ export class Session {
     const features = featuresFromBigInt(device);
     if (this.layouts === 'packed' && !hasFeature(features, VIRTIO_F.RING_PACKED))
       return 'split rings are not served here';
-    const why = this.model.featureProblem(features);
+    const why = this.facts.featureProblem(features);
     if (why !== undefined) return why;
     if (this.port.vrings.some(({ started }) => started)) {
       const same = features.every((word, at) => word === this.port.features[at]);

@@ -55,9 +55,17 @@ export class Vring {
   call: number = NONE;
   err: number = NONE;
 
+  /** It runs in a device that opens rings by itself: there is no {@link queue} here then. */
+  runsElsewhere = false;
+
   constructor(index: number, sizeMax: number) {
     this.index = index;
     this.sizeMax = sizeMax;
+  }
+
+  /** Whether a device uses it. */
+  get runs(): boolean {
+    return this.queue !== undefined || this.runsElsewhere;
   }
 
   /** Keep another event descriptor, or none: the one before is closed. */
@@ -168,6 +176,7 @@ export class Vring {
   reset(): void {
     this.queue?.stop();
     this.queue = undefined;
+    this.runsElsewhere = false;
     this.waiting = undefined;
     this.tracked = undefined;
     for (const which of ['kick', 'call', 'err'] as const) this.setEvent(which, undefined);
@@ -185,7 +194,7 @@ export class Vring {
  * with its wrap counter in bits 0–14 and 15. Bits 16–31 have the same for used ones, which front-ends may leave at zero;
  * as nothing is in flight they can only say the same.
  */
-function stateOf(base: number, packed: boolean): QueueState {
+export function stateOf(base: number, packed: boolean): QueueState {
   const index = base & 0xffff;
   if (!packed) return { layout: 'split', lastAvailIdx: index, usedIdx: index };
   const at = index & 0x7fff;
@@ -200,7 +209,7 @@ function stateOf(base: number, packed: boolean): QueueState {
 }
 
 /** The other way round: 32 bits for a packed ring. */
-function baseOf(state: QueueState): number {
+export function baseOf(state: QueueState): number {
   if (state.layout === 'split') return state.lastAvailIdx;
   const half = (at: number, wrap: number): number => at | (wrap << 15);
   const { lastAvailIdx, lastAvailWrapCounter, usedIdx, usedWrapCounter } = state;

@@ -139,7 +139,12 @@ export class FrontStage {
   private serve(socket: number): void {
     if (socket < 0) return;
     this.sessions++;
-    this.session = new Session({ socket, model: this.net, memory: this.memory, now: () => this.time * 1000 });
+    this.session = new Session({
+      socket,
+      device: { model: this.net },
+      memory: this.memory,
+      now: () => this.time * 1000,
+    });
   }
 
   end(): void {

@@ -1,14 +1,16 @@
 import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { GuestMemory, HostMemory, RangeList } from '@ringwire/guest-memory';
+import { GuestMemory, HostMemory, PageAllocator, RangeList } from '@ringwire/guest-memory';
 import { accept, addressOf, close, connectUnix, listenUnix, mapFileAt, newEvent, newMemoryFile } from '@ringwire/linux';
 import { type Delivered, Frame } from '@ringwire/net-backend';
 import { ScriptedBackend } from '@ringwire/net-backend/testing';
 import { PeerMemory } from '@ringwire/peer-memory';
+import type { VdpaDevice, VdpaHost } from '@ringwire/vdpa';
 import { NET_SCRATCH_BYTES, NetDevice, type NetDeviceOptions } from '@ringwire/virtio-device';
 import { featuresFromBigInt } from '@ringwire/virtio-spec';
 import { type DriverQueue, openDriverQueue, UsedBurst } from '@ringwire/virtqueue';
+import type { VhostDevicePort } from '../device-port.js';
 import { type RingLayouts, Session } from '../session.js';
 import { joined, longs, RawPeer, words } from './raw-peer.js';
 
@@ -23,11 +25,17 @@ const FRAME_BYTES = 4096;
 /** Offsets of each ring's parts in RAM; each ring lies 0x4000 higher than the one before. */
 const RING = { desc: 0x1000, driver: 0x2000, device: 0x3000, NEXT: 0x4000 } as const;
 
+/** Makes a vDPA device with a port of the stage's backend, in memory of its own. */
+export type MakeVdpa = (host: VdpaHost, backend: ScriptedBackend) => VdpaDevice;
+
+const VDPA_BYTES = 0x200_0000;
+
 /** A session with its front-end in the same process: nothing happens between two calls. */
 export class SessionStage {
-  readonly backend: ScriptedBackend = new ScriptedBackend();
+  backend: ScriptedBackend = new ScriptedBackend();
   readonly device: NetDevice;
   readonly memory: PeerMemory;
+  vdpa: VdpaDevice | undefined;
   session: Session;
   peer: RawPeer;
   /** The front-end's RAM: the file, and a driver's view of it. */
@@ -43,10 +51,12 @@ export class SessionStage {
   /**
    * @param options of the device, where it is to have more than an address and mergeable buffers
    * @param layouts of rings that are offered
+   * @param makeVdpa makes a vDPA device that is served in its place
    */
-  constructor(options: Partial<NetDeviceOptions> = {}, layouts: RingLayouts = 'both') {
+  constructor(options: Partial<NetDeviceOptions> = {}, layouts: RingLayouts = 'both', makeVdpa?: MakeVdpa) {
     this.layouts = layouts;
-    const host = HostMemory.create(0x200_0000);
+    const vdpaBytes = makeVdpa === undefined ? 0 : VDPA_BYTES;
+    const host = HostMemory.create(0x200_0000 + vdpaBytes);
     this.device = new NetDevice({
       memory: host,
       scratch: 0,
@@ -57,11 +67,16 @@ export class SessionStage {
       txQueueSize: QUEUE_SIZE,
       ...options,
     });
-    this.rings = this.device.queueSizes.map((_, ring) => ring);
+    this.vdpa = makeVdpa?.(
+      { memory: host, pages: new PageAllocator(0x200_0000, vdpaBytes), now: () => this.time },
+      this.backend,
+    );
+    const count = this.vdpa?.queueCount ?? this.device.queueSizes.length;
+    this.rings = Array.from({ length: count }, (_, ring) => ring);
     this.kicks = this.rings.map(() => newEvent());
     this.calls = this.rings.map(() => newEvent());
     const start = NET_SCRATCH_BYTES + FRAME_BYTES;
-    this.memory = new PeerMemory(host, start, host.size - start);
+    this.memory = new PeerMemory(host, start, 0x200_0000 - start);
     [this.peer, this.session] = this.connect();
     const driverSide = HostMemory.create(FILE_BYTES);
     mapFileAt(addressOf(driverSide.u8), FILE_BYTES, this.file, 0);
@@ -128,6 +143,11 @@ export class SessionStage {
     });
   }
 
+  /** What runs the device's rings. */
+  get port(): VhostDevicePort {
+    return this.session.port as VhostDevicePort;
+  }
+
   /** A turn of the device. */
   turn(): void {
     this.session.port.step(64);
@@ -152,7 +172,10 @@ export class SessionStage {
     const [client, socket] = connection();
     return [
       new RawPeer(client),
-      new Session({ socket, model: this.device, memory: this.memory, rings: this.layouts, now: () => this.time }),
+      new Session({
+        ...{ socket, memory: this.memory, rings: this.layouts, now: () => this.time },
+        device: this.vdpa === undefined ? { model: this.device } : { vdpa: this.vdpa },
+      }),
     ];
   }
 
