@@ -20,7 +20,7 @@ const TRIES = 200;
  * them their address and leave to send, and then begin with virtio rings. Everything is registers and mailbox.
  */
 export function ixgbeParent(host: VdpaHost, options: VendorParentOptions): FunctionParent {
-  const { name, functions, net, backend } = wholeOptions(options);
+  const { name, functions, net, backend, wrap } = wholeOptions(options);
   const scratch = host.pages.allocate((functions + 1) * (SCRATCH_PITCH + NET_SCRATCH_BYTES));
   const virtioScratch = scratch + (functions + 1) * SCRATCH_PITCH;
   const now = host.now === undefined ? {} : { now: host.now };
@@ -45,6 +45,7 @@ export function ixgbeParent(host: VdpaHost, options: VendorParentOptions): Funct
       if (requesterId === PHYSICAL_ID) physical?.interrupt(vector);
       else parent?.heard(requesterId, vector);
     },
+    wrap,
   );
   const messages = messagesFor(IXGBE_MSIX.VF_VECTORS);
   const serve = (): number => {
