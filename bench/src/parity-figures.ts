@@ -13,7 +13,7 @@ const WANTED = 0.98;
 const BESIDE = ['virtio-offload', 'sriov-vendor'] as const;
 
 /** vDPA beside another architecture. */
-export interface ParityRatio {
+interface ParityRatio {
   readonly beside: (typeof BESIDE)[number];
   /** Frames per second of vDPA by those of the other one, both of one round; median, least and most of all rounds. */
   readonly ratio: number;

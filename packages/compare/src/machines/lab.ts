@@ -11,7 +11,7 @@ import { CountedSpace, type Ledger } from '../ledger.js';
 
 /** Where guests have their RAM, and how much. */
 const RAM = 0x1_0000_0000;
-export const RAM_BYTES = 0x40_0000;
+const RAM_BYTES = 0x40_0000;
 /** The guests, and the host as one with a driver for a physical function. */
 export const HOST = 2;
 const GUESTS = 3;

@@ -1,7 +1,7 @@
 import { FrameBurst, type FramePool, type PollNetDriver } from '@ringwire/guest-drivers';
 import type { Station } from '../architecture.js';
 
-export const BURST = 32;
+const BURST = 32;
 
 /** A guest with a poll-mode driver: no interrupts, frames in bursts. */
 export class PollStation implements Station {
