@@ -11,6 +11,7 @@ import { formatSummary } from './limits.js';
 import { describeMachine, machineLine } from './machine.js';
 import { formatOffloads, measureOffloads, OFFLOAD_NAMES } from './offload-figures.js';
 import type { Options } from './options.js';
+import { formatParity, measureParity, PARITY_TEXT, selectParity } from './parity-figures.js';
 import { plotHtml, plotSvg } from './plot.js';
 import { benchJson, earlierFigures, jsonText } from './report-json.js';
 import { formatNotes, formatTable, type Paint } from './report-table.js';
@@ -32,9 +33,10 @@ export async function bench(options: Options, terminal: Terminal): Promise<numbe
   const offloads = OFFLOAD_NAMES.filter((name) => options.filter === undefined || options.filter.test(name));
   const vhost = selectVhost(options);
   const compare = selectCompare(options);
+  const parity = selectParity(options);
   // Cards with SR-IOV have their functions behind an IOMMU.
   const claims = options.iommu === 'off' ? [] : selectClaims(options.filter);
-  const names = [...[...plans, ...vhost, ...compare, ...claims].map(({ name }) => name), ...offloads];
+  const names = [...[...plans, ...vhost, ...compare, ...parity, ...claims].map(({ name }) => name), ...offloads];
   if (options.list) {
     terminal.out(names.map((name) => `${name}\n`).join(''));
     return 0;
@@ -65,9 +67,14 @@ export async function bench(options: Options, terminal: Terminal): Promise<numbe
   const earlier = earlierFigures(keptJson);
   say(formatTable(results, earlier, terminal.paint));
   if (figures.length > 0) say(`── offloads of a network device, in one thread\n${formatOffloads(figures)}\n`);
-  const compared = compare.map(measureCompare);
+  const compared = compare.map((plan) => measureCompare(plan, options.quick));
   if (compared.length > 0)
-    say(`── architectures of network I/O, side by side\n${compared.map(formatCompare).join('')}${COMPARE_TEXT}\n\n`);
+    say(
+      `── architectures of network I/O, side by side\n${compared.map(formatCompare).join('\n')}\n${COMPARE_TEXT}\n\n`,
+    );
+  const paired = parity.map((plan) => measureParity(plan, options.quick));
+  if (paired.length > 0)
+    say(`── vDPA beside what it is to be as fast as\n${paired.map(formatParity).join('')}${PARITY_TEXT}\n\n`);
   if (claims.length > 0) say('── what is said of cards with SR-IOV, and what is measured\n');
   const measured: ClaimFigure[] = [];
   for (const claim of claims) {
@@ -81,7 +88,13 @@ export async function bench(options: Options, terminal: Terminal): Promise<numbe
   for (const problem of results.peerProblems) say(`without DPDK, ${problem}\n`);
   say(formatSummary(results));
 
-  const json = benchJson(machine, results, { offloads: figures, vhost: beside, compare: compared, claims: measured });
+  const json = benchJson(machine, results, {
+    offloads: figures,
+    vhost: beside,
+    compare: compared,
+    parity: paired,
+    claims: measured,
+  });
   const svg = plotSvg(json);
   const files: [string, string][] = [
     [keptJson, jsonText(json)],

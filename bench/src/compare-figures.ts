@@ -2,7 +2,6 @@ import { ARCHITECTURES, type Comparison, compareArchitectures, comparisonTable }
 import type { Options } from './options.js';
 import { wrapText } from './wrap-text.js';
 
-const FRAMES = 20_000;
 const SMALL = 60;
 const LARGE = 1514;
 /** The same frames from guest to guest by every architecture. */
@@ -13,12 +12,15 @@ export interface ComparePlan {
   readonly size: number;
 }
 
-const PLANS: readonly ComparePlan[] = [
-  { name: 'compare/split/64', rings: 'split', size: SMALL },
-  { name: 'compare/packed/64', rings: 'packed', size: SMALL },
-  { name: 'compare/split/1500', rings: 'split', size: LARGE },
-  { name: 'compare/packed/1500', rings: 'packed', size: LARGE },
+/** Every format of rings with small and large frames. @param kind what is done with them */
+export const comparePlans = (kind: string): ComparePlan[] => [
+  { name: `${kind}/split/64`, rings: 'split', size: SMALL },
+  { name: `${kind}/packed/64`, rings: 'packed', size: SMALL },
+  { name: `${kind}/split/1500`, rings: 'split', size: LARGE },
+  { name: `${kind}/packed/1500`, rings: 'packed', size: LARGE },
 ];
+
+const PLANS: readonly ComparePlan[] = comparePlans('compare');
 
 /** What was measured, one row for each architecture. */
 export interface CompareFigure {
@@ -27,24 +29,29 @@ export interface CompareFigure {
 }
 
 /** With `quick` those that are asked for alone. */
-export function selectCompare({ filter, quick }: Options): readonly ComparePlan[] {
+export function selectCompare(
+  { filter, quick }: Options,
+  plans: readonly ComparePlan[] = PLANS,
+): readonly ComparePlan[] {
   if (quick && filter === undefined) return [];
-  return PLANS.filter(({ name }) => filter === undefined || filter.test(name));
+  return plans.filter(({ name }) => filter === undefined || filter.test(name));
 }
 
-export function measureCompare({ name, rings, size }: ComparePlan): CompareFigure {
-  return { name, architectures: compareArchitectures(ARCHITECTURES, { frames: FRAMES, size, rings }) };
+export function measureCompare({ name, rings, size }: ComparePlan, quick: boolean): CompareFigure {
+  const short = quick ? { frames: 5000, rounds: 3 } : {};
+  return { name, architectures: compareArchitectures(ARCHITECTURES, { size, rings, ...short }) };
 }
 
+/** Both tables; what does not move, and why, is the same for all. */
 export function formatCompare({ name, architectures }: CompareFigure): string {
-  const table = comparisonTable(architectures)
-    .split('\n')
-    .slice(0, architectures.length + 1);
-  return `  ${name}\n${table.map((line) => `    ${line}\n`).join('')}`;
+  const table = comparisonTable(architectures);
+  const end = table.indexOf(' does not move:');
+  const lines = table.slice(0, table.lastIndexOf('\n\n', end)).split('\n');
+  return `  ${name}\n${lines.map((line) => `  ${line}`.trimEnd()).join('\n')}\n`;
 }
 
 /** What the columns are. */
 export const COMPARE_TEXT: string = wrapText(
-  'compare: counts are per frame; host ns is time inside software of the host, all ns that of guests, host and card, in one thread; DMA are buffers that a device asked for by address',
+  'compare: what columns are, and what does not move and why, says ringwire compare; * is at assumed prices for what is counted',
   '· ',
 );

@@ -4,6 +4,7 @@ import type { ClaimFigure } from './claims/index.js';
 import type { CompareFigure } from './compare-figures.js';
 import type { Machine } from './machine.js';
 import type { OffloadFigure } from './offload-figures.js';
+import type { ParityFigure } from './parity-figures.js';
 import { DISTURBED, type IommuRatio, type PeerRatio, type Results } from './run-cases.js';
 import type { VhostFigure } from './vhost-figures.js';
 
@@ -16,6 +17,7 @@ export interface BenchJson {
   readonly offloads: readonly OffloadFigure[];
   readonly vhost: readonly VhostFigure[];
   readonly compare: readonly CompareFigure[];
+  readonly parity: readonly ParityFigure[];
   readonly claims: readonly ClaimFigure[];
 }
 
@@ -26,10 +28,11 @@ export function benchJson(
     offloads = [],
     vhost = [],
     compare = [],
+    parity = [],
     claims = [],
-  }: Partial<Pick<BenchJson, 'offloads' | 'vhost' | 'compare' | 'claims'>> = {},
+  }: Partial<Pick<BenchJson, 'offloads' | 'vhost' | 'compare' | 'parity' | 'claims'>> = {},
 ): BenchJson {
-  return { schema: 1, machine, cases, ratios: [...ratios, ...iommuRatios], offloads, vhost, compare, claims };
+  return { schema: 1, machine, cases, ratios: [...ratios, ...iommuRatios], offloads, vhost, compare, parity, claims };
 }
 
 export const jsonText = (json: BenchJson): string => `${JSON.stringify(json, null, 2)}\n`;

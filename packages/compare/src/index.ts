@@ -1,5 +1,11 @@
-export type { Architecture, Machine, Station } from './architecture.js';
+export type { Architecture, Machine, MovingMachine, Obstacles, Rings, Station } from './architecture.js';
 export { ARCHITECTURES } from './architectures.js';
+export { type Contrast, contrastOf } from './contrast.js';
+export { type Counts, hostCost, PRICES, type Prices, wayCost } from './costs.js';
 export type { Ledger } from './ledger.js';
 export { type CompareOptions, type Comparison, compareArchitectures } from './measure.js';
-export { comparisonPage, comparisonTable } from './table.js';
+export type { Move } from './move-guest.js';
+export { comparisonPage } from './page.js';
+export { RING_TRAFFIC_TEXT, type RingPlan, type RingTraffic, ringTraffic } from './ring-traffic.js';
+export { columnNotes, comparisonTable } from './table.js';
+export { type Timing, type TimingPlan, timeMachines } from './timing.js';

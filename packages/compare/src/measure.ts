@@ -1,200 +1,155 @@
+import { moveObstacles } from '@ringwire/vdpa';
 import { VirtioError } from '@ringwire/virtio-spec';
-import type { Architecture, Machine, Station } from './architecture.js';
-import { milliseconds } from './clock.js';
+import { type Architecture, isObstacles, type Rings } from './architecture.js';
+import { type Counts, hostCost, PRICES, wayCost } from './costs.js';
 import type { Ledger } from './ledger.js';
+import { type Move, moveGuest } from './move-guest.js';
+import { ringTraffic } from './ring-traffic.js';
+import { type Timing, timeMachines } from './timing.js';
+import { Traffic } from './traffic.js';
 
 const HERE = 'compareArchitectures';
-const NUMBER_AT = 14;
-const HEADER_BYTES = 18;
-/** Frames under way: as many as the smallest ring of any driver here holds. */
-const WINDOW = 128;
-const BURST = 32;
-const PINGS = 2000;
-const WARM_UP = 4000;
-/** Turns without a frame after which one is lost. */
-const PATIENCE = 10_000;
+const FRAMES = 50_000;
+const ROUNDS = 9;
+/** Of which everything is counted and compared, byte by byte. */
+const COUNTED = 2048;
+const WARM_UP = 256;
+/** Moves, each with machines of its own. */
+const MOVES = 5;
+/** Descriptors of every ring here. */
+const RING_SIZE = 256;
+/** A frame goes through a ring of its sender's and one of its receiver's. */
+const RINGS_OF_A_WAY = 2;
 
 /** How much is measured, of what. */
 export interface CompareOptions {
-  /** Frames in each measurement; 20000 unless given. */
+  /** Frames in each measured round; 50000 unless given. */
   readonly frames?: number;
+  /** Measured rounds; 9 unless given. */
+  readonly rounds?: number;
   /** Bytes of a frame, 60 to 1514; 60 unless given: 64 with its check sequence. */
   readonly size?: number;
-  readonly rings?: 'split' | 'packed';
+  readonly rings?: Rings;
+  /** Called before each piece of work: what it is, and how much of all is done, 0 to 1. */
+  readonly progress?: (what: string, done: number) => void;
 }
 
-/** What one architecture costs, per frame where it says nothing else. */
-export interface Comparison {
+/** What one architecture costs: per frame where it says nothing else. */
+export interface Comparison extends Counts, Timing {
   readonly name: string;
   readonly title: string;
-  readonly kicks: number;
-  readonly interrupts: number;
-  readonly traps: number;
-  readonly copies: number;
-  readonly copiedBytes: number;
-  readonly dmaAccesses: number;
-  readonly framesPerSecond: number;
-  /** Guests, host and card, all in one thread here. */
-  readonly nsPerFrame: number;
-  /** Of that, in software of the host: traps, device model, switch, copies. What a card does is not counted. */
-  readonly hostNsPerFrame: number;
-  /** µs of a frame there and one back, one at a time. */
-  readonly latencyP50: number;
-  readonly latencyP99: number;
-  /** Frames that did not arrive, or not as they were sent. */
+  readonly way: Architecture['way'];
+  /** Pieces of guests' memory that devices read or write: buffers as counted, rings as replayed. */
+  readonly dmaTransactions: number;
+  readonly dmaBytes: number;
+  /** Cache lines that one side writes and the other one reads, of rings and of payload. */
+  readonly cacheLines: number;
+  /** ns of the host's processors, and with the guests', at {@link PRICES} for what is counted. */
+  readonly pricedHostNs: number;
+  readonly pricedNs: number;
+  /** Frames of those counted that did not arrive, in their order and as they were sent. */
   readonly lost: number;
+  /** Of every byte of those frames: the same for all architectures. */
+  readonly digest: string;
   readonly guestDrivers: readonly string[];
+  /** Bytes of guests' memory that the host cannot take back while they run. */
+  readonly pinnedBytes: number;
   readonly migratable: boolean;
-  /** Why not. */
-  readonly blocker: string | null;
+  /** Why not, reason by reason. */
+  readonly blockers: readonly string[];
+  /** Of five moves of a guest under traffic the one of median downtime, with the losses of all; null where none begins. */
+  readonly move: Move | null;
 }
 
-/** @throws VirtioError for options that cannot be; Error for a frame that was lost or damaged */
+/** @throws VirtioError for options that cannot be; Error for a frame that did not arrive */
 export function compareArchitectures(
   architectures: readonly Architecture[],
   options: CompareOptions = {},
 ): Comparison[] {
-  const { frames = 20_000, size = 60, rings = 'split' } = options;
-  if (!Number.isInteger(frames) || frames < 1) throw new VirtioError('frames', frames, '1 or more', HERE);
+  const { frames = FRAMES, rounds = ROUNDS, size = 60, rings = 'split', progress = () => {} } = options;
+  for (const [field, value] of Object.entries({ frames, rounds }))
+    if (!Number.isInteger(value) || value < 1) throw new VirtioError(field, value, '1 or more', HERE);
   if (!Number.isInteger(size) || size < 60 || size > 1514)
     throw new VirtioError('size', size, '60 to 1514 bytes', HERE);
-  return architectures.map((architecture) => measure(architecture, frames, size, rings));
+  const steps = 2 * architectures.length + rounds;
+  let done = 0;
+  const step = (what: string): void => progress(what, done++ / steps);
+  const counted = architectures.map((architecture) => {
+    step(`${architecture.name}: counting`);
+    return count(architecture, size, rings);
+  });
+  const timings = timeMachines(architectures, { frames, rounds, size, rings, step });
+  return architectures.map((architecture, at) => {
+    step(`${architecture.name}: moving a guest`);
+    const { name, title, way, guestDrivers } = architecture;
+    const { counts, ...rest } = counted[at]!;
+    const priced = { pricedHostNs: hostCost(counts, PRICES), pricedNs: wayCost(counts, PRICES) };
+    return {
+      ...{ name, title, way, ...counts, ...rest, ...priced, ...timings[at]!, guestDrivers },
+      ...moved(architecture, size, rings),
+    };
+  });
 }
 
-function measure(architecture: Architecture, frames: number, size: number, rings: 'split' | 'packed'): Comparison {
-  const machine = architecture.open(rings);
-  const run = new Run(machine, size);
-  // Code that runs hot is compiled meanwhile, and the switch learns both addresses.
-  run.ping(1);
-  run.send(Math.min(frames, WARM_UP));
-  const before = { ...machine.ledger };
-  const begun = milliseconds();
-  const hostBegun = run.hostMs;
-  run.send(frames);
-  const ms = milliseconds() - begun;
-  const after = { ...machine.ledger };
-  const hostMs = run.hostMs - hostBegun + after.trapMs - before.trapMs;
-  const per = (field: keyof Ledger): number => (after[field] - before[field]) / frames;
-  const latencies = run.ping(PINGS).sort();
-  const at = (share: number): number => latencies[Math.floor(share * (latencies.length - 1))]! * 1000;
+function count(architecture: Architecture, size: number, rings: Rings) {
+  const machine = architecture.open(rings, true);
+  const traffic = new Traffic(machine, size, true, WARM_UP + COUNTED + 1);
+  // The switch learns both addresses, and rings are in their swing.
+  traffic.begin();
+  traffic.send(WARM_UP);
+  const before = { ...machine.ledger, bursts: traffic.bursts };
+  traffic.send(COUNTED);
+  const after = { ...machine.ledger, bursts: traffic.bursts };
+  const per = (field: keyof Ledger | 'bursts'): number => (after[field] - before[field]) / COUNTED;
+  // A ring of a card's descriptors goes out and comes back in its place, as a packed one does.
+  const layout = architecture.guestDrivers.includes('virtio-net') ? rings : 'packed';
+  const ring = ringTraffic({ layout, size: RING_SIZE, burst: Math.round(1 / per('bursts')) });
   return {
-    name: architecture.name,
-    title: architecture.title,
-    kicks: per('kicks'),
-    interrupts: per('interrupts'),
-    traps: per('traps'),
-    copies: per('copies'),
-    copiedBytes: per('copiedBytes'),
-    dmaAccesses: per('dmaAccesses'),
-    framesPerSecond: (frames / ms) * 1000,
-    nsPerFrame: (ms / frames) * 1e6,
-    hostNsPerFrame: (hostMs / frames) * 1e6,
-    latencyP50: at(0.5),
-    latencyP99: at(0.99),
-    lost: run.lost,
-    guestDrivers: architecture.guestDrivers,
-    migratable: architecture.blocker === undefined,
-    blocker: architecture.blocker ?? null,
+    counts: {
+      traps: per('traps'),
+      kicks: per('kicks'),
+      interrupts: per('interrupts'),
+      injections: per('injections'),
+      copies: per('copies'),
+      copiedBytes: per('copiedBytes'),
+    },
+    dmaTransactions: per('buffers') + RINGS_OF_A_WAY * ring.transactions,
+    // What the sender's device read the receiver's wrote: every byte of it was compared.
+    dmaBytes: RINGS_OF_A_WAY * (per('readBytes') + ring.bytes),
+    cacheLines: RINGS_OF_A_WAY * (per('readLines') + ring.lines),
+    lost: traffic.lost + traffic.wrong,
+    digest: traffic.digest.toString(16).padStart(8, '0'),
+    pinnedBytes: machine.pinnedBytes,
   };
 }
 
-/** Frames with numbers, from one guest to the other. */
-class Run {
-  /** Time that was spent in software of the host. */
-  hostMs = 0;
-  lost = 0;
-  private readonly machine: Machine;
-  private readonly frame: Uint8Array;
-  private readonly view: DataView;
-  private readonly answer: Uint8Array;
-  private arrived = 0;
-  private answered = 0;
-  private expected = 0;
-
-  constructor(machine: Machine, size: number) {
-    this.machine = machine;
-    const { from, to } = machine;
-    this.frame = numbered(size, to, from);
-    this.view = new DataView(this.frame.buffer);
-    this.answer = numbered(size, from, to);
-    to.onFrame = (frame) => this.take(frame);
-    from.onFrame = () => {
-      this.answered++;
-    };
+function moved(
+  architecture: Architecture,
+  size: number,
+  rings: Rings,
+): Pick<Comparison, 'migratable' | 'blockers' | 'move'> {
+  const machine = architecture.openMove(rings);
+  if (isObstacles(machine)) return { migratable: false, blockers: machine.obstacles, move: null };
+  const obstacles = moveObstacles(machine.source, machine.target, machine.places(), true);
+  if (obstacles.length > 0) return { migratable: false, blockers: obstacles, move: null };
+  const moves = [moveGuest(machine, size)];
+  while (moves.length < MOVES && moves[0]!.hasMoved) {
+    const again = architecture.openMove(rings);
+    if (!isObstacles(again)) moves.push(moveGuest(again, size));
   }
-
-  send(frames: number): void {
-    const { machine, view, frame } = this;
-    const end = this.expected + frames;
-    let next = this.expected;
-    let idle = 0;
-    while (this.expected < end) {
-      const before = this.expected;
-      const most = Math.min(end, next + BURST, this.expected + WINDOW);
-      while (next < most) {
-        view.setUint32(NUMBER_AT, next);
-        if (!machine.from.send(frame)) break;
-        next++;
-      }
-      machine.from.flush();
-      this.turn();
-      idle = this.expected === before ? idle + 1 : 0;
-      if (idle > PATIENCE) throw new Error(`frame ${this.expected} did not arrive`);
-    }
-  }
-
-  /** One frame there, and one back. @returns how long each took, in ms */
-  ping(count: number): Float64Array {
-    const { machine, view, frame, answer } = this;
-    const times = new Float64Array(count);
-    for (let n = 0; n < count; n++) {
-      const begun = milliseconds();
-      const { arrived, answered } = this;
-      view.setUint32(NUMBER_AT, this.expected);
-      this.until(() => machine.from.send(frame));
-      machine.from.flush();
-      this.until(() => this.arrived > arrived);
-      this.until(() => machine.to.send(answer));
-      machine.to.flush();
-      this.until(() => this.answered > answered);
-      times[n] = milliseconds() - begun;
-    }
-    return times;
-  }
-
-  private until(holds: () => boolean): void {
-    for (let turns = 0; !holds(); turns++) {
-      if (turns > PATIENCE) throw new Error('a frame did not arrive');
-      this.turn();
-    }
-  }
-
-  private turn(): void {
-    const { machine } = this;
-    machine.card();
-    const begun = milliseconds();
-    machine.host();
-    this.hostMs += milliseconds() - begun;
-    machine.from.turn();
-    machine.to.turn();
-  }
-
-  /** Every byte is compared. Addresses apart, a frame is its number and a pattern. */
-  private take(got: Uint8Array): void {
-    const { frame } = this;
-    const number = new DataView(got.buffer, got.byteOffset).getUint32(NUMBER_AT);
-    let isWhole = got.length === frame.length && number === this.expected;
-    for (let at = HEADER_BYTES; at < got.length && isWhole; at++) isWhole = got[at] === frame[at];
-    if (!isWhole) this.lost++;
-    this.arrived++;
-    this.expected = number + 1;
-  }
+  const move = typical(moves);
+  return { migratable: move.hasMoved, blockers: move.problem === undefined ? [] : [move.problem], move };
 }
 
-function numbered(size: number, to: Station, from: Station): Uint8Array {
-  const frame = Uint8Array.from({ length: size }, (_, at) => at * 7);
-  frame.set(to.mac);
-  frame.set(from.mac, 6);
-  frame.set([0x88, 0xb5], 12);
-  return frame;
+/** The move of median downtime, with what was lost in all of them. */
+function typical(moves: readonly Move[]): Move {
+  const sorted = [...moves].sort((a, b) => a.downtimeMs - b.downtimeMs);
+  const all = (of: (move: Move) => number): number => moves.reduce((sum, move) => sum + of(move), 0);
+  return {
+    ...sorted[sorted.length >> 1]!,
+    hasMoved: moves.every(({ hasMoved }) => hasMoved),
+    lost: all(({ lost }) => lost),
+    repeated: all(({ repeated }) => repeated),
+    wrong: all(({ wrong }) => wrong),
+  };
 }

@@ -9,7 +9,7 @@ export { BREAK, type Breakdown, breakName, isBreakdown } from './breakdown.js';
 export type { BurstDriver } from './burst-driver.js';
 export type { Done } from './command-scope.js';
 export { COMMAND } from './control-queue.js';
-export type { DevicePart } from './device-part-list.js';
+export { type DevicePart, joinParts, splitParts } from './device-part-list.js';
 export { type DmaMapping, type DmaMemory, guestDma } from './dma-memory.js';
 export type { EthernetDriver, EthernetEvents } from './ethernet-driver.js';
 export { FlowCommands, type FlowField, type FlowWish } from './flow-commands.js';

@@ -42,6 +42,9 @@ export type SlotPlugs = Pick<SriovNicOptions, 'physicalId' | 'openSpace' | 'send
 /** A message of a function: whose, and which vector. */
 type Messages = (requesterId: number, vector: number) => void;
 
+/** Puts something around a virtual function's way to memory: what counts its accesses, say. It closes what it was given. */
+export type SpaceWrap = (space: OwnedSpace, requesterId: number) => OwnedSpace;
+
 /** One function's address space, which its host fills. */
 interface SlotDomain {
   readonly domain: IommuDomain;
@@ -68,13 +71,20 @@ export class CardSlot {
   private readonly iotlb = new Iotlb(1024);
   private readonly domains: Map<number, SlotDomain> = new Map();
   private readonly functions: readonly FoundFunction[];
+  private readonly wrap: SpaceWrap;
   private virtual: readonly FoundFunction[] = [];
 
   /**
    * @param make puts the card together with what the slot has
+   * @param wrap unless given, nothing is around a way to memory
    * @throws VirtioError without memory for tables
    */
-  constructor(host: VdpaHost, make: (plugs: SlotPlugs) => SriovNic, messages: Messages) {
+  constructor(
+    host: VdpaHost,
+    make: (plugs: SlotPlugs) => SriovNic,
+    messages: Messages,
+    wrap: SpaceWrap = (space) => space,
+  ) {
     if (host.pages.available < TABLE_BYTES)
       throw new VirtioError(
         'pages.available',
@@ -83,6 +93,7 @@ export class CardSlot {
         'CardSlot',
       );
     this.host = host;
+    this.wrap = wrap;
     this.physical = new IdentitySpace(host.memory);
     this.tables = new PageAllocator(host.pages.allocate(TABLE_BYTES), TABLE_BYTES);
     const { physical, bus } = this;
@@ -153,11 +164,12 @@ export class CardSlot {
     const domain = new IommuDomain({ id: requesterId, physical, allocator: tables, sink: bus });
     requesters.attach(requesterId, domain);
     domains.set(requesterId, { domain, iovas: new PageAllocator(COMMANDS_IOVA, COMMANDS_BYTES) });
-    return new FunctionSpace({ unit, sourceId: requesterId, physical, iotlb, bus }, () => {
+    const space = new FunctionSpace({ unit, sourceId: requesterId, physical, iotlb, bus }, () => {
       requesters.detach(requesterId);
       domain.destroy();
       domains.delete(requesterId);
     });
+    return requesterId === PHYSICAL_ID ? space : this.wrap(space, requesterId);
   }
 }
 

@@ -50,7 +50,12 @@ export class FunctionParent implements VdpaParent {
   readonly features: Uint32Array;
   private readonly card: VendorCard;
   private readonly made: Map<ControlVdpa, Made> = new Map();
-  private readonly messages: (readonly [requesterId: number, vector: number])[] = [];
+  /** Devices by requester id. */
+  private readonly devices: Map<number, ControlVdpa> = new Map();
+  /** Messages that are to be told: whose, and which vector. The arrays stay as long as they ever were. */
+  private waiting = 0;
+  private readonly senders: number[] = [];
+  private readonly vectors: number[] = [];
   private readonly mtu = 1500;
 
   /** @param probed what a device of the card's has, as its first function said */
@@ -63,7 +68,8 @@ export class FunctionParent implements VdpaParent {
 
   /** A message of a virtual function: heard when the card's turn has ended. */
   heard(requesterId: number, vector: number): void {
-    this.messages.push([requesterId, vector]);
+    this.senders[this.waiting] = requesterId;
+    this.vectors[this.waiting++] = vector;
   }
 
   /** The place of a device among the card's virtual functions. */
@@ -86,7 +92,8 @@ export class FunctionParent implements VdpaParent {
     const control = card.open(place, checked.mac);
     if (isBreakdown(control))
       return refusal(VDPA.NO_ROOM, `${this.name} has no function for ${name}: ${control.message}`);
-    const mappings = card.slot.mappingsOf(card.slot.requesterOf(place));
+    const requesterId = card.slot.requesterOf(place);
+    const mappings = card.slot.mappingsOf(requesterId);
     const device = new ControlVdpa({
       control,
       deviceId: VIRTIO_ID.NET,
@@ -97,6 +104,7 @@ export class FunctionParent implements VdpaParent {
       step: (budget) => this.turn(budget),
     });
     this.made.set(device, { place, control, mappings });
+    this.devices.set(requesterId, device);
     return device;
   }
 
@@ -104,6 +112,7 @@ export class FunctionParent implements VdpaParent {
     const made = this.made.get(device as ControlVdpa);
     if (made === undefined) return;
     this.made.delete(device as ControlVdpa);
+    this.devices.delete(this.card.slot.requesterOf(made.place));
     made.control.close();
     // The function's next device has the same domain, whether this one was reset or not.
     made.mappings.clear();
@@ -111,13 +120,21 @@ export class FunctionParent implements VdpaParent {
 
   /** The card works, and what it has to tell is told. */
   private turn(budget: number): number {
-    const { card, messages } = this;
-    let done = card.slot.card.step(budget) + card.serve();
-    for (const [requesterId, vector] of messages.splice(0)) {
-      for (const [device, { place }] of this.made)
-        if (card.slot.requesterOf(place) === requesterId) device.interrupt(vector);
-      done++;
+    const { card } = this;
+    const done = card.slot.card.step(budget) + card.serve();
+    return this.waiting === 0 ? done : done + this.tell();
+  }
+
+  /** @returns messages that were there; what comes while they are told is for the next turn */
+  private tell(): number {
+    const { senders, vectors, devices, waiting } = this;
+    for (let at = 0; at < waiting; at++) devices.get(senders[at]!)?.interrupt(vectors[at]!);
+    const left = this.waiting - waiting;
+    for (let at = 0; at < left; at++) {
+      senders[at] = senders[waiting + at]!;
+      vectors[at] = vectors[waiting + at]!;
     }
-    return done;
+    this.waiting = left;
+    return waiting;
   }
 }

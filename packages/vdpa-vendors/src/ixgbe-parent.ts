@@ -20,7 +20,7 @@ const TRIES = 200;
  * them their address and leave to send, and then begin with virtio rings. Everything is registers and mailbox.
  */
 export function ixgbeParent(host: VdpaHost, options: VendorParentOptions): FunctionParent {
-  const { name, functions, net, backend } = wholeOptions(options);
+  const { name, functions, net, backend, wrap } = wholeOptions(options);
   const scratch = host.pages.allocate((functions + 1) * (SCRATCH_PITCH + NET_SCRATCH_BYTES));
   const virtioScratch = scratch + (functions + 1) * SCRATCH_PITCH;
   const now = host.now === undefined ? {} : { now: host.now };
@@ -32,6 +32,8 @@ export function ixgbeParent(host: VdpaHost, options: VendorParentOptions): Funct
     virtio: { scratch: virtioScratch + (place + 1) * NET_SCRATCH_BYTES, net },
   });
   let physical: IxgbePf | undefined;
+  /** The physical function's driver may have something to do. */
+  let isDue = true;
   const slot = new CardSlot(
     host,
     (plugs) =>
@@ -42,15 +44,20 @@ export function ixgbeParent(host: VdpaHost, options: VendorParentOptions): Funct
         virtual: (place) => ixgbeVirtual(place, optionsOf(place.seat.index)),
       }),
     (requesterId, vector) => {
-      if (requesterId === PHYSICAL_ID) physical?.interrupt(vector);
-      else parent?.heard(requesterId, vector);
+      if (requesterId !== PHYSICAL_ID) parent?.heard(requesterId, vector);
+      else {
+        isDue = true;
+        physical?.interrupt(vector);
+      }
     },
+    wrap,
   );
   const messages = messagesFor(IXGBE_MSIX.VF_VECTORS);
   const serve = (): number => {
-    if (physical?.needsPoll !== true) return 0;
-    physical.poll();
-    return 1;
+    if (!isDue) return 0;
+    isDue = physical?.needsPoll === true;
+    if (isDue) physical?.poll();
+    return isDue ? 1 : 0;
   };
   physical = orThrow(
     openIxgbePf({
@@ -76,6 +83,7 @@ export function ixgbeParent(host: VdpaHost, options: VendorParentOptions): Funct
   };
   const open = (place: number, mac: Uint8Array): VendorControl | Breakdown => {
     physical.setVf(place, { mac });
+    isDue = true;
     return openIxgbeVdpaControl({ access: slot.accessOf(place), messages, patience });
   };
   const vendor = {

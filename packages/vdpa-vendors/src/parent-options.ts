@@ -1,6 +1,7 @@
 import { LearningSwitch, type NetBackend } from '@ringwire/net-backend';
 import type { NetDeviceOptions } from '@ringwire/virtio-device';
 import { VirtioError } from '@ringwire/virtio-spec';
+import type { SpaceWrap } from './card-slot.js';
 
 const FUNCTIONS_MAX = 8;
 
@@ -13,6 +14,8 @@ export interface VendorParentOptions {
   readonly backend?: (place: number) => NetBackend;
   /** The rest of the virtio network device. */
   readonly net?: Partial<NetDeviceOptions>;
+  /** Put around each virtual function's way to memory. */
+  readonly wrap?: SpaceWrap;
 }
 
 /** The same, with what was left out. @throws VirtioError for a number of functions that the slot does not take */
@@ -21,10 +24,11 @@ export function wholeOptions({
   functions = 4,
   net = {},
   backend,
+  wrap = (space) => space,
 }: VendorParentOptions): Required<VendorParentOptions> {
   if (!Number.isInteger(functions) || functions < 1 || functions > FUNCTIONS_MAX)
     throw new VirtioError('functions', functions, `1 to ${FUNCTIONS_MAX}`, name);
-  return { name, functions, net, backend: backend ?? switchFor(functions) };
+  return { name, functions, net, backend: backend ?? switchFor(functions), wrap };
 }
 
 /** A port for each function, the physical one first. */

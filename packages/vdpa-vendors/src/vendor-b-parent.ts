@@ -17,7 +17,7 @@ const TRIES = 100;
 
 /** The add-on of vendor B: its card in a slot of its own, virtual functions in the virtio mode, commands in memory. */
 export function vendorBParent(host: VdpaHost, options: VendorParentOptions): FunctionParent {
-  const { name, functions, net, backend } = wholeOptions(options);
+  const { name, functions, net, backend, wrap } = wholeOptions(options);
   const scratch = host.pages.allocate((functions + 1) * NET_SCRATCH_BYTES);
   const now = host.now === undefined ? {} : { now: host.now };
   const card = new VendorBCard({
@@ -44,6 +44,7 @@ export function vendorBParent(host: VdpaHost, options: VendorParentOptions): Fun
         virtual: (place) => card.virtual(place),
       }),
     (requesterId, vector) => parent?.heard(requesterId, vector),
+    wrap,
   );
   const patience = { tries: TRIES, pause: () => slot.card.step(0) };
   const messages = messagesFor(VENDOR_B_COUNT.VECTORS);

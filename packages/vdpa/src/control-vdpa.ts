@@ -59,6 +59,8 @@ export class ControlVdpa extends DeviceSetup<ControlQueue, AsidMappings> impleme
   problem: string | undefined = undefined;
   private readonly config: ControlVdpaConfig;
   private readonly control: VendorControl;
+  /** By queue. */
+  private readonly vectors: readonly number[];
   private configCallback: (() => void) | undefined = undefined;
   /** Of the configuration, as the driver was told of it last. */
   private generation = 0;
@@ -73,6 +75,7 @@ export class ControlVdpa extends DeviceSetup<ControlQueue, AsidMappings> impleme
     );
     this.config = config;
     this.control = control;
+    this.vectors = this.queues.map((_, index) => config.vectorOf(index));
     this.deviceId = config.deviceId;
     this.vendorId = config.vendorId;
     this.iovaRange = { first: 0, last: iovaEnd - 1 };
@@ -195,7 +198,7 @@ export class ControlVdpa extends DeviceSetup<ControlQueue, AsidMappings> impleme
 
   queueIrq(index: number): number | undefined {
     this.queue(index);
-    return this.config.irqOf?.(this.config.vectorOf(index));
+    return this.config.irqOf?.(this.vectors[index]!);
   }
 
   kick(index: number): void {
@@ -241,8 +244,8 @@ export class ControlVdpa extends DeviceSetup<ControlQueue, AsidMappings> impleme
 
   /** A message of the function came in. */
   interrupt(vector: number): void {
-    for (let index = 0; index < this.queueCount; index++)
-      if (this.config.vectorOf(index) === vector) this.queues[index]!.interrupt();
+    const { vectors, queues } = this;
+    for (let index = 0; index < vectors.length; index++) if (vectors[index] === vector) queues[index]!.interrupt();
     if (vector !== CONFIG_VECTOR || this.configCallback === undefined) return;
     const generation = this.configGeneration();
     const isBroken = (this.status & DEVICE_STATUS.DEVICE_NEEDS_RESET) !== 0;
@@ -256,7 +259,7 @@ export class ControlVdpa extends DeviceSetup<ControlQueue, AsidMappings> impleme
     const { control } = this;
     if (addresses === undefined) return { message: `queue ${index} has no addresses (virtio 1.4 §4.1.4.3)` };
     return (
-      control.setQueue(index, { size, ...addresses, vector: this.config.vectorOf(index) }) ??
+      control.setQueue(index, { size, ...addresses, vector: this.vectors[index]! }) ??
       control.setPosition(index, position ?? this.heldPosition(index)) ??
       control.setReady(index, true)
     );

@@ -12,6 +12,7 @@ export { decodeImage } from './migration/decode-image.js';
 export type { DeviceImage, ImageRefusal, QueueImage, QueuePlace } from './migration/device-image.js';
 export { isImageRefusal } from './migration/device-image.js';
 export { encodeImage } from './migration/encode-image.js';
+export { functionObstacles, type PlainFunction } from './migration/function-obstacles.js';
 export { GuestPages } from './migration/guest-pages.js';
 export { type HandoverClaim, type MoveSide, sharedClaim } from './migration/handover-claim.js';
 export {

@@ -14,6 +14,8 @@ export class VdpaInterrupts {
   private readonly device: VdpaDevice;
   private readonly interrupt: (vector?: number) => void;
   private plan: VdpaVectorPlan | undefined = undefined;
+  /** By queue, as the plan has them. */
+  private readonly vectors: (number | undefined)[] = [];
   /** On the line: what was not asked for yet. */
   private cause = 0;
   private isGone = false;
@@ -38,7 +40,7 @@ export class VdpaInterrupts {
 
   /** A buffer of a queue was used, or is to be looked for. */
   used(index: number): void {
-    this.raise(CAUSE.QUEUE, this.vectorOf(index));
+    this.raise(CAUSE.QUEUE, this.vectors[index]);
   }
 
   /** The device was reset, and its callbacks with it. */
@@ -53,8 +55,12 @@ export class VdpaInterrupts {
     const isThere = plan.queues.every(({ index, vector }) => index < queueCount && vector <= queueCount);
     if (!isThere || plan.config > queueCount) return false;
     this.plan = plan;
+    this.vectors.length = 0;
     this.claimConfig();
-    for (const { index } of plan.queues) this.claim(index);
+    for (const { index, vector } of plan.queues) {
+      this.vectors[index] ??= vector;
+      this.claim(index);
+    }
     return true;
   }
 
@@ -76,10 +82,6 @@ export class VdpaInterrupts {
 
   private claimConfig(): void {
     this.device.setConfigCallback(() => this.raise(CAUSE.CONFIG, this.plan?.config));
-  }
-
-  private vectorOf(index: number): number | undefined {
-    return this.plan?.queues.find((queue) => queue.index === index)?.vector;
   }
 
   private raise(cause: number, vector: number | undefined): void {

@@ -1,6 +1,6 @@
 import { DEVICE_STATUS, FEATURE_WORDS, featureName, hasFeature, VIRTIO_ID } from '@ringwire/virtio-spec';
 import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
-import type { VdpaDevice } from '../vdpa-device.js';
+import type { VdpaAbilities, VdpaDevice } from '../vdpa-device.js';
 import type { DeviceImage, QueuePlace } from './device-image.js';
 
 const BITS = 32 * FEATURE_WORDS;
@@ -34,13 +34,22 @@ export function moveObstacles(
 /** Why a device cannot be moved anywhere; empty when nothing of its own stands in the way. */
 export function sourceObstacles(source: VdpaDevice, copiesMemory: boolean): string[] {
   const { abilities } = source;
+  const obstacles = abilityObstacles(abilities, copiesMemory);
+  if (hasCommands(source) && !abilities.typeState)
+    obstacles.push('VIRTIO_NET_F_CTRL_VQ was accepted, and the source does not tell what commands made of it');
+  return obstacles;
+}
+
+/** What a source cannot do, and would have to. */
+export function abilityObstacles(
+  abilities: Pick<VdpaAbilities, 'suspend' | 'resume' | 'dirty'>,
+  copiesMemory: boolean,
+): string[] {
   const obstacles: string[] = [];
   if (!abilities.suspend) obstacles.push('the source cannot be suspended: it would go on writing while it is read');
   if (!abilities.resume) obstacles.push('the source cannot be resumed: a move that fails would end the guest');
   if (copiesMemory && !abilities.dirty)
     obstacles.push('the source does not tell which memory it writes: what was copied would be out of date');
-  if (hasCommands(source) && !abilities.typeState)
-    obstacles.push('VIRTIO_NET_F_CTRL_VQ was accepted, and the source does not tell what commands made of it');
   return obstacles;
 }
 

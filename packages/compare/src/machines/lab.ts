@@ -1,15 +1,24 @@
 import { type DmaMemory, guestDma, type MsixMessage } from '@ringwire/guest-drivers';
 import { GuestMemory, HostMemory, PageAllocator } from '@ringwire/guest-memory';
+import type { OwnedSpace } from '@ringwire/sriov-nic';
+import type { VdpaHost, VdpaMapping } from '@ringwire/vdpa';
+import { MovingRam } from '@ringwire/vdpa/testing';
 import { NET_SCRATCH_BYTES } from '@ringwire/virtio-device';
 import { featureWords, VIRTIO_F } from '@ringwire/virtio-spec';
 import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
-import { CountedSpace, type Ledger } from './ledger.js';
+import type { Rings } from '../architecture.js';
+import { CountedSpace, type Ledger } from '../ledger.js';
 
-export const RAM = 0x1_0000_0000;
-export const RAM_BYTES = 0x80_0000;
+/** Where guests have their RAM, and how much. */
+const RAM = 0x1_0000_0000;
+const RAM_BYTES = 0x40_0000;
+/** The guests, and the host as one with a driver for a physical function. */
+export const HOST = 2;
 const GUESTS = 3;
-const OWN = GUESTS * RAM_BYTES;
-const OWN_BYTES = 0x40_0000;
+/** Room for what a move brings. */
+const SPARE = GUESTS * RAM_BYTES;
+const OWN = SPARE + RAM_BYTES;
+const OWN_BYTES = 0x200_0000;
 
 /** Three messages: one for each queue of a pair, and one more. */
 export const MESSAGES: readonly MsixMessage[] = [0, 1, 2].map((data) => ({
@@ -23,10 +32,14 @@ export class Lab {
   readonly memory: HostMemory = HostMemory.create(OWN + OWN_BYTES);
   /** Memory that no driver reaches. */
   readonly own: PageAllocator = new PageAllocator(OWN, OWN_BYTES);
+  readonly host: VdpaHost = { memory: this.memory, pages: this.own, now: () => 0 };
+  private readonly isCounted: boolean;
   private readonly guests: readonly GuestMemory[];
   private readonly pages: readonly PageAllocator[];
 
-  constructor() {
+  /** @param isCounted devices' accesses to memory are counted */
+  constructor(isCounted: boolean) {
+    this.isCounted = isCounted;
     const places = Array.from({ length: GUESTS }, (_, guest) => guest);
     this.guests = places.map(
       (guest) => new GuestMemory(this.memory, [{ gpa: RAM, size: RAM_BYTES, host: guest * RAM_BYTES }]),
@@ -39,9 +52,25 @@ export class Lab {
     return guestDma(this.guests[guest]!, this.pages[guest]!);
   }
 
-  /** The same for its device, counted. */
-  space(guest: number, ledger: Ledger): CountedSpace {
-    return new CountedSpace(this.guests[guest]!, ledger);
+  /** The same for its device, where software of the host translates. */
+  space(guest: number, ledger: Ledger): OwnedSpace {
+    const memory = this.guests[guest]!;
+    return this.isCounted ? new CountedSpace(memory, ledger) : Object.assign(memory, { close: () => {} });
+  }
+
+  /** A function's way to memory, counted. */
+  watched(space: OwnedSpace, ledger: Ledger): OwnedSpace {
+    return this.isCounted ? new CountedSpace(space, ledger) : space;
+  }
+
+  /** All of a guest's RAM, as it is mapped for a device. */
+  mapping(guest: number): VdpaMapping {
+    return { iova: RAM, bytes: RAM_BYTES, host: guest * RAM_BYTES, access: 3 };
+  }
+
+  /** RAM of a guest that moves. */
+  movingRam(guest: number): MovingRam {
+    return new MovingRam(this.memory, guest * RAM_BYTES, SPARE, RAM_BYTES, RAM);
   }
 
   scratch(): number {
@@ -53,7 +82,7 @@ export class Lab {
   }
 
   /** What the guests' virtio drivers choose from: whole frames, and either format of rings. */
-  static features(rings: 'split' | 'packed'): Uint32Array {
+  static features(rings: Rings): Uint32Array {
     const bits: number[] = [
       VIRTIO_F.VERSION_1,
       VIRTIO_F.ACCESS_PLATFORM,

@@ -1,6 +1,6 @@
 import type { Delivered, Frame, FrameSink, NetBackend } from '@ringwire/net-backend';
 import { DELIVERED } from '@ringwire/net-backend';
-import type { Ledger } from './ledger.js';
+import type { Ledger } from '../ledger.js';
 
 /** A port of a switch in the host's software: what it hands on, a processor of the host copied. */
 export function copiedPort(port: NetBackend, ledger: Ledger): NetBackend {

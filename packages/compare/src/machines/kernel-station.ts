@@ -1,6 +1,6 @@
 import { type EthernetDriver, SENT } from '@ringwire/guest-drivers';
-import type { Station } from './architecture.js';
-import type { Ledger } from './ledger.js';
+import type { Station } from '../architecture.js';
+import type { Ledger } from '../ledger.js';
 
 /** What is asked of an interrupt-driven driver, whatever it drives. */
 type KernelDriver = Pick<EthernetDriver, 'mac' | 'needsPoll' | 'sendBytes' | 'interrupt' | 'poll'>;
