@@ -1,3 +1,4 @@
+import { DELIVERED } from '@ringwire/net-backend';
 import { expect, test } from 'vitest';
 import { station, vf } from '../testing/card-stage.js';
 import { together, WireStage } from '../testing/wire-stage.js';
@@ -89,6 +90,23 @@ test('unplugged, both links go; what was on its way is lost at its sender', () =
   one.send(vf(0), 60, station(102));
   run(10);
   expect(got(other, vf(0))).toBe(2);
+});
+
+test('who gets a frame at its other end pulls the cable out: that one is sent and received, those behind it are lost', () => {
+  const { one, other, unplug, run } = pair();
+  const { backend } = other.card.virtual[0]!;
+  let count = 0;
+  const receive = (): typeof DELIVERED.ACCEPTED => {
+    if (++count === 2) unplug();
+    return DELIVERED.ACCEPTED;
+  };
+  backend.attach({ offloads: 0, receive });
+  for (let i = 0; i < 5; i++) one.send(vf(0), 60, station(102));
+  run(10);
+  expect(count).toBe(2);
+  expect(one.wire.counters).toMatchObject({ fromCard: 5, sentFrames: 2, drops: { link: 3 } });
+  expect(other.wire.counters).toMatchObject({ receivedFrames: 2, toCard: 2, drops: { link: 0 } });
+  for (const { wire } of [one, other]) expect([wire.waiting, unaccountedWireFrames(wire)]).toEqual([0, 0]);
 });
 
 test('a cable has two ends: a card is not its own neighbour', () => {

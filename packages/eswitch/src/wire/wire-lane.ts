@@ -8,7 +8,7 @@ import { type MediumLane, NEVER } from './wire-medium.js';
 /** A PAUSE that was sent, and how many frames were before it. */
 interface SentPause {
   readonly quanta: number;
-  readonly behind: number;
+  behind: number;
   readonly endNs: number;
 }
 
@@ -40,6 +40,8 @@ export class WireLane implements MediumLane {
   private first = 0;
   private ended = 0;
   private taken = 0;
+  /** Somebody has what {@link peek} found: it stays until {@link drop}, whatever happens to the link meanwhile. */
+  private isInHand = false;
   private wantedPause = NO_PAUSE;
   private wantedAt = 0;
   private isPauseNext = false;
@@ -99,15 +101,18 @@ export class WireLane implements MediumLane {
     const pause = this.sentPauses[0];
     if (pause !== undefined && pause.behind === this.taken) {
       this.endedAt = pause.endNs;
+      this.isInHand = true;
       return this.pauses.of(pause.quanta);
     }
     if (this.ended === 0) return undefined;
     this.endedAt = this.endNs[this.first]!;
+    this.isInHand = true;
     return this.queue.peek();
   }
 
   /** Take it away. */
   drop(): void {
+    this.isInHand = false;
     if (this.pauseTime !== NO_PAUSE) {
       this.sentPauses.shift();
       return;
@@ -124,20 +129,24 @@ export class WireLane implements MediumLane {
     return pause !== undefined && pause.behind === this.taken ? pause.quanta : NO_PAUSE;
   }
 
-  /** Everything is gone. @returns frames that were in it */
+  /** Everything is gone, but for what is in somebody's hand. @returns frames that are gone */
   clear(): number {
-    const { count } = this.queue;
-    this.queue.clear();
-    this.first = 0;
-    this.ended = 0;
+    const { queue, sentPauses } = this;
+    const { count } = queue;
+    const isPause = this.isInHand && this.pauseTime !== NO_PAUSE;
+    const kept = this.isInHand && !isPause ? 1 : 0;
+    if (kept === 1) queue.keepOldest();
+    else queue.clear();
+    sentPauses.length = isPause ? 1 : 0;
+    if (isPause) sentPauses[0]!.behind = 0;
+    this.ended = kept;
     this.taken = 0;
     this.backlog = 0;
     this.wantedPause = NO_PAUSE;
     this.sendingPause = NO_PAUSE;
-    this.sentPauses.length = 0;
     this.pausedUntilNs = 0;
     this.pausedUntilPart = 0;
-    return count;
+    return count - kept;
   }
 
   findStart(ns: number, part: number): void {

@@ -177,13 +177,14 @@ export class WirePort implements WireRoom, WireControl, Stepped, FrameSink, Rece
 
   step(budget: number): number {
     const now = this.time();
-    const { plugged, medium, receiver } = this;
-    let done = plugged?.pump(budget) ?? 0;
-    medium.advance(now);
+    const { receiver } = this;
+    // Whoever gets a frame may pull the cable out, or plug another one in: then it is another medium.
+    let done = this.plugged?.pump(budget) ?? 0;
+    this.medium.advance(now);
     done += this.sendOut(budget);
     done += receiver.step(budget, now);
     // What was said meanwhile begins now.
-    medium.advance(now);
+    this.medium.advance(now);
     this.flushOut();
     receiver.comeFlush();
     return done;

@@ -106,7 +106,7 @@ export class WireReceiver implements WireIngress {
 
   /** Frames whose time has come, up to `now`, go to the card. @returns how many */
   step(budget: number, now: number): number {
-    const { lane, inside } = this;
+    const { lane } = this;
     this.medium.advance(now);
     let done = 0;
     for (; done < budget; done++) {
@@ -115,6 +115,8 @@ export class WireReceiver implements WireIngress {
       this.arrive(frame, lane.endedAt);
       lane.drop();
     }
+    // Whoever got one of them may have had the cable pulled out.
+    const { inside } = this;
     if (inside !== undefined) done += this.buffer.drain(inside, budget, now, this.countIn);
     this.control(now);
     return done;
