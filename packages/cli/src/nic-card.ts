@@ -9,6 +9,7 @@ import {
 } from '@ringwire/eswitch';
 import type { HostMemory } from '@ringwire/guest-memory';
 import type { NetBackend, SwitchPortCounters } from '@ringwire/net-backend';
+import { followLink } from '@ringwire/sriov-nic';
 import type { NetDevice } from '@ringwire/virtio-device';
 import { type NicConfig, portSettings, type VfSettings } from './nic-config.js';
 
@@ -55,8 +56,7 @@ export class NicCard {
   serve(vf: number, model: NetDevice, mac: Uint8Array, mtu: number): void {
     const port = this.vfs[vf]!;
     port.configure({ mac, allMulticast: true, longestFrame: mtu + HEADER_BYTES });
-    model.setLink(port.isUp);
-    port.onLink = (isUp) => model.setLink(isUp);
+    followLink(model, port);
   }
 
   /** @throws VirtioError for what cannot be set: everything is as before then */

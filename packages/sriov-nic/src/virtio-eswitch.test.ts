@@ -104,6 +104,37 @@ test('the link of a port is the link of its function, and a rate that the host s
   expect([a, b].map((guest) => driverOf(guest!).isLinkUp)).toEqual([false, true]);
 });
 
+test('dev.net.config.12: a function shows the wire’s speed and duplex, and another one after its link was down', () => {
+  const stage = new NicStage(2, true);
+  const { card } = stage;
+  card!.virtual[0]!.configure({ maxTxRate: 2500 });
+  const [a, b] = stage.start(2);
+  stage.settle();
+  const shown = () =>
+    [a, b].map((guest) => {
+      const { speed, isFullDuplex, isLinkUp } = driverOf(guest!);
+      return [speed, isFullDuplex, isLinkUp];
+    });
+  expect(shown()).toEqual([
+    [2500, true, true],
+    [10_000, true, true],
+  ]);
+  card!.setLink({ speed: 1000, duplex: 'half' });
+  stage.settle();
+  expect(shown()).toEqual([
+    [1000, false, true],
+    [1000, false, true],
+  ]);
+  // A rate is the speed from the next time on that the link comes up.
+  card!.virtual[1]!.configure({ maxTxRate: 100 });
+  stage.settle();
+  expect(driverOf(b!).speed).toBe(1000);
+  card!.virtual[1]!.configure({ link: 'disable' });
+  card!.virtual[1]!.configure({ link: 'auto' });
+  stage.settle();
+  expect(shown()[1]).toEqual([100, false, true]);
+});
+
 test('what a driver asked for goes with a reset of its function, and with the function', () => {
   const stage = new NicStage(2, true);
   const [a] = stage.start(2);

@@ -189,6 +189,13 @@ describe('speed and duplex', () => {
     one!.onLink = (isUp) => events.push(isUp ? `up ${one!.speed}` : 'down');
     stage.wire.configure({ speed: 100 });
     expect(events).toEqual(['down', 'up 100']);
+    stage.wire.plug(undefined);
+    stage.wire.configure({ speed: 1000, duplex: 'half' });
+    expect(events).toEqual(['down', 'up 100', 'down', 'up 1000']);
+    expect(new WireStage({ speed: 25_000 }, undefined, { floating: true }).card.virtual[0]).toMatchObject({
+      isUp: true,
+      speed: 25_000,
+    });
   });
 
   test('what is the same changes nothing; what cannot be is refused, and everything is as before', () => {

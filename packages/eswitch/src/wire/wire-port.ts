@@ -248,8 +248,10 @@ export class WirePort implements WireRoom, WireControl, Stepped, FrameSink, Rece
   /** The card, and whoever is behind it, sees the link. */
   comeUp(): void {
     const { card, link } = this;
-    if (card === undefined || !link.isUp) return;
+    if (card === undefined) return;
+    // Functions that have a link while nothing is plugged in see the speed as well.
     card.setLink(link);
+    if (!link.isUp) return;
     this.receiver.inside = card.wire.backend;
     card.wire.backend.attach(this);
   }
