@@ -28,7 +28,9 @@ export class WireLane implements MediumLane {
   startPart = 0;
   /** Bytes on the wire of the frames that have not ended. */
   backlog = 0;
-  /** When the frame of {@link peek} ended, in ns with a fraction. */
+  /** How long a frame is on the cable behind its end, in ns. */
+  delay = 0;
+  /** When the frame of {@link peek} ended, in ns with a fraction: its last bit is at the other end after {@link delay}. */
   endedAt = 0;
   private readonly pauses: PauseFrames;
   private readonly queue: FrameQueue;
@@ -96,18 +98,19 @@ export class WireLane implements MediumLane {
     return this.pausedUntilPart > 0 ? this.pausedUntilNs + 1 : this.pausedUntilNs;
   }
 
-  /** The oldest frame that has ended, in an object that is reused; undefined when there is none. */
-  peek(): Frame | undefined {
-    const pause = this.sentPauses[0];
-    if (pause !== undefined && pause.behind === this.taken) {
-      this.endedAt = pause.endNs;
-      this.isInHand = true;
-      return this.pauses.of(pause.quanta);
-    }
-    if (this.ended === 0) return undefined;
-    this.endedAt = this.endNs[this.first]!;
+  /** The oldest frame that is at the other end by `now`, in an object that is reused; undefined when there is none. */
+  peek(now: number): Frame | undefined {
+    const endedAt = this.nextEnd();
+    if (endedAt + this.delay > now) return undefined;
+    this.endedAt = endedAt;
     this.isInHand = true;
-    return this.queue.peek();
+    const { pauseTime } = this;
+    return pauseTime === NO_PAUSE ? this.queue.peek() : this.pauses.of(pauseTime);
+  }
+
+  /** When {@link peek} finds a frame, in whole ns; NEVER when none has ended. */
+  deadline(): number {
+    return Math.ceil(this.nextEnd() + this.delay);
   }
 
   /** Take it away. */
@@ -186,6 +189,12 @@ export class WireLane implements MediumLane {
     this.endNs[index] = endNs;
     this.backlog -= this.cost[index]!;
     this.ended++;
+  }
+
+  /** When the oldest frame that has ended did so. */
+  private nextEnd(): number {
+    if (this.pauseTime !== NO_PAUSE) return this.sentPauses[0]!.endNs;
+    return this.ended === 0 ? NEVER : this.endNs[this.first]!;
   }
 
   /** The later one of a time and the end of what is before. */

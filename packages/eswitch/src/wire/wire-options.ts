@@ -32,6 +32,11 @@ export interface WirePortOptions extends Partial<WireSettings> {
   readonly mac: Uint8Array;
   /** Frames take the time that they take at the link's speed; true unless given. Otherwise they pass flat out. */
   readonly isPaced?: boolean;
+  /**
+   * Length of the cable to whatever is plugged in that is no card, in m of 5 ns each, in either direction; 0 unless given. Flat
+   * out there is no time on it. So long that no more than 131,072 bytes are on it: 20,971 m at 10 Gbit/s.
+   */
+  readonly cable?: number;
   /** What the card writes of what comes to its host, in Mbit/s, by bytes on the wire; 0, unless given: no limit. */
   readonly hostRate?: number;
 }

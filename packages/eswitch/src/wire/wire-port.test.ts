@@ -153,6 +153,49 @@ describe('what comes', () => {
   });
 });
 
+describe('a cable of some length', () => {
+  // 5 ns a metre; 60 bytes are 67.2 ns at 10 Gbit/s, and the clock knows whole ns.
+  test.each([
+    [0, 0.068],
+    [100, 0.568],
+    [10_000, 50.068],
+  ])('%d m: a frame is at the other end after %d µs, in either direction, and the next one behind it', (cable, at) => {
+    const { stage, far, wire } = plugged({ cable });
+    const receiver = new FarEnd(stage.clock.now);
+    stage.card.virtual[1]!.backend.attach(receiver);
+    for (let i = 0; i < 3; i++) {
+      stage.send(vf(0), 60);
+      far.bring(padded(ethernet(station(vf(1)), station(77)), 60));
+    }
+    stage.run(100);
+    const times = [at, at + 0.067, at + 0.134].map((time) => Math.round(time * 1000) / 1000);
+    expect(far.times).toEqual(times);
+    expect(receiver.times).toEqual(times);
+    expect([wire.waiting, unaccountedWireFrames(wire), wire.deadline()]).toEqual([0, 0, Number.POSITIVE_INFINITY]);
+  });
+
+  test('a long one is as fast as a short one, and what is on it is lost with it', () => {
+    const { stage, far, wire } = plugged({ cable: 20_971 }, false);
+    stage.flood(vf(0), 60);
+    stage.run(1000);
+    // 104.855 µs later than without: 895.145 µs of 67.2 ns.
+    expect(far.count).toBe(13_320);
+    const { waiting } = wire;
+    wire.plug(undefined);
+    expect(wire.counters.drops.link).toBe(waiting);
+    expect(waiting).toBeGreaterThan(1560);
+    expect(unaccountedWireFrames(wire)).toBe(0);
+  });
+
+  test('one that holds more than a wire has room for is refused', () => {
+    expect(() => new WireStage({ cable: 20_972 })).toThrow('cable is 20972, want 0 to 20971 m at 10000 Mbit/s');
+    expect(() => new WireStage({ cable: -1 })).toThrow(VirtioError);
+    const { wire } = new WireStage({ cable: 20_971 });
+    expect(() => wire.configure({ speed: 25_000 })).toThrow('cable is 20971, want 0 to 8388 m at 25000 Mbit/s');
+    expect(wire.settings.speed).toBe(10_000);
+  });
+});
+
 describe('flat out', () => {
   test('frames pass when they come, from the sender’s memory, in either direction', () => {
     const { stage, far, wire } = plugged({ isPaced: false });

@@ -10,6 +10,7 @@ import {
 import { BYTE_MILLIBITS, microsecondsOf, nanosecondsOf } from '../nanoseconds.js';
 import { TransmitLine } from '../transmit-line.js';
 import type { Stepped } from '../virtual-clock.js';
+import { cableDelay, checkCable } from './cable-length.js';
 import { frameCost } from './frame-cost.js';
 import { PauseFrames, quantaMillibits } from './mac-control.js';
 import type { WireCable } from './wire-cable.js';
@@ -55,6 +56,8 @@ export class WirePort implements WireRoom, WireControl, Stepped, FrameSink, Rece
   readonly sending: WireLane;
   readonly ownMedium: WireMedium = new WireMedium();
   private readonly isPaced: boolean;
+  /** Length of the cable to whatever is plugged in that is no card. */
+  private readonly metres: number;
   private readonly now: () => number;
   /** Of what is sent: a cable's ends share one with half duplex. */
   private medium: WireMedium = this.ownMedium;
@@ -70,17 +73,21 @@ export class WirePort implements WireRoom, WireControl, Stepped, FrameSink, Rece
 
   /** @throws VirtioError for what cannot be */
   constructor(options: WirePortOptions) {
-    const { memory, at, now, mac, isPaced = true, hostRate: _, ...settings } = options;
+    const { memory, at, now, mac, isPaced = true, cable = 0, hostRate: _, ...settings } = options;
     checkPort(options);
     this.settings = { ...PLAIN_WIRE, ...settings };
     checkWire(this.settings);
+    checkCable(cable, this.settings.speed);
     this.link = linkAlone(this.settings, false);
     this.isPaced = isPaced;
+    this.metres = cable;
     this.now = now;
     this.pauses = new PauseFrames(memory, at + WIRE_AREA.PAUSES, mac);
     this.sending = new WireLane(memory, at + WIRE_AREA.SENDING, this.pauses);
     this.receiver = new WireReceiver(this, options);
     this.outside = new WireOutside(this.receiver, memory);
+    this.sending.delay = cableDelay(cable);
+    this.receiver.lane.delay = cableDelay(cable);
     this.restart();
   }
 
@@ -124,6 +131,7 @@ export class WirePort implements WireRoom, WireControl, Stepped, FrameSink, Rece
   configure(changes: Partial<WireSettings>): void {
     const settings = { ...this.settings, ...changes };
     checkWire(settings);
+    checkCable(this.cable?.metres ?? this.metres, settings.speed);
     this.settings = settings;
     this.relink();
     this.receiver.control(this.time());
@@ -181,7 +189,7 @@ export class WirePort implements WireRoom, WireControl, Stepped, FrameSink, Rece
     // Whoever gets a frame may pull the cable out, or plug another one in: then it is another medium.
     let done = this.plugged?.pump(budget) ?? 0;
     this.medium.advance(now);
-    done += this.sendOut(budget);
+    done += this.sendOut(budget, now);
     done += receiver.step(budget, now);
     // What was said meanwhile begins now.
     this.medium.advance(now);
@@ -192,7 +200,7 @@ export class WirePort implements WireRoom, WireControl, Stepped, FrameSink, Rece
 
   /** When to be stepped next, in µs; behind {@link step}. */
   deadline(): number {
-    const own = Math.min(this.medium.deadline(), this.receiver.deadline());
+    const own = Math.min(this.medium.deadline(), this.sending.deadline(), this.receiver.deadline());
     return Math.min(microsecondsOf(own), this.plugged?.deadline?.() ?? NEVER);
   }
 
@@ -229,6 +237,7 @@ export class WirePort implements WireRoom, WireControl, Stepped, FrameSink, Rece
   plugCable(cable: WireCable): void {
     this.plug(undefined);
     this.cable = cable;
+    this.sending.delay = cableDelay(cable.metres);
     this.peer = cable.otherEndOf(this);
   }
 
@@ -257,6 +266,7 @@ export class WirePort implements WireRoom, WireControl, Stepped, FrameSink, Rece
   }
 
   private leave(): void {
+    this.sending.delay = cableDelay(this.metres);
     this.cable = undefined;
     this.peer = undefined;
   }
@@ -293,11 +303,11 @@ export class WirePort implements WireRoom, WireControl, Stepped, FrameSink, Rece
     return nanosecondsOf(this.now());
   }
 
-  private sendOut(budget: number): number {
+  private sendOut(budget: number, now: number): number {
     const { sending, counters } = this;
     let done = 0;
     for (; done < budget; done++) {
-      const frame = sending.peek();
+      const frame = sending.peek(now);
       if (frame === undefined) break;
       this.countPause(sending.pauseTime);
       if (this.handOut(frame, sending.endedAt) !== ACCEPTED) counters.drops.otherEnd++;
@@ -314,7 +324,7 @@ export class WirePort implements WireRoom, WireControl, Stepped, FrameSink, Rece
     counters.sentFrames++;
     counters.sentBytes += frame.length;
     // What becomes of it there is the other end's affair.
-    peer?.receiver.arrive(frame, at);
+    peer?.receiver.arrive(frame, at + this.sending.delay);
     return delivered;
   }
 

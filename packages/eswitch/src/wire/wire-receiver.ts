@@ -110,9 +110,9 @@ export class WireReceiver implements WireIngress {
     this.medium.advance(now);
     let done = 0;
     for (; done < budget; done++) {
-      const frame = lane.peek();
+      const frame = lane.peek(now);
       if (frame === undefined) break;
-      this.arrive(frame, lane.endedAt);
+      this.arrive(frame, lane.endedAt + lane.delay);
       lane.drop();
     }
     // Whoever got one of them may have had the cable pulled out.
@@ -124,7 +124,7 @@ export class WireReceiver implements WireIngress {
 
   /** When to be stepped next, in ns. */
   deadline(): number {
-    return Math.min(this.medium.deadline(), this.buffer.deadline(), this.flow.againAt);
+    return Math.min(this.medium.deadline(), this.lane.deadline(), this.buffer.deadline(), this.flow.againAt);
   }
 
   /** Tell the other end to pause, or to go on, where that is due. */
