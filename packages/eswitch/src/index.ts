@@ -1,5 +1,6 @@
+export type { ChangeWatcher, SwitchChange, SwitchState } from './change-watcher.js';
 export { unaccountedFrames } from './conservation.js';
-export { dropName, ESWITCH_DROP, type EswitchDrop, type EswitchPortCounters } from './drop-reason.js';
+export { dropName, dropText, ESWITCH_DROP, type EswitchDrop, type EswitchPortCounters } from './drop-reason.js';
 export type { DropWatcher } from './drop-watcher.js';
 export { type CountingPort, ESWITCH_AREA_BYTES, Eswitch } from './eswitch.js';
 export type { EswitchOptions } from './eswitch-options.js';
