@@ -68,7 +68,7 @@ async function start(
 }
 
 interface Vf {
-  readonly stats: { readonly tx: { readonly packets: number; readonly bytes: number; readonly dropped: number } };
+  readonly stats: { readonly tx: { readonly tx_packets: number; readonly tx_bytes: number; readonly dropped: number } };
   readonly drops: Readonly<Record<string, number>>;
 }
 
@@ -91,7 +91,7 @@ test.for([
     await start(capture, 'spoofchk: true', rings);
     await testpmd!.ask('show port stats 3', new RegExp(`TX-packets: ${(FRAMES / 3) * 2}\\b`));
     const { stats, drops } = await firstVf();
-    expect([stats.tx.packets, drops]).toEqual([(FRAMES / 3) * 2, { MAC_SPOOF: FRAMES / 3 }]);
+    expect([stats.tx.tx_packets, drops]).toEqual([(FRAMES / 3) * 2, { MAC_SPOOF: FRAMES / 3 }]);
     await testpmd!.quit();
     expect(framesOf('out.pcap').map(({ bytes }) => numberOf(bytes))).toEqual(numbers.filter((n) => !isSpoofed(n)));
   },
@@ -106,7 +106,7 @@ test('a virtual function sends no faster than its rate, and nothing of what stoc
   const looks: { readonly before: number; readonly after: number; readonly bits: number }[] = [];
   for (let frames = 0; frames < SLOW_FRAMES; ) {
     const before = performance.now();
-    const { packets, bytes } = (await firstVf()).stats.tx;
+    const { tx_packets: packets, tx_bytes: bytes } = (await firstVf()).stats.tx;
     frames = packets;
     if (frames > 0) looks.push({ before, after: performance.now(), bits: (bytes + packets * WIRE_OVERHEAD) * 8 });
     testpmd!.checkRunning();

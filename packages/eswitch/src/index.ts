@@ -22,4 +22,4 @@ export { unaccountedWireFrames, type WireCounters, type WireDrops } from './wire
 export { type CardOfWire, WIRE_AREA_BYTES, type WirePortOptions, type WireTap } from './wire/wire-options.js';
 export { WirePort } from './wire/wire-port.js';
 export type { WireRoom } from './wire/wire-room.js';
-export type { Duplex, WireControl, WireLink, WireSettings } from './wire/wire-settings.js';
+export { type Duplex, PLAIN_WIRE, type WireControl, type WireLink, type WireSettings } from './wire/wire-settings.js';
