@@ -149,9 +149,12 @@ export class Eswitch implements PortHome {
   }
 
   noteRefusal({ number, settings }: SwitchPort, wishes: Partial<PortWishes>, { message }: PortRefusal): void {
-    const names = Object.keys(wishes) as (keyof PortWishes)[];
-    const before = Object.fromEntries(names.map((name) => [name, settings[name]]));
-    this.changeWatcher?.changed({ by: 'function', port: number, before, after: wishes, refused: message });
+    const { changeWatcher } = this;
+    const difference =
+      changeWatcher === undefined ? undefined : settingsThatDiffer({ ...settings, ...wishes }, settings);
+    if (difference === undefined) return;
+    const { before: after, after: before } = difference;
+    changeWatcher!.changed({ by: 'function', port: number, before, after, refused: message });
   }
 
   ownerOf(mac: Uint8Array, except: SwitchPort): SwitchPort | undefined {

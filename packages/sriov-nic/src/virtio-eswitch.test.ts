@@ -1,3 +1,4 @@
+import type { SwitchChange } from '@ringwire/eswitch';
 import { COMMAND, type NetCommands, type NetDriver, SENT } from '@ringwire/guest-drivers';
 import { expect, test } from 'vitest';
 import { FIRST_VF, frameTo, macOf, NicStage, numberIn, type StageGuest } from './testing/nic-stage.js';
@@ -133,6 +134,23 @@ test('dev.net.config.12: a function shows the wire’s speed and duplex, and ano
   card!.virtual[1]!.configure({ link: 'auto' });
   stage.settle();
   expect(shown()[1]).toEqual([100, false, true]);
+});
+
+test('F96: who watches the switch is told what a function’s driver asked for, granted or refused, and what the host set', () => {
+  const stage = new NicStage(2, true);
+  const [a] = stage.start(2);
+  stage.settle();
+  const changes: SwitchChange[] = [];
+  stage.card!.watchChanges({ changed: (change) => changes.push(change) });
+  expect(ask(stage, a!, (commands, done) => commands.setRxMode('PROMISC', true, done))).toBe(COMMAND.REFUSED);
+  stage.card!.virtual[0]!.configure({ trusted: true });
+  expect(ask(stage, a!, (commands, done) => commands.setRxMode('PROMISC', true, done))).toBe(COMMAND.OK);
+  const [off, on] = [{ promiscuous: false }, { promiscuous: true }];
+  expect(changes).toEqual([
+    { by: 'function', port: 2, before: off, after: on, refused: 'promiscuous: the function is not trusted' },
+    { by: 'host', port: 2, before: { trusted: false }, after: { trusted: true } },
+    { by: 'function', port: 2, before: off, after: on },
+  ]);
 });
 
 test('what a driver asked for goes with a reset of its function, and with the function', () => {
