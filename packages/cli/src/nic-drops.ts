@@ -1,11 +1,22 @@
-import { type DropWatcher, dropName, dropText, ESWITCH_DROP } from '@ringwire/eswitch';
+import {
+  type DropWatcher,
+  dropName,
+  dropText,
+  ESWITCH_DROP,
+  WIRE_DROP_TEXT,
+  type WireDrops,
+  type WireDropWatcher,
+} from '@ringwire/eswitch';
 import { type Frame, PCAPNG_DIRECTION, PcapngWriter } from '@ringwire/net-backend';
 import type { CaptureFile } from '@ringwire/net-uplink';
 import { CAPTURE_TIME, type GrowingFile, openCapture } from './capture-file.js';
 import { portName } from './nic-names.js';
 
-/** A pcapng file of all frames that a card's switch drops: an interface for each port, and the reason as the comment. */
-export class DropCapture implements DropWatcher, GrowingFile {
+/** Of the wire's port. */
+const WIRE = 0;
+
+/** A pcapng file of all frames that a card drops: an interface for each port of its switch, and the reason as the comment. */
+export class DropCapture implements DropWatcher, WireDropWatcher, GrowingFile {
   readonly name: string;
   private readonly file: CaptureFile;
   private readonly writer: PcapngWriter;
@@ -30,6 +41,12 @@ export class DropCapture implements DropWatcher, GrowingFile {
     const isLeaving = reason >= ESWITCH_DROP.NO_DEVICE;
     const direction = isLeaving ? PCAPNG_DIRECTION.OUTBOUND : PCAPNG_DIRECTION.INBOUND;
     this.writer.write(port, frame, direction, this.comments[reason]!);
+    this.file.endRecord();
+  }
+
+  lost(reason: keyof WireDrops, isSent: boolean, frame: Frame): void {
+    const direction = isSent ? PCAPNG_DIRECTION.OUTBOUND : PCAPNG_DIRECTION.INBOUND;
+    this.writer.write(WIRE, frame, direction, `dropped, ${reason}: ${WIRE_DROP_TEXT[reason]}`);
     this.file.endRecord();
   }
 

@@ -27,11 +27,19 @@ test('--drops: tshark reads each frame that was dropped, at which port, and why'
   tunnel.send(frameOf('02000000000b', '020000000009'));
   tunnel.send(frameOf('02000000000a', '030000000009'));
   tunnel.send(frameOf('02000000000a', '020000000009', '0806'));
+  // MAC control that is no PAUSE ends at the wire.
+  tunnel.send(frameOf('0180c2000001', '020000000009', '88080002'));
   const rows = [
     // Nobody is connected to its socket: it takes nothing.
     ['vf1', '0x00000002', 'dropped, REFUSED: its receiver does not want it', '02:00:00:00:00:0b'],
     ['wire', '0x00000001', "dropped, SOURCE_GROUP: from a group's address", '02:00:00:00:00:0a'],
     ['wire', '0x00000001', 'dropped, RULE: a flow rule says so', '02:00:00:00:00:0a'],
+    [
+      'wire',
+      '0x00000001',
+      'dropped, control: MAC control that is not known, or not for this station',
+      '01:80:c2:00:00:01',
+    ],
   ];
   const text = rows.map((row) => `${row.join('\t')}\n`).join('');
   await until(() => read() === text);

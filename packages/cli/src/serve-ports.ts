@@ -197,7 +197,9 @@ export class ServedPorts {
   private openCaptures({ nic, drops }: ServeConfig, card: NicCard | undefined): void {
     if (card === undefined) return;
     card.wire.tap = this.opened(nic?.wire.capture, (path) => new WireCaptureFile(path));
-    card.eswitch.watchDrops(this.opened(drops, (path) => new DropCapture(path, card.eswitch.ports.length)));
+    const dropped = this.opened(drops, (path) => new DropCapture(path, card.eswitch.ports.length));
+    card.eswitch.watchDrops(dropped);
+    card.wire.dropWatcher = dropped;
   }
 
   private opened<T extends GrowingFile>(path: string | undefined, open: (path: string) => T): T | undefined {

@@ -18,8 +18,14 @@ export { runUntil, type Stepped, VirtualClock } from './virtual-clock.js';
 export { WIRE, wireBytes } from './wire/wire-bytes.js';
 export { joinWires } from './wire/wire-cable.js';
 export { WireCapture, type WireCaptureOptions } from './wire/wire-capture.js';
-export { unaccountedWireFrames, type WireCounters, type WireDrops } from './wire/wire-counters.js';
-export { type CardOfWire, WIRE_AREA_BYTES, type WirePortOptions, type WireTap } from './wire/wire-options.js';
+export { unaccountedWireFrames, WIRE_DROP_TEXT, type WireCounters, type WireDrops } from './wire/wire-counters.js';
+export {
+  type CardOfWire,
+  WIRE_AREA_BYTES,
+  type WireDropWatcher,
+  type WirePortOptions,
+  type WireTap,
+} from './wire/wire-options.js';
 export { WirePort } from './wire/wire-port.js';
 export type { WireRoom } from './wire/wire-room.js';
 export { type Duplex, PLAIN_WIRE, type WireControl, type WireLink, type WireSettings } from './wire/wire-settings.js';

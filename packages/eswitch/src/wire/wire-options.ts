@@ -2,6 +2,7 @@ import type { HostMemory } from '@ringwire/guest-memory';
 import type { Frame, NetBackend } from '@ringwire/net-backend';
 import { VirtioError } from '@ringwire/virtio-spec';
 import { PAUSE_AREA_BYTES } from './mac-control.js';
+import type { WireDrops } from './wire-counters.js';
 import { LANE_BYTES } from './wire-lane.js';
 import { RECEIVE_BUFFER_BYTES, type WireControl, type WireLink, type WireSettings } from './wire-settings.js';
 
@@ -55,6 +56,16 @@ export interface WireTap {
   /** @param at when its last bit passed, in ns with a fraction */
   sent(frame: Frame, at: number): void;
   received(frame: Frame, at: number): void;
+}
+
+/** Told of frames that are lost at a wire, but for those that are on the cable, or wait, when the link goes: they are counted alone. */
+export interface WireDropWatcher {
+  /**
+   * @param reason any but `card`, of which the switch tells why
+   * @param isSent to the other end; otherwise it came from there
+   * @param frame  good during the call
+   */
+  lost(reason: keyof WireDrops, isSent: boolean, frame: Frame): void;
 }
 
 /** @throws VirtioError for what cannot be */

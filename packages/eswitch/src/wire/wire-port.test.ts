@@ -273,6 +273,23 @@ describe('speed and duplex', () => {
   });
 });
 
+test('F44: who watches is told of each frame that is lost at the wire, and why', () => {
+  const { stage, far, wire } = plugged({ hostRate: 100 });
+  const lost: string[] = [];
+  wire.dropWatcher = { lost: (reason, isSent, { length }) => lost.push(`${reason} ${isSent} ${length}`) };
+  far.receive = () => DELIVERED.DROPPED;
+  stage.send(vf(0), 61);
+  // MAC control that is no PAUSE.
+  far.bring(padded(Uint8Array.of(1, 0x80, 0xc2, 0, 0, 1, ...station(77), 0x88, 0x08, 0, 2), 60));
+  stage.run(1);
+  expect(lost).toEqual(['otherEnd true 61', 'control false 60']);
+  // 524,288 bytes of buffer are full after 346 frames, beside what the way to the host holds.
+  for (let i = 0; i < 400; i++) far.bring(padded(ethernet(station(vf(1)), station(77)), 1514));
+  stage.run(500);
+  expect(lost.length - 2).toBe(wire.counters.drops.buffer);
+  expect(lost.at(-1)).toBe('buffer false 1514');
+});
+
 test('conservation: functions, wire and cable under random traffic: everything is somewhere', () => {
   const { stage, far, wire } = plugged({ hostRate: 3000 });
   stage.flood(vf(0), 700);

@@ -14,10 +14,17 @@ import { cableDelay, checkCable } from './cable-length.js';
 import { frameCost } from './frame-cost.js';
 import { PauseFrames, quantaMillibits } from './mac-control.js';
 import type { WireCable } from './wire-cable.js';
-import { newWireCounters, type WireCounters } from './wire-counters.js';
+import { newWireCounters, type WireCounters, type WireDrops } from './wire-counters.js';
 import { WireLane } from './wire-lane.js';
 import { type MediumLane, NEVER, WireMedium } from './wire-medium.js';
-import { type CardOfWire, checkPort, WIRE_AREA, type WirePortOptions, type WireTap } from './wire-options.js';
+import {
+  type CardOfWire,
+  checkPort,
+  WIRE_AREA,
+  type WireDropWatcher,
+  type WirePortOptions,
+  type WireTap,
+} from './wire-options.js';
 import { WireOutside } from './wire-outside.js';
 import { type ReceiverHome, WireReceiver } from './wire-receiver.js';
 import type { WireRoom } from './wire-room.js';
@@ -52,6 +59,7 @@ export class WirePort implements WireRoom, WireControl, Stepped, FrameSink, Rece
   readonly outside: WireOutside;
   readonly pauses: PauseFrames;
   tap: WireTap | undefined = undefined;
+  dropWatcher: WireDropWatcher | undefined = undefined;
   /** Of the cable. */
   readonly sending: WireLane;
   readonly ownMedium: WireMedium = new WireMedium();
@@ -152,7 +160,7 @@ export class WirePort implements WireRoom, WireControl, Stepped, FrameSink, Rece
     const delivered = this.handOut(frame, now);
     if (delivered === FULL) return FULL;
     counters.fromCard++;
-    if (delivered === DROPPED) counters.drops.otherEnd++;
+    if (delivered === DROPPED) this.lose('otherEnd', true, frame);
     return ACCEPTED;
   }
 
@@ -219,13 +227,18 @@ export class WirePort implements WireRoom, WireControl, Stepped, FrameSink, Rece
   }
 
   sendPause(quanta: number, now: number): void {
-    const { counters } = this;
     if (this.isPaced) {
       this.sending.sendPause(quanta, now);
       return;
     }
     this.countPause(quanta);
-    if (this.handOut(this.pauses.of(quanta), now) !== ACCEPTED) counters.drops.otherEnd++;
+    const frame = this.pauses.of(quanta);
+    if (this.handOut(frame, now) !== ACCEPTED) this.lose('otherEnd', true, frame);
+  }
+
+  lose(reason: keyof WireDrops, isSent: boolean, frame: Frame): void {
+    this.counters.drops[reason]++;
+    this.dropWatcher?.lost(reason, isSent, frame);
   }
 
   // What a cable to another card calls.
@@ -304,13 +317,13 @@ export class WirePort implements WireRoom, WireControl, Stepped, FrameSink, Rece
   }
 
   private sendOut(budget: number, now: number): number {
-    const { sending, counters } = this;
+    const { sending } = this;
     let done = 0;
     for (; done < budget; done++) {
       const frame = sending.peek(now);
       if (frame === undefined) break;
       this.countPause(sending.pauseTime);
-      if (this.handOut(frame, sending.endedAt) !== ACCEPTED) counters.drops.otherEnd++;
+      if (this.handOut(frame, sending.endedAt) !== ACCEPTED) this.lose('otherEnd', true, frame);
       sending.drop();
     }
     return done;
