@@ -8,6 +8,7 @@ import { numberedCapture, numberOf } from './capture.js';
 import { Ringwire } from './ringwire.js';
 import { Testpmd, testpmdProblem } from './testpmd.js';
 
+const TSHARK = 'tshark';
 const FRAMES = 3000;
 const problem = testpmdProblem() ?? tsharkProblem();
 const SKIPPED = `skipped, because ${problem}`;
@@ -18,7 +19,7 @@ const RATE = 2;
 const WIRE_OVERHEAD = 24;
 
 function tsharkProblem(): string | undefined {
-  return spawnSync('tshark', ['-v']).error === undefined ? undefined : 'tshark is not installed';
+  return spawnSync(TSHARK, ['-v']).error === undefined ? undefined : 'tshark is not installed';
 }
 
 let directory: string;
@@ -90,7 +91,7 @@ async function functions(): Promise<Vf[]> {
 /** Port, reason and source of the frames that were dropped, as tshark reads them, each with how often. */
 function droppedRows(): [frames: number, row: string][] {
   const fields = ['frame.interface_name', 'frame.comment', 'eth.src'].flatMap((field) => ['-e', field]);
-  const text = execFileSync('tshark', ['-r', at('drops.pcapng'), '-T', 'fields', ...fields], {
+  const text = execFileSync(TSHARK, ['-r', at('drops.pcapng'), '-T', 'fields', ...fields], {
     encoding: 'utf8',
     maxBuffer: 0x100_0000,
   });

@@ -5,6 +5,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ringwire } from './testing/command.js';
 import { ServedCard } from './testing/served-card.js';
 
+const IP = 'ip';
+
 let card: ServedCard;
 
 beforeEach(() => {
@@ -64,7 +66,7 @@ describe('a card that is served', () => {
   });
 
   test('has no field that ip has not, and those that both have are of one kind', async ({ skip }) => {
-    const { stdout, error } = spawnSync('ip', ['-j', 'link', 'show', 'lo'], { encoding: 'utf8' });
+    const { stdout, error } = spawnSync(IP, ['-j', 'link', 'show', 'lo'], { encoding: 'utf8' });
     if (error !== undefined) return skip('skipped, because ip is not installed');
     const [real] = JSON.parse(stdout);
     const [{ vfinfo_list: _, ...ours }] = JSON.parse((await ringwire('nic', 'show', card.control, '--json')).out);
