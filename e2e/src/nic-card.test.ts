@@ -1,3 +1,4 @@
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,14 +8,19 @@ import { numberedCapture, numberOf } from './capture.js';
 import { Ringwire } from './ringwire.js';
 import { Testpmd, testpmdProblem } from './testpmd.js';
 
+const TSHARK = 'tshark';
 const FRAMES = 3000;
-const problem = testpmdProblem();
+const problem = testpmdProblem() ?? tsharkProblem();
 const SKIPPED = `skipped, because ${problem}`;
 const SLOW_FRAMES = 1000;
 /** Mbit/s: these frames take some seconds. */
 const RATE = 2;
 /** Preamble, check sequence and gap. */
 const WIRE_OVERHEAD = 24;
+
+function tsharkProblem(): string | undefined {
+  return spawnSync(TSHARK, ['-v']).error === undefined ? undefined : 'tshark is not installed';
+}
 
 let directory: string;
 let ringwire: Ringwire | undefined;
@@ -35,15 +41,19 @@ afterEach(async () => {
 const at = (name: string): string => join(directory, name);
 const framesOf = (name: string) => readPcap(readFileSync(at(name))).frames;
 
-/** A card with two virtual functions, and a DPDK that sends a capture into the first one and writes what the second gets. */
+/**
+ * A card with two virtual functions, and a DPDK that sends a capture into each of them and writes what the other one gets.
+ * @param more options of `ringwire serve`
+ */
 async function start(
   capture: Uint8Array,
+  backwards: Uint8Array,
   first: string,
   rings: string,
   more: readonly string[] = [],
 ): Promise<Ringwire> {
   writeFileSync(at('in.pcap'), capture);
-  writeFileSync(at('none.pcap'), numberedCapture([]));
+  writeFileSync(at('in-back.pcap'), backwards);
   writeFileSync(
     at('card.yaml'),
     [
@@ -60,7 +70,7 @@ async function start(
   );
   const captures = [
     `rx_pcap=${at('in.pcap')},tx_pcap=${at('back.pcap')}`,
-    `rx_pcap=${at('none.pcap')},tx_pcap=${at('out.pcap')}`,
+    `rx_pcap=${at('in-back.pcap')},tx_pcap=${at('out.pcap')}`,
   ];
   testpmd = new Testpmd(directory, [`net_pcap0,${captures[0]}`, ...sockets, `net_pcap1,${captures[1]}`], 1);
   for (const line of ['set fwd io retry', 'set burst tx delay 100 retry 100000', 'start']) testpmd.command(line);
@@ -68,32 +78,57 @@ async function start(
 }
 
 interface Vf {
-  readonly stats: { readonly tx: { readonly packets: number; readonly bytes: number; readonly dropped: number } };
+  readonly stats: { readonly tx: { readonly tx_packets: number; readonly tx_bytes: number; readonly dropped: number } };
   readonly drops: Readonly<Record<string, number>>;
 }
 
-/** The first function, as `ringwire nic show` has it. */
-async function firstVf(): Promise<Vf> {
+/** As `ringwire nic show` has them. */
+async function functions(): Promise<Vf[]> {
   const [{ vfinfo_list: vfs }] = JSON.parse(await Ringwire.command('nic', 'show', at('card.sock'), '--json'));
-  return vfs[0];
+  return vfs;
+}
+
+/** Port, reason and source of the frames that were dropped, as tshark reads them, each with how often. */
+function droppedRows(): [frames: number, row: string][] {
+  const fields = ['frame.interface_name', 'frame.comment', 'eth.src'].flatMap((field) => ['-e', field]);
+  const text = execFileSync(TSHARK, ['-r', at('drops.pcapng'), '-T', 'fields', ...fields], {
+    encoding: 'utf8',
+    maxBuffer: 0x100_0000,
+  });
+  const counts = new Map<string, number>();
+  for (const row of text.trimEnd().split('\n')) counts.set(row, (counts.get(row) ?? 0) + 1);
+  return Array.from(counts, ([row, frames]): [number, string] => [frames, row]).sort(([, a], [, b]) =>
+    a < b ? -1 : 1,
+  );
 }
 
 test.for([
   ['split', 'packed_vq=0'],
   ['packed', 'packed_vq=1'],
 ] as const)(
-  'SR-11: stock DPDK sends from one virtual function to another, and what has another source address stays there: %s',
+  'SR-11: stock DPDK exchanges frames between two virtual functions, and what has another source address stays where it is: %s',
   async ([, rings], { skip }) => {
     if (problem !== undefined) return skip(SKIPPED);
     const isSpoofed = (number: number): boolean => number % 3 === 0;
     const numbers = Array.from(Array(FRAMES).keys());
+    const honest = numbers.filter((number) => !isSpoofed(number));
     const capture = numberedCapture(numbers, 0, (number) => (isSpoofed(number) ? 0xcc : 0xaa));
-    await start(capture, 'spoofchk: true', rings);
-    await testpmd!.ask('show port stats 3', new RegExp(`TX-packets: ${(FRAMES / 3) * 2}\\b`));
-    const { stats, drops } = await firstVf();
-    expect([stats.tx.packets, drops]).toEqual([(FRAMES / 3) * 2, { MAC_SPOOF: FRAMES / 3 }]);
+    // The second one's are for the first one, and half of those from its address.
+    const backwards = numberedCapture(numbers, 0, (number) => (number % 2 === 0 ? 0xaa : 0xbb), 0xaa);
+    await start(capture, backwards, 'spoofchk: true', rings, ['--drops', at('drops.pcapng')]);
+    await testpmd!.ask('show port stats 3', new RegExp(`TX-packets: ${honest.length}\\b`));
+    await testpmd!.ask('show port stats 0', new RegExp(`TX-packets: ${FRAMES / 2}\\b`));
+    const [one, other] = await functions();
+    expect([one!.stats.tx.tx_packets, one!.drops]).toEqual([honest.length, { MAC_SPOOF: FRAMES / 3 }]);
+    expect([other!.stats.tx.tx_packets, other!.drops]).toEqual([FRAMES / 2, { MAC_SPOOF: FRAMES / 2 }]);
     await testpmd!.quit();
-    expect(framesOf('out.pcap').map(({ bytes }) => numberOf(bytes))).toEqual(numbers.filter((n) => !isSpoofed(n)));
+    expect(framesOf('out.pcap').map(({ bytes }) => numberOf(bytes))).toEqual(honest);
+    expect(framesOf('back.pcap').map(({ bytes }) => numberOf(bytes))).toEqual(numbers.filter((n) => n % 2 === 1));
+    await ringwire!.kill();
+    expect(droppedRows()).toEqual([
+      [FRAMES / 3, "vf0\tdropped, MAC_SPOOF: from an address that is not its sender's\t02:00:00:00:00:cc"],
+      [FRAMES / 2, "vf1\tdropped, MAC_SPOOF: from an address that is not its sender's\t02:00:00:00:00:aa"],
+    ]);
   },
 );
 
@@ -102,11 +137,11 @@ test('a virtual function sends no faster than its rate, and nothing of what stoc
 }) => {
   if (problem !== undefined) return skip(SKIPPED);
   const numbers = Array.from(Array(SLOW_FRAMES).keys());
-  await start(numberedCapture(numbers), `maxTxRate: ${RATE}`, 'packed_vq=0');
+  await start(numberedCapture(numbers), numberedCapture([]), `maxTxRate: ${RATE}`, 'packed_vq=0');
   const looks: { readonly before: number; readonly after: number; readonly bits: number }[] = [];
   for (let frames = 0; frames < SLOW_FRAMES; ) {
     const before = performance.now();
-    const { packets, bytes } = (await firstVf()).stats.tx;
+    const { tx_packets: packets, tx_bytes: bytes } = (await functions())[0]!.stats.tx;
     frames = packets;
     if (frames > 0) looks.push({ before, after: performance.now(), bits: (bytes + packets * WIRE_OVERHEAD) * 8 });
     testpmd!.checkRunning();

@@ -1,5 +1,7 @@
 import type { FlowRule, LinkSetting, Mirror, PortSettings, PortVlan } from '@ringwire/eswitch';
 
+import type { WireConfig } from './nic-wire.js';
+
 /** What the host sets for a virtual function, in the words of `ip link set … vf`. */
 export interface VfSettings {
   readonly mac?: Uint8Array | undefined;
@@ -15,21 +17,29 @@ export interface VfSettings {
   readonly link?: LinkSetting | undefined;
 }
 
+/** The host's own function. */
+interface PfSettings {
+  readonly mac: Uint8Array | undefined;
+  readonly promiscuous: boolean | undefined;
+  /** A guest of the host's is behind it: it has a socket. */
+  readonly isServed: boolean;
+}
+
 /** A card with SR-IOV: what is between its functions and its wire. */
 export interface NicConfig {
-  /** Mbit/s of the wire; 0: what comes leaves at once. */
-  readonly rate: number;
+  readonly wire: WireConfig;
   readonly mode: 'veb' | 'vepa';
   /** Functions have a link while nothing is plugged into the wire. */
   readonly floating: boolean;
   readonly learning: boolean;
+  readonly pf: PfSettings;
   /** By number of the function. */
   readonly vfs: readonly VfSettings[];
   readonly rules: readonly FlowRule[];
   readonly mirrors: readonly Mirror[];
 }
 
-export const NIC_DEFAULTS = { rate: 10_000, mode: 'veb', floating: true, learning: false } as const;
+export const NIC_DEFAULTS = { mode: 'veb', floating: true, learning: false } as const;
 
 /** What of a port's settings the host's words come to; what they do not say is left out. */
 export function portSettings(vf: VfSettings): Partial<PortSettings> {

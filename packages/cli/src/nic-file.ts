@@ -1,10 +1,10 @@
-import type { Mirror } from '@ringwire/eswitch';
 import { InvalidArgumentError } from 'commander';
 import { z } from 'zod';
 import { checkedInput } from './input-file.js';
 import { NIC_DEFAULTS, type NicConfig, type VfSettings } from './nic-config.js';
-import { macAddress, portNumber } from './nic-names.js';
-import { RuleFile, ruleOf } from './nic-rules.js';
+import { macAddress } from './nic-names.js';
+import { MirrorFile, mirrorOf, RuleFile, ruleOf } from './nic-rules.js';
+import { WireFile, wireConfig } from './nic-wire.js';
 import { parsed } from './parsed-field.js';
 import type { ServeSettings } from './serve-config.js';
 import { contentOf, ofPort, ofServe, textOf } from './serve-file.js';
@@ -33,7 +33,17 @@ type VfWords = z.output<typeof VfFile>;
 
 const NicFile = z.strictObject({
   ...ofServe,
-  rate: Rate.optional(),
+  drops: z.string().min(1).optional(),
+  audit: z.string().min(1).optional(),
+  wire: WireFile.optional(),
+  pf: z
+    .strictObject({
+      socket: z.string().min(1).optional(),
+      mac: parsed(macAddress).optional(),
+      promiscuous: z.boolean().optional(),
+      ...ofPort,
+    })
+    .default({}),
   mode: z.enum(['veb', 'vepa']).optional(),
   floating: z.boolean().optional(),
   learning: z.boolean().optional(),
@@ -42,14 +52,12 @@ const NicFile = z.strictObject({
     .min(1)
     .max(1024),
   rules: z.array(RuleFile).default([]),
-  mirrors: z
-    .array(
-      z.strictObject({ port: z.string(), direction: z.enum(['in', 'out', 'both']).default('both'), to: z.string() }),
-    )
-    .default([]),
+  mirrors: z.array(MirrorFile).default([]),
 });
 
-/** A card, and how it is served: each of its virtual functions at a socket. */
+type NicWords = z.output<typeof NicFile>;
+
+/** A card, and how it is served: each of its virtual functions at a socket, and the physical one behind them if it has one. */
 export interface NicFileContent {
   readonly settings: ServeSettings;
   readonly nic: NicConfig;
@@ -61,7 +69,7 @@ export interface NicFileContent {
  */
 export function readNicFile(path: string): NicFileContent {
   const content = checkedInput(path, contentOf(path, textOf(path)), NicFile);
-  const { rate, mode, floating, learning, vfs, rules, mirrors, uplinks, ...rest } = content;
+  const { wire, mode, floating, learning, pf, vfs, rules, mirrors, uplinks, ...rest } = content;
   const named = <T>(field: string, make: () => T): T => {
     try {
       return make();
@@ -71,30 +79,26 @@ export function readNicFile(path: string): NicFileContent {
     }
   };
   return {
-    settings: { ...rest, uplinks: uplinks?.filter((found) => found !== undefined), ports: vfs.map(portOf) },
+    settings: {
+      ...rest,
+      uplinks: uplinks?.filter((found) => found !== undefined),
+      ports: [...vfs, pf].filter(({ socket }) => socket !== undefined).map(portOf),
+    },
     nic: {
-      rate: rate ?? NIC_DEFAULTS.rate,
+      wire: wireConfig(wire),
       mode: mode ?? NIC_DEFAULTS.mode,
       floating: floating ?? NIC_DEFAULTS.floating,
       learning: learning ?? NIC_DEFAULTS.learning,
+      pf: { mac: pf.mac, promiscuous: pf.promiscuous, isServed: pf.socket !== undefined },
       vfs: vfs.map(vfSettings),
       rules: rules.map((rule, at) => named(`rules[${at}]`, () => ruleOf(rule, vfs.length))),
-      mirrors: mirrors.map((mirror, at) =>
-        named(
-          `mirrors[${at}]`,
-          (): Mirror => ({
-            port: portNumber(mirror.port, vfs.length),
-            direction: mirror.direction,
-            to: portNumber(mirror.to, vfs.length),
-          }),
-        ),
-      ),
+      mirrors: mirrors.map((mirror, at) => named(`mirrors[${at}]`, () => mirrorOf(mirror, vfs.length))),
     },
   };
 }
 
-function portOf(vf: z.output<typeof NicFile>['vfs'][number]): NonNullable<ServeSettings['ports']>[number] {
-  const { socket, mac, queues, queueSize, mtu, rings, hold, connect } = vf;
+function portOf(function_: NicWords['vfs'][number] | NicWords['pf']): NonNullable<ServeSettings['ports']>[number] {
+  const { socket, mac, queues, queueSize, mtu, rings, hold, connect } = function_;
   return { socket, mac, queues, queueSize, mtu, rings, hold, connect };
 }
 

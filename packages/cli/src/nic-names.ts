@@ -24,6 +24,9 @@ export function macAddress(text: string): Uint8Array {
   return Uint8Array.from(text.split(':'), (byte) => Number.parseInt(byte, 16));
 }
 
+/** Of the device of a number, unless it is given another one. */
+export const defaultMac = (index: number): Uint8Array => Uint8Array.of(2, 0, 0, 0, (index + 1) >>> 8, index + 1);
+
 export const macText = (mac: Uint8Array): string =>
   Array.from(mac, (byte) => byte.toString(16).padStart(2, '0')).join(':');
 

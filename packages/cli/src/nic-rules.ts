@@ -1,8 +1,8 @@
 import { isIPv4, isIPv6 } from 'node:net';
-import type { FlowAction, FlowMatch, FlowRule, IpPrefix, MacMatch } from '@ringwire/eswitch';
+import type { FlowAction, FlowRule, IpPrefix, MacMatch, Mirror } from '@ringwire/eswitch';
 import { InvalidArgumentError } from 'commander';
 import { z } from 'zod';
-import { macAddress, portNumber } from './nic-names.js';
+import { macAddress, macText, portName, portNumber } from './nic-names.js';
 import { parsed } from './parsed-field.js';
 
 const Port = z.string().min(1);
@@ -45,6 +45,18 @@ export const RuleFile = z.strictObject({
   ]),
 });
 
+/** A mirror as a file has it. */
+export const MirrorFile = z.strictObject({
+  port: Port,
+  direction: z.enum(['in', 'out', 'both']).default('both'),
+  to: Port,
+});
+
+/** @param vfs how many there are. @throws InvalidArgumentError for a port that there is not */
+export function mirrorOf({ port, direction, to }: z.output<typeof MirrorFile>, vfs: number): Mirror {
+  return { port: portNumber(port, vfs), direction, to: portNumber(to, vfs) };
+}
+
 /** @param vfs how many there are. @throws InvalidArgumentError for a port that there is not */
 export function ruleOf({ name, match, action }: z.output<typeof RuleFile>, vfs: number): FlowRule {
   const { ports, ...rest } = match;
@@ -64,8 +76,8 @@ function actionOf(action: z.output<typeof RuleFile>['action'], vfs: number): Flo
 }
 
 /** What is left out is not there, rather than there and undefined. */
-function withoutGaps(match: { [K in keyof FlowMatch]: FlowMatch[K] | undefined }): FlowMatch {
-  return Object.fromEntries(Object.entries(match).filter(([, value]) => value !== undefined));
+function withoutGaps<T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as never;
 }
 
 /** An address, or one and a mask behind a slash. */
@@ -96,4 +108,55 @@ function ipv6(text: string): Uint8Array {
   const [head, tail] = plain.split('::', 2).map((half) => (half === '' ? [] : half.split(':')));
   const words = tail === undefined ? head! : [...head!, ...Array(8 - head!.length - tail.length).fill('0'), ...tail];
   return Uint8Array.from(words.flatMap((word) => [Number.parseInt(word, 16) >>> 8, Number.parseInt(word, 16) & 0xff]));
+}
+
+/** A rule as a file has it. */
+export function ruleShown({ name, match, action }: FlowRule): object {
+  const { ports, to, from, source, destination, sourcePort, destinationPort, ...rest } = match;
+  return withoutGaps({
+    name,
+    match: withoutGaps({
+      ...rest,
+      ports: ports?.map(portName),
+      to: to && macMatchText(to),
+      from: from && macMatchText(from),
+      source: source && prefixText(source),
+      destination: destination && prefixText(destination),
+      sourcePort: sourcePort && rangeText(sourcePort),
+      destinationPort: destinationPort && rangeText(destinationPort),
+    }),
+    action: actionShown(action),
+  });
+}
+
+export function mirrorShown({ port, direction, to }: Mirror): z.input<typeof MirrorFile> {
+  return { port: portName(port), direction, to: portName(to) };
+}
+
+function actionShown(action: FlowAction): unknown {
+  switch (action.kind) {
+    case 'redirect':
+      return { redirect: portName(action.port) };
+    case 'mirror':
+      return { mirror: portName(action.port) };
+    case 'setVlan':
+      return { setVlan: { id: action.id, priority: action.priority } };
+    default:
+      return action.kind;
+  }
+}
+
+const macMatchText = ({ mac, mask }: MacMatch): string =>
+  mask === undefined ? macText(mac) : `${macText(mac)}/${macText(mask)}`;
+
+const rangeText = ([first, last]: readonly [number, number]): number | string =>
+  first === last ? first : `${first}-${last}`;
+
+function prefixText({ address, bits }: IpPrefix): string {
+  if (address.length === 4) return `${address.join('.')}/${bits}`;
+  const words = Array.from({ length: 8 }, (_, word) =>
+    ((address[2 * word]! << 8) | address[2 * word + 1]!).toString(16),
+  );
+  // The shortest form, as RFC 5952 has it.
+  return `${new URL(`http://[${words.join(':')}]`).hostname.slice(1, -1)}/${bits}`;
 }

@@ -29,7 +29,7 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
     });
   }
   // Subcommands take these settings over only when they are added later, so they are told themselves.
-  for (const command of program.commands.flatMap((command) => [command, ...command.commands])) {
+  for (const command of program.commands.flatMap(withCommandsBelow)) {
     command.exitOverride().configureOutput({ writeOut: terminal.out, writeErr: terminal.err });
   }
   try {
@@ -46,6 +46,8 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
     throw error;
   }
 }
+
+const withCommandsBelow = (command: Command): Command[] => [command, ...command.commands.flatMap(withCommandsBelow)];
 
 function version(): string {
   const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));

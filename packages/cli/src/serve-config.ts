@@ -1,5 +1,6 @@
 import type { RingLayouts } from '@ringwire/vhost-user';
 import type { NicConfig } from './nic-config.js';
+import { defaultMac } from './nic-names.js';
 import type { ListenAddress } from './option-values.js';
 import { UnusableInput } from './terminal.js';
 import type { UplinkConfig } from './uplink-option.js';
@@ -34,6 +35,8 @@ export interface ServeSettings extends PortSettings {
   readonly json?: boolean | undefined;
   readonly nic?: NicConfig | undefined;
   readonly control?: string | undefined;
+  readonly drops?: string | undefined;
+  readonly audit?: string | undefined;
 }
 
 /** One port, with nothing left open. */
@@ -59,10 +62,14 @@ export interface ServeConfig {
   readonly trace: string | undefined;
   readonly metrics: ListenAddress | undefined;
   readonly json: boolean;
-  /** The card that the ports are the virtual functions of, in their order. */
+  /** The card that the ports are the functions of: the virtual ones in their order, and the physical one if it is served. */
   readonly nic: NicConfig | undefined;
   /** Path of the socket at which the card is asked and told. */
   readonly control: string | undefined;
+  /** Path of the pcapng file of frames that the card drops. */
+  readonly drops: string | undefined;
+  /** Path of the file of what is set for the card, and by whom. */
+  readonly audit: string | undefined;
 }
 
 export const SERVE_DEFAULTS = {
@@ -84,18 +91,17 @@ export function overriding(first: ServeSettings, second: ServeSettings): ServeSe
 /** Fill in what was left open. @throws UnusableInput for what cannot be together */
 export function serveConfig(settings: ServeSettings): ServeConfig {
   const { ports = [], uplinks = [], memory = SERVE_DEFAULTS.memory, json = false } = settings;
-  const { mtu, trace, metrics, nic, control } = settings;
+  const { mtu, trace, metrics, nic, control, drops, audit } = settings;
   if (ports.length === 0)
     throw new UnusableInput('no port: want --port SOCKET, --vduse NAME, or ports in the file of --config');
-  if (nic !== undefined && ports.length !== nic.vfs.length)
-    throw new UnusableInput('with --nic the sockets are those of its virtual functions: leave --port out');
-  if (control !== undefined && nic === undefined) throw new UnusableInput('--control is for a card: want --nic FILE');
+  for (const [option, value] of Object.entries({ control, drops, audit }))
+    if (value !== undefined && nic === undefined) throw new UnusableInput(`--${option} is for a card: want --nic FILE`);
   if (new Set(ports.map(nameOf)).size < ports.length) throw new UnusableInput('two ports have the same socket or name');
   return {
     ports: ports.map((port, index) => ({
       socket: nameOf(port),
       vduse: port.vduse,
-      mac: port.mac ?? Uint8Array.of(2, 0, 0, 0, index >>> 8, index + 1),
+      mac: port.mac ?? defaultMac(index),
       // More pairs want a control queue, which the kernel lets no VDUSE device have.
       queues: port.vduse === undefined ? (port.queues ?? settings.queues ?? SERVE_DEFAULTS.queues) : 1,
       queueSize: port.queueSize ?? settings.queueSize ?? SERVE_DEFAULTS.queueSize,
@@ -112,6 +118,8 @@ export function serveConfig(settings: ServeSettings): ServeConfig {
     json,
     nic,
     control,
+    drops,
+    audit,
   };
 }
 

@@ -1,3 +1,4 @@
+import type { ChangeWatcher } from '@ringwire/eswitch';
 import type { HostMemory } from '@ringwire/guest-memory';
 import { LearningSwitch, type NetBackend, type SwitchPortCounters } from '@ringwire/net-backend';
 import { NIC_AREA_BYTES, NicCard, switchCounters } from './nic-card.js';
@@ -21,20 +22,21 @@ export const lanBytes = ({ nic }: ServeConfig): number => (nic === undefined ? 0
 
 /**
  * A learning switch; or, for functions of a card, the card's own, and a learning switch between its wire and the uplinks.
- * @param at host offset of {@link lanBytes}
+ * @param at      host offset of {@link lanBytes}
+ * @param changes told of all that is set for a card
  */
-export function openLan(config: ServeConfig, memory: HostMemory, at: number): ServeLan {
+export function openLan(config: ServeConfig, memory: HostMemory, at: number, changes?: ChangeWatcher): ServeLan {
   const { nic, ports, uplinks } = config;
   if (nic === undefined) {
     const lan = new LearningSwitch(ports.length + uplinks.length);
     const all = lan.ports.map((port) => ({ backend: port, counters: port.counters }));
     return { ports: all.slice(0, ports.length), uplinks: lan.ports.slice(ports.length), card: undefined };
   }
-  const card = new NicCard(memory, at, nic, now);
+  const card = new NicCard(memory, at, nic, now, changes);
   const lan = uplinks.length === 0 ? undefined : new LearningSwitch(uplinks.length + 1);
   if (lan !== undefined) card.connectWire(lan.ports[uplinks.length]!);
   return {
-    ports: card.vfs.map((port) => ({ backend: port.backend, counters: switchCounters(port) })),
+    ports: card.functions.map((port) => ({ backend: port.backend, counters: switchCounters(port) })),
     uplinks: lan?.ports.slice(0, uplinks.length) ?? [],
     card,
   };

@@ -1,13 +1,18 @@
+import type { WirePort } from '@ringwire/eswitch';
 import { HostMemory } from '@ringwire/guest-memory';
 import { SystemError } from '@ringwire/linux';
 import type { NetBackend, SwitchPortCounters } from '@ringwire/net-backend';
 import { PcapUplink, type Uplink } from '@ringwire/net-uplink';
 import { PeerMemory } from '@ringwire/peer-memory';
-import { type PortState, VhostUserServer } from '@ringwire/vhost-user';
+import { type LoopTask, type PortState, VhostUserServer } from '@ringwire/vhost-user';
 import { type DeviceSnapshot, NET_SCRATCH_BYTES, NetDevice } from '@ringwire/virtio-device';
 import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
+import type { GrowingFile } from './capture-file.js';
 import type { LiveReport } from './live-report.js';
+import { AuditLog } from './nic-audit.js';
 import type { NicCard } from './nic-card.js';
+import { DropCapture } from './nic-drops.js';
+import { WireCaptureFile } from './nic-wire-capture.js';
 import type { ServeConfig } from './serve-config.js';
 import { lanBytes, openLan } from './serve-lan.js';
 import { ServeTrace } from './serve-trace.js';
@@ -50,10 +55,12 @@ export class ServedPorts {
   readonly uplinks: readonly Uplink[] = [];
   /** The card that the ports are the functions of, with `--nic`. */
   readonly card: NicCard | undefined;
+  /** What is set for it, and by whom. */
+  readonly audit: AuditLog | undefined;
   private readonly server: VhostUserServer;
   /** By the port's name. */
   private readonly vduse = new Map<string, ServedVduse>();
-  private readonly trace: ServeTrace | undefined;
+  private readonly files: GrowingFile[] = [];
   private readonly listener: ServeListener;
   private readonly lost = new Set<string>();
   private isRunning = false;
@@ -62,17 +69,19 @@ export class ServedPorts {
   /** @throws UnusableInput, VirtioError for what cannot be made; nothing of it is left then */
   constructor(config: ServeConfig, listener: ServeListener) {
     this.listener = listener;
-    const { ports, memoryMiB, trace } = config;
+    const { ports, memoryMiB } = config;
     const plans = config.uplinks.map(planUplink);
     const lanAt = ports.length * NET_SCRATCH_BYTES;
     const uplinksAt = lanAt + lanBytes(config);
     const own = plans.reduce((sum, { bytes }) => sum + bytes, uplinksAt);
     const memory = HostMemory.create(Math.min(own + memoryMiB * 2 ** 20, 2 ** 32));
-    const lan = openLan(config, memory, lanAt);
-    this.card = lan.card;
-    this.trace = trace === undefined ? undefined : new ServeTrace(trace);
     const peers = new PeerMemory(memory, own, memory.size - own);
     try {
+      this.audit = this.opened(config.audit, (path) => new AuditLog(path));
+      const lan = openLan(config, memory, lanAt, this.audit);
+      this.card = lan.card;
+      this.openCaptures(config, lan.card);
+      const trace = this.opened(config.trace, (path) => new ServeTrace(path));
       this.ports = ports.map(({ socket, vduse, mac, mtu, queues, queueSize, rings, hold }, index) => {
         const { backend, counters } = lan.ports[index]!;
         const model = new NetDevice({
@@ -88,7 +97,7 @@ export class ServedPorts {
           txQueueSize: queueSize,
           holdWhenFull: hold,
           pollTurns: POLL_TURNS,
-          ...(this.trace === undefined ? {} : { trace: this.trace.port(socket) }),
+          ...(trace === undefined ? {} : { trace: trace.port(socket) }),
         });
         lan.card?.serve(index, model, mac, mtu);
         if (vduse === undefined) return { socket, model, mtu, counters };
@@ -108,7 +117,11 @@ export class ServedPorts {
           return vduse === undefined ? [{ path: socket, model, rings, connect }] : [];
         }),
         memory: peers,
-        tasks: [...this.uplinks, ...Array.from(this.vduse.values(), ({ device }) => device)],
+        tasks: [
+          ...this.uplinks,
+          ...Array.from(this.vduse.values(), ({ device }) => device),
+          ...(lan.card === undefined ? [] : [wireTask(lan.card.wire)]),
+        ],
         onState: (socket, state, features) => listener.portState(socket, state, features),
         onEnd: (socket, reason) => listener.portEnd(socket, reason),
       });
@@ -181,16 +194,27 @@ export class ServedPorts {
     return opened;
   }
 
+  private openCaptures({ nic, drops }: ServeConfig, card: NicCard | undefined): void {
+    if (card === undefined) return;
+    card.wire.tap = this.opened(nic?.wire.capture, (path) => new WireCaptureFile(path));
+    const dropped = this.opened(drops, (path) => new DropCapture(path, card.eswitch.ports.length));
+    card.eswitch.watchDrops(dropped);
+    card.wire.dropWatcher = dropped;
+  }
+
+  private opened<T extends GrowingFile>(path: string | undefined, open: (path: string) => T): T | undefined {
+    if (path === undefined) return undefined;
+    const file = open(path);
+    this.files.push(file);
+    return file;
+  }
+
   /** Files show what was gathered; what ended by itself is told of, once. */
   private look(): void {
-    this.trace?.flush();
+    for (const file of this.files) file.flush();
     for (const uplink of this.uplinks) if (uplink instanceof PcapUplink) uplink.flush();
-    const ended = [
-      ...this.uplinks.map(({ name, problem }) => [name, problem] as const),
-      ['trace', this.trace?.problem],
-    ];
-    for (const [name, problem] of ended) {
-      if (name === undefined || problem === undefined || this.lost.has(name)) continue;
+    for (const { name, problem } of [...this.uplinks, ...this.files]) {
+      if (problem === undefined || this.lost.has(name)) continue;
       this.lost.add(name);
       this.listener.lost(name, problem);
     }
@@ -199,9 +223,17 @@ export class ServedPorts {
   private letGo(): void {
     for (const served of this.vduse.values()) served.close();
     for (const uplink of this.uplinks) uplink.close();
-    this.trace?.close();
+    for (const file of this.files) file.close();
   }
 }
+
+/** A wire in the server's loop: it waits for no descriptor, but knows when its next frame ends. */
+const wireTask = (wire: WirePort): LoopTask => ({
+  fd: -1,
+  ready: () => {},
+  pump: (budget) => wire.step(budget),
+  deadline: () => wire.deadline(),
+});
 
 function serverOf(options: ConstructorParameters<typeof VhostUserServer>[0]): VhostUserServer {
   try {

@@ -1,25 +1,18 @@
 import { type Frame, PcapngWriter } from '@ringwire/net-backend';
-import { CaptureFile } from '@ringwire/net-uplink';
+import type { CaptureFile } from '@ringwire/net-uplink';
 import { type FrameTrace, PcapngTrace } from '@ringwire/virtio-device';
-import { UnusableInput } from './terminal.js';
+import { CAPTURE_TIME, type GrowingFile, openCapture } from './capture-file.js';
 
 /** A pcapng file of all frames of all ports, an interface for each port. It can be read while it grows. */
-export class ServeTrace {
+export class ServeTrace implements GrowingFile {
+  readonly name = 'trace';
   private readonly file: CaptureFile;
   private readonly writer: PcapngWriter;
 
   /** @throws UnusableInput when there can be no such file */
   constructor(path: string) {
-    try {
-      this.file = new CaptureFile(path);
-    } catch (error) {
-      throw new UnusableInput(`${path} cannot be written: ${(error as NodeJS.ErrnoException).code ?? error}`);
-    }
-    const start = performance.now();
-    this.writer = new PcapngWriter((bytes) => this.file.write(bytes), {
-      clock: () => (performance.now() - start) * 1000,
-      startSeconds: Math.floor(Date.now() / 1000),
-    });
+    this.file = openCapture(path);
+    this.writer = new PcapngWriter((bytes) => this.file.write(bytes), CAPTURE_TIME);
   }
 
   /** What a port's device tells of its frames. */
@@ -39,7 +32,6 @@ export class ServeTrace {
     };
   }
 
-  /** Why nothing is written any more. */
   get problem(): string | undefined {
     return this.file.problem;
   }

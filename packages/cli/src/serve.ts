@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { NicControl } from './nic-control.js';
 import { readNicFile } from './nic-file.js';
+import { NicRequests } from './nic-requests.js';
 import { integer, type ListenAddress, listenAddress, queuePairs } from './option-values.js';
 import { overriding, SERVE_DEFAULTS, type ServeSettings, serveConfig } from './serve-config.js';
 import { readServeFile } from './serve-file.js';
@@ -25,6 +26,8 @@ interface ServeOptions {
   readonly config?: string;
   readonly nic?: string;
   readonly control?: string;
+  readonly drops?: string;
+  readonly audit?: string;
   readonly json?: true;
 }
 
@@ -47,10 +50,13 @@ hold and connect; one with vduse in place of socket has neither queues nor conne
     - { vduse: net0, mtu: 9000 }
   uplinks: [tap:tap0]
   memory: 1024
-The file of --nic describes a card with SR-IOV instead, whose virtual functions are the ports. Besides the words above it has
-rate (Mbit/s of the wire, 0 without a limit), mode (veb or vepa), floating, learning, rules, mirrors, and of each function those of
-"ip link set … vf":
-  rate: 10000
+The file of --nic describes a card with SR-IOV instead, whose virtual functions are the ports, and the physical one if it has a
+socket. Besides the words above it has the options' drops and audit, mode (veb or vepa), floating, learning, rules, mirrors, of the
+wire speed (Mbit/s), duplex, pause (off, rx, tx or on), highWater, lowWater, pauseTime, cable (metres), paced (false: frames take no
+time), hostRate (Mbit/s that the card reads from its host, and writes to it), capture (a pcapng file of all that passes), and of each
+function those of "ip link set … vf":
+  wire: { speed: 25000, pause: on, cable: 100 }
+  pf: { socket: /tmp/pf.sock, mac: "02:00:00:00:00:01" }
   vfs:
     - { socket: /tmp/vf0.sock, mac: "02:00:00:00:00:0a", spoofchk: true, maxTxRate: 1000 }
     - { socket: /tmp/vf1.sock, vlan: 100, qos: 3, trust: false, link: auto, trunk: [100, 200] }
@@ -127,6 +133,8 @@ export function addServe(program: Command, terminal: Terminal, done: (code: Exit
     .option('--config <file>', 'read settings from a file')
     .option('--nic <file>', 'serve the virtual functions of a card with SR-IOV that a file describes')
     .option('--control <socket>', 'with --nic: make a UNIX socket for "ringwire nic" and "ringwire why"')
+    .option('--drops <file>', 'with --nic: write every frame that the card drops to a pcapng file, and why')
+    .option('--audit <file>', 'with --nic: add what is set for the card, and by whom, to a file: JSON, a line a change')
     .option('--json', 'print what happens as JSON, one object a line')
     .addHelpText('after', EXAMPLES)
     .action(async (options: ServeOptions) => {
@@ -147,7 +155,7 @@ async function serve(options: ServeOptions, terminal: Terminal): Promise<void> {
   const end = (): void => served.close();
   for (const signal of SIGNALS) process.once(signal, end);
   const http = config.metrics === undefined ? undefined : new ServeHttp(pagesOf(served));
-  const control = served.card === undefined ? undefined : new NicControl(served.card);
+  const control = served.card === undefined ? undefined : new NicControl(new NicRequests(served.card, served.audit));
   let timer: NodeJS.Timeout | undefined;
   try {
     const url = config.metrics === undefined ? undefined : await http?.listen(config.metrics);
@@ -177,7 +185,7 @@ function settingsOfFile({ config, nic, port, vduse }: ServeOptions): ServeSettin
 
 function settingsOf(options: ServeOptions): ServeSettings {
   const { port, vduse, uplink, split, packed, memory, queues, queueSize } = options;
-  const { mtu, hold, connect, trace, metrics, json, control } = options;
+  const { mtu, hold, connect, trace, metrics, json, control, drops, audit } = options;
   if (split === true && packed === true) throw new UnusableInput('want --split or --packed, not both');
   return {
     ports:
@@ -196,6 +204,8 @@ function settingsOf(options: ServeOptions): ServeSettings {
     metrics,
     json,
     control,
+    drops,
+    audit,
   };
 }
 

@@ -1,12 +1,12 @@
-import { ESWITCH_AREA_BYTES, type Explanation, explanationText } from '@ringwire/eswitch';
+import { type Explanation, explanationText } from '@ringwire/eswitch';
 import { HostMemory } from '@ringwire/guest-memory';
-import { DELIVERED, EVERY_OFFLOAD, readPcap } from '@ringwire/net-backend';
+import { DELIVERED, EVERY_OFFLOAD, NullBackend, readPcap } from '@ringwire/net-backend';
 import { type Command, InvalidArgumentError } from 'commander';
 import { readBytes } from './input-file.js';
-import { NicCard } from './nic-card.js';
+import { NIC_AREA_BYTES, NicCard } from './nic-card.js';
 import { askCard } from './nic-client.js';
 import { readNicFile } from './nic-file.js';
-import { frameOf, portName, portNumber } from './nic-names.js';
+import { defaultMac, frameOf, portName, portNumber } from './nic-names.js';
 import { type ExitCode, type Terminal, UnusableInput } from './terminal.js';
 
 interface WhyOptions {
@@ -55,13 +55,13 @@ async function explain(frame: Uint8Array, { from, nic, control }: WhyOptions): P
     return (await askCard(control, `/why?port=${encodeURIComponent(from)}&frame=${hex}`)) as Explanation;
   }
   const { nic: config } = readNicFile(nic!);
-  const card = new NicCard(HostMemory.create(ESWITCH_AREA_BYTES), 0, config, () => 0);
+  const card = new NicCard(HostMemory.create(NIC_AREA_BYTES), 0, config, () => 0);
   for (const [vf, { backend, settings }] of card.vfs.entries()) {
     backend.attach({ offloads: EVERY_OFFLOAD, receive: () => DELIVERED.ACCEPTED });
     // As a port that is served: its address unless the file has one.
-    if (settings.mac.every((byte) => byte === 0)) card.setVf(vf, { mac: Uint8Array.of(2, 0, 0, 0, vf >>> 8, vf + 1) });
+    if (settings.mac.every((byte) => byte === 0)) card.setVf(vf, { mac: defaultMac(vf) });
   }
-  card.eswitch.wire.backend.attach({ offloads: EVERY_OFFLOAD, receive: () => DELIVERED.ACCEPTED });
+  card.connectWire(new NullBackend());
   return card.why(portNumber(from, card.vfs.length), frame);
 }
 

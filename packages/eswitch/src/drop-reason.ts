@@ -56,6 +56,34 @@ export function dropName(reason: number): EswitchDrop {
   return NAMES[reason]!;
 }
 
+/** The reasons in words. */
+const TEXTS: Readonly<Record<EswitchDrop, string>> = {
+  LENGTH: 'shorter than an Ethernet header with its tags, or longer than any frame',
+  SENDER_DOWN: "its sender's link is down",
+  SOURCE_GROUP: "from a group's address",
+  RESERVED: 'to an address that a bridge does not forward to',
+  MAC_CONTROL: 'MAC control is between a station and its bridge',
+  MAC_SPOOF: "from an address that is not its sender's",
+  VLAN_SPOOF: 'with a tag of a VLAN that its sender is not in',
+  VLAN_NOT_ALLOWED: 'with a tag that its sender may not use',
+  DOUBLE_TAGGED: 'with a second tag',
+  RULE: 'a flow rule says so',
+  NO_RECEIVER: 'nobody is there for it',
+  LOOP: 'a cable leads back into the switch once too often',
+  BAD_OFFLOAD: 'what is left to be done to it does not fit it',
+  STORM: 'more of its kind than its sender may send',
+  NO_DEVICE: 'no device is plugged in',
+  RECEIVER_DOWN: "its receiver's link is down",
+  TOO_LONG: 'longer than what its receiver takes',
+  NO_ROOM: 'its receiver has no room',
+  REFUSED: 'its receiver does not want it',
+};
+
+/** A reason in words, such as `from an address that is not its sender's`. @param reason an `ESWITCH_DROP` */
+export function dropText(reason: number): string {
+  return TEXTS[dropName(reason)];
+}
+
 /** What went through one port. Frames that are still to be cut up count once. */
 export interface EswitchPortCounters {
   /** From the port's device. */

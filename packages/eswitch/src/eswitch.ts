@@ -1,19 +1,27 @@
 import { DELIVERED, type Delivered, type Frame, type FrameRun } from '@ringwire/net-backend';
 import { ETHERNET } from '@ringwire/net-offload';
 import { VirtioError } from '@ringwire/virtio-spec';
+import {
+  type ChangeWatcher,
+  type SwitchChange,
+  type SwitchState,
+  settingsThatDiffer,
+  watchedWire,
+} from './change-watcher.js';
 import { checkMirrors, checkRules } from './check-rules.js';
 import { ESWITCH_DROP, type EswitchPortCounters, NO_DROP } from './drop-reason.js';
 import type { DropWatcher } from './drop-watcher.js';
 import { checkOptions, type EswitchOptions } from './eswitch-options.js';
-import type { EswitchPort, PortKind } from './eswitch-port.js';
+import type { EswitchPort, PortKind, PortRefusal } from './eswitch-port.js';
 import { type Explanation, type ExplanationStep, explained } from './explanation.js';
 import type { FlowRule, Mirror } from './flow-rule.js';
-import type { CompiledRule, FlowCounters } from './flow-table.js';
+import { type CompiledRule, copyRule, type FlowCounters } from './flow-table.js';
 import { Forwarding } from './forwarding.js';
 import { ForwardingTables } from './forwarding-tables.js';
 import { askFor, isGated, tellGate } from './gate-questions.js';
 import { Handing } from './handing.js';
 import { FRAME_BYTES_MAX, PASSAGE_BYTES, Passage } from './passage.js';
+import type { PortSettings, PortWishes } from './port-settings.js';
 import { RunPath, UNDECIDED } from './run-path.js';
 import { type PortHome, SwitchPort } from './switch-port.js';
 import { PLAIN_WIRE, type WireControl, type WireLink } from './wire/wire-settings.js';
@@ -48,6 +56,10 @@ export class Eswitch implements PortHome {
   readonly ports: readonly CountingPort[];
   link: Pick<WireLink, 'speed' | 'duplex'> = { speed: PLAIN_WIRE.speed, duplex: PLAIN_WIRE.duplex };
   wireControl: WireControl | undefined = undefined;
+  /** What was set last: {@link setRules}, {@link setMirrors}. */
+  flowRules: readonly FlowRule[] = [];
+  mirrors: readonly Mirror[] = [];
+  private changeWatcher: ChangeWatcher | undefined = undefined;
   private readonly plugs: readonly SwitchPort[];
   private readonly options: Required<EswitchOptions>;
   private readonly tables: ForwardingTables;
@@ -111,9 +123,11 @@ export class Eswitch implements PortHome {
   }
 
   set localSwitching(isOn: boolean) {
-    if (isOn === this.tables.localSwitching) return;
+    const before = this.tables.localSwitching;
+    if (isOn === before) return;
     this.tables.localSwitching = isOn;
     this.tables.epoch++;
+    this.note('host', PHYSICAL, { localSwitching: before }, { localSwitching: isOn });
   }
 
   /** The wire's speed, which all ports see. A link that is up goes down before, and comes back with it. */
@@ -127,7 +141,20 @@ export class Eswitch implements PortHome {
 
   /** A `WirePort` is the card's: the physical function's port sets it. */
   giveWire(control: WireControl): void {
-    this.wireControl = control;
+    this.wireControl = watchedWire(control, (before) => this.note('host', PHYSICAL, before, control.settings));
+  }
+
+  noteSettings({ number, settings }: SwitchPort, by: SwitchChange['by'], before: PortSettings): void {
+    this.note(by, number, before, settings);
+  }
+
+  noteRefusal({ number, settings }: SwitchPort, wishes: Partial<PortWishes>, { message }: PortRefusal): void {
+    const { changeWatcher } = this;
+    const difference =
+      changeWatcher === undefined ? undefined : settingsThatDiffer({ ...settings, ...wishes }, settings);
+    if (difference === undefined) return;
+    const { before: after, after: before } = difference;
+    changeWatcher!.changed({ by: 'function', port: number, before, after, refused: message });
   }
 
   ownerOf(mac: Uint8Array, except: SwitchPort): SwitchPort | undefined {
@@ -193,17 +220,28 @@ export class Eswitch implements PortHome {
   setRules(rules: readonly FlowRule[]): void {
     checkRules(rules, this.plugs.length);
     this.tables.setRules(rules);
+    const before = this.flowRules;
+    this.flowRules = rules.map(copyRule);
+    this.note('host', undefined, { rules: before }, { rules: this.flowRules });
   }
 
   /** Say which ports' frames others get as well: all mirrors at once. @throws VirtioError for one that cannot be */
   setMirrors(mirrors: readonly Mirror[]): void {
     checkMirrors(mirrors, this.plugs.length);
     this.tables.setMirrors(mirrors);
+    const before = this.mirrors;
+    this.mirrors = mirrors.map((mirror) => ({ ...mirror }));
+    this.note('host', undefined, { mirrors: before }, { mirrors: this.mirrors });
   }
 
   /** Be told of what is dropped from now on, or, with undefined, not any more. */
   watchDrops(watcher: DropWatcher | undefined): void {
     this.handing.watcher = watcher;
+  }
+
+  /** Be told of what is set, and of what functions ask for in vain, from now on, or, with undefined, not any more. */
+  watchChanges(watcher: ChangeWatcher | undefined): void {
+    this.changeWatcher = watcher;
   }
 
   /**
@@ -233,6 +271,17 @@ export class Eswitch implements PortHome {
 
   deadlineOf(from: SwitchPort): number {
     return isGated(from) ? this.options.gate.deadline(from.number) : Number.POSITIVE_INFINITY;
+  }
+
+  private note(
+    by: SwitchChange['by'],
+    port: number | undefined,
+    before: Partial<SwitchState>,
+    after: Partial<SwitchState>,
+  ): void {
+    const { changeWatcher } = this;
+    const difference = changeWatcher === undefined ? undefined : settingsThatDiffer(before, after);
+    if (difference !== undefined) changeWatcher!.changed({ by, port, ...difference });
   }
 
   private followWire(): void {

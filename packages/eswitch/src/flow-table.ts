@@ -98,11 +98,23 @@ class MacPattern {
 }
 
 /** A copy that the caller cannot change later. */
+export function copyRule({ match, action, ...rest }: FlowRule): FlowRule {
+  return { ...rest, match: copyMatch(match), action: { ...action } };
+}
+
 function copyMatch(match: FlowMatch): FlowMatch {
-  const { source, destination } = match;
+  const { ports, to, from, source, destination } = match;
   return {
     ...match,
+    ...(ports === undefined ? {} : { ports: [...ports] }),
+    ...(to === undefined ? {} : { to: copyMac(to) }),
+    ...(from === undefined ? {} : { from: copyMac(from) }),
     ...(source === undefined ? {} : { source: { ...source, address: source.address.slice() } }),
     ...(destination === undefined ? {} : { destination: { ...destination, address: destination.address.slice() } }),
   };
 }
+
+const copyMac = ({ mac, mask }: MacMatch): MacMatch => ({
+  mac: mac.slice(),
+  ...(mask === undefined ? {} : { mask: mask.slice() }),
+});

@@ -1,5 +1,6 @@
+export type { ChangeWatcher, SwitchChange, SwitchState } from './change-watcher.js';
 export { unaccountedFrames } from './conservation.js';
-export { dropName, ESWITCH_DROP, type EswitchDrop, type EswitchPortCounters } from './drop-reason.js';
+export { dropName, dropText, ESWITCH_DROP, type EswitchDrop, type EswitchPortCounters } from './drop-reason.js';
 export type { DropWatcher } from './drop-watcher.js';
 export { type CountingPort, ESWITCH_AREA_BYTES, Eswitch } from './eswitch.js';
 export type { EswitchOptions } from './eswitch-options.js';
@@ -17,8 +18,14 @@ export { runUntil, type Stepped, VirtualClock } from './virtual-clock.js';
 export { WIRE, wireBytes } from './wire/wire-bytes.js';
 export { joinWires } from './wire/wire-cable.js';
 export { WireCapture, type WireCaptureOptions } from './wire/wire-capture.js';
-export { unaccountedWireFrames, type WireCounters, type WireDrops } from './wire/wire-counters.js';
-export { type CardOfWire, WIRE_AREA_BYTES, type WirePortOptions, type WireTap } from './wire/wire-options.js';
+export { unaccountedWireFrames, WIRE_DROP_TEXT, type WireCounters, type WireDrops } from './wire/wire-counters.js';
+export {
+  type CardOfWire,
+  WIRE_AREA_BYTES,
+  type WireDropWatcher,
+  type WirePortOptions,
+  type WireTap,
+} from './wire/wire-options.js';
 export { WirePort } from './wire/wire-port.js';
 export type { WireRoom } from './wire/wire-room.js';
-export type { Duplex, WireControl, WireLink, WireSettings } from './wire/wire-settings.js';
+export { type Duplex, PLAIN_WIRE, type WireControl, type WireLink, type WireSettings } from './wire/wire-settings.js';

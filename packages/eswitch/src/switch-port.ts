@@ -8,6 +8,7 @@ import {
 } from '@ringwire/net-backend';
 import { ETHERTYPE } from '@ringwire/net-offload';
 import { VirtioError } from '@ringwire/virtio-spec';
+import type { SwitchChange } from './change-watcher.js';
 import { checkSettings, copySettings, wishFault } from './check-settings.js';
 import { type EswitchPortCounters, newPortCounters } from './drop-reason.js';
 import type { EswitchPort, PortKind, PortRefusal } from './eswitch-port.js';
@@ -34,6 +35,9 @@ export interface PortHome {
   deadlineOf(from: SwitchPort): number;
   /** Something about a port is other than before: its settings, its link, or its device. */
   changed(port: SwitchPort): void;
+  /** A port has other settings than before, by the host's will or by its function's. */
+  noteSettings(port: SwitchPort, by: SwitchChange['by'], before: PortSettings): void;
+  noteRefusal(port: SwitchPort, wishes: Partial<PortWishes>, refusal: PortRefusal): void;
   /** Addresses that may be listed beyond those that are. */
   readonly freeAddresses: number;
   /** Most that a function may list which is not trusted. */
@@ -115,29 +119,18 @@ export class SwitchPort implements EswitchPort {
       throw new VirtioError('addresses', more, `at most ${this.home.freeAddresses} more`, 'EswitchPort.configure');
     this.host = host;
     this.wishes = wishes;
-    this.adopt(settings);
+    this.adopt(settings, 'host');
   }
 
   request(wishes: Partial<PortWishes>): PortRefusal | undefined {
-    const fault = wishFault(wishes);
-    if (fault !== undefined) return { setting: fault.setting, message: `${fault.setting}: want ${fault.wanted}` };
-    const refusal = this.refusalOf(wishes, this.host);
-    if (refusal !== undefined) return refusal;
-    const all = { ...this.wishes, ...copySettings(wishes) };
-    const settings = { ...this.host, ...all };
-    if (addressesOf(settings) - this.addresses > this.home.freeAddresses)
-      return {
-        setting: Object.keys(wishes)[0] as keyof PortWishes,
-        message: "the switch's table of addresses is full",
-      };
-    this.wishes = all;
-    this.adopt(settings);
-    return undefined;
+    const refusal = this.grant(wishes);
+    if (refusal !== undefined) this.home.noteRefusal(this, wishes, refusal);
+    return refusal;
   }
 
   forgetWishes(): void {
     this.wishes = {};
-    this.adopt(this.host);
+    this.adopt(this.host, 'function');
   }
 
   /** Follow the link. */
@@ -161,15 +154,35 @@ export class SwitchPort implements EswitchPort {
     this.home.changed(this);
   }
 
+  /** @returns why a function does not get what it asks for */
+  private grant(wishes: Partial<PortWishes>): PortRefusal | undefined {
+    const fault = wishFault(wishes);
+    if (fault !== undefined) return { setting: fault.setting, message: `${fault.setting}: want ${fault.wanted}` };
+    const refusal = this.refusalOf(wishes, this.host);
+    if (refusal !== undefined) return refusal;
+    const all = { ...this.wishes, ...copySettings(wishes) };
+    const settings = { ...this.host, ...all };
+    if (addressesOf(settings) - this.addresses > this.home.freeAddresses)
+      return {
+        setting: Object.keys(wishes)[0] as keyof PortWishes,
+        message: "the switch's table of addresses is full",
+      };
+    this.wishes = all;
+    this.adopt(settings, 'function');
+    return undefined;
+  }
+
   private isCarried(): boolean {
     if (this.kind === 'representor') return true;
     return this.kind === 'wire' ? this.device !== undefined : this.home.isCarried;
   }
 
-  private adopt(settings: PortSettings): void {
+  private adopt(settings: PortSettings, by: SwitchChange['by']): void {
+    const before = this.settings;
     this.settings = settings;
     this.filters = new PortFilters(settings);
     this.home.changed(this);
+    this.home.noteSettings(this, by, before);
   }
 
   /** Which of a function's wishes makes it list more than one may that is not trusted. */

@@ -17,7 +17,7 @@ function numbered(length: number, value: number): Frame {
 }
 
 test('frames come out as they went in, whatever happens between; nothing outside the area is written', () => {
-  const step = fc.oneof(fc.record({ push: fc.nat(140) }), fc.constant('drop' as const));
+  const step = fc.oneof(fc.record({ push: fc.nat(140) }), fc.constantFrom('drop' as const, 'keepOldest' as const));
   fc.assert(
     fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
       const memory = HostMemory.create(1);
@@ -27,6 +27,9 @@ test('frames come out as they went in, whatever happens between; nothing outside
         if (what === 'drop') {
           queue.drop();
           model.shift();
+        } else if (what === 'keepOldest') {
+          queue.keepOldest();
+          model.splice(1);
         } else if (queue.push(numbered(what.push, value)) === DELIVERED.ACCEPTED) {
           model.push({ length: what.push, value });
         } else {

@@ -93,6 +93,13 @@ export class FrameQueue {
     this.#end = 0;
   }
 
+  /** All but the oldest frame go: for whoever has that one in hand. */
+  keepOldest(): void {
+    if (this.count === 0) return;
+    this.count = 1;
+    this.#end = this.#offset[this.#first]! + this.#length[this.#first]!;
+  }
+
   /** @returns where `length` bytes fit in one piece, -1 when they don't */
   #room(length: number): number {
     if (this.count === this.#capacity) return -1;

@@ -8,6 +8,7 @@ export {
 } from './assignment/function-assignment.js';
 export { isRefusal, REFUSED, type Refusal, type RefusedCode } from './assignment/refusal.js';
 export { enableAcs } from './assignment/topology.js';
+export { followLink } from './link-follower.js';
 export { MessageRouter, type MessageSink } from './message-router.js';
 export type { FunctionPlace, Personality, PhysicalPlace, VirtualPlace } from './personality.js';
 export { type FlowRule, matchesFlow } from './receive-path/flow-rule.js';

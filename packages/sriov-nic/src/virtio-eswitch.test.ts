@@ -1,3 +1,4 @@
+import type { SwitchChange } from '@ringwire/eswitch';
 import { COMMAND, type NetCommands, type NetDriver, SENT } from '@ringwire/guest-drivers';
 import { expect, test } from 'vitest';
 import { FIRST_VF, frameTo, macOf, NicStage, numberIn, type StageGuest } from './testing/nic-stage.js';
@@ -102,6 +103,54 @@ test('the link of a port is the link of its function, and a rate that the host s
   stage.card!.virtual[0]!.configure({ link: 'disable' });
   stage.settle();
   expect([a, b].map((guest) => driverOf(guest!).isLinkUp)).toEqual([false, true]);
+});
+
+test('dev.net.config.12: a function shows the wire’s speed and duplex, and another one after its link was down', () => {
+  const stage = new NicStage(2, true);
+  const { card } = stage;
+  card!.virtual[0]!.configure({ maxTxRate: 2500 });
+  const [a, b] = stage.start(2);
+  stage.settle();
+  const shown = () =>
+    [a, b].map((guest) => {
+      const { speed, isFullDuplex, isLinkUp } = driverOf(guest!);
+      return [speed, isFullDuplex, isLinkUp];
+    });
+  expect(shown()).toEqual([
+    [2500, true, true],
+    [10_000, true, true],
+  ]);
+  card!.setLink({ speed: 1000, duplex: 'half' });
+  stage.settle();
+  expect(shown()).toEqual([
+    [1000, false, true],
+    [1000, false, true],
+  ]);
+  // A rate is the speed from the next time on that the link comes up.
+  card!.virtual[1]!.configure({ maxTxRate: 100 });
+  stage.settle();
+  expect(driverOf(b!).speed).toBe(1000);
+  card!.virtual[1]!.configure({ link: 'disable' });
+  card!.virtual[1]!.configure({ link: 'auto' });
+  stage.settle();
+  expect(shown()[1]).toEqual([100, false, true]);
+});
+
+test('F96: who watches the switch is told what a function’s driver asked for, granted or refused, and what the host set', () => {
+  const stage = new NicStage(2, true);
+  const [a] = stage.start(2);
+  stage.settle();
+  const changes: SwitchChange[] = [];
+  stage.card!.watchChanges({ changed: (change) => changes.push(change) });
+  expect(ask(stage, a!, (commands, done) => commands.setRxMode('PROMISC', true, done))).toBe(COMMAND.REFUSED);
+  stage.card!.virtual[0]!.configure({ trusted: true });
+  expect(ask(stage, a!, (commands, done) => commands.setRxMode('PROMISC', true, done))).toBe(COMMAND.OK);
+  const [off, on] = [{ promiscuous: false }, { promiscuous: true }];
+  expect(changes).toEqual([
+    { by: 'function', port: 2, before: off, after: on, refused: 'promiscuous: the function is not trusted' },
+    { by: 'host', port: 2, before: { trusted: false }, after: { trusted: true } },
+    { by: 'function', port: 2, before: off, after: on },
+  ]);
 });
 
 test('what a driver asked for goes with a reset of its function, and with the function', () => {

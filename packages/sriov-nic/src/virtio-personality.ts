@@ -10,7 +10,7 @@ import {
   type VirtioPciConfig,
 } from '@ringwire/virtio-device';
 import { VIRTIO_ID, VIRTIO_PCI_ID } from '@ringwire/virtio-spec';
-import { VIRTIO_NET_DUPLEX } from '@ringwire/virtio-spec/net';
+import { followLink } from './link-follower.js';
 import type { FunctionPlace, Personality, PhysicalPlace, VirtualPlace } from './personality.js';
 
 /** VF Device ID of virtio network functions. */
@@ -67,11 +67,7 @@ function personality(
   const port = 'port' in options ? options.port : undefined;
   const cable = 'port' in options ? portCable(options.port) : { backend: options.backend, mac: options.mac };
   const model = new NetDevice({ holdWhenFull: true, ...cable, ...net, memory, scratch });
-  const followLink = (isUp: boolean): void => model.setLink(isUp);
-  if (port !== undefined) {
-    model.setLink(port.isUp);
-    port.onLink = followLink;
-  }
+  const follow = port === undefined ? undefined : followLink(model, port);
   const told = options.pci?.wake;
   const woken = (): void => {
     wake?.();
@@ -94,7 +90,7 @@ function personality(
     deadline: () => device.deadline(),
     close: () => {
       // Where the next function came before this one was closed, the port is that one's.
-      if (port !== undefined && port.onLink !== followLink) return;
+      if (port !== undefined && port.onLink !== follow) return;
       cable.backend.attach(undefined);
       if (port === undefined) return;
       port.onLink = undefined;
@@ -103,13 +99,11 @@ function personality(
   };
 }
 
-/** What a device has of its port. A rate that the host set is the speed that the driver is shown. */
-function portCable(port: EswitchPort): Pick<NetDeviceOptions, 'backend' | 'mac' | 'policy' | 'speed' | 'duplex'> {
-  const { mac, maxTxRate } = port.settings;
+/** What a device has of its port when it is made. */
+function portCable(port: EswitchPort): Pick<NetDeviceOptions, 'backend' | 'mac' | 'policy'> {
   return {
     backend: port.backend,
-    mac,
+    mac: port.settings.mac,
     policy: { request: (wishes) => port.request(wishes) === undefined, forget: () => port.forgetWishes() },
-    ...(maxTxRate > 0 ? { speed: maxTxRate, duplex: VIRTIO_NET_DUPLEX.FULL } : {}),
   };
 }

@@ -5,6 +5,7 @@ import { NetDevice, type NetDeviceOptions, type Transport, TypeState, VirtioDevi
 import { DEVICE_STATUS, hasFeature, VIRTIO_F } from '@ringwire/virtio-spec';
 import { VIRTIO_MSI_NO_VECTOR } from '@ringwire/virtio-spec/transport';
 import type { QueueState } from '@ringwire/virtqueue';
+import { followLink } from './link-follower.js';
 
 const TWO_32 = 0x1_0000_0000;
 
@@ -78,10 +79,7 @@ export class VirtioPlane {
     this.vectors = new Array<number>(queues).fill(VIRTIO_MSI_NO_VECTOR);
     this.setups = new Array<VirtqueueSetup | undefined>(queues).fill(undefined);
     this.positions = new Array<QueueState | undefined>(queues).fill(undefined);
-    if (port !== undefined) {
-      this.net.setLink(port.isUp);
-      port.onLink = (isUp) => this.net.setLink(isUp);
-    }
+    if (port !== undefined) followLink(this.net, port);
     const model = this.net;
     this.device = new VirtioDevice({ model, space, translated: true, wake, now }, this.transport());
     this.device.dmaEnabled = false;

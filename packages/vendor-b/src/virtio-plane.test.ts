@@ -151,3 +151,14 @@ test('a ring that cannot be trusted: the function says FATAL, the status DEVICE_
   stage.settle();
   expect(b!.heard.map(numberIn)).toEqual([5]);
 });
+
+test('dev.net.config.12: vDPA on vendor B’s card shows the wire’s speed, and another one after its link was down', () => {
+  const stage = new VendorBStage({ hasSwitch: true });
+  const [a] = stage.enable(1);
+  const guest = new VirtioGuest(stage, a!, false);
+  guest.settle();
+  expect([guest.driver.isLinkUp, guest.driver.speed]).toEqual([true, 10_000]);
+  stage.eswitch!.setLink({ speed: 25_000, duplex: 'full' });
+  guest.settle();
+  expect([guest.driver.isLinkUp, guest.driver.speed]).toEqual([true, 25_000]);
+});

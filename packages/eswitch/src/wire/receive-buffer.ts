@@ -15,6 +15,8 @@ export class ReceiveBuffer {
   /** What the card writes to its host, or undefined: it does so at once. */
   private readonly host: TransmitLine | undefined;
   private now = 0;
+  /** The oldest frame is being brought to the host: it stays until that has ended, whatever happens to the link. */
+  private isInHand = false;
 
   /** @param at host offset of RECEIVE_BUFFER_BYTES @param hostRate Mbit/s; 0: no limit */
   constructor(memory: HostMemory, at: number, hostRate: number) {
@@ -57,8 +59,11 @@ export class ReceiveBuffer {
       const frame = queue.peek();
       if (frame === undefined || (host !== undefined && host.readyAt(0, now) > now)) break;
       host?.take(frameCost(frame));
+      const { length } = frame;
+      this.isInHand = true;
       const delivered = sink.receive(frame);
-      this.fill -= frame.length;
+      this.isInHand = false;
+      this.fill -= length;
       queue.drop();
       told(delivered);
       left++;
@@ -66,11 +71,18 @@ export class ReceiveBuffer {
     return left;
   }
 
+  /** Everything is gone, but for what is in the host's hand. @returns frames that are gone */
   clear(): number {
-    const { count } = this.queue;
-    this.queue.clear();
-    this.fill = 0;
-    return count;
+    const { queue } = this;
+    const { count } = queue;
+    if (!this.isInHand) {
+      queue.clear();
+      this.fill = 0;
+      return count;
+    }
+    queue.keepOldest();
+    this.fill = queue.peek()!.length;
+    return count - 1;
   }
 
   /** When the next frame may leave, in ns, as of the last {@link drain}. */

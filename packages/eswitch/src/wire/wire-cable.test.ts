@@ -1,6 +1,7 @@
+import { DELIVERED } from '@ringwire/net-backend';
 import { expect, test } from 'vitest';
-import { station, vf } from '../testing/card-stage.js';
-import { together, WireStage } from '../testing/wire-stage.js';
+import { ethernet, station, vf } from '../testing/card-stage.js';
+import { padded, together, WireStage } from '../testing/wire-stage.js';
 import { runUntil, VirtualClock } from '../virtual-clock.js';
 import { joinWires } from './wire-cable.js';
 import { unaccountedWireFrames } from './wire-counters.js';
@@ -28,6 +29,25 @@ test('what one sends the other gets, after the time that it takes on one cable',
   expect(got(other, vf(0))).toBe(1);
   expect(one.wire.counters).toMatchObject({ fromCard: 1, sentFrames: 1, sentBytes: 1514 });
   expect(other.wire.counters).toMatchObject({ receivedFrames: 1, receivedBytes: 1514, toCard: 1 });
+});
+
+test('a cable between two cards has its length, in either direction, and takes it along when it is pulled out', () => {
+  const { one, other, run, unplug } = pair();
+  unplug();
+  expect(() => joinWires(one.wire, other.wire, 30_000)).toThrow('cable is 30000, want 0 to 20971 m');
+  const away = joinWires(one.wire, other.wire, 200);
+  one.send(vf(0), 1514, station(102));
+  other.sendBytes(vf(0), padded(ethernet(station(2), station(102)), 1514));
+  // 1230.4 ns and 1000 ns.
+  run(2.23);
+  expect([got(other, vf(0)), got(one, vf(0))]).toEqual([0, 0]);
+  run(2.231);
+  expect([got(other, vf(0)), got(one, vf(0))]).toEqual([1, 1]);
+  away();
+  joinWires(one.wire, other.wire);
+  one.send(vf(0), 1514, station(102));
+  run(3.462);
+  expect(got(other, vf(0))).toBe(2);
 });
 
 test('both ends have the slower one’s speed, and follow it', () => {
@@ -89,6 +109,23 @@ test('unplugged, both links go; what was on its way is lost at its sender', () =
   one.send(vf(0), 60, station(102));
   run(10);
   expect(got(other, vf(0))).toBe(2);
+});
+
+test('who gets a frame at its other end pulls the cable out: that one is sent and received, those behind it are lost', () => {
+  const { one, other, unplug, run } = pair();
+  const { backend } = other.card.virtual[0]!;
+  let count = 0;
+  const receive = (): typeof DELIVERED.ACCEPTED => {
+    if (++count === 2) unplug();
+    return DELIVERED.ACCEPTED;
+  };
+  backend.attach({ offloads: 0, receive });
+  for (let i = 0; i < 5; i++) one.send(vf(0), 60, station(102));
+  run(10);
+  expect(count).toBe(2);
+  expect(one.wire.counters).toMatchObject({ fromCard: 5, sentFrames: 2, drops: { link: 3 } });
+  expect(other.wire.counters).toMatchObject({ receivedFrames: 2, toCard: 2, drops: { link: 0 } });
+  for (const { wire } of [one, other]) expect([wire.waiting, unaccountedWireFrames(wire)]).toEqual([0, 0]);
 });
 
 test('a cable has two ends: a card is not its own neighbour', () => {

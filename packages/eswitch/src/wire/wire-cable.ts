@@ -1,15 +1,18 @@
 import { VirtioError } from '@ringwire/virtio-spec';
+import { checkCable } from './cable-length.js';
 import type { WirePort } from './wire-port.js';
 import { linkBetween, sameLink } from './wire-settings.js';
 
 /** A cable between two cards: what one sends, the other gets, at the slower one's speed. */
 export class WireCable {
+  readonly metres: number;
   private readonly one: WirePort;
   private readonly other: WirePort;
 
-  constructor(one: WirePort, other: WirePort) {
+  constructor(one: WirePort, other: WirePort, metres: number) {
     this.one = one;
     this.other = other;
+    this.metres = metres;
   }
 
   otherEndOf(end: WirePort): WirePort {
@@ -36,12 +39,14 @@ export class WireCable {
 /**
  * Plug a cable into two cards of one thread and one clock. Both links come up, at the slower one's speed; with half duplex,
  * if one of them has it; with PAUSE as far as one sends it and the other honours it.
+ * @param metres of the cable, 5 ns each; 0 unless given
  * @returns unplug it again
- * @throws VirtioError for one card alone
+ * @throws VirtioError for one card alone, and for a cable that is longer than the wires' `cable` may be
  */
-export function joinWires(one: WirePort, other: WirePort): () => void {
+export function joinWires(one: WirePort, other: WirePort, metres = 0): () => void {
   if (one === other) throw new VirtioError('other', 'the same wire', "another card's", 'joinWires');
-  const cable = new WireCable(one, other);
+  for (const { settings } of [one, other]) checkCable(metres, settings.speed);
+  const cable = new WireCable(one, other, metres);
   one.plugCable(cable);
   other.plugCable(cable);
   cable.settle();

@@ -32,6 +32,15 @@ export interface WireDrops {
   card: number;
 }
 
+/** The reasons in words. */
+export const WIRE_DROP_TEXT: Readonly<Record<keyof WireDrops, string>> = {
+  link: 'the link is down',
+  otherEnd: 'the other end of the cable does not take it',
+  buffer: 'the receive buffer is full',
+  control: 'MAC control that is not known, or not for this station',
+  card: 'the switch does not want it',
+};
+
 export function newWireCounters(): WireCounters {
   return {
     fromCard: 0,

@@ -8,7 +8,7 @@ import { type MediumLane, NEVER } from './wire-medium.js';
 /** A PAUSE that was sent, and how many frames were before it. */
 interface SentPause {
   readonly quanta: number;
-  readonly behind: number;
+  behind: number;
   readonly endNs: number;
 }
 
@@ -28,7 +28,9 @@ export class WireLane implements MediumLane {
   startPart = 0;
   /** Bytes on the wire of the frames that have not ended. */
   backlog = 0;
-  /** When the frame of {@link peek} ended, in ns with a fraction. */
+  /** How long a frame is on the cable behind its end, in ns. */
+  delay = 0;
+  /** When the frame of {@link peek} ended, in ns with a fraction: its last bit is at the other end after {@link delay}. */
   endedAt = 0;
   private readonly pauses: PauseFrames;
   private readonly queue: FrameQueue;
@@ -40,6 +42,8 @@ export class WireLane implements MediumLane {
   private first = 0;
   private ended = 0;
   private taken = 0;
+  /** Somebody has what {@link peek} found: it stays until {@link drop}, whatever happens to the link meanwhile. */
+  private isInHand = false;
   private wantedPause = NO_PAUSE;
   private wantedAt = 0;
   private isPauseNext = false;
@@ -94,20 +98,24 @@ export class WireLane implements MediumLane {
     return this.pausedUntilPart > 0 ? this.pausedUntilNs + 1 : this.pausedUntilNs;
   }
 
-  /** The oldest frame that has ended, in an object that is reused; undefined when there is none. */
-  peek(): Frame | undefined {
-    const pause = this.sentPauses[0];
-    if (pause !== undefined && pause.behind === this.taken) {
-      this.endedAt = pause.endNs;
-      return this.pauses.of(pause.quanta);
-    }
-    if (this.ended === 0) return undefined;
-    this.endedAt = this.endNs[this.first]!;
-    return this.queue.peek();
+  /** The oldest frame that is at the other end by `now`, in an object that is reused; undefined when there is none. */
+  peek(now: number): Frame | undefined {
+    const endedAt = this.nextEnd();
+    if (endedAt + this.delay > now) return undefined;
+    this.endedAt = endedAt;
+    this.isInHand = true;
+    const { pauseTime } = this;
+    return pauseTime === NO_PAUSE ? this.queue.peek() : this.pauses.of(pauseTime);
+  }
+
+  /** When {@link peek} finds a frame, in whole ns; NEVER when none has ended. */
+  deadline(): number {
+    return Math.ceil(this.nextEnd() + this.delay);
   }
 
   /** Take it away. */
   drop(): void {
+    this.isInHand = false;
     if (this.pauseTime !== NO_PAUSE) {
       this.sentPauses.shift();
       return;
@@ -124,20 +132,24 @@ export class WireLane implements MediumLane {
     return pause !== undefined && pause.behind === this.taken ? pause.quanta : NO_PAUSE;
   }
 
-  /** Everything is gone. @returns frames that were in it */
+  /** Everything is gone, but for what is in somebody's hand. @returns frames that are gone */
   clear(): number {
-    const { count } = this.queue;
-    this.queue.clear();
-    this.first = 0;
-    this.ended = 0;
+    const { queue, sentPauses } = this;
+    const { count } = queue;
+    const isPause = this.isInHand && this.pauseTime !== NO_PAUSE;
+    const kept = this.isInHand && !isPause ? 1 : 0;
+    if (kept === 1) queue.keepOldest();
+    else queue.clear();
+    sentPauses.length = isPause ? 1 : 0;
+    if (isPause) sentPauses[0]!.behind = 0;
+    this.ended = kept;
     this.taken = 0;
     this.backlog = 0;
     this.wantedPause = NO_PAUSE;
     this.sendingPause = NO_PAUSE;
-    this.sentPauses.length = 0;
     this.pausedUntilNs = 0;
     this.pausedUntilPart = 0;
-    return count;
+    return count - kept;
   }
 
   findStart(ns: number, part: number): void {
@@ -177,6 +189,12 @@ export class WireLane implements MediumLane {
     this.endNs[index] = endNs;
     this.backlog -= this.cost[index]!;
     this.ended++;
+  }
+
+  /** When the oldest frame that has ended did so. */
+  private nextEnd(): number {
+    if (this.pauseTime !== NO_PAUSE) return this.sentPauses[0]!.endNs;
+    return this.ended === 0 ? NEVER : this.endNs[this.first]!;
   }
 
   /** The later one of a time and the end of what is before. */

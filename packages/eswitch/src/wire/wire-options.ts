@@ -2,6 +2,7 @@ import type { HostMemory } from '@ringwire/guest-memory';
 import type { Frame, NetBackend } from '@ringwire/net-backend';
 import { VirtioError } from '@ringwire/virtio-spec';
 import { PAUSE_AREA_BYTES } from './mac-control.js';
+import type { WireDrops } from './wire-counters.js';
 import { LANE_BYTES } from './wire-lane.js';
 import { RECEIVE_BUFFER_BYTES, type WireControl, type WireLink, type WireSettings } from './wire-settings.js';
 
@@ -32,6 +33,11 @@ export interface WirePortOptions extends Partial<WireSettings> {
   readonly mac: Uint8Array;
   /** Frames take the time that they take at the link's speed; true unless given. Otherwise they pass flat out. */
   readonly isPaced?: boolean;
+  /**
+   * Length of the cable to whatever is plugged in that is no card, in m of 5 ns each, in either direction; 0 unless given. Flat
+   * out there is no time on it. So long that no more than 131,072 bytes are on it: 20,971 m at 10 Gbit/s.
+   */
+  readonly cable?: number;
   /** What the card writes of what comes to its host, in Mbit/s, by bytes on the wire; 0, unless given: no limit. */
   readonly hostRate?: number;
 }
@@ -50,6 +56,16 @@ export interface WireTap {
   /** @param at when its last bit passed, in ns with a fraction */
   sent(frame: Frame, at: number): void;
   received(frame: Frame, at: number): void;
+}
+
+/** Told of frames that are lost at a wire, but for those that are on the cable, or wait, when the link goes: they are counted alone. */
+export interface WireDropWatcher {
+  /**
+   * @param reason any but `card`, of which the switch tells why
+   * @param isSent to the other end; otherwise it came from there
+   * @param frame  good during the call
+   */
+  lost(reason: keyof WireDrops, isSent: boolean, frame: Frame): void;
 }
 
 /** @throws VirtioError for what cannot be */

@@ -153,6 +153,49 @@ describe('what comes', () => {
   });
 });
 
+describe('a cable of some length', () => {
+  // 5 ns a metre; 60 bytes are 67.2 ns at 10 Gbit/s, and the clock knows whole ns.
+  test.each([
+    [0, 0.068],
+    [100, 0.568],
+    [10_000, 50.068],
+  ])('%d m: a frame is at the other end after %d µs, in either direction, and the next one behind it', (cable, at) => {
+    const { stage, far, wire } = plugged({ cable });
+    const receiver = new FarEnd(stage.clock.now);
+    stage.card.virtual[1]!.backend.attach(receiver);
+    for (let i = 0; i < 3; i++) {
+      stage.send(vf(0), 60);
+      far.bring(padded(ethernet(station(vf(1)), station(77)), 60));
+    }
+    stage.run(100);
+    const times = [at, at + 0.067, at + 0.134].map((time) => Math.round(time * 1000) / 1000);
+    expect(far.times).toEqual(times);
+    expect(receiver.times).toEqual(times);
+    expect([wire.waiting, unaccountedWireFrames(wire), wire.deadline()]).toEqual([0, 0, Number.POSITIVE_INFINITY]);
+  });
+
+  test('a long one is as fast as a short one, and what is on it is lost with it', () => {
+    const { stage, far, wire } = plugged({ cable: 20_971 }, false);
+    stage.flood(vf(0), 60);
+    stage.run(1000);
+    // 104.855 µs later than without: 895.145 µs of 67.2 ns.
+    expect(far.count).toBe(13_320);
+    const { waiting } = wire;
+    wire.plug(undefined);
+    expect(wire.counters.drops.link).toBe(waiting);
+    expect(waiting).toBeGreaterThan(1560);
+    expect(unaccountedWireFrames(wire)).toBe(0);
+  });
+
+  test('one that holds more than a wire has room for is refused', () => {
+    expect(() => new WireStage({ cable: 20_972 })).toThrow('cable is 20972, want 0 to 20971 m at 10000 Mbit/s');
+    expect(() => new WireStage({ cable: -1 })).toThrow(VirtioError);
+    const { wire } = new WireStage({ cable: 20_971 });
+    expect(() => wire.configure({ speed: 25_000 })).toThrow('cable is 20971, want 0 to 8388 m at 25000 Mbit/s');
+    expect(wire.settings.speed).toBe(10_000);
+  });
+});
+
 describe('flat out', () => {
   test('frames pass when they come, from the sender’s memory, in either direction', () => {
     const { stage, far, wire } = plugged({ isPaced: false });
@@ -189,6 +232,13 @@ describe('speed and duplex', () => {
     one!.onLink = (isUp) => events.push(isUp ? `up ${one!.speed}` : 'down');
     stage.wire.configure({ speed: 100 });
     expect(events).toEqual(['down', 'up 100']);
+    stage.wire.plug(undefined);
+    stage.wire.configure({ speed: 1000, duplex: 'half' });
+    expect(events).toEqual(['down', 'up 100', 'down', 'up 1000']);
+    expect(new WireStage({ speed: 25_000 }, undefined, { floating: true }).card.virtual[0]).toMatchObject({
+      isUp: true,
+      speed: 25_000,
+    });
   });
 
   test('what is the same changes nothing; what cannot be is refused, and everything is as before', () => {
@@ -221,6 +271,23 @@ describe('speed and duplex', () => {
     stage.run(200);
     expect(far.count).toBe(81);
   });
+});
+
+test('F44: who watches is told of each frame that is lost at the wire, and why', () => {
+  const { stage, far, wire } = plugged({ hostRate: 100 });
+  const lost: string[] = [];
+  wire.dropWatcher = { lost: (reason, isSent, { length }) => lost.push(`${reason} ${isSent} ${length}`) };
+  far.receive = () => DELIVERED.DROPPED;
+  stage.send(vf(0), 61);
+  // MAC control that is no PAUSE.
+  far.bring(padded(Uint8Array.of(1, 0x80, 0xc2, 0, 0, 1, ...station(77), 0x88, 0x08, 0, 2), 60));
+  stage.run(1);
+  expect(lost).toEqual(['otherEnd true 61', 'control false 60']);
+  // 524,288 bytes of buffer are full after 346 frames, beside what the way to the host holds.
+  for (let i = 0; i < 400; i++) far.bring(padded(ethernet(station(vf(1)), station(77)), 1514));
+  stage.run(500);
+  expect(lost.length - 2).toBe(wire.counters.drops.buffer);
+  expect(lost.at(-1)).toBe('buffer false 1514');
 });
 
 test('conservation: functions, wire and cable under random traffic: everything is somewhere', () => {

@@ -10,13 +10,21 @@ import {
 import { BYTE_MILLIBITS, microsecondsOf, nanosecondsOf } from '../nanoseconds.js';
 import { TransmitLine } from '../transmit-line.js';
 import type { Stepped } from '../virtual-clock.js';
+import { cableDelay, checkCable } from './cable-length.js';
 import { frameCost } from './frame-cost.js';
 import { PauseFrames, quantaMillibits } from './mac-control.js';
 import type { WireCable } from './wire-cable.js';
-import { newWireCounters, type WireCounters } from './wire-counters.js';
+import { newWireCounters, type WireCounters, type WireDrops } from './wire-counters.js';
 import { WireLane } from './wire-lane.js';
 import { type MediumLane, NEVER, WireMedium } from './wire-medium.js';
-import { type CardOfWire, checkPort, WIRE_AREA, type WirePortOptions, type WireTap } from './wire-options.js';
+import {
+  type CardOfWire,
+  checkPort,
+  WIRE_AREA,
+  type WireDropWatcher,
+  type WirePortOptions,
+  type WireTap,
+} from './wire-options.js';
 import { WireOutside } from './wire-outside.js';
 import { type ReceiverHome, WireReceiver } from './wire-receiver.js';
 import type { WireRoom } from './wire-room.js';
@@ -51,10 +59,13 @@ export class WirePort implements WireRoom, WireControl, Stepped, FrameSink, Rece
   readonly outside: WireOutside;
   readonly pauses: PauseFrames;
   tap: WireTap | undefined = undefined;
+  dropWatcher: WireDropWatcher | undefined = undefined;
   /** Of the cable. */
   readonly sending: WireLane;
   readonly ownMedium: WireMedium = new WireMedium();
   private readonly isPaced: boolean;
+  /** Length of the cable to whatever is plugged in that is no card. */
+  private readonly metres: number;
   private readonly now: () => number;
   /** Of what is sent: a cable's ends share one with half duplex. */
   private medium: WireMedium = this.ownMedium;
@@ -70,17 +81,21 @@ export class WirePort implements WireRoom, WireControl, Stepped, FrameSink, Rece
 
   /** @throws VirtioError for what cannot be */
   constructor(options: WirePortOptions) {
-    const { memory, at, now, mac, isPaced = true, hostRate: _, ...settings } = options;
+    const { memory, at, now, mac, isPaced = true, cable = 0, hostRate: _, ...settings } = options;
     checkPort(options);
     this.settings = { ...PLAIN_WIRE, ...settings };
     checkWire(this.settings);
+    checkCable(cable, this.settings.speed);
     this.link = linkAlone(this.settings, false);
     this.isPaced = isPaced;
+    this.metres = cable;
     this.now = now;
     this.pauses = new PauseFrames(memory, at + WIRE_AREA.PAUSES, mac);
     this.sending = new WireLane(memory, at + WIRE_AREA.SENDING, this.pauses);
     this.receiver = new WireReceiver(this, options);
     this.outside = new WireOutside(this.receiver, memory);
+    this.sending.delay = cableDelay(cable);
+    this.receiver.lane.delay = cableDelay(cable);
     this.restart();
   }
 
@@ -124,6 +139,7 @@ export class WirePort implements WireRoom, WireControl, Stepped, FrameSink, Rece
   configure(changes: Partial<WireSettings>): void {
     const settings = { ...this.settings, ...changes };
     checkWire(settings);
+    checkCable(this.cable?.metres ?? this.metres, settings.speed);
     this.settings = settings;
     this.relink();
     this.receiver.control(this.time());
@@ -144,7 +160,7 @@ export class WirePort implements WireRoom, WireControl, Stepped, FrameSink, Rece
     const delivered = this.handOut(frame, now);
     if (delivered === FULL) return FULL;
     counters.fromCard++;
-    if (delivered === DROPPED) counters.drops.otherEnd++;
+    if (delivered === DROPPED) this.lose('otherEnd', true, frame);
     return ACCEPTED;
   }
 
@@ -177,13 +193,14 @@ export class WirePort implements WireRoom, WireControl, Stepped, FrameSink, Rece
 
   step(budget: number): number {
     const now = this.time();
-    const { plugged, medium, receiver } = this;
-    let done = plugged?.pump(budget) ?? 0;
-    medium.advance(now);
-    done += this.sendOut(budget);
+    const { receiver } = this;
+    // Whoever gets a frame may pull the cable out, or plug another one in: then it is another medium.
+    let done = this.plugged?.pump(budget) ?? 0;
+    this.medium.advance(now);
+    done += this.sendOut(budget, now);
     done += receiver.step(budget, now);
     // What was said meanwhile begins now.
-    medium.advance(now);
+    this.medium.advance(now);
     this.flushOut();
     receiver.comeFlush();
     return done;
@@ -191,7 +208,7 @@ export class WirePort implements WireRoom, WireControl, Stepped, FrameSink, Rece
 
   /** When to be stepped next, in µs; behind {@link step}. */
   deadline(): number {
-    const own = Math.min(this.medium.deadline(), this.receiver.deadline());
+    const own = Math.min(this.medium.deadline(), this.sending.deadline(), this.receiver.deadline());
     return Math.min(microsecondsOf(own), this.plugged?.deadline?.() ?? NEVER);
   }
 
@@ -210,13 +227,18 @@ export class WirePort implements WireRoom, WireControl, Stepped, FrameSink, Rece
   }
 
   sendPause(quanta: number, now: number): void {
-    const { counters } = this;
     if (this.isPaced) {
       this.sending.sendPause(quanta, now);
       return;
     }
     this.countPause(quanta);
-    if (this.handOut(this.pauses.of(quanta), now) !== ACCEPTED) counters.drops.otherEnd++;
+    const frame = this.pauses.of(quanta);
+    if (this.handOut(frame, now) !== ACCEPTED) this.lose('otherEnd', true, frame);
+  }
+
+  lose(reason: keyof WireDrops, isSent: boolean, frame: Frame): void {
+    this.counters.drops[reason]++;
+    this.dropWatcher?.lost(reason, isSent, frame);
   }
 
   // What a cable to another card calls.
@@ -228,6 +250,7 @@ export class WirePort implements WireRoom, WireControl, Stepped, FrameSink, Rece
   plugCable(cable: WireCable): void {
     this.plug(undefined);
     this.cable = cable;
+    this.sending.delay = cableDelay(cable.metres);
     this.peer = cable.otherEndOf(this);
   }
 
@@ -247,13 +270,16 @@ export class WirePort implements WireRoom, WireControl, Stepped, FrameSink, Rece
   /** The card, and whoever is behind it, sees the link. */
   comeUp(): void {
     const { card, link } = this;
-    if (card === undefined || !link.isUp) return;
+    if (card === undefined) return;
+    // Functions that have a link while nothing is plugged in see the speed as well.
     card.setLink(link);
+    if (!link.isUp) return;
     this.receiver.inside = card.wire.backend;
     card.wire.backend.attach(this);
   }
 
   private leave(): void {
+    this.sending.delay = cableDelay(this.metres);
     this.cable = undefined;
     this.peer = undefined;
   }
@@ -290,14 +316,14 @@ export class WirePort implements WireRoom, WireControl, Stepped, FrameSink, Rece
     return nanosecondsOf(this.now());
   }
 
-  private sendOut(budget: number): number {
-    const { sending, counters } = this;
+  private sendOut(budget: number, now: number): number {
+    const { sending } = this;
     let done = 0;
     for (; done < budget; done++) {
-      const frame = sending.peek();
+      const frame = sending.peek(now);
       if (frame === undefined) break;
       this.countPause(sending.pauseTime);
-      if (this.handOut(frame, sending.endedAt) !== ACCEPTED) counters.drops.otherEnd++;
+      if (this.handOut(frame, sending.endedAt) !== ACCEPTED) this.lose('otherEnd', true, frame);
       sending.drop();
     }
     return done;
@@ -311,7 +337,7 @@ export class WirePort implements WireRoom, WireControl, Stepped, FrameSink, Rece
     counters.sentFrames++;
     counters.sentBytes += frame.length;
     // What becomes of it there is the other end's affair.
-    peer?.receiver.arrive(frame, at);
+    peer?.receiver.arrive(frame, at + this.sending.delay);
     return delivered;
   }
 

@@ -5,7 +5,7 @@ import { FlowControl, SAY_NOTHING } from './flow-control.js';
 import { frameCost } from './frame-cost.js';
 import type { PauseFrames } from './mac-control.js';
 import { ReceiveBuffer } from './receive-buffer.js';
-import type { WireCounters } from './wire-counters.js';
+import type { WireCounters, WireDrops } from './wire-counters.js';
 import { WireLane } from './wire-lane.js';
 import { type MediumLane, WireMedium } from './wire-medium.js';
 import { WIRE_AREA, type WirePortOptions, type WireTap } from './wire-options.js';
@@ -27,6 +27,8 @@ export interface ReceiverHome {
   pause(quanta: number): void;
   /** Tell the other end to. */
   sendPause(quanta: number, now: number): void;
+  /** A frame is lost, and counted. */
+  lose(reason: keyof WireDrops, isSent: boolean, frame: Frame): void;
 }
 
 /** The receiving half of a wire: what comes takes its time, ends here if it is PAUSE, and waits for the card otherwise. */
@@ -98,23 +100,25 @@ export class WireReceiver implements WireIngress {
       return delivered === ACCEPTED ? ACCEPTED : DROPPED;
     }
     const delivered = inside === undefined ? DROPPED : buffer.push(frame);
-    if (inside === undefined) counters.drops.link++;
-    else if (delivered !== ACCEPTED) counters.drops.buffer++;
+    if (inside === undefined) this.home.lose('link', false, frame);
+    else if (delivered !== ACCEPTED) this.home.lose('buffer', false, frame);
     this.control(now);
     return delivered === ACCEPTED ? ACCEPTED : DROPPED;
   }
 
   /** Frames whose time has come, up to `now`, go to the card. @returns how many */
   step(budget: number, now: number): number {
-    const { lane, inside } = this;
+    const { lane } = this;
     this.medium.advance(now);
     let done = 0;
     for (; done < budget; done++) {
-      const frame = lane.peek();
+      const frame = lane.peek(now);
       if (frame === undefined) break;
-      this.arrive(frame, lane.endedAt);
+      this.arrive(frame, lane.endedAt + lane.delay);
       lane.drop();
     }
+    // Whoever got one of them may have had the cable pulled out.
+    const { inside } = this;
     if (inside !== undefined) done += this.buffer.drain(inside, budget, now, this.countIn);
     this.control(now);
     return done;
@@ -122,7 +126,7 @@ export class WireReceiver implements WireIngress {
 
   /** When to be stepped next, in ns. */
   deadline(): number {
-    return Math.min(this.medium.deadline(), this.buffer.deadline(), this.flow.againAt);
+    return Math.min(this.medium.deadline(), this.lane.deadline(), this.buffer.deadline(), this.flow.againAt);
   }
 
   /** Tell the other end to pause, or to go on, where that is due. */
@@ -152,7 +156,7 @@ export class WireReceiver implements WireIngress {
     const { counters, link, pauses } = this.home;
     const quanta = pauses.timeOf(frame);
     if (quanta < 0) {
-      counters.drops.control++;
+      this.home.lose('control', false, frame);
       return DROPPED;
     }
     counters.pausesReceived++;

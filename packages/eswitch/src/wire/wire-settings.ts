@@ -51,6 +51,7 @@ export interface WireControl {
   configure(changes: Partial<WireSettings>): void;
 }
 
+/** What a wire is unless it is told otherwise: 10 Gbit/s, both ways at once, without PAUSE. */
 export const PLAIN_WIRE: WireSettings = {
   speed: 10_000,
   duplex: 'full',

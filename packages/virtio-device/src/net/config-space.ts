@@ -44,9 +44,13 @@ export class ConfigSpace {
     this.view.setUint16(C.mtu.at, mtu, true);
   }
 
-  setSpeed(speed: number, duplex: number): void {
-    this.view.setUint32(C.speed.at, speed, true);
-    this.view.setUint8(C.duplex.at, duplex);
+  /** @returns whether they were other ones before */
+  setSpeed(speed: number, duplex: number): boolean {
+    const { view } = this;
+    const isOther = view.getUint32(C.speed.at, true) !== speed || view.getUint8(C.duplex.at) !== duplex;
+    view.setUint32(C.speed.at, speed, true);
+    view.setUint8(C.duplex.at, duplex);
+    return isOther;
   }
 
   /** @param bit of `VIRTIO_NET_S` */

@@ -33,6 +33,7 @@ describe('configuration', () => {
     expect(bench.device.config).toEqual(before);
     bench.device.setLink(false);
     bench.device.setSpeed(10, 0);
+    bench.device.setSpeed(10, 0);
     bench.device.setLink(true);
     expect(bench.device.config.subarray(6, 17)).toEqual(hex('0100 0100 dc05 0a000000 00'));
     expect(bench.port.configChanges).toBe(3);

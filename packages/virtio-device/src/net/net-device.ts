@@ -256,8 +256,8 @@ export class NetDevice implements DeviceModel, HandedFrames {
    */
   setSpeed(speed: number, duplex: number): void {
     if (this.state.linkUp) throw new VirtioError('speed', speed, 'set while the link is down', 'virtio 1.4 §5.1.4.1');
-    this.configSpace.setSpeed(checkedSpeed(speed), checkedDuplex(duplex));
-    if (this.state.has(F.SPEED_DUPLEX)) this.state.port?.configChanged();
+    const isOther = this.configSpace.setSpeed(checkedSpeed(speed), checkedDuplex(duplex));
+    if (isOther && this.state.has(F.SPEED_DUPLEX)) this.state.port?.configChanged();
   }
 
   /**
