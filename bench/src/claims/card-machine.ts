@@ -8,7 +8,16 @@ import {
 } from '@ringwire/eswitch';
 import { type DmaMemory, guestDma } from '@ringwire/guest-drivers';
 import { ACCESS, GuestMemory, HostMemory, IdentitySpace, PageAllocator } from '@ringwire/guest-memory';
-import { BUS_WORDS, InvalidationBus, IommuDomain, IommuSpace, Iotlb, RequesterTable, VtdCaches } from '@ringwire/iommu';
+import {
+  BUS_WORDS,
+  InvalidationBus,
+  IommuDomain,
+  IommuSpace,
+  Iotlb,
+  RequesterTable,
+  VtdCaches,
+  type VtdUnit,
+} from '@ringwire/iommu';
 import { enableVfs, type FoundFunction, PciPort, placeBars, RootComplex, scanBuses } from '@ringwire/pci';
 import { AssignedFunction, SriovNic } from '@ringwire/sriov-nic';
 import { vtdUnit } from '../device-dma.js';
@@ -76,6 +85,8 @@ export class CardMachine implements Stepped {
   readonly memory: HostMemory;
   readonly eswitch: Eswitch;
   readonly complex: RootComplex = new RootComplex();
+  /** All functions are behind it. */
+  readonly iommu: VtdUnit;
   /** By kind, in the order of the physical functions. */
   readonly nics: readonly SriovNic[];
   /** Of the physical functions, in their order. */
@@ -111,7 +122,8 @@ export class CardMachine implements Stepped {
       this.byRouting.set(one.routingId, one);
       one.port.configure({ mac: one.mac });
     }
-    const openSpace = this.openIommu();
+    const { iommu, openSpace } = this.openIommu();
+    this.iommu = iommu;
     this.nics = this.kinds.map(
       (kind, place) =>
         new SriovNic({
@@ -198,7 +210,7 @@ export class CardMachine implements Stepped {
   }
 
   /** A VT-d unit, and a domain for each function: RAM of its guest, and nothing else. */
-  private openIommu(): (requesterId: number) => IommuSpace {
+  private openIommu(): { iommu: VtdUnit; openSpace: (requesterId: number) => IommuSpace } {
     const { memory, own: allocator } = this;
     const physical = new IdentitySpace(memory);
     const bus = new InvalidationBus(new Int32Array(new SharedArrayBuffer(BUS_WORDS * 4)));
@@ -209,9 +221,9 @@ export class CardMachine implements Stepped {
       domain.map(RAM, ramAt, ramBytes, ACCESS.READ | ACCESS.WRITE);
       requesters.attach(routingId, domain);
     }
-    const unit = vtdUnit(physical, bus, requesters.root, new VtdCaches());
+    const iommu = vtdUnit(physical, bus, requesters.root, new VtdCaches());
     const iotlb = new Iotlb(8192);
-    return (sourceId) => new IommuSpace({ unit, sourceId, physical, iotlb, bus });
+    return { iommu, openSpace: (sourceId) => new IommuSpace({ unit: iommu, sourceId, physical, iotlb, bus }) };
   }
 
   /** As firmware and a kernel do it. */

@@ -1,3 +1,4 @@
+import { ISOLATION_CLAIM } from '../isolation/claim.js';
 import { type Claim, type ClaimFigure, QUICK_EFFORT, WHOLE_EFFORT } from './claim.js';
 import { FLAT_OUT_CLAIMS } from './flat-out.js';
 import { lineRateClaim } from './line-rate.js';
@@ -14,6 +15,7 @@ export const CLAIMS: readonly Claim[] = [
   ...KINDS.map(lineRateClaim),
   ...KINDS.map(interVmClaim),
   ...SHARING_CLAIMS,
+  ISOLATION_CLAIM,
   ...FLAT_OUT_CLAIMS,
   MEMORY_CLAIM,
 ];

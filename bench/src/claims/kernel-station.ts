@@ -1,5 +1,5 @@
 import { wireBytes } from '@ringwire/eswitch';
-import { NetOffload, SENT } from '@ringwire/guest-drivers';
+import { NetOffload, type ReceivedFrame, SENT } from '@ringwire/guest-drivers';
 import { type IxgbePf, type IxgbeVf, openIxgbePf, openIxgbeVf } from '@ringwire/guest-drivers/ixgbe';
 import { openVendorBDriver } from '@ringwire/guest-drivers/vendor-b';
 import { opened } from '../net-driver-side.js';
@@ -21,6 +21,9 @@ import {
 /** What is asked of a driver that is interrupted: one that cuts nothing up is given no message to cut up. */
 type Driver = Pick<IxgbeVf, 'interrupt' | 'needsPoll' | 'poll' | 'sendBytes'>;
 
+/** A frame that came in, good during the call that tells of it. */
+type Came = Pick<ReceivedFrame, 'length' | 'bytes'>;
+
 /** Pages for copies of frames that are sent: several of the longest. */
 const COPY_PAGES = 128;
 
@@ -30,6 +33,7 @@ class KernelStation implements Station {
   readonly mac: Uint8Array;
   received = 0;
   receivedWireBytes = 0;
+  heard: Station['heard'] = undefined;
   private readonly driver: Driver;
   /** Bytes of payload that the function cuts up; the guest does, where it cuts up nothing. */
   private readonly most: number;
@@ -38,17 +42,18 @@ class KernelStation implements Station {
   private frames: readonly OutgoingFrame[] = [];
   private next = 0;
 
-  /** @param open makes the driver, which tells of frames by their length */
-  constructor(kind: FunctionKind, mac: Uint8Array, most: number, open: (frame: (length: number) => void) => Driver) {
+  /** @param open makes the driver, which tells of frames */
+  constructor(kind: FunctionKind, mac: Uint8Array, most: number, open: (told: (frame: Came) => void) => Driver) {
     this.kind = kind;
     this.mac = mac;
     this.most = most;
     this.offload.flags = 1;
     this.offload.gsoType = 1;
     askSegments(this.offload);
-    this.driver = open((length) => {
+    this.driver = open((frame) => {
       this.received++;
-      this.receivedWireBytes += wireBytes(1, length);
+      this.receivedWireBytes += wireBytes(1, frame.length);
+      this.heard?.(frame.bytes());
     });
   }
 
@@ -73,6 +78,10 @@ class KernelStation implements Station {
     return sent + this.received - before;
   }
 
+  sendOne(bytes: Uint8Array): boolean {
+    return this.send({ bytes, isMessage: false });
+  }
+
   message(data: number): void {
     this.driver.interrupt(data);
   }
@@ -87,7 +96,7 @@ export function ixgbeStation(setup: StationSetup, vfs: number | undefined): { st
   const { access, dma, mac, now } = setup;
   let pf: IxgbePf | undefined;
   const station = new KernelStation('82599', mac, MESSAGE_MOST, (told) => {
-    const events = { frame: ({ length }: { readonly length: number }) => told(length) };
+    const events = { frame: told };
     const common = {
       access,
       dma,
@@ -117,7 +126,7 @@ export function vendorBStation(setup: StationSetup): Station {
         messages: [MESSAGES[0], MESSAGES[1]],
         patience: patienceOf(setup),
         entries: RING_ENTRIES,
-        events: { frame: ({ length }) => told(length) },
+        events: { frame: told },
       }),
     ),
   );

@@ -32,6 +32,7 @@ export class PollStation implements Station {
   readonly mac: Uint8Array;
   received = 0;
   receivedWireBytes = 0;
+  heard: Station['heard'] = undefined;
   private readonly driver: PollNetDriver;
   private readonly pool: FramePool;
   private readonly out: FrameBurst = new FrameBurst(1);
@@ -69,7 +70,10 @@ export class PollStation implements Station {
       back.clear();
       const came = driver.rxBurst(0, back);
       if (came === 0) break;
-      for (let i = 0; i < came; i++) this.receivedWireBytes += wireBytes(1, back.length[i]!);
+      for (let i = 0; i < came; i++) {
+        this.receivedWireBytes += wireBytes(1, back.length[i]!);
+        if (this.heard !== undefined) this.tell(this.heard, back.frame[i]!, back.length[i]!);
+      }
       this.received += came;
       moved += came;
       pool.putBurst(back.frame, came);
@@ -79,6 +83,15 @@ export class PollStation implements Station {
       moved++;
     }
     return moved;
+  }
+
+  sendOne(bytes: Uint8Array): boolean {
+    return this.send({ bytes, isMessage: false });
+  }
+
+  private tell(heard: (bytes: Uint8Array) => void, buffer: number, length: number): void {
+    const at = this.pool.dataOf(buffer);
+    heard(this.pool.memory.u8.slice(at, at + length));
   }
 
   /** There are no interrupts in poll mode. */

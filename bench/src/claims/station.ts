@@ -19,8 +19,12 @@ export interface Station {
   /** Frames that came in, and the bytes that they would take on a wire. */
   received: number;
   receivedWireBytes: number;
+  /** Told of each frame that comes in, unless it is undefined. */
+  heard: ((bytes: Uint8Array) => void) | undefined;
   /** Take everything that came, and fill the ring. @returns frames that moved */
   turn(): number;
+  /** Send one frame as it is, beside the load. @returns whether there was room */
+  sendOne(bytes: Uint8Array): boolean;
   /** A message of the function, by its data. */
   message(data: number): void;
 }

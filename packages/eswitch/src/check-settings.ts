@@ -73,6 +73,7 @@ const SETTINGS: Record<keyof PortSettings, Check> = {
   trusted: isBoolean,
   checkMac: isBoolean,
   checkVlan: isBoolean,
+  hairpin: isBoolean,
   maxTxRate: integer(0, RATE_MAX),
   minTxRate: integer(0, RATE_MAX),
   link: (value) =>

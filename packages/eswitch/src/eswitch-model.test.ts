@@ -6,7 +6,7 @@ import { dropName } from './drop-reason.js';
 import type { FlowRule, Mirror } from './flow-rule.js';
 import type { PortSettings } from './port-settings.js';
 import { BROADCAST, CardStage, ethernet, station, vf } from './testing/card-stage.js';
-import { ReferenceSwitch } from './testing/reference-switch.js';
+import { type ReferenceOutcome, ReferenceSwitch } from './testing/reference-switch.js';
 
 const FUNCTIONS = 3;
 const PORTS = 2 + FUNCTIONS;
@@ -38,6 +38,7 @@ const settings = fc.record<Partial<PortSettings>>(
     ),
     checkMac: fc.boolean(),
     checkVlan: fc.boolean(),
+    hairpin: fc.boolean(),
     longestFrame: fc.constantFrom(64, 70, 1518),
     link: fc.constantFrom('auto', 'auto', 'auto', 'enable', 'disable'),
   },
@@ -51,7 +52,7 @@ const frame = fc.record({
   tags: fc.array(tag, { maxLength: 2 }),
   rest: fc.constantFrom([0x08, 0x00, 1], [0x88, 0xb5], [0x88, 0x08, 0, 1], [0x88], new Array<number>(60).fill(8)),
   cuts: fc.constantFrom([], [], [6, 8], [13]),
-  asRun: fc.boolean(),
+  copies: fc.constantFrom(0, 0, 1, 2, 3),
 });
 const match = fc.record(
   {
@@ -96,16 +97,22 @@ function staged(wanted: typeof config extends fc.Arbitrary<infer T> ? T : never)
   return stage;
 }
 
-/** Send a frame, as a device does that sends several at once, or as one that does not. */
-function send(stage: CardStage, from: number, bytes: Uint8Array, cuts: readonly number[], asRun: boolean): void {
+/**
+ * Send a frame, as a device does that sends several at once, or as one that does not.
+ * @param copies of it in a run; 0: it comes by itself
+ */
+function send(stage: CardStage, from: number, bytes: Uint8Array, cuts: readonly number[], copies: number): void {
   const { backend } = stage.card.ports[from]!;
   const one = stage.frame(bytes, ...cuts);
-  if (asRun && cuts.length === 0) {
-    const run = new FrameRun(stage.memory);
-    Object.assign(run, { ranges: one.ranges, count: 1, bytes: bytes.length });
-    if (backend.receiveRun!(run) === 1) return;
+  if (copies === 0) {
+    backend.receive(one);
+    return;
   }
-  backend.receive(one);
+  const [at] = one.ranges.offset;
+  for (let copy = 1; copy < copies; copy++) one.ranges.push(at!, bytes.length);
+  const run = new FrameRun(stage.memory);
+  Object.assign(run, { ranges: one.ranges, count: copies, bytes: copies * bytes.length });
+  for (let sent = backend.receiveRun!(run); sent < copies; sent++) backend.receive(one);
 }
 
 test('whatever is set and sent, everybody gets what a slow model says, drops have its reasons, and frames are conserved', () => {
@@ -117,13 +124,14 @@ test('whatever is set and sent, everybody gets what a slow model says, drops hav
         isPlugged: !wanted.unplugged.includes(index),
       }));
       const reference = new ReferenceSwitch({ ...wanted, ports });
-      for (const { from, to, source, tags, rest, cuts, asRun } of frames) {
+      for (const { from, to, source, tags, rest, cuts, copies } of frames) {
         const bytes = ethernet(to, source ?? station(from), tags, rest);
         const drops = stage.card.ports.map(({ counters }) => counters.drops.slice());
         const counts = stage.devices.map((device) => device.frames.length);
         const explanation = stage.card.explain(from, bytes);
-        send(stage, from, bytes, cuts, asRun);
-        const { drop, ports: wants } = reference.send(from, bytes);
+        const together = cuts.length === 0 ? copies : 0;
+        send(stage, from, bytes, cuts, together);
+        const outcomes = Array.from({ length: Math.max(1, together) }, () => reference.send(from, bytes));
         const got = stage.devices.map((device, index) => device.bytes.slice(counts[index]).map((one) => [...one]));
         const lost = stage.card.ports.map(({ counters }, index) =>
           [...counters.drops].flatMap((count, reason) =>
@@ -131,14 +139,13 @@ test('whatever is set and sent, everybody gets what a slow model says, drops hav
           ),
         );
         for (let index = 0; index < PORTS; index++) {
-          const want = wants.get(index);
-          expect(got[index]).toEqual(typeof want === 'object' ? [want] : []);
-          const wantLost = [
-            ...(index === from && drop !== undefined ? [drop] : []),
-            ...(typeof want === 'string' ? [want] : []),
-          ];
-          expect(lost[index]).toEqual(wantLost);
+          const wants = outcomes.map(({ ports: each }) => each.get(index));
+          expect(got[index]).toEqual(wants.filter((want) => typeof want === 'object'));
+          const dropped = index === from ? outcomes.map(({ drop }) => drop) : [];
+          const wantLost = [...dropped, ...wants.filter((want) => typeof want === 'string')];
+          expect(lost[index]!.toSorted()).toEqual(wantLost.filter((want) => want !== undefined).toSorted());
         }
+        const [{ drop, ports: wants }] = outcomes as [ReferenceOutcome];
         // What would have become of it was said beforehand.
         expect(explanation.drop).toBe(drop);
         const said = explanation.ports.map((one) => [one.port, one.drop] as const);

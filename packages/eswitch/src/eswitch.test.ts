@@ -198,6 +198,27 @@ test('F53: 1024 functions reach one another, and a broadcast reaches all of them
   expect(() => new CardStage(1024, { macTableEntries: 1000 })).toThrow('addresses is 1, want at most 0 more');
 });
 
+test('SR-24: what a port sends to itself goes nowhere, or comes back once where it is a hairpin', () => {
+  const stage = new CardStage(3);
+  const [port] = stage.card.virtual;
+  const own = ethernet(station(2), station(2));
+  const group = ethernet(BROADCAST, station(2));
+  expect(stage.sent(vf(0), own)).toEqual([]);
+  expect(stage.drops(vf(0))).toEqual({ NO_RECEIVER: 1 });
+  expect(stage.sent(vf(0), group)).toEqual([0, 1, vf(1), vf(2)]);
+  port!.configure({ hairpin: true });
+  expect(stage.sent(vf(0), own)).toEqual([vf(0)]);
+  expect(stage.sent(vf(0), group)).toEqual([0, 1, vf(0), vf(1), vf(2)]);
+  // In its VLAN alone, and under its checks.
+  port!.configure({ portVlan: { id: 5, priority: 0, protocol: 0x8100 } });
+  expect(stage.sent(vf(0), own)).toEqual([vf(0)]);
+  expect(stage.last(vf(0))).toEqual(own);
+  expect(stage.sent(vf(0), ethernet(station(2), station(3)))).toEqual([]);
+  // A bridge beyond sends back what a VEPA sent.
+  stage.card.localSwitching = false;
+  expect(stage.sent(vf(0), own)).toEqual([0]);
+});
+
 test('options that cannot be are refused', () => {
   expect(() => new CardStage(1025)).toThrow('virtualFunctions is 1025, want an integer from 0 to 1024');
   expect(() => new CardStage(1, { at: 4 })).toThrow('at is 4, want a multiple of 8');

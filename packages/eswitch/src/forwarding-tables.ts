@@ -93,8 +93,13 @@ export class ForwardingTables {
 
   /** Whom a function's frame is from is known from now on, unless settings say it. */
   learn(from: SwitchPort, { fromLow, fromHigh, vlan }: FrameHead): void {
+    this.learnAddress(from, fromLow, fromHigh, vlan, 1);
+  }
+
+  /** The same, of so many frames from one address. */
+  learnAddress(from: SwitchPort, low: number, high: number, vlan: number, frames: number): void {
     const { learned, stations, options } = this;
-    if (learned === undefined || from.kind === 'wire' || stations.find(fromLow, fromHigh) >= 0) return;
-    learned.learn(fromLow, fromHigh | (vlan << 16), from.number, options.now());
+    if (learned === undefined || from.kind === 'wire' || stations.find(low, high) >= 0) return;
+    learned.learn(low, high | (vlan << 16), from.number, options.now(), frames);
   }
 }

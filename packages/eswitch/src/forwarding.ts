@@ -167,11 +167,11 @@ export class Forwarding {
     let isKnown = false;
     for (let link = stations.find(low, high); link !== NONE; link = stations.after(link)) {
       const number = stations.portOf(link);
-      if (number === from.number || this.offer(number, from, head, 'address')) isKnown = true;
+      if (this.offer(number, from, head, 'address') || number === from.number) isKnown = true;
     }
     if (!isKnown && learned !== undefined) {
       const number = learned.find(low, high | (head.vlan << 16), options.now());
-      isKnown = number !== NONE && (number === from.number || this.offer(number, from, head, 'learnt address'));
+      isKnown = number !== NONE && (this.offer(number, from, head, 'learnt address') || number === from.number);
     }
     if (isKnown && options.promiscuous === 'everything')
       for (const port of ports) this.offerPromiscuous(port, from, head);
@@ -199,7 +199,7 @@ export class Forwarding {
 
   /** A port is to get the frame, if it is in its VLAN. @returns whether it is */
   private offer(number: number, from: SwitchPort, head: FrameHead, rule: string): boolean {
-    if (number === from.number) return false;
+    if (number === from.number && !from.settings.hairpin) return false;
     const { ports, stations, learned, options } = this.tables;
     const port = ports[number]!;
     const form = formFor(port, head);

@@ -40,12 +40,15 @@ export class Handing {
   }
 
   /**
-   * Hand the frames of a passage's part to one port: at once as far as that goes, and one by one.
+   * Hand the frames of a passage's part to one port, as they came: at once as far as that goes, and one by one. A port
+   * VLAN's tag, which their sender's port puts in and the receiver's takes out, those see that are told of what is lost.
    * @returns how many went or were lost; all but where a wire has no room
    */
   handPart(passage: Passage, from: SwitchPort, port: SwitchPort): number {
     const { part } = passage;
     const { count, first } = part;
+    const { portVlan } = from.settings;
+    const form = portVlan === undefined ? FORM.WHOLE : FORM.WITHOUT_TAG;
     this.depth++;
     const accepted = port.device?.receiveRun?.(part) ?? 0;
     if (port.device?.receiveRun !== undefined) this.noteUnflushed(port.number);
@@ -56,8 +59,8 @@ export class Handing {
     port.counters.outBytes += bytes;
     let done = accepted;
     for (; done < count; done++) {
-      passage.enterOf(part, done);
-      if (this.handOne(passage, port, FORM.WHOLE, true) === DELIVERED.FULL) break;
+      passage.enterTagged(part, done, portVlan);
+      if (this.handOne(passage, port, form, true) === DELIVERED.FULL) break;
       from.counters.inFrames++;
       from.counters.inBytes += passage.bytes;
     }

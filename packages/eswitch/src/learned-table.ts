@@ -12,7 +12,7 @@ const FREE = -1;
 export class LearnedTable {
   /** Goes on when an address is known elsewhere than before. */
   epoch = 0;
-  /** Addresses that found no place. */
+  /** Frames whose address found no place. */
   refused = 0;
   private readonly low: Int32Array;
   /** The last two bytes of the address, and above them the VLAN. */
@@ -43,8 +43,8 @@ export class LearnedTable {
     this.lifetime = lifetime;
   }
 
-  /** @param high the last two bytes of the address, and above them the VLAN */
-  learn(low: number, high: number, port: number, now: number): void {
+  /** @param high the last two bytes of the address, and above them the VLAN @param frames that it was in, one unless given */
+  learn(low: number, high: number, port: number, now: number, frames = 1): void {
     const first = this.setOf(low, high);
     let free = FREE;
     for (let at = first; at < first + WAYS; at++) {
@@ -53,7 +53,7 @@ export class LearnedTable {
       else if (this.low[at] === low && this.high[at] === high) {
         if (this.port[at] !== port) {
           if (this.perPort[port]! >= this.most) {
-            this.refused++;
+            this.refused += frames;
             return;
           }
           this.release(at);
@@ -64,7 +64,7 @@ export class LearnedTable {
       }
     }
     if (free === FREE || this.perPort[port]! >= this.most) {
-      this.refused++;
+      this.refused += frames;
       return;
     }
     this.low[free] = low;

@@ -4,6 +4,7 @@ import { ETHERNET, OFFLOAD_AREA_BYTES, OFFLOAD_FAULT, OffloadEngine, VLAN_TAG } 
 import { VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO } from '@ringwire/virtio-spec/net';
 import { Decision, FORM } from './decision.js';
 import { FrameHead, HEAD_AREA_BYTES } from './frame-head.js';
+import type { PortVlan } from './port-settings.js';
 
 /** Longest frame: an IP packet of 65535 bytes, an Ethernet header and a tag. */
 export const FRAME_BYTES_MAX = 65_553;
@@ -128,6 +129,12 @@ export class Passage {
     one.pair = part.pair;
     this.enter(one, ETHERNET.SIZE);
     this.head.setHeader(part.word0, part.word1, part.word2, part.type16);
+  }
+
+  /** The same, with the tag of its sender's port VLAN, which such a frame has none of. */
+  enterTagged(part: FrameRun, index: number, portVlan: PortVlan | undefined): void {
+    this.enterOf(part, index);
+    if (portVlan !== undefined) this.head.setTag(portVlan.protocol, portVlan.id, portVlan.priority, false);
   }
 
   /** Hand the frame to a receiver, finished as far as that needs it. @param form a `FORM` */

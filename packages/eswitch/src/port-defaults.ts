@@ -28,6 +28,7 @@ export function defaultSettings(kind: PortKind): PortSettings {
     trusted: !isVirtual,
     checkMac: isVirtual,
     checkVlan: isVirtual,
+    hairpin: false,
     maxTxRate: 0,
     minTxRate: 0,
     link: 'auto',

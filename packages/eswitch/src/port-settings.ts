@@ -58,6 +58,8 @@ export interface PortSettings extends PortWishes {
   readonly checkVlan: boolean;
   /** Most that it may send, in Mbit/s; 0: as much as it can. */
   readonly maxTxRate: number;
+  /** What it sends to an address of its own, or to a group that it is in, comes back to it. */
+  readonly hairpin: boolean;
   /** What is kept for it when others send too, in Mbit/s; 0: nothing. */
   readonly minTxRate: number;
   readonly link: LinkSetting;

@@ -1,4 +1,4 @@
-import { DELIVERED, type Frame, type FrameRun } from '@ringwire/net-backend';
+import { DELIVERED, type Delivered, type Frame, type FrameRun } from '@ringwire/net-backend';
 import { ETHERNET } from '@ringwire/net-offload';
 import { takeAlike } from './alike-run.js';
 import { FORM } from './decision.js';
@@ -16,14 +16,23 @@ const NOWHERE = -1;
 /** In place of an answer: the frame was not looked at. */
 export const UNDECIDED = -1;
 
+/** In place of an epoch: the way is not kept. */
+const NEVER = -1;
+
 /**
- * The short way of frames whose Ethernet header says all that there is to be decided, which go to one port as they are:
- * the way of the last one is kept at each port, until anything is set.
+ * The short way of frames whose Ethernet header says all that there is to be decided, which go to one port as they came:
+ * the way of the last one is kept at each port, until anything is set. What depends on what was learnt is decided anew for
+ * each part of a run.
  */
 export class RunPath {
   private readonly tables: ForwardingTables;
   private readonly forwarding: Forwarding;
   private readonly handing: Handing;
+  /** Whom the part at hand is from, in its VLAN, where that is to be learnt. */
+  private learns = false;
+  private fromLow = 0;
+  private fromHigh = 0;
+  private vlan = 0;
 
   constructor(tables: ForwardingTables, forwarding: Forwarding, handing: Handing) {
     this.tables = tables;
@@ -39,8 +48,8 @@ export class RunPath {
     if (to === NOWHERE || frame.length > this.tables.ports[to]!.settings.longestFrame) return UNDECIDED;
     const admitted = askForPart(this.tables.options.gate, from, part, to === WIRE);
     if (admitted === DELIVERED.FULL) return admitted;
-    if (admitted === DELIVERED.DROPPED) return this.handing.lose(frame.length, from, ESWITCH_DROP.STORM, frame);
-    return this.handing.handPart(passage, from, this.tables.ports[to]!) === 1 ? DELIVERED.ACCEPTED : DELIVERED.FULL;
+    if (admitted === DELIVERED.DROPPED) return this.loseNext(0, part, from, passage);
+    return this.hand(to, from, passage) === 1 ? DELIVERED.ACCEPTED : DELIVERED.FULL;
   }
 
   /** The first frames of a run. @returns how many were dealt with: each of them is with its receiver, or lost */
@@ -55,18 +64,30 @@ export class RunPath {
       if (to === NOWHERE || !fits(part, ports[to]!.settings.longestFrame)) break;
       const admitted = askForPart(options.gate, from, part, to === WIRE);
       const { count } = part;
-      const gone = count === 0 ? 0 : this.handing.handPart(passage, from, ports[to]!);
+      const gone = count === 0 ? 0 : this.hand(to, from, passage);
       done += gone;
       if (gone < count || admitted === DELIVERED.FULL) break;
       if (admitted === DELIVERED.DROPPED) {
         // Cut off behind what may go: the frame that is lost is the next one.
-        passage.enterOf(part, gone);
-        const { head } = passage;
-        this.handing.lose(head.length, from, ESWITCH_DROP.STORM, head.frame());
+        this.loseNext(gone, part, from, passage);
         done++;
       }
     }
     return done;
+  }
+
+  /** Hand the passage's part on, and learn whom it is from. @returns how many frames went, or were lost */
+  private hand(to: number, from: SwitchPort, passage: Passage): number {
+    const { tables, learns, fromLow, fromHigh, vlan } = this;
+    const gone = this.handing.handPart(passage, from, tables.ports[to]!);
+    // Frames may have come by while these were handed on: what was found of these was taken down before.
+    if (learns && gone > 0) tables.learnAddress(from, fromLow, fromHigh, vlan, gone);
+    return gone;
+  }
+
+  private loseNext(index: number, part: FrameRun, from: SwitchPort, passage: Passage): Delivered {
+    passage.enterTagged(part, index, from.settings.portVlan);
+    return this.handing.lose(passage.bytes, from, ESWITCH_DROP.STORM, passage.head.frame());
   }
 
   /** Where frames with the header of a part go; NOWHERE in particular. */
@@ -74,28 +95,40 @@ export class RunPath {
     const { word0, word1, word2, type16 } = part;
     const { epoch } = this.tables;
     const isLast = word0 === from.word0 && word1 === from.word1 && word2 === from.word2 && type16 === from.type16;
-    if (isLast && from.knownAt === epoch) return from.knownTo;
+    if (isLast && from.knownAt === epoch) {
+      this.learns = false;
+      return from.knownTo;
+    }
     from.word0 = word0;
     from.word1 = word1;
     from.word2 = word2;
     from.type16 = type16;
     from.knownTo = this.findWay(part, from, passage);
-    from.knownAt = epoch;
+    from.knownAt = this.learns ? NEVER : epoch;
     return from.knownTo;
   }
 
   private findWay(part: FrameRun, from: SwitchPort, passage: Passage): number {
     const { tables } = this;
-    if (tables.rules.length > 0 || !tables.mirrors.isEmpty || from.settings.portVlan !== undefined) return NOWHERE;
-    if (from.kind === 'representor') return NOWHERE;
+    this.learns = false;
+    if (tables.rules.length > 0 || !tables.mirrors.isEmpty || from.kind === 'representor') return NOWHERE;
     tables.refresh();
     const { head, decision } = passage;
     passage.enterOf(part, 0);
-    if (head.etherType < 0 || head.tags > 0 || !this.isLasting(passage)) return NOWHERE;
+    if (head.etherType < 0 || head.tags > 0) return NOWHERE;
+    this.learns = !this.isLasting(passage);
+    // Its second frame would go another way than the first one, which says where the station is.
+    if (this.learns && head.toLow === head.fromLow && head.toHigh === head.fromHigh) return NOWHERE;
     this.forwarding.decide(from, head, ETHERNET.SIZE, decision);
     from.knownKind = frameKind(head, decision);
+    this.fromLow = head.fromLow;
+    this.fromHigh = head.fromHigh;
+    this.vlan = head.vlan;
     const isOne = decision.drop === NO_DROP && decision.count === 1 && decision.portDrop[0] === NO_DROP;
-    return isOne && decision.form[0] === FORM.WHOLE ? decision.port[0]! : NOWHERE;
+    // The tag that the sender's port VLAN puts in comes out again where the receiver's port has the same.
+    const asItCame = from.settings.portVlan === undefined ? FORM.WHOLE : FORM.WITHOUT_TAG;
+    const isWay = isOne && decision.form[0] === asItCame && decision.port[0] !== from.number;
+    return isWay ? decision.port[0]! : NOWHERE;
   }
 
   /** What is learnt comes and goes without notice: only what settings say is kept. */

@@ -1,5 +1,13 @@
 import { RangeList } from '@ringwire/guest-memory';
-import { copyFrame, DELIVERED, type Delivered, Frame, FrameRun, LearningSwitch } from '@ringwire/net-backend';
+import {
+  copyFrame,
+  DELIVERED,
+  type Delivered,
+  Frame,
+  FrameRun,
+  frameBytes,
+  LearningSwitch,
+} from '@ringwire/net-backend';
 import { ScriptedBackend } from '@ringwire/net-backend/testing';
 import { expect, test } from 'vitest';
 import { unaccountedFrames } from './conservation.js';
@@ -78,6 +86,66 @@ test('a run is cut up where its headers change, and each part is one receiver’
   ];
   for (const other of others)
     expect(stage.card.virtual[0]!.backend.receiveRun!(runOf(stage, [to(3), other, to(3)]))).toBe(1);
+});
+
+test('a run between two ports of one port VLAN goes as it came; one out of it, or to another one, does not', () => {
+  const { stage, devices } = staged();
+  const { card } = stage;
+  const portVlan = { id: 5, priority: 3, protocol: 0x8100 } as const;
+  for (const index of [0, 1]) card.virtual[index]!.configure({ portVlan });
+  const { backend } = card.virtual[0]!;
+  const bytes = ethernet(station(3), station(2));
+  const give = (frame: Uint8Array): number => backend.receiveRun!(runOf(stage, [frame, frame, frame]));
+  expect(give(bytes)).toBe(3);
+  expect([devices[vf(1)]!.runs, devices[vf(1)]!.bytes]).toEqual([[3], [bytes, bytes, bytes]]);
+  expect(card.virtual[0]!.counters).toMatchObject({ inFrames: 3, inBytes: 54 });
+  expect(card.virtual[1]!.counters).toMatchObject({ outFrames: 3, outBytes: 54 });
+  // One by one, as far as the receiver takes no more together; who is told of a loss sees the tag.
+  const lost: Uint8Array[] = [];
+  card.watchDrops({ dropped: (_port, _reason, frame) => void lost.push(frameBytes(frame)) });
+  devices[vf(1)]!.most = 1;
+  devices[vf(1)]!.answers.push(DELIVERED.ACCEPTED, DELIVERED.ACCEPTED, DELIVERED.FULL);
+  expect(give(bytes)).toBe(3);
+  expect(devices[vf(1)]!.bytes.slice(3)).toEqual([bytes, bytes]);
+  expect(lost).toEqual([ethernet(station(3), station(2), [[0x8100, 0x6005]])]);
+  // By the wire it leaves with the tag, a frame after the other.
+  expect(give(ethernet(station(77), station(2)))).toBe(0);
+  card.virtual[1]!.configure({ portVlan: { ...portVlan, id: 6 } });
+  expect(give(bytes)).toBe(0);
+  expect(stage.sent(vf(0), bytes)).toEqual([WIRE]);
+  expect(unaccountedFrames(card.ports)).toBe(0);
+});
+
+test('a run from or to a learnt station goes together, for as long as it is known, and teaches where its sender is', () => {
+  const { stage, devices } = staged({ learning: true, learnedFor: 100 });
+  const { card } = stage;
+  for (const one of card.virtual) one.configure({ checkMac: false });
+  const give = (from: number, frame: Uint8Array): number =>
+    card.virtual[from]!.backend.receiveRun!(runOf(stage, [frame, frame, frame]));
+  expect(give(1, ethernet(station(2), station(50)))).toBe(3);
+  expect(card.learnedOf(vf(1)).known).toBe(1);
+  expect(give(0, ethernet(station(50), station(2)))).toBe(3);
+  expect(devices[vf(1)]!.runs).toEqual([3]);
+  stage.time = 101;
+  expect(give(0, ethernet(station(50), station(2)))).toBe(3);
+  expect([devices[vf(1)]!.runs, devices[WIRE]!.runs]).toEqual([[3], [3]]);
+  // It is somewhere else now.
+  expect(give(2, ethernet(station(2), station(50)))).toBe(3);
+  expect(give(0, ethernet(station(50), station(2)))).toBe(3);
+  expect(devices[vf(2)]!.runs).toEqual([3]);
+  // From an address to itself: what the first frame teaches holds for the second one.
+  expect(give(2, ethernet(station(60), station(60)))).toBe(0);
+});
+
+test('SR-20 frames of a run whose address finds no place are counted each', () => {
+  const { stage } = staged({ learning: true, learnedPerPort: 1 });
+  const { card } = stage;
+  card.virtual[0]!.configure({ checkMac: false });
+  for (const address of [50, 51]) {
+    const frame = ethernet(station(3), station(address));
+    expect(card.virtual[0]!.backend.receiveRun!(runOf(stage, [frame, frame, frame]))).toBe(3);
+  }
+  expect(card.learnedOf(vf(0))).toEqual({ known: 1, refused: 3 });
 });
 
 test('a flow that goes on follows what is set meanwhile', () => {

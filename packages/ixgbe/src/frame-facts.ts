@@ -1,7 +1,9 @@
 import type { HostMemory } from '@ringwire/guest-memory';
-import { copyFrame, type Frame } from '@ringwire/net-backend';
+import { copyFrame, Frame, type FrameRun } from '@ringwire/net-backend';
 import {
   addSums,
+  ETHERNET,
+  ETHERTYPE,
   FrameHeaders,
   HEADER_BYTES,
   IPPROTO,
@@ -41,19 +43,72 @@ export class FrameFacts {
   status = 0;
   private readonly memory: HostMemory;
   private readonly scratch: number;
+  /** A frame of a run. */
+  private readonly one: Frame;
 
-  /** @param scratch host offset of HEADER_BYTES bytes that no driver can reach */
+  /** @param scratch host offset of HEADER_BYTES bytes that no driver can reach, a multiple of 4 */
   constructor(memory: HostMemory, scratch: number) {
     this.memory = memory;
     this.scratch = scratch;
+    this.one = new Frame(memory);
   }
 
   /** Look at a frame. @param tagType EtherType of the tags that are taken out */
   gather(frame: Frame, tagType: number): void {
-    const { headers } = this;
-    const { u8 } = this.memory;
     this.findHeaders(frame);
-    const at = this.headersAt;
+    this.judge(frame, tagType);
+  }
+
+  /**
+   * Look at what the frames of a run have in common, which is the header that goes along with it.
+   * @param tagType as of {@link gather}
+   * @returns whether that is all there is to be said of each of them: they carry neither tag nor IP
+   */
+  gatherHeader(run: FrameRun, tagType: number): boolean {
+    const type = typeOf(run);
+    if (isTagType(type, tagType) || type === ETHERTYPE.IPV4 || type === ETHERTYPE.IPV6) return false;
+    const one = this.oneOf(run, run.first);
+    this.putHeader(run);
+    this.headersAt = this.scratch;
+    this.headerBytes = ETHERNET.SIZE;
+    this.judge(one, tagType);
+    return true;
+  }
+
+  /** Look at one frame of a run, with the header that goes along. @param range where it lies, of the run's ranges */
+  gatherOf(run: FrameRun, range: number, tagType: number): void {
+    const one = this.oneOf(run, range);
+    const bytes = Math.min(one.length, HEADER_BYTES);
+    this.memory.engine.copy(this.scratch, run.ranges.offset[range]! + run.skip, bytes);
+    this.putHeader(run);
+    this.headersAt = this.scratch;
+    this.headerBytes = bytes;
+    this.judge(one, tagType);
+  }
+
+  private oneOf({ ranges, skip }: FrameRun, range: number): Frame {
+    const { one } = this;
+    one.ranges = ranges;
+    one.first = range;
+    one.end = range + 1;
+    one.skip = skip;
+    one.length = ranges.length[range]! - skip;
+    return one;
+  }
+
+  private putHeader({ word0, word1, word2, type16 }: FrameRun): void {
+    const { u32, u16 } = this.memory;
+    const word = this.scratch >>> 2;
+    u32[word] = word0;
+    u32[word + 1] = word1;
+    u32[word + 2] = word2;
+    u16[2 * word + ETHERNET.type / 2] = type16;
+  }
+
+  /** Say what there is to be said, by headers that were found. */
+  private judge(frame: Frame, tagType: number): void {
+    const { headers, headersAt: at } = this;
+    const { u8 } = this.memory;
     parseFrame(u8, at, this.headerBytes, headers);
     const isTagged =
       this.headerBytes >= ADDRESSES_AND_TAG_BYTES && ((u8[at + TYPE_AT]! << 8) | u8[at + TYPE_AT + 1]!) === tagType;
@@ -119,6 +174,14 @@ export class FrameFacts {
     return (u8[this.headersAt + at]! << 8) | u8[this.headersAt + at + 1]!;
   }
 }
+
+/** Whether the frames of a run, which has its header, are tagged. @param tagType EtherType of the card's own tags */
+export const isRunTagged = (run: FrameRun, tagType: number): boolean => isTagType(typeOf(run), tagType);
+
+const typeOf = ({ type16 }: FrameRun): number => ((type16 & 0xff) << 8) | (type16 >>> 8);
+
+const isTagType = (type: number, own: number): boolean =>
+  type === own || type === ETHERTYPE.VLAN || type === ETHERTYPE.SERVICE_VLAN;
 
 /** 82599 datasheet §7.1.6.2, packet type. */
 function packetType({ ip }: FrameHeaders): number {

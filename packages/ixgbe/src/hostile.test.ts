@@ -319,3 +319,43 @@ test('a queue that it does not have, and writes narrower than a register, have n
     stage.machine.memoryRead(base + VF_REG.VTEIMS + 1, 1),
   ]).toEqual([6, 0]);
 });
+
+test('SR-23: what the physical function’s driver does for one function wakes no sibling; what all work by wakes all', () => {
+  const { stage, vf } = stageOf(4);
+  const { pf, nic } = stage;
+  for (const each of stage.vfs) each.openTx();
+  const steps = [0, 0, 0, 0];
+  for (const index of steps.keys()) {
+    const personality = nic.personalityOf(index)!;
+    const step = personality.step.bind(personality);
+    personality.step = (budget) => {
+      steps[index]!++;
+      return step(budget);
+    };
+  }
+  const settle = (): number[] => {
+    while (stage.step() > 0);
+    return steps.splice(0, 4, 0, 0, 0, 0);
+  };
+  settle();
+  // A storm in one mailbox, and all that its driver writes to answer it.
+  for (let i = 0; i < 100; i++) {
+    vf.write(VF_REG.VFMAILBOX, 1);
+    pf.write(PF_REG.EICR, 0xffff_ffff);
+    pf.write(rowAt(PF_ROW.PFMBICR, 0), 1);
+    pf.write(rowAt(PF_ROW.PFMAILBOX, 0), 3);
+    pf.write(PF_REG.EIMS, 1 << 19);
+    expect(settle().slice(1)).toEqual([0, 0, 0]);
+  }
+  vf.write(VF_REG.VFMAILBOX, 1);
+  pf.write(rowAt(PF_ROW.PFMAILBOX, 0), 3);
+  expect(settle()).toEqual([1, 0, 0, 0]);
+  // Its queue is stopped, and let go again.
+  vf.putWords(AT.tx, ...at(0), word(0, 0), 0);
+  vf.write(vfTxAt(0, TX_QUEUE.TDT), 1);
+  settle();
+  pf.write(rowAt(PF_ROW.WQBR_TX, 0), 1);
+  expect(settle()).toEqual([1, 0, 0, 0]);
+  pf.write(rowAt(PF_ROW.PFVFTE, 0), 0x1ff);
+  expect(settle()).toEqual([1, 1, 1, 1]);
+});

@@ -1,5 +1,12 @@
 import { ESWITCH_DROP, type PortSettings, type WireControl } from '@ringwire/eswitch';
-import { DELIVERED, type Delivered, type Frame, type FrameSink, type NetBackend } from '@ringwire/net-backend';
+import {
+  DELIVERED,
+  type Delivered,
+  type Frame,
+  type FrameRun,
+  type FrameSink,
+  type NetBackend,
+} from '@ringwire/net-backend';
 import { HEADER_BYTES } from '@ringwire/net-offload';
 import { PF_ROW, rowAt } from '@ringwire/nic-spec/ixgbe';
 import type { PciFunction } from '@ringwire/pci';
@@ -8,7 +15,7 @@ import type { NetDeviceOptions } from '@ringwire/virtio-device';
 import { VirtioError } from '@ringwire/virtio-spec';
 import type { IxgbeCard } from './card.js';
 import { DmaBurst } from './dma-burst.js';
-import { FrameFacts } from './frame-facts.js';
+import { FrameFacts, isRunTagged } from './frame-facts.js';
 import type { QueueOwner } from './queue-owner.js';
 import { RxQueue } from './rx-queue.js';
 import { FunctionStatistics } from './statistics.js';
@@ -200,6 +207,33 @@ export abstract class IxgbeFunction implements Personality, QueueOwner, TxRules 
     return this.deliver(frame, facts);
   }
 
+  /**
+   * Frames from the switch, as far as there is nothing to be decided about single ones.
+   * @returns how many lie in a ring; the next one is for {@link receive}
+   */
+  receiveRun(run: FrameRun): number {
+    const { card, facts } = this;
+    const { tagType } = card;
+    if (!run.hasHeader || run.memory !== card.memory || isRunTagged(run, tagType)) return 0;
+    if (!this.pci.mayMaster || !this.mayReceive) return 0;
+    const isAlike = facts.gatherHeader(run, tagType);
+    let done = 0;
+    while (done < run.count) {
+      const queue = isAlike ? this.steer(facts) : this.lookAt(run, run.first + done);
+      if (queue < 0) break;
+      this.dma.open();
+      const placed = this.rx[queue]!.placeRun(run, done, facts, isAlike, card.longestFrame);
+      done += placed;
+      if (placed === 0 || isAlike) break;
+    }
+    return done;
+  }
+
+  lookAt(run: FrameRun, range: number): number {
+    this.facts.gatherOf(run, range, this.card.tagType);
+    return this.steer(this.facts);
+  }
+
   /** Put a frame into the queue that is its own. */
   protected deliver(frame: Frame, facts: FrameFacts): Delivered {
     const queue = this.steer(facts);
@@ -254,8 +288,25 @@ export abstract class IxgbeFunction implements Personality, QueueOwner, TxRules 
 
   received(queue: RxQueue, bytes: number, facts: FrameFacts): void {
     if (queue.untold === 1) this.touchedRx.push(queue);
-    this.statistics.received(bytes, facts);
-    this.card.statistics.rx.count(bytes, facts.isGroup, facts.isBroadcast);
+    this.countReceived(bytes, facts, 1);
+  }
+
+  receivedRun(queue: RxQueue, run: FrameRun, from: number, count: number, facts: FrameFacts): void {
+    if (queue.untold === count) this.touchedRx.push(queue);
+    const { length } = run.ranges;
+    const end = run.first + from + count;
+    // Neighbours mostly have the same length.
+    let first = end - count;
+    for (let range = first + 1; range <= end; range++) {
+      if (range < end && length[range] === length[first]) continue;
+      this.countReceived(length[first]! - run.skip, facts, range - first);
+      first = range;
+    }
+  }
+
+  private countReceived(bytes: number, facts: FrameFacts, frames: number): void {
+    this.statistics.received(bytes, facts, frames);
+    this.card.statistics.rx.count(bytes, facts.isGroup, facts.isBroadcast, frames);
   }
 
   transmitted(_queue: TxQueue, frames: number, bytes: number): void {
@@ -325,6 +376,10 @@ class PortSink implements FrameSink {
 
   receive(frame: Frame): Delivered {
     return this.to.receive(frame);
+  }
+
+  receiveRun(run: FrameRun): number {
+    return this.to.receiveRun(run);
   }
 
   flush(): void {

@@ -1,5 +1,5 @@
 import type { WireControl } from '@ringwire/eswitch';
-import { DELIVERED, type Delivered, type Frame } from '@ringwire/net-backend';
+import { DELIVERED, type Delivered, type Frame, type FrameRun } from '@ringwire/net-backend';
 import {
   EICR,
   INTEL_VENDOR_ID,
@@ -35,6 +35,8 @@ import { wordsRegion } from './words-region.js';
 const { QUEUES, POOLS } = IXGBE_COUNT;
 const SUBSYSTEM_ID = 3;
 const INTA = 1;
+/** First byte of an address: a group's. */
+const GROUP = 1;
 /** Most queues that RSS spreads over where there are no pools. */
 const RSS_QUEUES = 16;
 
@@ -103,6 +105,11 @@ export class PhysicalIxgbe extends IxgbeFunction implements PhysicalSide {
 
   insertsTags(queue: number): boolean {
     return !this.card.hasPools || this.card.insertsTags(this.poolOf(queue));
+  }
+
+  /** Of several pools each may take a group's frames. */
+  override receiveRun(run: FrameRun): number {
+    return this.card.hasPools && (run.word0 & GROUP) !== 0 ? 0 : super.receiveRun(run);
   }
 
   /** A group's frame goes to each of its pools that takes it; it was received when one did. */
@@ -190,9 +197,12 @@ export class PhysicalIxgbe extends IxgbeFunction implements PhysicalSide {
       IXGBE_PF_BAR.REGISTERS_BYTES,
       (at) => this.registers.read(at),
       (at, value) => {
+        const { card } = this;
+        const version = card.settingsVersion;
         this.registers.write(at, value);
-        // All functions work by these.
-        this.card.awaken();
+        // By some of these all functions work; a mailbox or a mask is nobody else's affair.
+        if (card.settingsVersion === version) this.awaken();
+        else card.awaken();
       },
     );
     const { REGISTERS, REGISTERS_BYTES, MSIX, MSIX_BYTES } = IXGBE_PF_BAR;

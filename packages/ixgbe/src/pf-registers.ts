@@ -273,9 +273,10 @@ export class PhysicalRegisters {
     for (let queue = word * 32; bits !== 0; queue++, bits >>>= 1) {
       if ((bits & 1) === 0) continue;
       const stopped = isTransmit ? this.txQueue(queue) : this.rxQueue(queue);
-      if (stopped !== undefined) stopped.isStopped = false;
+      if (stopped === undefined) continue;
+      stopped.isStopped = false;
+      this.card.ownerOf(queue)!.wake();
     }
-    this.card.wake();
   }
 
   /** PFQDE: what is written with WE holds for the queue that it names; with RE it is only read. */

@@ -1,4 +1,4 @@
-import type { Delivered } from '@ringwire/net-backend';
+import type { Delivered, FrameRun } from '@ringwire/net-backend';
 import type { DmaBurst } from './dma-burst.js';
 import type { FrameFacts } from './frame-facts.js';
 import type { RxQueue } from './rx-queue.js';
@@ -19,6 +19,10 @@ export interface QueueOwner {
   drop(queue: RxQueue, facts: FrameFacts): Delivered;
   /** Count a frame that lies in a ring. @param bytes as it came, without check sequence */
   received(queue: RxQueue, bytes: number, facts: FrameFacts): void;
+  /** Find out what there is to say of a frame of a run. @param range where it lies @returns its queue, or -1 */
+  lookAt(run: FrameRun, range: number): number;
+  /** Count frames of a run that lie in a ring. @param from how many were dealt with before */
+  receivedRun(queue: RxQueue, run: FrameRun, from: number, count: number, facts: FrameFacts): void;
   /** Count a frame that left. @param bytes without check sequence */
   transmitted(queue: TxQueue, frames: number, bytes: number): void;
   /** A queue was stopped. @param cause of `MISBEHAVIOR` */

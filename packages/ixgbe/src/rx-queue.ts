@@ -1,5 +1,5 @@
-import type { HostMemory } from '@ringwire/guest-memory';
-import { DELIVERED, type Delivered, type Frame } from '@ringwire/net-backend';
+import { ACCESS, type HostMemory } from '@ringwire/guest-memory';
+import { DELIVERED, type Delivered, type Frame, type FrameRun } from '@ringwire/net-backend';
 import {
   MISBEHAVIOR,
   RSCCTL,
@@ -20,9 +20,15 @@ import { BUFFERS_MOST, RxTargets } from './rx-targets.js';
 
 const { ACCEPTED, FULL, DROPPED } = DELIVERED;
 const { ENABLE, VME } = RXDCTL;
+const { WRITE } = ACCESS;
+const { DESCTYPE_MASK, DESCTYPE_ADV_ONE_BUFFER } = SRRCTL;
+const { DD, EOP } = RX_STATUS;
+const { RSS_MASK, PACKET_MASK } = RX_TYPES;
 /** 82599 datasheet §8.2.3.8: packet buffers of 2 KiB, headers of 256 bytes. */
 const SRRCTL_RESET = 0x0402;
 const TAG_BYTES = 4;
+/** Of the EtherType, in an Ethernet header. */
+const TYPE_HALFWORD = 6;
 /** Words from a descriptor's start to the one with its status. */
 const STATUS_WORD = { ADVANCED: RX_ADV_WB.status_error >> 2, LEGACY: RX_LEGACY.status >> 2 } as const;
 
@@ -153,6 +159,56 @@ export class RxQueue {
     this.untold++;
     this.owner.received(this, frame.length, facts);
     return ACCEPTED;
+  }
+
+  /**
+   * Put frames of a run, one of which is for this queue, into one buffer each, up to one that is not as plain as that.
+   * @param run with its header, in the card's memory, without tags
+   * @param from how many of it were dealt with
+   * @param facts what the write-back says of the next one
+   * @param isAlike the same holds for those behind it
+   * @param longest bytes of a frame that the card takes
+   * @returns how many are in buffers; what becomes of the next one, {@link place} says
+   */
+  placeRun(run: FrameRun, from: number, facts: FrameFacts, isAlike: boolean, longest: number): number {
+    const { ring, memory, owner } = this;
+    const isOn = this.isEnabled && !this.isStopped && ring.count > 1 && ring.isSound;
+    if (!isOn || (this.srrctl & DESCTYPE_MASK) !== DESCTYPE_ADV_ONE_BUFFER) return 0;
+    const { dma } = owner;
+    const { u32, u16, engine } = memory;
+    const { skip, word0, word1, word2, type16 } = run;
+    const { offset, length } = run.ranges;
+    const first = run.first + from;
+    const room = Math.min(longest, this.bufferBytes);
+    const most = Math.min(run.count - from, ring.filled);
+    let index = ring.head;
+    let count = 0;
+    for (; count < most; count = (count + 1) | 0) {
+      const bytes = (length[first + count]! - skip) | 0;
+      const at = ring.locate(index);
+      if (bytes > room || at < 0) break;
+      const word = at >>> 2;
+      const to = dma.reach(u32[word]! | 0, u32[word + 1]! | 0, bytes, WRITE);
+      if (to < 0 || (to & 3) !== 0) break;
+      if (!isAlike && count > 0 && owner.lookAt(run, first + count) !== this.index) break;
+      engine.copy(to, offset[first + count]! + skip, bytes);
+      // What was decided on, whatever the sender made of its memory since.
+      const header = to >>> 2;
+      u32[header] = word0;
+      u32[header + 1] = word1;
+      u32[header + 2] = word2;
+      u16[2 * header + TYPE_HALFWORD] = type16;
+      u32[word] = facts.types & (RSS_MASK | PACKET_MASK);
+      u32[word + 1] = facts.hashOrChecksum;
+      u32[word + 3] = bytes;
+      this.put(word + STATUS_WORD.ADVANCED, facts.status | DD | EOP);
+      index = ring.behind(index, 1);
+    }
+    if (count === 0) return 0;
+    ring.head = index;
+    this.untold += count;
+    owner.receivedRun(this, run, from, count, facts);
+    return count;
   }
 
   /** What was written back becomes visible. */

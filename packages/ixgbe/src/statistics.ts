@@ -14,16 +14,16 @@ export class DirectionCounts {
   /** By size class: 64 bytes, 65 to 127, …, 1024 and more. */
   readonly sizes: Float64Array = new Float64Array(SIZES.length);
 
-  /** @param bytes without check sequence */
-  count(bytes: number, isGroup: boolean, isBroadcast: boolean): void {
+  /** @param bytes of each, without check sequence @param frames of that length */
+  count(bytes: number, isGroup: boolean, isBroadcast: boolean, frames: number): void {
     const whole = bytes + CRC_BYTES;
-    this.frames++;
-    this.bytes += whole;
-    if (isBroadcast) this.broadcast++;
-    else if (isGroup) this.multicast++;
+    this.frames += frames;
+    this.bytes += whole * frames;
+    if (isBroadcast) this.broadcast += frames;
+    else if (isGroup) this.multicast += frames;
     let size = 0;
     while (whole > SIZES[size]!) size++;
-    this.sizes[size]!++;
+    this.sizes[size]! += frames;
   }
 }
 
@@ -56,10 +56,11 @@ export class FunctionStatistics {
   /** Queues that were stopped because of what was in them. */
   misbehaviors = 0;
 
-  received(bytes: number, facts: FrameFacts): void {
-    this.rxFrames++;
-    this.rxBytes += bytes + CRC_BYTES;
-    if (facts.isGroup && !facts.isBroadcast) this.rxMulticast++;
+  /** @param bytes of each, without check sequence @param frames of that length */
+  received(bytes: number, facts: FrameFacts, frames: number): void {
+    this.rxFrames += frames;
+    this.rxBytes += (bytes + CRC_BYTES) * frames;
+    if (facts.isGroup && !facts.isBroadcast) this.rxMulticast += frames;
   }
 
   transmitted(frames: number, bytes: number): void {

@@ -91,6 +91,17 @@ test('82599 datasheet §7.10.3.9: PFVFSPOOF checks addresses and VLANs of its po
   expect(settingsOf(stage, 2)).toMatchObject({ checkMac: false, checkVlan: true });
 });
 
+test('82599 datasheet §8.2.3.27: PFVMTXSW has a bit for each pool, 32 in a register; the physical function’s pools are together', () => {
+  const stage = stageOf();
+  const hairpins = (): (boolean | undefined)[] => [PF, VF0, 2].map((number) => settingsOf(stage, number).hairpin);
+  expect(hairpins()).toEqual([false, false, false]);
+  stage.pf.write(rowAt(PF_ROW.PFVMTXSW, 0), 2);
+  expect(hairpins()).toEqual([false, false, true]);
+  stage.pf.write(rowAt(PF_ROW.PFVMTXSW, 0), 0);
+  stage.pf.write(rowAt(PF_ROW.PFVMTXSW, 1), 1 << 31);
+  expect(hairpins()).toEqual([true, false, false]);
+});
+
 test('PFVMVIR with the default tag is a port VLAN; ids that are none are nothing', () => {
   const stage = stageOf();
   stage.pf.write(rowAt(PF_ROW.PFVMVIR, 0), 0x4000_a064);

@@ -69,6 +69,7 @@ function settingsOfPools(card: IxgbeCard, pools: Pools, list: readonly number[])
     portVlan: first === undefined ? undefined : portVlan(card, first),
     checkMac: isChecked(0),
     checkVlan: isChecked(PFVFSPOOF.VLANAS_SHIFT),
+    hairpin: list.some((pool) => isLoopedBack(card, pool)),
     maxTxRate: rateOf(card, list),
     longestFrame: longestOf(card),
   };
@@ -89,6 +90,7 @@ function settingsWithoutPools(card: IxgbeCard): Settings {
     portVlan: undefined,
     checkMac: false,
     checkVlan: false,
+    hairpin: false,
     maxTxRate: 0,
     longestFrame: longestOf(card),
   };
@@ -167,6 +169,11 @@ function takesEveryUnicast({ registers }: IxgbeCard): boolean {
 function isSpoofChecked({ registers }: IxgbeCard, pool: number, shift: number): boolean {
   const bits = registers.get(rowAt(PF_ROW.PFVFSPOOF, Math.floor(pool / PFVFSPOOF.POOLS))) >>> shift;
   return ((bits >>> (pool % PFVFSPOOF.POOLS)) & 1) !== 0;
+}
+
+/** PFVMTXSW: what a pool sends may come back to it. 82599 datasheet §8.2.3.27 */
+function isLoopedBack({ registers }: IxgbeCard, pool: number): boolean {
+  return ((registers.get(rowAt(PF_ROW.PFVMTXSW, pool >>> 5)) >>> (pool & 31)) & 1) !== 0;
 }
 
 /** PFVMVIR with the default tag: the port is in a VLAN without knowing it. */

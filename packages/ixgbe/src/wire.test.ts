@@ -1,6 +1,6 @@
 import { VirtualClock, WIRE_AREA_BYTES, WirePort } from '@ringwire/eswitch';
 import { HostMemory } from '@ringwire/guest-memory';
-import { PF_REG, PF_STAT } from '@ringwire/nic-spec/ixgbe';
+import { PF_REG, PF_ROW, PF_STAT, rowAt } from '@ringwire/nic-spec/ixgbe';
 import { describe, expect, test } from 'vitest';
 import { DriverStage, frameTo, macOf } from './testing/driver-stage.js';
 
@@ -122,4 +122,30 @@ test('82599 datasheet §7.10.3.4, PFDTXGSWC.LBE: without it what functions send 
   one.driver.sendBytes(frame);
   stage.run();
   expect([other.heard.length, stage.onWire.length]).toEqual([2, 1]);
+});
+
+test('82599 datasheet §8.2.3.27, PFVMTXSW: with its bit what a pool sends to itself comes back, once; without it goes nowhere', () => {
+  const stage = new DriverStage();
+  const [one, other] = [stage.open(0), stage.open(1)];
+  const own = frameTo(macOf(1), macOf(1));
+  const all = frameTo(new Uint8Array(6).fill(0xff), macOf(1));
+  const heard = (frame: Uint8Array): [number, number] => {
+    const before = [one.heard.length, other.heard.length] as const;
+    one.driver.sendBytes(frame);
+    stage.run();
+    return [one.heard.length - before[0], other.heard.length - before[1]];
+  };
+  expect([heard(own), heard(all)]).toEqual([
+    [0, 0],
+    [0, 1],
+  ]);
+  stage.pfWrite(rowAt(PF_ROW.PFVMTXSW, 0), 1);
+  expect([heard(own), heard(all)]).toEqual([
+    [1, 0],
+    [1, 1],
+  ]);
+  expect(one.heard.slice(-2).map(({ bytes }) => bytes)).toEqual([own, all]);
+  // Another pool's bit is not this one's.
+  stage.pfWrite(rowAt(PF_ROW.PFVMTXSW, 0), 2);
+  expect(heard(own)).toEqual([0, 0]);
 });

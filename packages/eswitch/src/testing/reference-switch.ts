@@ -110,7 +110,9 @@ export class ReferenceSwitch {
     const to = hexOf(frame.slice(0, 6));
     const vlan = tagOf(frame)?.id ?? 0;
     const fits = (port: number): boolean =>
-      port !== from && this.isMember(port, frame) && !(mode === 'vepa' && from === WIRE && this.isSender(port, frame));
+      (port !== from || ports[port]!.settings.hairpin) &&
+      this.isMember(port, frame) &&
+      !(mode === 'vepa' && from === WIRE && this.isSender(port, frame));
     const all = ports.map((_, port) => port);
     const open = (filter: (port: number) => boolean): Set<number> =>
       new Set(all.filter((port) => filter(port) && fits(port)));

@@ -1,6 +1,14 @@
 import type { PortSettings } from '@ringwire/eswitch';
 import { type HostMemory, RangeList } from '@ringwire/guest-memory';
-import { DELIVERED, type Delivered, Frame, type FrameSink, frameBytes, type NetBackend } from '@ringwire/net-backend';
+import {
+  DELIVERED,
+  type Delivered,
+  Frame,
+  FrameRun,
+  type FrameSink,
+  frameBytes,
+  type NetBackend,
+} from '@ringwire/net-backend';
 import type { IxgbePort } from '../ixgbe-function.js';
 
 /** A frame that was sent, and what was left to be done to it. */
@@ -67,6 +75,57 @@ export class FakePort implements NetBackend, IxgbePort {
     const delivered = this.bringOpen(bytes, pieceBytes);
     this.device!.flush?.();
     return delivered;
+  }
+
+  /**
+   * Frames with one header for the device, together: what it does not take so comes one by one, as a switch does it.
+   * @param rests what is behind the header of each
+   * @param inMemory what lies where the header was, after it was looked at
+   * @returns how many came together
+   */
+  bringRun(header: Uint8Array, rests: readonly Uint8Array[], inMemory: Uint8Array = header): number {
+    const { memory } = this;
+    const run = new FrameRun(memory);
+    run.ranges = new RangeList(rests.length);
+    let to = this.at;
+    for (const rest of rests) {
+      memory.u8.set(inMemory, to);
+      memory.u8.set(rest, to + header.length);
+      run.ranges.push(to, header.length + rest.length);
+      to += Math.ceil((header.length + rest.length) / 4) * 4;
+    }
+    const view = new DataView(header.buffer, header.byteOffset);
+    run.count = rests.length;
+    run.bytes = run.ranges.bytes();
+    run.hasHeader = true;
+    run.word0 = view.getInt32(0, true);
+    run.word1 = view.getInt32(4, true);
+    run.word2 = view.getInt32(8, true);
+    run.type16 = view.getUint16(12, true);
+    let done = 0;
+    let together = 0;
+    while (done < rests.length) {
+      run.first = done;
+      run.count = rests.length - done;
+      run.bytes = run.ranges.bytes(done);
+      const taken = this.device!.receiveRun!(run);
+      together += taken;
+      done += taken;
+      if (done === rests.length) break;
+      memory.u8.set(header, run.ranges.offset[done]!);
+      this.deliver(run.ranges, done++);
+    }
+    this.device!.flush?.();
+    return together;
+  }
+
+  private deliver(ranges: RangeList, range: number): Delivered {
+    const frame = new Frame(this.memory);
+    frame.ranges = ranges;
+    frame.first = range;
+    frame.end = range + 1;
+    frame.length = ranges.length[range]!;
+    return this.device!.receive(frame);
   }
 
   /** The same without the end of the burst. */
