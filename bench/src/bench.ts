@@ -7,6 +7,8 @@ import { allCases, selectCases } from './cases.js';
 import { type ClaimFigure, formatClaim, measureClaim, selectClaims } from './claims/index.js';
 import { COMPARE_TEXT, formatCompare, measureCompare, selectCompare } from './compare-figures.js';
 import { peerProblem } from './dpdk-peer.js';
+import { formatV86, measureV86, selectV86, V86_TEXT, type V86Figure, v86Problem } from './embed/v86-figures.js';
+import type { V86Plan } from './embed/v86-job.js';
 import { formatSummary } from './limits.js';
 import { describeMachine, machineLine } from './machine.js';
 import { formatOffloads, measureOffloads, OFFLOAD_NAMES } from './offload-figures.js';
@@ -32,9 +34,10 @@ export async function bench(options: Options, terminal: Terminal): Promise<numbe
   const offloads = OFFLOAD_NAMES.filter((name) => options.filter === undefined || options.filter.test(name));
   const vhost = selectVhost(options);
   const compare = selectCompare(options);
+  const embed = selectV86(options);
   // Cards with SR-IOV have their functions behind an IOMMU.
   const claims = options.iommu === 'off' ? [] : selectClaims(options.filter);
-  const names = [...[...plans, ...vhost, ...compare, ...claims].map(({ name }) => name), ...offloads];
+  const names = [...[...plans, ...vhost, ...compare, ...embed, ...claims].map(({ name }) => name), ...offloads];
   if (options.list) {
     terminal.out(names.map((name) => `${name}\n`).join(''));
     return 0;
@@ -68,6 +71,7 @@ export async function bench(options: Options, terminal: Terminal): Promise<numbe
   const compared = compare.map(measureCompare);
   if (compared.length > 0)
     say(`── architectures of network I/O, side by side\n${compared.map(formatCompare).join('')}${COMPARE_TEXT}\n\n`);
+  const embedded = await besideV86(embed, options, say);
   if (claims.length > 0) say('── what is said of cards with SR-IOV, and what is measured\n');
   const measured: ClaimFigure[] = [];
   for (const claim of claims) {
@@ -81,7 +85,13 @@ export async function bench(options: Options, terminal: Terminal): Promise<numbe
   for (const problem of results.peerProblems) say(`without DPDK, ${problem}\n`);
   say(formatSummary(results));
 
-  const json = benchJson(machine, results, { offloads: figures, vhost: beside, compare: compared, claims: measured });
+  const json = benchJson(machine, results, {
+    offloads: figures,
+    vhost: beside,
+    compare: compared,
+    embed: embedded,
+    claims: measured,
+  });
   const svg = plotSvg(json);
   const files: [string, string][] = [
     [keptJson, jsonText(json)],
@@ -93,7 +103,7 @@ export async function bench(options: Options, terminal: Terminal): Promise<numbe
   for (const [file, text] of files) write(file, text);
   if (jsonOnStdout) terminal.out(jsonText(json));
   say(`${((performance.now() - before) / 1000).toFixed(0)} s; written: ${files.map(([file]) => file).join(', ')}\n`);
-  const areSound = [...results.cases, ...beside].every(({ problem }) => problem === null);
+  const areSound = [...results.cases, ...beside, ...embedded].every(({ problem }) => problem === null);
   return areSound && measured.every(({ holds, isWallTime }) => holds || isWallTime) ? 0 : 1;
 }
 
@@ -115,6 +125,28 @@ async function besidePeers(
     }
   }
   if (figures.length > 0) say(`${wrapText(VHOST_TEXT, '· ')}\n`);
+  return figures;
+}
+
+/** A card in v86 beside v86's own, each figure shown when it is there. */
+async function besideV86(
+  plans: readonly V86Plan[],
+  options: Options,
+  say: (text: string) => void,
+): Promise<V86Figure[]> {
+  if (plans.length === 0) return [];
+  say("── a card in v86: ours beside v86's own\n");
+  const problem = v86Problem();
+  if (problem !== undefined) {
+    say(`  embed/v86: left out, because ${problem}\n\n`);
+    return [];
+  }
+  const figures: V86Figure[] = [];
+  for (const plan of plans) {
+    figures.push(await measureV86(plan, options));
+    say(formatV86(figures.at(-1)!));
+  }
+  say(`${V86_TEXT}\n`);
   return figures;
 }
 

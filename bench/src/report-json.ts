@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { CaseResult } from './case-result.js';
 import type { ClaimFigure } from './claims/index.js';
 import type { CompareFigure } from './compare-figures.js';
+import type { V86Figure } from './embed/v86-figures.js';
 import type { Machine } from './machine.js';
 import type { OffloadFigure } from './offload-figures.js';
 import { DISTURBED, type IommuRatio, type PeerRatio, type Results } from './run-cases.js';
@@ -16,6 +17,7 @@ export interface BenchJson {
   readonly offloads: readonly OffloadFigure[];
   readonly vhost: readonly VhostFigure[];
   readonly compare: readonly CompareFigure[];
+  readonly embed: readonly V86Figure[];
   readonly claims: readonly ClaimFigure[];
 }
 
@@ -26,10 +28,11 @@ export function benchJson(
     offloads = [],
     vhost = [],
     compare = [],
+    embed = [],
     claims = [],
-  }: Partial<Pick<BenchJson, 'offloads' | 'vhost' | 'compare' | 'claims'>> = {},
+  }: Partial<Pick<BenchJson, 'offloads' | 'vhost' | 'compare' | 'embed' | 'claims'>> = {},
 ): BenchJson {
-  return { schema: 1, machine, cases, ratios: [...ratios, ...iommuRatios], offloads, vhost, compare, claims };
+  return { schema: 1, machine, cases, ratios: [...ratios, ...iommuRatios], offloads, vhost, compare, embed, claims };
 }
 
 export const jsonText = (json: BenchJson): string => `${JSON.stringify(json, null, 2)}\n`;
