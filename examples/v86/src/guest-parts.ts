@@ -11,6 +11,10 @@ import { loadOrder, moduleEntries } from './load-order.js';
 /** Where guest-parts.sh puts a kernel, modules, a busybox and SeaBIOS; machines that have booted are kept there, too. */
 const PARTS = fileURLToPath(new URL('../../../node_modules/.cache/ringwire-v86/', import.meta.url));
 const V86 = createRequire(import.meta.url).resolve('v86/package.json');
+/** v86's own WebAssembly module. */
+export const WASM_PATH: string = join(dirname(V86), 'build/v86.wasm');
+/** The one that it takes where WebAssembly has no vectors. */
+export const FALLBACK_WASM_PATH: string = join(dirname(V86), 'build/v86-fallback.wasm');
 /** Part of the name of a state that is kept: another one when what a guest does until it is ready is changed. */
 const EDITION = 2;
 
@@ -22,7 +26,7 @@ export function guestPartsProblem(): string | undefined {
 }
 
 export function machineFiles(): MachineFiles {
-  return { bios: bytesOf('bios.bin'), vgaBios: bytesOf('vgabios.bin'), wasmPath: join(dirname(V86), 'build/v86.wasm') };
+  return { bios: bytesOf('bios.bin'), vgaBios: bytesOf('vgabios.bin'), wasmPath: WASM_PATH };
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { NetBackend } from '@ringwire/net-backend';
-import { attachNics, type V86Nic, type V86NicOptions } from '@ringwire/v86-adapter';
+import { attachNics, type V86Machine, type V86NicOptions } from '@ringwire/v86-adapter';
 import { V86, type V86Options } from 'v86';
 import { DONE, LOAD_MODULES, READY } from './guest-shell.js';
 
@@ -50,7 +50,8 @@ export interface Said {
 /** A 32-bit PC with Linux in it, which takes lines of shell from its first serial port. */
 export class LinuxMachine {
   readonly emulator: V86;
-  readonly nics: readonly V86Nic[];
+  /** Its network cards, of this project. */
+  readonly cards: V86Machine;
   private readonly hasOwnNic: boolean;
   private text = '';
   private heard: () => void = () => {};
@@ -60,10 +61,10 @@ export class LinuxMachine {
     const { msix, pin } = ports;
     const sizes = { rxQueueSize: QUEUE_SIZE, txQueueSize: QUEUE_SIZE };
     this.hasOwnNic = ports.hasOwnNic === true;
-    this.nics = attachNics(emulator, [
+    this.cards = attachNics(emulator, [
       { ...msix, ...sizes, slot: SLOTS.msix, macAfterRestore: msix.mac },
       { ...pin, ...sizes, slot: SLOTS.pin, macAfterRestore: pin.mac, vectors: 0 },
-    ]).nics;
+    ]);
     emulator.add_listener('serial0-output-byte', (byte: number) => {
       if (byte === CARRIAGE_RETURN) return;
       this.text += String.fromCharCode(byte);
@@ -104,6 +105,11 @@ export class LinuxMachine {
     this.text = '';
     this.emulator.serial0_send(`${command}\n`);
     return this.ended();
+  }
+
+  /** What the command at work has said so far. */
+  get said(): string {
+    return this.text;
   }
 
   /** What a command says that is at work already, as in a machine that was saved in the middle of it. */
