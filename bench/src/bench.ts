@@ -7,6 +7,8 @@ import { allCases, selectCases } from './cases.js';
 import { type ClaimFigure, formatClaim, measureClaim, selectClaims } from './claims/index.js';
 import { COMPARE_TEXT, formatCompare, measureCompare, selectCompare } from './compare-figures.js';
 import { peerProblem } from './dpdk-peer.js';
+import { formatV86, measureV86, selectV86, V86_TEXT, type V86Figure, v86Problem } from './embed/v86-figures.js';
+import type { V86Plan } from './embed/v86-job.js';
 import { formatSummary } from './limits.js';
 import { describeMachine, machineLine } from './machine.js';
 import { formatOffloads, measureOffloads, OFFLOAD_NAMES } from './offload-figures.js';
@@ -34,9 +36,11 @@ export async function bench(options: Options, terminal: Terminal): Promise<numbe
   const vhost = selectVhost(options);
   const compare = selectCompare(options);
   const parity = selectParity(options);
+  const embed = selectV86(options);
   // Cards with SR-IOV have their functions behind an IOMMU.
   const claims = options.iommu === 'off' ? [] : selectClaims(options.filter);
-  const names = [...[...plans, ...vhost, ...compare, ...parity, ...claims].map(({ name }) => name), ...offloads];
+  const named = [...plans, ...vhost, ...compare, ...parity, ...embed, ...claims];
+  const names = [...named.map(({ name }) => name), ...offloads];
   if (options.list) {
     terminal.out(names.map((name) => `${name}\n`).join(''));
     return 0;
@@ -75,6 +79,7 @@ export async function bench(options: Options, terminal: Terminal): Promise<numbe
   const paired = parity.map((plan) => measureParity(plan, options.quick));
   if (paired.length > 0)
     say(`── vDPA beside what it is to be as fast as\n${paired.map(formatParity).join('')}${PARITY_TEXT}\n\n`);
+  const embedded = await besideV86(embed, options, say);
   if (claims.length > 0) say('── what is said of cards with SR-IOV, and what is measured\n');
   const measured: ClaimFigure[] = [];
   for (const claim of claims) {
@@ -93,6 +98,7 @@ export async function bench(options: Options, terminal: Terminal): Promise<numbe
     vhost: beside,
     compare: compared,
     parity: paired,
+    embed: embedded,
     claims: measured,
   });
   const svg = plotSvg(json);
@@ -106,7 +112,7 @@ export async function bench(options: Options, terminal: Terminal): Promise<numbe
   for (const [file, text] of files) write(file, text);
   if (jsonOnStdout) terminal.out(jsonText(json));
   say(`${((performance.now() - before) / 1000).toFixed(0)} s; written: ${files.map(([file]) => file).join(', ')}\n`);
-  const areSound = [...results.cases, ...beside].every(({ problem }) => problem === null);
+  const areSound = [...results.cases, ...beside, ...embedded].every(({ problem }) => problem === null);
   return areSound && measured.every(({ holds, isWallTime }) => holds || isWallTime) ? 0 : 1;
 }
 
@@ -128,6 +134,28 @@ async function besidePeers(
     }
   }
   if (figures.length > 0) say(`${wrapText(VHOST_TEXT, '· ')}\n`);
+  return figures;
+}
+
+/** A card in v86 beside v86's own, each figure shown when it is there. */
+async function besideV86(
+  plans: readonly V86Plan[],
+  options: Options,
+  say: (text: string) => void,
+): Promise<V86Figure[]> {
+  if (plans.length === 0) return [];
+  say("── a card in v86: ours beside v86's own\n");
+  const problem = v86Problem();
+  if (problem !== undefined) {
+    say(`  embed/v86: left out, because ${problem}\n\n`);
+    return [];
+  }
+  const figures: V86Figure[] = [];
+  for (const plan of plans) {
+    figures.push(await measureV86(plan, options));
+    say(formatV86(figures.at(-1)!));
+  }
+  say(`${V86_TEXT}\n`);
   return figures;
 }
 

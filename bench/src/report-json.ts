@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { CaseResult } from './case-result.js';
 import type { ClaimFigure } from './claims/index.js';
 import type { CompareFigure } from './compare-figures.js';
+import type { V86Figure } from './embed/v86-figures.js';
 import type { Machine } from './machine.js';
 import type { OffloadFigure } from './offload-figures.js';
 import type { ParityFigure } from './parity-figures.js';
@@ -18,6 +19,7 @@ export interface BenchJson {
   readonly vhost: readonly VhostFigure[];
   readonly compare: readonly CompareFigure[];
   readonly parity: readonly ParityFigure[];
+  readonly embed: readonly V86Figure[];
   readonly claims: readonly ClaimFigure[];
 }
 
@@ -29,10 +31,12 @@ export function benchJson(
     vhost = [],
     compare = [],
     parity = [],
+    embed = [],
     claims = [],
-  }: Partial<Pick<BenchJson, 'offloads' | 'vhost' | 'compare' | 'parity' | 'claims'>> = {},
+  }: Partial<Pick<BenchJson, 'offloads' | 'vhost' | 'compare' | 'parity' | 'embed' | 'claims'>> = {},
 ): BenchJson {
-  return { schema: 1, machine, cases, ratios: [...ratios, ...iommuRatios], offloads, vhost, compare, parity, claims };
+  const beside = { offloads, vhost, compare, parity, embed, claims };
+  return { schema: 1, machine, cases, ratios: [...ratios, ...iommuRatios], ...beside };
 }
 
 export const jsonText = (json: BenchJson): string => `${JSON.stringify(json, null, 2)}\n`;

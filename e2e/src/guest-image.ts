@@ -2,7 +2,8 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type CpioEntry, cpioArchive, DIRECTORY, LINK, PROGRAM } from '../../examples/v86/src/cpio.js';
-import { guestInit } from '../../examples/v86/src/guest-shell.js';
+import { guestInit, LOAD_MODULES } from '../../examples/v86/src/guest-shell.js';
+import { loadOrder, moduleEntries } from '../../examples/v86/src/load-order.js';
 
 /** Where `guest-parts.sh` puts a kernel, its modules and a busybox. */
 const PARTS = fileURLToPath(new URL('../../node_modules/.cache/ringwire-guest/', import.meta.url));
@@ -14,9 +15,6 @@ export const VDUSE_PARTS: string = fileURLToPath(
 export const BUSYBOX: string = join(PARTS, 'busybox');
 /** What a guest loads, with all that these depend on. */
 const MODULES = ['virtio_pci', 'virtio_net'] as const;
-
-/** Before it takes commands. */
-const LOAD_MODULES = 'while read -r module; do insmod /modules/$module.ko; done < /modules/order\n';
 
 /** What a guest has besides busybox and virtio-net. */
 export interface ImageOptions {
@@ -47,35 +45,14 @@ export function makeGuestImage(
   { modules: names = MODULES, parts = PARTS, files = [] }: ImageOptions = {},
 ): GuestImage {
   const initrd = join(directory, 'initrd');
-  const modules = loadOrder(parts, names);
   const entries: CpioEntry[] = [
     ...['bin', 'dev', 'modules', 'proc', 'sys', 'tmp'].map((path) => ({ path, mode: DIRECTORY })),
     { path: 'bin/busybox', mode: PROGRAM, bytes: readFileSync(BUSYBOX) },
     { path: 'bin/sh', mode: LINK, bytes: Buffer.from('busybox') },
-    { path: 'init', mode: PROGRAM, bytes: Buffer.from(guestInit(LOAD_MODULES)) },
-    { path: 'modules/order', mode: PROGRAM, bytes: Buffer.from(modules.map(({ name }) => `${name}\n`).join('')) },
-    ...modules.map(({ name, bytes }) => ({ path: `modules/${name}.ko`, mode: PROGRAM, bytes })),
+    { path: 'init', mode: PROGRAM, bytes: Buffer.from(guestInit(`${LOAD_MODULES}\n`)) },
+    ...moduleEntries(loadOrder(join(parts, 'modules'), names)),
     ...files,
   ];
   writeFileSync(initrd, cpioArchive(entries));
   return { kernel: join(parts, 'vmlinuz'), initrd };
-}
-
-interface Module {
-  readonly name: string;
-  readonly bytes: Uint8Array;
-}
-
-/** Modules behind those that they depend on. */
-function loadOrder(parts: string, names: readonly string[], found: Module[] = []): readonly Module[] {
-  for (const name of names) {
-    const path = join(parts, 'modules', `${name}.ko`);
-    // What is no module is part of the kernel.
-    if (found.some((module) => module.name === name) || !existsSync(path)) continue;
-    const bytes = readFileSync(path);
-    const depends = /\0depends=([^\0]*)\0/.exec(bytes.toString('latin1'))?.[1] ?? '';
-    loadOrder(parts, depends.split(',').filter(Boolean), found);
-    found.push({ name, bytes });
-  }
-  return found;
 }

@@ -25,4 +25,5 @@ const deviceWorker = new URL('device-worker.bundle.js', import.meta.resolve('@ri
 const files = await buildSite({ deviceWorker });
 const server = await serveSite(files, port);
 console.log(`the page is at ${addressOf(server)}; Ctrl+C ends it`);
+console.log(`two Linux machines in v86: ${addressOf(server)}v86/`);
 console.log(`without threads, as on a server without the headers: ${addressOf(server)}open/`);

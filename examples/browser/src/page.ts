@@ -1,31 +1,12 @@
 import type { Guest } from './guest.js';
 import { openInlineLab } from './inline-lab.js';
 import { type Lab, STATIONS } from './lab.js';
+import { counted, find, notIsolated, rateOf, showNote, table } from './page-parts.js';
 import { RateChart } from './rate-chart.js';
 import { openThreadLab } from './thread-lab.js';
 
 const WATCH_MS = 100;
 const SHOW_MS = 500;
-const NOT_ISOLATED =
-  'This page is not cross-origin isolated (crossOriginIsolated is false), so threads cannot share memory: devices and switch run ' +
-  'inline, on the page. For threads, serve it with Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: ' +
-  'require-corp.';
-
-const find = <T extends HTMLElement>(selector: string): T => document.querySelector<T>(selector)!;
-const counted = new Intl.NumberFormat('en');
-
-/** Rows of a table, made once; the returned function shows values in them. */
-function table(place: string, rows: readonly string[]): (values: readonly (number | string)[]) => void {
-  const cells = rows.map((name) => {
-    const row = find<HTMLTableElement>(`${place} table`).insertRow();
-    row.append(Object.assign(document.createElement('th'), { textContent: name, scope: 'row' }));
-    return row.insertCell();
-  });
-  return (values) => {
-    for (const [index, value] of values.entries())
-      cells[index]!.textContent = typeof value === 'number' ? counted.format(value) : value;
-  };
-}
 
 /** Show a guest's counters in its card. */
 function guestCard(guest: Guest, index: number): () => void {
@@ -48,21 +29,20 @@ function show(lab: Lab): void {
   const rows = ['forwarded', 'flooded', ...(lab.sleeps === undefined ? [] : ['device threads slept'])];
   const showSwitch = table('#switch', rows);
   const chart = new RateChart(find('#chart'));
-  let before = repliesOf(lab);
-  let then = performance.now();
+  const rate = rateOf(
+    () => repliesOf(lab),
+    (perSecond, seconds) => {
+      find('#rate').textContent = counted.format(Math.round(perSecond));
+      chart.add(seconds, perSecond);
+    },
+  );
   setInterval(() => {
-    const now = performance.now();
-    const replies = repliesOf(lab);
-    const rate = ((replies - before) * 1000) / (now - then);
-    before = replies;
-    then = now;
     const { forwarded, flooded } = lab.switched();
     for (const card of cards) card();
     showSwitch([forwarded, flooded, ...(lab.sleeps === undefined ? [] : [lab.sleeps()])]);
-    find('#rate').textContent = counted.format(Math.round(rate));
     const { roundTrip } = lab.guests[0].counters;
-    if (replies > 0) find('#trip').textContent = `${roundTrip.toFixed(1)} ms`;
-    chart.add(now / 1000, rate);
+    if (repliesOf(lab) > 0) find('#trip').textContent = `${roundTrip.toFixed(1)} ms`;
+    rate();
   }, SHOW_MS);
 }
 
@@ -87,11 +67,7 @@ function control(lab: Lab): void {
 
 async function start(): Promise<void> {
   const isWished = new URLSearchParams(location.search).has('inline');
-  const note = find('#note');
-  if (!crossOriginIsolated) {
-    note.textContent = NOT_ISOLATED;
-    note.hidden = false;
-  }
+  if (!crossOriginIsolated) showNote(notIsolated('devices and switch'));
   const isInline = isWished || !crossOriginIsolated;
   const other = find<HTMLAnchorElement>('#other');
   other.hidden = !crossOriginIsolated;
@@ -104,5 +80,5 @@ async function start(): Promise<void> {
 
 start().catch((error: unknown) => {
   find('#mode').textContent = 'stopped';
-  Object.assign(find('#note'), { textContent: String(error), hidden: false });
+  showNote(String(error));
 });

@@ -1,24 +1,13 @@
 import { DeviceThread } from '@ringwire/device-thread';
 import { HostMemory } from '@ringwire/guest-memory';
+import { CableSwitch } from './cable-switch.js';
 import { GUESTS_BYTES, type Lab, makeGuest, regionOf, STATIONS, scratchOf } from './lab.js';
-import type { SwitchOrder } from './switch-worker.js';
-
-const CABLE_BYTES = 0x10_0000;
-const CABLE_FRAMES = 512;
 
 /** A worker for each device and one for the switch. They and the drivers, on the page, meet in shared memory alone. */
 export async function openThreadLab(): Promise<Lab> {
-  const memory = HostMemory.create(GUESTS_BYTES + 2 * CABLE_BYTES);
+  const memory = HostMemory.create(GUESTS_BYTES + CableSwitch.bytes(STATIONS.length));
   const wasm = memory.wasm!;
-  const cables = STATIONS.map((_, index) => ({
-    at: GUESTS_BYTES + index * CABLE_BYTES,
-    bytes: CABLE_BYTES,
-    frames: CABLE_FRAMES,
-  }));
-  const counts = new Int32Array(new SharedArrayBuffer(8));
-  const order: SwitchOrder = { memory: wasm, cables, counts };
-  const switching = new Worker(new URL('switch-worker.js', import.meta.url), { type: 'module' });
-  switching.postMessage(order);
+  const switched = new CableSwitch(memory, GUESTS_BYTES, STATIONS.length, new URL('switch-worker.js', import.meta.url));
   const threads = STATIONS.map(
     ({ mac }, index) =>
       new DeviceThread(
@@ -30,7 +19,7 @@ export async function openThreadLab(): Promise<Lab> {
             type: 'net',
             mac: [...mac],
             scratch: scratchOf(index),
-            backend: { type: 'cable', ...cables[index]!, end: 0 },
+            backend: { type: 'cable', ...switched.cables[index]!, end: 0 },
             holdWhenFull: true,
           },
         },
@@ -54,7 +43,7 @@ export async function openThreadLab(): Promise<Lab> {
   return {
     mode: 'threads',
     guests,
-    switched: () => ({ forwarded: counts[0]!, flooded: counts[1]! }),
+    switched: () => switched.counts,
     sleeps: () => threads.reduce((sum, { link }) => sum + link.deviceSleeps, 0),
     watch: () => {
       for (const guest of guests) {
@@ -65,7 +54,7 @@ export async function openThreadLab(): Promise<Lab> {
     close: async () => {
       for (const { driver } of guests) driver.close();
       await Promise.all(threads.map((thread) => thread.close()));
-      switching.terminate();
+      switched.close();
     },
   };
 }

@@ -6,12 +6,17 @@ import { fileURLToPath } from 'node:url';
 import { type CpioEntry, cpioArchive, DIRECTORY, LINK, PROGRAM } from './cpio.js';
 import { guestInit } from './guest-shell.js';
 import { LinuxMachine, type MachineFiles, type MachinePorts, NOWHERE } from './linux-machine.js';
+import { loadOrder, moduleEntries } from './load-order.js';
 
 /** Where guest-parts.sh puts a kernel, modules, a busybox and SeaBIOS; machines that have booted are kept there, too. */
 const PARTS = fileURLToPath(new URL('../../../node_modules/.cache/ringwire-v86/', import.meta.url));
 const V86 = createRequire(import.meta.url).resolve('v86/package.json');
+/** v86's own WebAssembly module. */
+export const WASM_PATH: string = join(dirname(V86), 'build/v86.wasm');
+/** The one that it takes where WebAssembly has no vectors. */
+export const FALLBACK_WASM_PATH: string = join(dirname(V86), 'build/v86-fallback.wasm');
 /** Part of the name of a state that is kept: another one when what a guest does until it is ready is changed. */
-const EDITION = 1;
+const EDITION = 2;
 
 /** Why there is nothing to make a machine of; undefined when there is. */
 export function guestPartsProblem(): string | undefined {
@@ -21,7 +26,7 @@ export function guestPartsProblem(): string | undefined {
 }
 
 export function machineFiles(): MachineFiles {
-  return { bios: bytesOf('bios.bin'), vgaBios: bytesOf('vgabios.bin'), wasmPath: join(dirname(V86), 'build/v86.wasm') };
+  return { bios: bytesOf('bios.bin'), vgaBios: bytesOf('vgabios.bin'), wasmPath: WASM_PATH };
 }
 
 /**
@@ -29,11 +34,11 @@ export function machineFiles(): MachineFiles {
  * @param hasOwnNic with v86's own network card beside ours
  */
 export async function bootedState(hasOwnNic = false): Promise<ArrayBuffer> {
-  const parts = ['vmlinuz', 'busybox', 'bios.bin', 'vgabios.bin', ...moduleNames()];
   const hash = createHash('sha256').update(`${EDITION} ${hasOwnNic}`).update(guestInit());
   // A state is for the release of v86 that it is of.
   hash.update(readFileSync(V86));
-  for (const part of parts) hash.update(part).update(new Uint8Array(bytesOf(part)));
+  for (const part of ['vmlinuz', 'busybox', 'bios.bin', 'vgabios.bin']) hash.update(new Uint8Array(bytesOf(part)));
+  for (const { name, bytes } of modules()) hash.update(name).update(bytes);
   const kept = join(PARTS, 'booted', hash.digest('hex').slice(0, 16));
   if (existsSync(kept)) return buffer(readFileSync(kept));
   const mac = (last: number): Uint8Array => Uint8Array.of(2, 0, 0, 0, 0, last);
@@ -54,32 +59,24 @@ export async function bootedState(hasOwnNic = false): Promise<ArrayBuffer> {
 }
 
 function initrd(): ArrayBuffer {
-  const modules = moduleNames();
-  const order = modules.map((path) => `${path.slice('modules/'.length, -'.ko'.length)}\n`).join('');
   const entries: CpioEntry[] = [
     ...['bin', 'dev', 'modules', 'proc', 'sys', 'tmp'].map((path) => ({ path, mode: DIRECTORY })),
     { path: 'bin/busybox', mode: PROGRAM, bytes: readFileSync(join(PARTS, 'busybox')) },
     { path: 'bin/sh', mode: LINK, bytes: Buffer.from('busybox') },
     { path: 'init', mode: PROGRAM, bytes: Buffer.from(guestInit()) },
-    { path: 'modules/order', mode: PROGRAM, bytes: Buffer.from(order) },
-    ...modules.map((path) => ({ path, mode: PROGRAM, bytes: readFileSync(join(PARTS, path)) })),
+    ...moduleEntries(modules()),
   ];
   return buffer(cpioArchive(entries));
 }
 
-/** Modules behind those that they depend on, by their own word. */
-function moduleNames(): string[] {
-  const all = readdirSync(join(PARTS, 'modules')).sort();
-  const order: string[] = [];
-  const add = (file: string): void => {
-    if (order.includes(file) || !all.includes(file)) return;
-    const bytes = readFileSync(join(PARTS, 'modules', file)).toString('latin1');
-    const depends = /\0depends=([^\0]*)\0/.exec(bytes)?.[1] ?? '';
-    for (const name of depends.split(',').filter(Boolean)) add(`${name}.ko`);
-    order.push(file);
-  };
-  for (const file of all) add(file);
-  return order.map((file) => `modules/${file}`);
+/** All that there are. */
+function modules(): ReturnType<typeof loadOrder> {
+  const folder = join(PARTS, 'modules');
+  const files = readdirSync(folder).sort();
+  return loadOrder(
+    folder,
+    files.map((file) => file.slice(0, -'.ko'.length)),
+  );
 }
 
 const bytesOf = (part: string): ArrayBuffer => buffer(readFileSync(join(PARTS, part)));

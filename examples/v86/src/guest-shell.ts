@@ -2,6 +2,9 @@
 export const READY: RegExp = /^#ready$/m;
 export const DONE: RegExp = /^#done (\d+)$/m;
 
+/** Load the guest's modules, those first that others depend on. */
+export const LOAD_MODULES = 'while read -r module; do insmod /modules/$module.ko; done < /modules/order';
+
 /**
  * A guest's first program. Commands come as lines from the first serial port, and what they say goes there; the kernel has
  * the second one.

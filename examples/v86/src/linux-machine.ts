@@ -1,10 +1,12 @@
 import type { NetBackend } from '@ringwire/net-backend';
-import { attachNics, type V86Nic, type V86NicOptions } from '@ringwire/v86-adapter';
+import { attachNics, type V86Machine, type V86NicOptions } from '@ringwire/v86-adapter';
 import { V86, type V86Options } from 'v86';
-import { DONE, READY } from './guest-shell.js';
+import { DONE, LOAD_MODULES, READY } from './guest-shell.js';
 
-/** Two cards in each machine: one with MSI-X, and one with an interrupt pin alone. */
-const SLOTS = { msix: 16, pin: 17 } as const;
+/** Two cards in each machine: one with MSI-X, and one with an interrupt pin alone. v86's own has a place of its own. */
+const SLOTS = { msix: 16, pin: 17, own: 10 } as const;
+/** Descriptors of a card's queues: as many as v86's own card has. */
+const QUEUE_SIZE = 1024;
 const MEMORY_BYTES = 192 << 20;
 const VGA_BYTES = 2 << 20;
 const CARRIAGE_RETURN = 13;
@@ -31,6 +33,14 @@ export interface MachinePorts {
   readonly hasOwnNic?: boolean;
 }
 
+/** Names that the guest's network interfaces have, by card. */
+export interface InterfaceNames {
+  readonly msix: string;
+  readonly pin: string;
+  /** Of v86's own card, where there is one. */
+  readonly own?: string;
+}
+
 /** What a command said, and its exit code. */
 export interface Said {
   readonly text: string;
@@ -40,17 +50,21 @@ export interface Said {
 /** A 32-bit PC with Linux in it, which takes lines of shell from its first serial port. */
 export class LinuxMachine {
   readonly emulator: V86;
-  readonly nics: readonly V86Nic[];
+  /** Its network cards, of this project. */
+  readonly cards: V86Machine;
+  private readonly hasOwnNic: boolean;
   private text = '';
   private heard: () => void = () => {};
 
   private constructor(emulator: V86, ports: MachinePorts) {
     this.emulator = emulator;
     const { msix, pin } = ports;
-    this.nics = attachNics(emulator, [
-      { ...msix, slot: SLOTS.msix, macAfterRestore: msix.mac },
-      { ...pin, slot: SLOTS.pin, macAfterRestore: pin.mac, vectors: 0 },
-    ]).nics;
+    const sizes = { rxQueueSize: QUEUE_SIZE, txQueueSize: QUEUE_SIZE };
+    this.hasOwnNic = ports.hasOwnNic === true;
+    this.cards = attachNics(emulator, [
+      { ...msix, ...sizes, slot: SLOTS.msix, macAfterRestore: msix.mac },
+      { ...pin, ...sizes, slot: SLOTS.pin, macAfterRestore: pin.mac, vectors: 0 },
+    ]);
     emulator.add_listener('serial0-output-byte', (byte: number) => {
       if (byte === CARRIAGE_RETURN) return;
       this.text += String.fromCharCode(byte);
@@ -93,6 +107,11 @@ export class LinuxMachine {
     return this.ended();
   }
 
+  /** What the command at work has said so far. */
+  get said(): string {
+    return this.text;
+  }
+
   /** What a command says that is at work already, as in a machine that was saved in the middle of it. */
   async ended(): Promise<Said> {
     const [line, code] = await this.until(DONE);
@@ -106,12 +125,13 @@ export class LinuxMachine {
     return text;
   }
 
-  /** Load drivers. @returns names of the network interfaces that there are then, by slot */
-  async loadDrivers(): Promise<{ msix: string; pin: string }> {
-    await this.must('while read -r module; do insmod /modules/$module.ko; done < /modules/order');
+  /** Load drivers. @returns names of the network interfaces that there are then */
+  async loadDrivers(): Promise<InterfaceNames> {
+    await this.must(LOAD_MODULES);
     const named = async (slot: number): Promise<string> =>
-      (await this.must(`ls /sys/bus/pci/devices/0000:00:${slot.toString(16)}.0/virtio*/net`)).trim();
-    return { msix: await named(SLOTS.msix), pin: await named(SLOTS.pin) };
+      (await this.must(`ls /sys/bus/pci/devices/0000:00:${slot.toString(16).padStart(2, '0')}.0/virtio*/net`)).trim();
+    const ours = { msix: await named(SLOTS.msix), pin: await named(SLOTS.pin) };
+    return this.hasOwnNic ? { ...ours, own: await named(SLOTS.own) } : ours;
   }
 
   /** The whole machine, while it stands still. */

@@ -39,7 +39,10 @@ export class MemoryModule<Exports> {
     this.base64 = base64;
   }
 
-  /** @throws VirtioError for a memory that is not shared, or has other addresses than 32-bit ones */
+  /**
+   * @throws VirtioError for a memory that is not shared, or has other addresses than 32-bit ones, and where the module does not
+   *         compile: V8 has no vectors on an x86 without SSE 4.1, as which emulators may show themselves
+   */
   on(memory: WasmMemory): Exports {
     let instance = this.instances.get(memory);
     if (instance === undefined) {
@@ -50,13 +53,21 @@ export class MemoryModule<Exports> {
   }
 
   private instantiate(memory: WasmMemory): Exports {
-    this.compiled ??= new webAssembly.Module(
-      Uint8Array.from(decodeBase64(this.base64), (character) => character.charCodeAt(0)),
-    );
+    this.compiled ??= this.compile();
     try {
       return new webAssembly.Instance(this.compiled, { host: { memory } }).exports as Exports;
     } catch (cause) {
       throw new VirtioError('memory', String(cause), 'a shared WebAssembly.Memory with 32-bit addresses', 'HostMemory');
+    }
+  }
+
+  private compile(): object {
+    const bytes = Uint8Array.from(decodeBase64(this.base64), (character) => character.charCodeAt(0));
+    try {
+      return new webAssembly.Module(bytes);
+    } catch (cause) {
+      const want = 'WebAssembly with vectors (SIMD): on x86 a processor with SSE 4.1';
+      throw new VirtioError('this platform', String(cause), want, 'HostMemory');
     }
   }
 }

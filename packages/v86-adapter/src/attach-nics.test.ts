@@ -138,3 +138,44 @@ test('a slot that is taken, and a v86 that is made otherwise, are errors that sa
     /^cpu\.(\w|\.)+ is undefined, want function, as in v86 0\.5\.455 to 0\.5\.462/,
   );
 });
+
+test('where one of several cards cannot be, none is plugged in: ports are free, and v86 is as it was', async () => {
+  const other = await loaded();
+  const own = cpuIn(other);
+  const partsOf = (cpu: V86Cpu): unknown[] => {
+    const { run_hardware_timers, reboot_internal, mmap_write16, get_state, set_state } = cpu;
+    const others = [cpu.io.ports[0xcfc], cpu.devices.pci.raise_irq];
+    return [run_hardware_timers, reboot_internal, mmap_write16, get_state, set_state, ...others];
+  };
+  const parts = partsOf(own);
+  const plugged: boolean[] = [];
+  const port = Object.assign(new NullBackend(), { attach: (device?: object) => plugged.push(device !== undefined) });
+  const first = { ...card(16), port };
+  expect(() => attachNics(other, [first, card(16)])).toThrow(/^slot is 16, want a free one/);
+  expect(plugged).toEqual([]);
+  expect(() => attachNics(other, [first, { ...card(17), mtu: 1 }])).toThrow(/^mtu is 1/);
+  expect(plugged).toEqual([true, false]);
+  expect([own.devices.pci.devices[16 << 3], own.devices.pci.devices[17 << 3]]).toEqual([undefined, undefined]);
+  for (const [index, part] of partsOf(own).entries()) expect(part).toBe(parts[index]);
+  attachNics(other, [first, card(17)]);
+  expect(plugged).toEqual([true, false, true]);
+  await other.destroy();
+});
+
+test('a guest that sleeps is woken once for what its cards do not know of, until they have looked', async () => {
+  const other = await loaded();
+  const own = cpuIn(other);
+  let woken = 0;
+  own.stop_idling = () => woken++;
+  const woke = attachNics(other, [card(16)]);
+  let steps = 0;
+  woke.nics[0]!.nic.step = () => ++steps < 0;
+  woke.wake();
+  woke.wake();
+  expect([woken, steps]).toEqual([1, 0]);
+  own.run_hardware_timers(0, 0);
+  own.run_hardware_timers(0, 0);
+  woke.wake();
+  expect([woken, steps]).toEqual([2, 1]);
+  await other.destroy();
+});

@@ -33,6 +33,11 @@ const { performance } = globalThis as unknown as { performance: { now(): number 
 /** A v86 machine with cards of ours. */
 export interface V86Machine {
   readonly nics: readonly V86Nic[];
+  /**
+   * A port has something that its card cannot know of, such as frames from another thread: cards look at the end of the
+   * slice of the guest's time, and a guest that sleeps is woken for it.
+   */
+  wake(): void;
   /** Pull every card: its port is free, and what the guest still does with it leads nowhere. */
   close(): void;
 }
@@ -45,58 +50,84 @@ export interface V86Machine {
  * Cards work at the end of each slice of the guest's time, where v86 looks at its timers. There, too, interrupts are
  * raised: from within a memory access they would hang compiled code.
  * @param wanted one for each card, in the order in which the guest finds them unless `slot` says otherwise
- * @throws VirtioError for a v86 that is none of the tested ones, and for cards that cannot be
+ * @throws VirtioError for a v86 that is none of the tested ones, and for cards that cannot be: then none is plugged in
  */
 export function attachNics(emulator: V86Emulator, wanted: readonly V86NicOptions[]): V86Machine {
   const cpu = cpuOf(emulator);
+  const machine = new Machine(cpu);
+  makeNics(cpu, machine, wanted);
+  // From here on nothing fails: a machine has all of its cards or is as it was.
   const { pci } = cpu.devices;
   const cycles = new ConfigCycles(cpu);
-  const windows = new BarWindows(cpu);
-  const machine = new Machine(cpu);
   shareIrqLines(pci);
   if (cpu.devices.acpi !== undefined) answerHotplug(cpu);
-  for (const options of wanted) {
-    const slot = freeSlot(cpu, options.slot);
+  for (const { nic, slot } of machine.nics) {
     const id = slot << 3;
     const header = new Array<number>(HEADER_BYTES).fill(0);
     header[INTERRUPT_PIN] = 1;
-    const { port, slot: _, macAfterRestore, ...rest } = options;
-    const vectors = options.vectors ?? (cpu.devices.acpi === undefined ? 0 : undefined);
-    const host: EmbeddingHost = {
-      setIrq: (level) => (level ? pci.raise_irq(id) : pci.lower_irq(id)),
-      msi: (address, data) => {
-        if (address >>> MESSAGE_SHIFT === MESSAGES) cpu.write32(APIC_ICR_LOW, ICR_TO_SELF | (data & 0xff));
-      },
-      barMoved: (bar, address) => {
-        const { size, isIo } = barOf(nic, bar);
-        windows.move(nic, bar, size, isIo, address);
-      },
-      wake: () => machine.wake(),
-    };
-    const nic: EmbeddedNic = new EmbeddedNic({
-      ...rest,
-      ...(vectors === undefined ? {} : { vectors }),
-      memory: memoryOf(cpu),
-      host,
-      port,
-      deferInterrupts: true,
-      now: () => machine.now(),
-    });
     pci.register_device({ pci_id: id, pci_space: header, pci_bars: [], name: 'ringwire virtio-net' });
     cycles.add(id, nic);
-    machine.nics.push({ nic, slot, options });
   }
+  machine.start();
   keepState(cpu, machine.nics);
   return machine;
 }
 
+/** Make a machine's cards, all of them or none. They are not plugged in. */
+function makeNics(cpu: V86Cpu, machine: Machine, wanted: readonly V86NicOptions[]): void {
+  const slots: number[] = [];
+  for (const { slot } of wanted) slots.push(freeSlot(cpu, slots, slot));
+  try {
+    for (const [index, options] of wanted.entries()) machine.nics.push(makeNic(cpu, machine, slots[index]!, options));
+  } catch (error) {
+    machine.close();
+    throw error;
+  }
+}
+
+function makeNic(cpu: V86Cpu, machine: Machine, slot: number, options: V86NicOptions): KeptNic {
+  const { pci, acpi } = cpu.devices;
+  const id = slot << 3;
+  const { port, slot: _, macAfterRestore, ...rest } = options;
+  const vectors = options.vectors ?? (acpi === undefined ? 0 : undefined);
+  const host: EmbeddingHost = {
+    setIrq: (level) => (level ? pci.raise_irq(id) : pci.lower_irq(id)),
+    msi: (address, data) => {
+      if (address >>> MESSAGE_SHIFT === MESSAGES) cpu.write32(APIC_ICR_LOW, ICR_TO_SELF | (data & 0xff));
+    },
+    barMoved: (bar, address) => {
+      const { size, isIo } = barOf(nic, bar);
+      machine.windows.move(nic, bar, size, isIo, address);
+    },
+    wake: () => machine.wake(),
+  };
+  const nic: EmbeddedNic = new EmbeddedNic({
+    ...rest,
+    ...(vectors === undefined ? {} : { vectors }),
+    memory: memoryOf(cpu),
+    host,
+    port,
+    deferInterrupts: true,
+    now: () => machine.now(),
+  });
+  return { nic, slot, options };
+}
+
 class Machine implements V86Machine {
   readonly nics: KeptNic[] = [];
+  readonly windows: BarWindows;
   private readonly cpu: V86Cpu;
   private hasWork = false;
 
   constructor(cpu: V86Cpu) {
     this.cpu = cpu;
+    this.windows = new BarWindows(cpu);
+  }
+
+  /** Have v86 run the cards. */
+  start(): void {
+    const { cpu } = this;
+    this.windows.start();
     const { run_hardware_timers: timers, reboot_internal: reboot } = cpu;
     cpu.run_hardware_timers = (hasAcpi, now) => {
       const wait = this.work();
@@ -113,7 +144,6 @@ class Machine implements V86Machine {
     return performance.now() * 1000;
   }
 
-  /** A card has work. A guest that sleeps is not to sleep on. */
   wake(): void {
     if (this.hasWork) return;
     this.hasWork = true;
@@ -159,8 +189,9 @@ function memoryOf(cpu: V86Cpu): ForeignMemory {
   };
 }
 
-function freeSlot(cpu: V86Cpu, wanted: number | undefined): number {
-  const isFree = (slot: number): boolean => cpu.devices.pci.devices[slot << 3] === undefined;
+/** @param taken by cards that are plugged in together with this one */
+function freeSlot(cpu: V86Cpu, taken: readonly number[], wanted: number | undefined): number {
+  const isFree = (slot: number): boolean => cpu.devices.pci.devices[slot << 3] === undefined && !taken.includes(slot);
   if (wanted !== undefined) {
     if (Number.isInteger(wanted) && wanted >= 1 && wanted <= LAST_SLOT && isFree(wanted)) return wanted;
     throw new VirtioError('slot', wanted, `a free one from 1 to ${LAST_SLOT}`, HERE);

@@ -26,6 +26,11 @@ export class BarWindows {
 
   constructor(cpu: V86Cpu) {
     this.cpu = cpu;
+  }
+
+  /** Have v86's 16-bit writes come whole. */
+  start(): void {
+    const { cpu } = this;
     const split = cpu.mmap_write16;
     // Half of a driver's writes are 16 bits wide, notifications among them; v86 would make two of each.
     cpu.mmap_write16 = (address, value) => {

@@ -1,4 +1,4 @@
-import { LearningSwitch } from '@ringwire/net-backend';
+import { LearningSwitch, NullBackend } from '@ringwire/net-backend';
 import { VIRTIO_F } from '@ringwire/virtio-spec';
 import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
 import { describe, expect, test } from 'vitest';
@@ -105,8 +105,11 @@ describe('registers in I/O space', () => {
     expect(messages ? bench.messages : bench.irq).toEqual(messages ? [[0xfee0_1000, 0x42]] : [true]);
   });
 
-  test('more queues than I/O space has room for are a mistake', () => {
-    expect(() => new EmbedBench([], { registers: 'io', pairs: 40 })).toThrow(/^bytes of registers is 512/);
+  test('more queues than I/O space has room for are a mistake, and leave the port free', () => {
+    const plugged: boolean[] = [];
+    const port = Object.assign(new NullBackend(), { attach: (device?: object) => plugged.push(device !== undefined) });
+    expect(() => new EmbedBench([], { registers: 'io', pairs: 40, port })).toThrow(/^bytes of registers is 512/);
+    expect(plugged.at(-1)).toBe(false);
   });
 });
 

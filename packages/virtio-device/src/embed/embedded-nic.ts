@@ -99,7 +99,13 @@ export class EmbeddedNic {
     const backend = port ?? this.bytes!;
     this.device = new NetDevice({ holdWhenFull: true, ...options, memory: guest, backend });
     this.interrupts = new InterruptGate(host, vectors, deferInterrupts);
-    this.function = new VirtioPci(this.pciConfig(options, vectors));
+    try {
+      this.function = new VirtioPci(this.pciConfig(options, vectors));
+    } catch (error) {
+      // The port is plugged into already.
+      this.device.close();
+      throw error;
+    }
     this.space.beforeLeave = () => this.noteRings();
   }
 
