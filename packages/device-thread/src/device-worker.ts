@@ -19,6 +19,8 @@ import { parseAs, ThreadOrderSchema } from './thread-schema.js';
 import { workerPort } from './thread-worker.js';
 
 const port = workerPort();
+/** What is done and said when the thread exits in the middle of what it does: its owner hears of the exit much later. */
+let exiting = (code: number): void => post({ type: 'failed', reason: `exit with code ${code}` });
 const post = (message: FromWorker): void => port.post(message);
 
 /** @returns what is said at its end */
@@ -52,6 +54,7 @@ async function run(order: ThreadOrder): Promise<'closed' | 'left'> {
 }
 
 function supervise(order: SupervisorOrder): void {
+  exiting = () => {};
   const supervisor = new Supervisor(order, (message) => port.post(message));
   port.onMessage((value) => {
     const { type } = parseAs(ToSupervisorSchema, value, 'supervisor');
@@ -80,19 +83,24 @@ function start(message: unknown): void {
     if (board === undefined || lane === undefined) declareDead(place);
     else declareLaneDead({ board, layout: boardLayoutOf(config), lane, leaveBus }, () => controlSpot.wake());
   };
-  // An exit from within: the owner hears of it later, the driver now.
-  port.onExit(declare);
+  const sayExit = exiting;
+  exiting = (code) => {
+    declare();
+    sayExit(code);
+  };
+  const end = (message: FromWorker): void => {
+    post(message);
+    exiting = () => {};
+    port.close();
+  };
   run(order).then(
-    (type) => {
-      post({ type });
-      port.close();
-    },
+    (type) => end({ type }),
     (error: unknown) => {
       declare();
-      post({ type: 'failed', reason: String(error) });
-      port.close();
+      end({ type: 'failed', reason: String(error) });
     },
   );
 }
 
+port.onExit((code) => exiting(code));
 port.onFirstMessage(start);
