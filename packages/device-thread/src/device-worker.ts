@@ -6,9 +6,10 @@ import { buildModel } from './build-model.js';
 import { buildSpace } from './build-space.js';
 import { ControlModel } from './control-model.js';
 import { declareDead, type ThreadPlace } from './dead-device.js';
-import { rehearse, serveKept, waitAtGate } from './kept-worker.js';
+import { GATE, serveKept, serveOnce, waitAtGate } from './kept-worker.js';
 import { declareLaneDead } from './queue-board.js';
 import { boardLayoutOf, buildControlModel, buildLane, controlLayoutOf } from './queue-threads.js';
+import { rehearse } from './rehearsal.js';
 import { linkPlaceOf, serveDevice } from './serve-device.js';
 import { deviceSpotOf, sleepingPlaceOf, unplugCables } from './sleeping-places.js';
 import { Supervisor } from './supervisor.js';
@@ -28,11 +29,15 @@ async function run(order: ThreadOrder): Promise<'closed' | 'left'> {
   const { config, words, again, board, lane, owners, kept } = order;
   const memory = HostMemory.adopt(config.memory);
   ownPrivateArrays(memory, owners.memory);
-  if (kept !== undefined) {
-    rehearse(config, memory);
-    if (!waitAtGate(kept, () => post({ type: 'standing' }))) return 'closed';
-  }
   const space = buildSpace(config.space, memory, owners.bus);
+  if (kept !== undefined) {
+    const { gate } = kept;
+    rehearse(config, serveOnce, () => Atomics.load(gate, 0) !== GATE.WAIT);
+    if (!waitAtGate(kept, () => post({ type: 'standing' }))) {
+      space.close();
+      return 'closed';
+    }
+  }
   const running = (): void => post({ type: 'ready' });
   let isLeft = false;
   if (kept !== undefined) isLeft = serveKept(linkPlaceOf(config, words), config, kept, memory, space, again, running);

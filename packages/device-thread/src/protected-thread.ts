@@ -6,7 +6,13 @@ import { DeviceLink, type LinkOptions } from './device-link.js';
 import { WORKER_URL } from './device-thread.js';
 import { ParkingSpot } from './parking-spot.js';
 import { waitAsync } from './platform.js';
-import { checkedConfigs, keepLayoutOf, type ProtectedConfig, type ProtectedConfigs, type ProtectedRole } from './protected-config.js';
+import {
+  checkedConfigs,
+  keepLayoutOf,
+  type ProtectedConfig,
+  type ProtectedConfigs,
+  type ProtectedRole,
+} from './protected-config.js';
 import { placeOfThreads, startOver } from './protected-place.js';
 import { controlLayoutOf } from './queue-threads.js';
 import { linkPlaceOf } from './serve-device.js';
@@ -18,6 +24,8 @@ import { spawnWorker, type ThreadWorker } from './thread-worker.js';
 export interface ProtectedOptions extends Omit<LinkOptions, 'restart'> {
   /** A thread ended, and another one goes on: the driver notices nothing. */
   readonly tookOver?: (role: ProtectedRole, reason: string) => void;
+  /** {@link ProtectedThread.isProtected} changed. */
+  readonly standing?: (isThere: boolean) => void;
   /** Nobody can go on with the device: it needs a reset, as one without protection does at once. */
   readonly died?: (reason: string) => void;
   /** What workers run; the bundle beside this package's modules unless given. */
@@ -147,7 +155,7 @@ export class ProtectedThread {
         else this.threads.delete(message.owners.memory);
         return;
       case 'waits':
-        this.isProtected = message.isThere;
+        this.stands(message.isThere);
         return;
       case 'tookOver':
         this.takeovers++;
@@ -173,7 +181,7 @@ export class ProtectedThread {
   private lose(supervisor: ThreadWorker, reason: string): void {
     if (this.supervisor !== supervisor) return;
     this.supervisor = undefined;
-    this.isProtected = false;
+    this.stands(false);
     for (const owners of this.threads.values()) evictOwners(this.configs.primary, owners);
     this.threads.clear();
     if (this.closing !== undefined) {
@@ -205,6 +213,12 @@ export class ProtectedThread {
       this.restart();
       if (this.supervisor === undefined) await spot.sleepAsync();
     }
+  }
+
+  private stands(isThere: boolean): void {
+    if (this.isProtected === isThere) return;
+    this.isProtected = isThere;
+    this.options.standing?.(isThere);
   }
 
   private closed(): void {

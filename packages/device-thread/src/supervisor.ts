@@ -30,6 +30,11 @@ interface Runner {
 
 /** Threads that break down one after the other, none of which used a buffer: the next one would, too. */
 const FAILURES_MOST = 3;
+/**
+ * ms that a thread has served before the next one is started, which takes processors from it for as long as it starts: what had
+ * waited for it has gone through by then.
+ */
+const START_AFTER_MS = 20;
 
 /**
  * Looks after the threads of a protected device, in a thread of its own: a driver that waits for a register keeps its own
@@ -159,12 +164,17 @@ export class Supervisor {
   private served(runner: Runner): void {
     if (runner !== this.serving) return;
     this.tell({ type: 'ready' });
-    // Now that it serves there is time for the next one.
-    this.waiting ??= this.spawn('standby', false);
+    setTimeout(() => this.standBy(), START_AFTER_MS);
     if (!this.isTakingOver) return;
     this.isTakingOver = false;
     this.tell({ type: 'tookOver', role: runner.role, reason: this.deathReason });
     if (runner.role === 'primary') this.tell({ type: 'back' });
+  }
+
+  /** Now that one serves there is time for the next one. */
+  private standBy(): void {
+    if (this.isClosing || this.isDead()) return;
+    this.waiting ??= this.spawn('standby', false);
   }
 
   /** The thread that serves leaves the device between two steps. */
