@@ -7,6 +7,13 @@ import { allCases, selectCases } from './cases.js';
 import { type ClaimFigure, formatClaim, measureClaim, selectClaims } from './claims/index.js';
 import { COMPARE_TEXT, formatCompare, measureCompare, selectCompare } from './compare-figures.js';
 import { peerProblem } from './dpdk-peer.js';
+import {
+  FAILOVER_TEXT,
+  type FailoverFigure,
+  formatFailover,
+  measureFailover,
+  selectFailover,
+} from './failover/failover-figures.js';
 import { formatSummary } from './limits.js';
 import { describeMachine, machineLine } from './machine.js';
 import { formatOffloads, measureOffloads, OFFLOAD_NAMES } from './offload-figures.js';
@@ -32,9 +39,10 @@ export async function bench(options: Options, terminal: Terminal): Promise<numbe
   const offloads = OFFLOAD_NAMES.filter((name) => options.filter === undefined || options.filter.test(name));
   const vhost = selectVhost(options);
   const compare = selectCompare(options);
+  const failover = selectFailover(options);
   // Cards with SR-IOV have their functions behind an IOMMU.
   const claims = options.iommu === 'off' ? [] : selectClaims(options.filter);
-  const names = [...[...plans, ...vhost, ...compare, ...claims].map(({ name }) => name), ...offloads];
+  const names = [...[...plans, ...vhost, ...compare, ...failover, ...claims].map(({ name }) => name), ...offloads];
   if (options.list) {
     terminal.out(names.map((name) => `${name}\n`).join(''));
     return 0;
@@ -68,6 +76,12 @@ export async function bench(options: Options, terminal: Terminal): Promise<numbe
   const compared = compare.map(measureCompare);
   if (compared.length > 0)
     say(`── architectures of network I/O, side by side\n${compared.map(formatCompare).join('')}${COMPARE_TEXT}\n\n`);
+  const overs: FailoverFigure[] = [];
+  for (const plan of failover) overs.push(await measureFailover(plan, options));
+  if (overs.length > 0)
+    say(
+      `── a device's thread ends, and another one goes on\n${formatFailover(overs)}${wrapText(FAILOVER_TEXT, '· ')}\n\n`,
+    );
   if (claims.length > 0) say('── what is said of cards with SR-IOV, and what is measured\n');
   const measured: ClaimFigure[] = [];
   for (const claim of claims) {
@@ -81,7 +95,13 @@ export async function bench(options: Options, terminal: Terminal): Promise<numbe
   for (const problem of results.peerProblems) say(`without DPDK, ${problem}\n`);
   say(formatSummary(results));
 
-  const json = benchJson(machine, results, { offloads: figures, vhost: beside, compare: compared, claims: measured });
+  const json = benchJson(machine, results, {
+    offloads: figures,
+    vhost: beside,
+    compare: compared,
+    failover: overs,
+    claims: measured,
+  });
   const svg = plotSvg(json);
   const files: [string, string][] = [
     [keptJson, jsonText(json)],
@@ -93,7 +113,7 @@ export async function bench(options: Options, terminal: Terminal): Promise<numbe
   for (const [file, text] of files) write(file, text);
   if (jsonOnStdout) terminal.out(jsonText(json));
   say(`${((performance.now() - before) / 1000).toFixed(0)} s; written: ${files.map(([file]) => file).join(', ')}\n`);
-  const areSound = [...results.cases, ...beside].every(({ problem }) => problem === null);
+  const areSound = [...results.cases, ...beside, ...overs].every(({ problem }) => problem === null);
   return areSound && measured.every(({ holds, isWallTime }) => holds || isWallTime) ? 0 : 1;
 }
 

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { CaseResult } from './case-result.js';
 import type { ClaimFigure } from './claims/index.js';
 import type { CompareFigure } from './compare-figures.js';
+import type { FailoverFigure } from './failover/failover-figures.js';
 import type { Machine } from './machine.js';
 import type { OffloadFigure } from './offload-figures.js';
 import { DISTURBED, type IommuRatio, type PeerRatio, type Results } from './run-cases.js';
@@ -16,6 +17,7 @@ export interface BenchJson {
   readonly offloads: readonly OffloadFigure[];
   readonly vhost: readonly VhostFigure[];
   readonly compare: readonly CompareFigure[];
+  readonly failover: readonly FailoverFigure[];
   readonly claims: readonly ClaimFigure[];
 }
 
@@ -26,10 +28,11 @@ export function benchJson(
     offloads = [],
     vhost = [],
     compare = [],
+    failover = [],
     claims = [],
-  }: Partial<Pick<BenchJson, 'offloads' | 'vhost' | 'compare' | 'claims'>> = {},
+  }: Partial<Pick<BenchJson, 'offloads' | 'vhost' | 'compare' | 'failover' | 'claims'>> = {},
 ): BenchJson {
-  return { schema: 1, machine, cases, ratios: [...ratios, ...iommuRatios], offloads, vhost, compare, claims };
+  return { schema: 1, machine, cases, ratios: [...ratios, ...iommuRatios], offloads, vhost, compare, failover, claims };
 }
 
 export const jsonText = (json: BenchJson): string => `${JSON.stringify(json, null, 2)}\n`;

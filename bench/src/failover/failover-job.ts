@@ -3,6 +3,7 @@ import type { WasmMemory } from '@ringwire/guest-memory';
 import type { Layout, Timing } from '../case-plan.js';
 import type { FrameFaults } from '../frame-check.js';
 import type { Round } from '../worker-job.js';
+import type { FailoverDriver } from './failover-layout.js';
 
 /** What the guest's worker and whoever has the device tell each other by words: see `failover-worker.ts`. */
 export const FAILOVER_WORD = {
@@ -21,6 +22,7 @@ export type FailoverTask =
 
 export interface FailoverJob {
   readonly layout: Layout;
+  readonly driver: FailoverDriver;
   readonly task: FailoverTask;
   readonly place: LinkPlace;
   readonly memory: WasmMemory;
@@ -49,6 +51,4 @@ export interface FailoverReport {
 }
 
 /** From the guest's worker. */
-export type FromGuest =
-  | { readonly type: 'kill' | 'back' }
-  | { readonly type: 'done'; readonly report: FailoverReport };
+export type FromGuest = { readonly type: 'kill' | 'back' } | { readonly type: 'done'; readonly report: FailoverReport };

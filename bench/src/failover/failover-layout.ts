@@ -1,7 +1,7 @@
 import { type NetModelConfig, type ProtectedConfig, protectionBytes } from '@ringwire/device-thread';
 import { HostMemory } from '@ringwire/guest-memory';
 import type { CablePlace } from '@ringwire/net-backend';
-import type { Layout } from '../case-plan.js';
+import type { CasePlan, Layout } from '../case-plan.js';
 import { guestOf, NET_CABLE, NET_SCRATCH } from '../guest-layout.js';
 import { net } from '../net-cases.js';
 import { NET_QUEUE_SIZE, STATION } from '../net-layout.js';
@@ -23,11 +23,14 @@ const [BUDGET, SPIN_TURNS] = [64, 2000];
 
 export const failoverMemory = (): HostMemory => HostMemory.create(HOST_BYTES);
 
-/** The frames and features of these cases: those of a poll-mode driver with frames of 64 bytes. */
-export const planOf = (layout: Layout): ReturnType<typeof net> =>
-  net(layout, 'xthread', '64', { driver: 'pmd', task: 'loop' });
+/** How a guest's driver learns of what its device did. */
+export type FailoverDriver = 'poll' | 'interrupt';
 
-function modelAt(scratch: number): NetModelConfig {
+/** The frames and features of these cases: those of other cases with such a driver and frames of 64 bytes. */
+export const planOf = (layout: Layout, driver: FailoverDriver): CasePlan =>
+  net(layout, 'xthread', '64', { driver: driver === 'poll' ? 'pmd' : 'kernel', task: 'loop' });
+
+function modelAt(scratch: number, driver: FailoverDriver): NetModelConfig {
   return {
     type: 'net',
     mac: [...STATION],
@@ -36,19 +39,19 @@ function modelAt(scratch: number): NetModelConfig {
     rxQueueSize: NET_QUEUE_SIZE,
     txQueueSize: NET_QUEUE_SIZE,
     holdWhenFull: true,
-    pollTurns: POLL_TURNS,
+    pollTurns: driver === 'poll' ? POLL_TURNS : 0,
   };
 }
 
 /** A device of one queue pair at one end of the cable, and what goes on for it. */
-export function failoverConfig(memory: HostMemory): ProtectedConfig {
-  const model = modelAt(NET_SCRATCH);
+export function failoverConfig(memory: HostMemory, driver: FailoverDriver): ProtectedConfig {
+  const model = modelAt(NET_SCRATCH, driver);
   if (protectionBytes(model) > OUTBOX - KEEP) throw new Error('the device does not fit where it is kept');
   return {
     memory: memory.wasm!,
     space: { type: 'regions', regions: guestOf(memory).regions },
     model,
-    standby: modelAt(STANDBY_SCRATCH),
+    standby: modelAt(STANDBY_SCRATCH, driver),
     keep: KEEP,
     budget: BUDGET,
     spinTurns: SPIN_TURNS,

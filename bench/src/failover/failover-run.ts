@@ -12,11 +12,9 @@ import {
   type FromGuest,
   newFailoverWords,
 } from './failover-job.js';
-import { failoverConfig, failoverMemory } from './failover-layout.js';
+import { type FailoverDriver, failoverConfig, failoverMemory } from './failover-layout.js';
 
 const WORKER = new URL('../../dist/failover/failover-worker.js', import.meta.url);
-/** How often the guest is told what became of the device, in ms. */
-const LOOK_MS = 1;
 
 /** What one run in fresh threads gave. */
 export interface FailoverRun extends FailoverReport {
@@ -25,35 +23,33 @@ export interface FailoverRun extends FailoverReport {
 }
 
 /** A guest whose device is protected: its threads are ended when the guest says so. */
-export async function runProtected(layout: Layout, task: FailoverTask): Promise<FailoverRun> {
+export async function runProtected(layout: Layout, driver: FailoverDriver, task: FailoverTask): Promise<FailoverRun> {
   const memory = failoverMemory();
   const words = newFailoverWords();
-  const thread = new ProtectedThread(failoverConfig(memory));
+  const thread: ProtectedThread = new ProtectedThread(failoverConfig(memory, driver), {
+    standing: (isThere) => Atomics.store(words, FAILOVER_WORD.PROTECTED, isThere ? 1 : 0),
+    tookOver: () => Atomics.add(words, FAILOVER_WORD.TAKEOVERS, 1),
+  });
   await thread.ready;
-  const look = setInterval(() => {
-    Atomics.store(words, FAILOVER_WORD.PROTECTED, thread.isProtected ? 1 : 0);
-    Atomics.store(words, FAILOVER_WORD.TAKEOVERS, thread.takeovers);
-  }, LOOK_MS);
   try {
-    return await runGuest({ layout, task, place: thread.link.place, memory: wasmOf(memory), words }, (what) => {
+    return await runGuest({ layout, driver, task, place: thread.link.place, memory: wasmOf(memory), words }, (what) => {
       if (what === 'kill') thread.endThread();
       // One that does not come back is found by its guest, which waits for it.
       else thread.failBack().catch(() => {});
     });
   } finally {
-    clearInterval(look);
     await thread.close();
   }
 }
 
 /** The same guest with the same device, in a thread that is all there is. */
-export async function runPlain(layout: Layout, task: FailoverTask): Promise<FailoverRun> {
+export async function runPlain(layout: Layout, driver: FailoverDriver, task: FailoverTask): Promise<FailoverRun> {
   const memory = failoverMemory();
-  const { keep: _, standby: __, ...config } = failoverConfig(memory);
+  const { keep: _, standby: __, ...config } = failoverConfig(memory, driver);
   const thread = new DeviceThread({ ...config, transport: 'pci' });
   await thread.ready;
   try {
-    const job = { layout, task, place: thread.link.place, memory: wasmOf(memory), words: newFailoverWords() };
+    const job = { layout, driver, task, place: thread.link.place, memory: wasmOf(memory), words: newFailoverWords() };
     return await runGuest(job, () => {});
   } finally {
     await thread.close();

@@ -5,12 +5,15 @@ import type { Timing } from '../case-plan.js';
 import type { FrameFaults } from '../frame-check.js';
 import { runRounds } from '../round-plan.js';
 import type { Round } from '../worker-job.js';
-import { FailoverGuest } from './failover-guest.js';
 import { FAILOVER_WORD, type FailoverJob, type FromGuest, type GapReport } from './failover-job.js';
 import { planOf } from './failover-layout.js';
+import { InterruptGuest } from './interrupt-guest.js';
+import { PollGuest } from './poll-guest.js';
 
-const { layout, task, place, memory, words } = workerData as FailoverJob;
-const guest = new FailoverGuest(place, HostMemory.adopt(memory), layout);
+const { layout, driver, task, place, memory, words } = workerData as FailoverJob;
+const plan = planOf(layout, driver);
+const host = HostMemory.adopt(memory);
+const guest = driver === 'poll' ? new PollGuest(place, host, plan) : new InterruptGuest(place, host, plan);
 const { peer } = guest;
 const post = (message: FromGuest): void => parentPort?.postMessage(message);
 
@@ -65,11 +68,12 @@ const pauses = new Pauses();
 function flowUntil(isSo: () => boolean): void {
   const end = performance.now() + PATIENCE_MS;
   for (let turn = 1; !isSo(); turn++) {
-    guest.send(Math.min(BURST, WINDOW - guest.leaving));
-    peer.take();
+    const sent = guest.send(Math.min(BURST, WINDOW - guest.leaving));
+    const had = peer.take();
     peer.send(Math.min(BURST, WINDOW - guest.coming));
-    guest.take();
+    const came = guest.take();
     pauses.look();
+    if (sent === 0 && had === 0 && came === 0) guest.rest();
     if (turn % 0x1000 === 0 && performance.now() > end)
       throw new Error(`no frames for too long, ${guest.check() ?? 'and the device seems to be well'}`);
   }
@@ -117,14 +121,12 @@ function measureRate(timing: Timing): { rounds: Round[] } {
     const end = peer.arrivals.count + frames;
     const before = process.hrtime.bigint();
     for (let left = frames; peer.arrivals.count < end; ) {
-      const { sent } = guest;
-      guest.send(Math.min(BURST, left));
-      left -= (guest.sent - sent) | 0;
+      left -= guest.send(Math.min(BURST, left));
       peer.take();
     }
     return Number(process.hrtime.bigint() - before);
   };
-  return runRounds({ ...planOf(layout), check: 'copy' }, timing, run, () => {});
+  return runRounds({ ...plan, check: 'copy' }, timing, run, () => {});
 }
 
 const faultsOf = ({ lost, misplaced, damaged, first }: FrameFaults): FrameFaults => ({
@@ -135,8 +137,7 @@ const faultsOf = ({ lost, misplaced, damaged, first }: FrameFaults): FrameFaults
 });
 
 if (task.type === 'gaps') guest.summing = true;
-const result =
-  task.type === 'gaps' ? { gaps: measureGaps(task.kills) } : { rounds: measureRate(task.timing).rounds };
+const result = task.type === 'gaps' ? { gaps: measureGaps(task.kills) } : { rounds: measureRate(task.timing).rounds };
 // Whatever is still on its way comes.
 const end = performance.now() + PATIENCE_MS;
 while ((guest.leaving > 0 || guest.coming > 0) && performance.now() < end) {
