@@ -9,6 +9,13 @@ import { COMPARE_TEXT, formatCompare, measureCompare, selectCompare } from './co
 import { peerProblem } from './dpdk-peer.js';
 import { formatV86, measureV86, selectV86, V86_TEXT, type V86Figure, v86Problem } from './embed/v86-figures.js';
 import type { V86Plan } from './embed/v86-job.js';
+import {
+  FAILOVER_TEXT,
+  type FailoverFigure,
+  formatFailover,
+  measureFailover,
+  selectFailover,
+} from './failover/failover-figures.js';
 import { formatSummary } from './limits.js';
 import { describeMachine, machineLine } from './machine.js';
 import { formatOffloads, measureOffloads, OFFLOAD_NAMES } from './offload-figures.js';
@@ -36,10 +43,11 @@ export async function bench(options: Options, terminal: Terminal): Promise<numbe
   const vhost = selectVhost(options);
   const compare = selectCompare(options);
   const parity = selectParity(options);
+  const failover = selectFailover(options);
   const embed = selectV86(options);
   // Cards with SR-IOV have their functions behind an IOMMU.
   const claims = options.iommu === 'off' ? [] : selectClaims(options.filter);
-  const named = [...plans, ...vhost, ...compare, ...parity, ...embed, ...claims];
+  const named = [...plans, ...vhost, ...compare, ...parity, ...failover, ...embed, ...claims];
   const names = [...named.map(({ name }) => name), ...offloads];
   if (options.list) {
     terminal.out(names.map((name) => `${name}\n`).join(''));
@@ -79,6 +87,12 @@ export async function bench(options: Options, terminal: Terminal): Promise<numbe
   const paired = parity.map((plan) => measureParity(plan, options.quick));
   if (paired.length > 0)
     say(`── vDPA beside what it is to be as fast as\n${paired.map(formatParity).join('')}${PARITY_TEXT}\n\n`);
+  const overs: FailoverFigure[] = [];
+  for (const plan of failover) overs.push(await measureFailover(plan, options));
+  if (overs.length > 0)
+    say(
+      `── a device's thread ends, and another one goes on\n${formatFailover(overs)}${wrapText(FAILOVER_TEXT, '· ')}\n\n`,
+    );
   const embedded = await besideV86(embed, options, say);
   if (claims.length > 0) say('── what is said of cards with SR-IOV, and what is measured\n');
   const measured: ClaimFigure[] = [];
@@ -98,6 +112,7 @@ export async function bench(options: Options, terminal: Terminal): Promise<numbe
     vhost: beside,
     compare: compared,
     parity: paired,
+    failover: overs,
     embed: embedded,
     claims: measured,
   });
@@ -112,7 +127,7 @@ export async function bench(options: Options, terminal: Terminal): Promise<numbe
   for (const [file, text] of files) write(file, text);
   if (jsonOnStdout) terminal.out(jsonText(json));
   say(`${((performance.now() - before) / 1000).toFixed(0)} s; written: ${files.map(([file]) => file).join(', ')}\n`);
-  const areSound = [...results.cases, ...beside, ...embedded].every(({ problem }) => problem === null);
+  const areSound = [...results.cases, ...beside, ...overs, ...embedded].every(({ problem }) => problem === null);
   return areSound && measured.every(({ holds, isWallTime }) => holds || isWallTime) ? 0 : 1;
 }
 

@@ -47,7 +47,7 @@ export abstract class NetDriverSide {
   }
 }
 
-export function openedTransport(link: NetLink): PciTransport {
+export function openedTransport(link: Pick<NetLink, 'access'>): PciTransport {
   return opened(openPciTransport(link.access));
 }
 

@@ -3,6 +3,7 @@ import type { CaseResult } from './case-result.js';
 import type { ClaimFigure } from './claims/index.js';
 import type { CompareFigure } from './compare-figures.js';
 import type { V86Figure } from './embed/v86-figures.js';
+import type { FailoverFigure } from './failover/failover-figures.js';
 import type { Machine } from './machine.js';
 import type { OffloadFigure } from './offload-figures.js';
 import type { ParityFigure } from './parity-figures.js';
@@ -19,6 +20,7 @@ export interface BenchJson {
   readonly vhost: readonly VhostFigure[];
   readonly compare: readonly CompareFigure[];
   readonly parity: readonly ParityFigure[];
+  readonly failover: readonly FailoverFigure[];
   readonly embed: readonly V86Figure[];
   readonly claims: readonly ClaimFigure[];
 }
@@ -31,11 +33,12 @@ export function benchJson(
     vhost = [],
     compare = [],
     parity = [],
+    failover = [],
     embed = [],
     claims = [],
-  }: Partial<Pick<BenchJson, 'offloads' | 'vhost' | 'compare' | 'parity' | 'embed' | 'claims'>> = {},
+  }: Partial<Omit<BenchJson, 'schema' | 'machine' | 'cases' | 'ratios'>> = {},
 ): BenchJson {
-  const beside = { offloads, vhost, compare, parity, embed, claims };
+  const beside = { offloads, vhost, compare, parity, failover, embed, claims };
   return { schema: 1, machine, cases, ratios: [...ratios, ...iommuRatios], ...beside };
 }
 

@@ -210,6 +210,7 @@ test('the JSON is of schema 1 and has the promised keys', () => {
     'vhost',
     'compare',
     'parity',
+    'failover',
     'embed',
     'claims',
   ]);

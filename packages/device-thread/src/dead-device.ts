@@ -51,6 +51,15 @@ export function declareDead(place: ThreadPlace): boolean {
   return true;
 }
 
+/** Its owner closed the device, and no thread of it runs any more. */
+export function declareClosed({ words, layout, unplug }: ThreadPlace): void {
+  Atomics.store(words, layout.state, LIFE.CLOSED);
+  Atomics.notify(words, layout.state);
+  abandonMailbox(words, layout.mailbox);
+  unplug();
+  new ParkingSpot(words, layout.ownerSpot).wake();
+}
+
 function raiseConfigChange(
   words: Int32Array,
   layout: ControlLayout,

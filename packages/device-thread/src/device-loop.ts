@@ -50,9 +50,14 @@ export class DeviceLoop {
     this.notify = (queue) => served.device.notify(queue);
   }
 
-  /** Until the thread is to be closed. Whatever the device type throws ends it. */
-  run(): void {
+  /**
+   * Until the thread is to be closed. Whatever the device type throws ends it.
+   * @param begun called once, behind the first turn
+   */
+  run(begun: () => void): void {
     let idle = 0;
+    if (this.isWanted()) this.turn();
+    begun();
     while (this.isWanted()) {
       if (this.turn()) idle = 0;
       else if (++idle > this.options.spinTurns) {

@@ -6,9 +6,10 @@ import { buildModel } from './build-model.js';
 import { buildSpace } from './build-space.js';
 import { ControlModel } from './control-model.js';
 import { declareDead, type ThreadPlace } from './dead-device.js';
-import { rehearse, serveKept, waitAtGate } from './kept-worker.js';
+import { GATE, serveKept, serveOnce, waitAtGate } from './kept-worker.js';
 import { declareLaneDead } from './queue-board.js';
 import { boardLayoutOf, buildControlModel, buildLane, controlLayoutOf } from './queue-threads.js';
+import { rehearse } from './rehearsal.js';
 import { linkPlaceOf, serveDevice } from './serve-device.js';
 import { deviceSpotOf, sleepingPlaceOf, unplugCables } from './sleeping-places.js';
 import { Supervisor } from './supervisor.js';
@@ -19,6 +20,8 @@ import { parseAs, ThreadOrderSchema } from './thread-schema.js';
 import { workerPort } from './thread-worker.js';
 
 const port = workerPort();
+/** What is done and said when the thread exits in the middle of what it does: its owner hears of the exit much later. */
+let exiting = (code: number): void => post({ type: 'failed', reason: `exit with code ${code}` });
 const post = (message: FromWorker): void => port.post(message);
 
 /** @returns what is said at its end */
@@ -26,11 +29,15 @@ async function run(order: ThreadOrder): Promise<'closed' | 'left'> {
   const { config, words, again, board, lane, owners, kept } = order;
   const memory = HostMemory.adopt(config.memory);
   ownPrivateArrays(memory, owners.memory);
-  if (kept !== undefined) {
-    rehearse(config, memory);
-    if (!waitAtGate(kept, () => post({ type: 'standing' }))) return 'closed';
-  }
   const space = buildSpace(config.space, memory, owners.bus);
+  if (kept !== undefined) {
+    const { gate } = kept;
+    rehearse(config, serveOnce, () => Atomics.load(gate, 0) !== GATE.WAIT);
+    if (!waitAtGate(kept, () => post({ type: 'standing' }))) {
+      space.close();
+      return 'closed';
+    }
+  }
   const running = (): void => post({ type: 'ready' });
   let isLeft = false;
   if (kept !== undefined) isLeft = serveKept(linkPlaceOf(config, words), config, kept, memory, space, again, running);
@@ -52,6 +59,7 @@ async function run(order: ThreadOrder): Promise<'closed' | 'left'> {
 }
 
 function supervise(order: SupervisorOrder): void {
+  exiting = () => {};
   const supervisor = new Supervisor(order, (message) => port.post(message));
   port.onMessage((value) => {
     const { type } = parseAs(ToSupervisorSchema, value, 'supervisor');
@@ -80,19 +88,24 @@ function start(message: unknown): void {
     if (board === undefined || lane === undefined) declareDead(place);
     else declareLaneDead({ board, layout: boardLayoutOf(config), lane, leaveBus }, () => controlSpot.wake());
   };
-  // An exit from within: the owner hears of it later, the driver now.
-  port.onExit(declare);
+  const sayExit = exiting;
+  exiting = (code) => {
+    declare();
+    sayExit(code);
+  };
+  const end = (message: FromWorker): void => {
+    post(message);
+    exiting = () => {};
+    port.close();
+  };
   run(order).then(
-    (type) => {
-      post({ type });
-      port.close();
-    },
+    (type) => end({ type }),
     (error: unknown) => {
       declare();
-      post({ type: 'failed', reason: String(error) });
-      port.close();
+      end({ type: 'failed', reason: String(error) });
     },
   );
 }
 
+port.onExit((code) => exiting(code));
 port.onFirstMessage(start);

@@ -1,10 +1,9 @@
 import { type AddressSpace, type HostMemory, IdentitySpace } from '@ringwire/guest-memory';
-import { NullBackend } from '@ringwire/net-backend';
-import { NetDevice, restoreFunction, saveFunction, VirtioPci } from '@ringwire/virtio-device';
-import { buildKeptNet, netOptions } from './build-model.js';
+import { buildKeptNet } from './build-model.js';
 import { DeviceKeeper } from './device-keeper.js';
 import type { LinkPlace } from './device-link.js';
 import { keepLayoutOf } from './protected-config.js';
+import type { ServeOnce } from './rehearsal.js';
 import { serveDevice } from './serve-device.js';
 import type { CompleteThreadConfig, KeptOrder, NetModelConfig } from './thread-config.js';
 
@@ -20,24 +19,6 @@ export function waitAtGate({ gate }: KeptOrder, standing: () => void): boolean {
   standing();
   while (Atomics.load(gate, 0) === GATE.WAIT) Atomics.wait(gate, 0, GATE.WAIT);
   return Atomics.load(gate, 0) === GATE.GO;
-}
-
-/**
- * Do once, with a device that nobody has, what going on with one takes: what was never run is compiled when it is run, which
- * then takes longer than all the rest.
- */
-export function rehearse(config: CompleteThreadConfig, memory: HostMemory): void {
-  const options = { ...netOptions(config.model as NetModelConfig, memory), backend: new NullBackend() };
-  const host = { sendMessage: () => {}, setIntx: () => {} };
-  const { offer } = config;
-  const virtio = new VirtioPci({
-    model: new NetDevice(options),
-    space: new IdentitySpace(memory),
-    host,
-    ...(offer === undefined ? {} : { offer }),
-  });
-  restoreFunction(virtio, saveFunction(virtio)!);
-  virtio.device.step(1);
 }
 
 /** Serve a protected device, from where it was left. @returns whether it is left again as it is */
@@ -60,3 +41,8 @@ export function serveKept(
   const served = { model: net, space, translated, vectors, budget, spinTurns, kept: keeper, accessed, running };
   return serveDevice(place, { ...served, ...(offer === undefined ? {} : { offer }) }, again);
 }
+
+/** The same for a rehearsal, whose device has all of its memory. */
+export const serveOnce: ServeOnce = (place, config, kept, memory, begun) => {
+  serveKept(place, config, kept, memory, { space: new IdentitySpace(memory), translated: false }, false, begun);
+};

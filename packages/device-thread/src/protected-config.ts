@@ -6,6 +6,9 @@ import { parseAs, ThreadConfigSchema } from './thread-schema.js';
 /** Which of its two configurations a thread runs. */
 export type ProtectedRole = 'primary' | 'standby';
 
+/** Of each role, checked and complete. */
+export type ProtectedConfigs = Readonly<Record<ProtectedRole, CompleteThreadConfig>>;
+
 /** What is to run in a protected thread, over PCI. */
 export interface ProtectedConfig extends Omit<ThreadConfig, 'transport' | 'admin' | 'model'> {
   /** A network device of one thread. With a cable, which is to have room for 64 frames at least, none is lost or doubled. */
@@ -41,10 +44,7 @@ export function keepLayoutOf(at: number, model: NetModelConfig): KeepLayout {
 export const protectionBytes = (model: NetModelConfig): number => keepLayoutOf(0, model).bytes;
 
 /** The configurations of the thread that begins, and of the one that goes on. @throws VirtioError for what cannot be */
-export function checkedConfigs(config: ProtectedConfig): {
-  readonly primary: CompleteThreadConfig;
-  readonly standby: CompleteThreadConfig;
-} {
+export function checkedConfigs(config: ProtectedConfig): ProtectedConfigs {
   const { keep, standby = config.model, ...rest } = config;
   const complete = (model: NetModelConfig): CompleteThreadConfig =>
     parseAs(ThreadConfigSchema, { ...rest, model, transport: 'pci' }, HERE);

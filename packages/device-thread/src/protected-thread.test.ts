@@ -2,11 +2,12 @@ import { ACCESS, HostMemory, IdentitySpace, PageAllocator, PRIVATE_AREA } from '
 import { BUS_WORDS, InvalidationBus, IommuDomain, RequesterTable } from '@ringwire/iommu';
 import { hasFeature, VIRTIO_F } from '@ringwire/virtio-spec';
 import { expect, test } from 'vitest';
-import { ASKED, type ControlLayout } from './control-layout.js';
+import { ASKED, type ControlLayout, LIFE } from './control-layout.js';
 import { WORKER_URL } from './device-thread.js';
 import { ProtectedThread, protectionBytes } from './index.js';
 import { RAM } from './testing/net-thread.js';
 import { netModel, ProtectedStage, protectedConfig } from './testing/protected-stage.js';
+import type { ThreadWorker } from './thread-worker.js';
 
 const F = VIRTIO_F;
 const LAYOUTS = [
@@ -117,8 +118,9 @@ const moduleOf = (code: string): string => `data:text/javascript,${encodeURIComp
 
 /** What workers run, with something before it in each that is told to run a device: by `order`. */
 function workerWith(code: string): URL {
-  const first = `import { parentPort } from 'node:worker_threads';
-    parentPort.on('message', (order) => { if (order.type === 'run') { ${code} } });`;
+  const first = `import { workerData } from 'node:worker_threads';
+    const { port } = workerData;
+    port.on('message', (order) => { if (order.type === 'run') { ${code} } });`;
   // Modules run in the order in which they are imported, and listeners in that in which they were added.
   const imports = [moduleOf(first), WORKER_URL.href].map((url) => `import ${JSON.stringify(url)};`);
   return new URL(moduleOf(imports.join('')));
@@ -135,8 +137,8 @@ test('threads that end by themselves, one after the other and without a word, ar
 test('a thread that hangs and is ended after it was asked to leave: the one that goes on does not leave in its place', async () => {
   // The standby hangs as soon as it has the device.
   const workerUrl = workerWith(`if (order.config.model.scratch === 0x1e00000) {
-    const post = parentPort.postMessage.bind(parentPort);
-    parentPort.postMessage = (message) => {
+    const post = port.postMessage.bind(port);
+    port.postMessage = (message) => {
       post(message);
       if (message.type === 'ready') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
     };
@@ -155,6 +157,34 @@ test('a thread that hangs and is ended after it was asked to leave: the one that
   await stage.flow(200);
   expect([stage.thread.role, stage.tookOver]).toEqual(['primary', ['standby', 'primary']]);
   await stage.close();
+});
+
+test('a supervisor that ends takes its threads along: the device needs a reset, nobody waits for ever, and a reset makes it anew', async () => {
+  const stage = new ProtectedStage({}, []);
+  await stage.flow(50);
+  const { thread } = stage;
+  const end = (): void => (thread as unknown as { supervisor: ThreadWorker }).supervisor.terminate();
+  const back = thread.failBack();
+  end();
+  await expect(back).rejects.toThrow('the supervisor ended: exit with code 1');
+  await expect(thread.failBack()).rejects.toThrow('there is no device to go back with');
+  expect([thread.isProtected, ownersOf(stage.memory).size]).toEqual([false, 1]);
+  const limit = performance.now() + 20_000;
+  while (stage.told.length < 3 && performance.now() < limit) await stage.turn();
+  expect(stage.told.toSorted()).toEqual([
+    'DEVICE_NEEDS_RESET is set (virtio 1.4 §2.1.2)',
+    'died: the supervisor ended: exit with code 1',
+    'restarted',
+  ]);
+  // What was under way went with the threads: from here on it is as ever, another thread standing by.
+  const { received } = stage.peer;
+  while ((!thread.isProtected || stage.peer.received < received + 50) && performance.now() < limit) await stage.turn();
+  expect([thread.isProtected, stage.side.driver.state]).toEqual([true, 'running']);
+  end();
+  await thread.close();
+  expect(thread.link.life).toBe(LIFE.CLOSED);
+  stage.side.driver.close();
+  expect(ownersOf(stage.memory).size).toBe(1);
 });
 
 test('mistakes of a configuration are named; how much memory it takes is told', () => {

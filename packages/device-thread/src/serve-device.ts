@@ -9,7 +9,7 @@ import type { CompleteThreadConfig } from './thread-config.js';
 
 /** A device to be served, and how its thread shares its time. */
 export interface ServeConfig extends ServedConfig, LoopOptions {
-  /** Called once the device can be used. */
+  /** Called behind the first turn: whoever hears of it may take the processor. */
   readonly running?: () => void;
 }
 
@@ -57,9 +57,8 @@ export function serveDevice(place: LinkPlace, config: ServeConfig, again = false
   // Unless it was closed meanwhile.
   Atomics.compareExchange(words, layout.state, LIFE.STARTING, LIFE.RUNNING);
   Atomics.notify(words, layout.state);
-  config.running?.();
   const loop = new DeviceLoop(words, layout, deviceSpotOf(words, layout, place.spot), served, config);
-  loop.run();
+  loop.run(() => config.running?.());
   if (!loop.leaves) served.device.reset();
   return loop.leaves;
 }

@@ -1,18 +1,17 @@
 import { HostMemory } from '@ringwire/guest-memory';
-import { ASKED, LIFE, type Life, SHOWN } from './control-layout.js';
-import { declareDead, type ThreadPlace } from './dead-device.js';
+import { ASKED, LIFE, type Life } from './control-layout.js';
+import { declareClosed, declareDead, type ThreadPlace } from './dead-device.js';
 import { DeviceKeeper } from './device-keeper.js';
 import { messageOf } from './device-thread.js';
 import { InterruptRaiser } from './interrupt-words.js';
 import { GATE } from './kept-worker.js';
-import { abandonMailbox } from './mailbox.js';
 import { ParkingSpot } from './parking-spot.js';
 import { waitAsync } from './platform.js';
-import { checkedConfigs, keepLayoutOf, type ProtectedRole } from './protected-config.js';
-import { controlLayoutOf } from './queue-threads.js';
-import { deviceSpotOf, sleepingPlaceOf, unplugCables } from './sleeping-places.js';
+import { checkedConfigs, keepLayoutOf, type ProtectedConfigs, type ProtectedRole } from './protected-config.js';
+import { placeOfThreads, startOver } from './protected-place.js';
+import { deviceSpotOf, sleepingPlaceOf } from './sleeping-places.js';
 import type { FromSupervisor, SupervisorOrder } from './supervisor-messages.js';
-import type { CompleteThreadConfig, ThreadOrder } from './thread-config.js';
+import type { ThreadOrder } from './thread-config.js';
 import { evictOwners, newOwners } from './thread-owners.js';
 import { spawnWorker, type ThreadWorker } from './thread-worker.js';
 
@@ -21,15 +20,21 @@ interface Runner {
   readonly role: ProtectedRole;
   readonly worker: ThreadWorker;
   readonly gate: Int32Array;
+  /** Why it ends, once that is known. */
   reason: string;
-  /** {@link Supervisor.endThread} was asked for. */
-  isEnded: boolean;
   /** It broke down by itself, rather than being ended. */
   failed: boolean;
+  /** It runs nothing any more. */
+  isGone: boolean;
 }
 
 /** Threads that break down one after the other, none of which used a buffer: the next one would, too. */
 const FAILURES_MOST = 3;
+/**
+ * ms that a thread has served before the next one is started, which takes processors from it for as long as it starts: what had
+ * waited for it has gone through by then.
+ */
+const START_AFTER_MS = 20;
 
 /**
  * Looks after the threads of a protected device, in a thread of its own: a driver that waits for a register keeps its own
@@ -38,7 +43,7 @@ const FAILURES_MOST = 3;
 export class Supervisor {
   private readonly order: SupervisorOrder;
   private readonly tell: (message: FromSupervisor) => void;
-  private readonly configs: Readonly<Record<ProtectedRole, CompleteThreadConfig>>;
+  private readonly configs: ProtectedConfigs;
   private readonly keeper: DeviceKeeper;
   private readonly threadPlace: ThreadPlace;
   private readonly ownerSpot: ParkingSpot;
@@ -59,23 +64,20 @@ export class Supervisor {
     const { config, words } = order;
     const configs = checkedConfigs(config);
     const { primary } = configs;
-    const layout = controlLayoutOf(primary);
     this.order = order;
     this.tell = tell;
     this.configs = configs;
     this.keeper = new DeviceKeeper(HostMemory.adopt(primary.memory), keepLayoutOf(config.keep, config.model));
-    const unplug = (): void => Object.values(configs).forEach(unplugCables);
-    this.threadPlace = { words, layout, transport: 'pci', leaveBus: () => {}, unplug };
-    this.ownerSpot = new ParkingSpot(words, layout.ownerSpot);
-    this.serving = this.spawn('primary', false);
+    this.threadPlace = placeOfThreads(configs, words);
+    this.ownerSpot = new ParkingSpot(words, this.threadPlace.layout.ownerSpot);
+    this.serving = this.spawn('primary', order.again);
     openGate(this.serving, GATE.GO);
     if (waitAsync !== undefined) void this.watchForRestarts();
   }
 
   /** End the thread that serves, wherever it is. */
   endThread(): void {
-    this.serving.isEnded = true;
-    this.serving.worker.terminate();
+    end(this.serving, 'it was ended');
   }
 
   /** Have a fresh thread of the primary configuration go on, once it stands ready. */
@@ -95,7 +97,7 @@ export class Supervisor {
     const { words, layout } = this.threadPlace;
     const life = Atomics.exchange(words, layout.state, LIFE.CLOSING);
     setTimeout(() => {
-      for (const { worker } of this.runners) worker.terminate();
+      for (const runner of this.runners) end(runner, 'it does not close');
     }, this.order.patienceMs);
     for (const runner of [this.waiting, this.next]) if (runner !== undefined) openGate(runner, GATE.END);
     if (life === LIFE.DEAD || life === LIFE.WANTED) this.closeWhenAlone();
@@ -109,20 +111,22 @@ export class Supervisor {
     const worker = spawnWorker(new URL(this.order.workerUrl), {
       message: (value) => this.hear(value, runner),
       ended: (reason) => {
-        if (runner.reason === '') {
-          runner.reason = reason;
-          runner.failed = !runner.isEnded;
-        }
+        if (runner.reason === '') runner.failed = true;
         // One that goes on doing nothing is ended for good; then it is gone.
-        worker.terminate();
+        end(runner, reason);
+        if (runner.isGone) this.lose(runner);
       },
       gone: () => {
         evictOwners(config, owners);
-        this.lose(runner);
+        runner.isGone = true;
+        this.tell({ type: 'thread', owners, runs: false });
+        // Of one that ended without a word the exit says why.
+        if (runner.reason !== '') this.lose(runner);
       },
     });
-    const runner: Runner = { role, worker, gate, reason: '', isEnded: false, failed: false };
+    const runner: Runner = { role, worker, gate, reason: '', failed: false, isGone: false };
     this.runners.add(runner);
+    this.tell({ type: 'thread', owners, runs: true });
     const { words } = this.threadPlace;
     const kept = { at: this.order.config.keep, gate };
     worker.post({ type: 'run', config, words, again, owners, kept } satisfies ThreadOrder);
@@ -137,17 +141,19 @@ export class Supervisor {
         return;
       case 'standing':
         if (runner === this.next) this.askToLeave();
+        else if (runner === this.waiting) this.tell({ type: 'waits', isThere: true });
         return;
       case 'left':
-        runner.reason = 'it left the device';
+        end(runner, 'it left the device');
         return;
       case 'failed':
-        runner.reason = message.reason;
-        runner.failed = true;
-        runner.worker.terminate();
+        if (runner.reason === '') runner.failed = true;
+        end(runner, message.reason);
+        return;
+      case 'closed':
+        end(runner, 'it was closed');
         return;
       case 'saved':
-      case 'closed':
         return;
       default:
         message satisfies never;
@@ -158,12 +164,17 @@ export class Supervisor {
   private served(runner: Runner): void {
     if (runner !== this.serving) return;
     this.tell({ type: 'ready' });
-    // Now that it serves there is time for the next one.
-    this.waiting ??= this.spawn('standby', false);
+    setTimeout(() => this.standBy(), START_AFTER_MS);
     if (!this.isTakingOver) return;
     this.isTakingOver = false;
     this.tell({ type: 'tookOver', role: runner.role, reason: this.deathReason });
     if (runner.role === 'primary') this.tell({ type: 'back' });
+  }
+
+  /** Now that one serves there is time for the next one. */
+  private standBy(): void {
+    if (this.isClosing || this.isDead()) return;
+    this.waiting ??= this.spawn('standby', false);
   }
 
   /** The thread that serves leaves the device between two steps. */
@@ -175,12 +186,15 @@ export class Supervisor {
 
   /** A thread does not run any more. */
   private lose(runner: Runner): void {
-    this.runners.delete(runner);
+    if (!this.runners.delete(runner)) return;
     if (this.isClosing) {
       this.closeWhenAlone();
       return;
     }
-    if (runner === this.waiting) this.waiting = undefined;
+    if (runner === this.waiting) {
+      this.waiting = undefined;
+      this.tell({ type: 'waits', isThere: false });
+    }
     if (runner === this.next) {
       this.next = undefined;
       this.tell({ type: 'back', problem: `the thread to go back to ended: ${runner.reason}` });
@@ -208,7 +222,10 @@ export class Supervisor {
     Atomics.store(words, layout.asked, ASKED.NOTHING);
     const runner = this.next ?? this.waiting ?? this.spawn('standby', false);
     if (runner === this.next) this.next = undefined;
-    if (runner === this.waiting) this.waiting = undefined;
+    if (runner === this.waiting) {
+      this.waiting = undefined;
+      this.tell({ type: 'waits', isThere: false });
+    }
     this.isTakingOver = true;
     this.serving = runner;
     openGate(runner, GATE.GO);
@@ -222,12 +239,7 @@ export class Supervisor {
   /** Closed is what has no thread left. */
   private closeWhenAlone(): void {
     if (this.runners.size > 0) return;
-    const { words, layout } = this.threadPlace;
-    Atomics.store(words, layout.state, LIFE.CLOSED);
-    Atomics.notify(words, layout.state);
-    abandonMailbox(words, layout.mailbox);
-    this.threadPlace.unplug();
-    this.ownerSpot.wake();
+    declareClosed(this.threadPlace);
     this.tell({ type: 'closed' });
   }
 
@@ -235,9 +247,8 @@ export class Supervisor {
   restart(): void {
     const { words, layout } = this.threadPlace;
     if (Atomics.compareExchange(words, layout.state, LIFE.WANTED, LIFE.STARTING) !== LIFE.WANTED) return;
-    this.keeper.forget();
+    startOver(this.threadPlace, this.keeper);
     this.failures = 0;
-    for (const word of [SHOWN.STATUS, SHOWN.ISR]) Atomics.store(words, layout.shown + word, 0);
     this.serving = this.spawn('primary', true);
     openGate(this.serving, GATE.GO);
   }
@@ -264,6 +275,12 @@ export class Supervisor {
       await this.ownerSpot.sleepAsync();
     }
   }
+}
+
+/** End a thread, for the reason that was there first. */
+function end(runner: Runner, reason: string): void {
+  if (runner.reason === '') runner.reason = reason;
+  runner.worker.terminate();
 }
 
 function openGate({ gate }: Runner, value: number): void {

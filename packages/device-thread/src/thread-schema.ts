@@ -3,6 +3,7 @@ import type { SavedDevice } from '@ringwire/virtio-device';
 import { VirtioError } from '@ringwire/virtio-spec';
 import * as z from 'zod';
 import type { CompleteThreadConfig, FromWorker, ModelConfig, SpaceConfig, ThreadOrder } from './thread-config.js';
+import type { ThreadOwners } from './thread-owners.js';
 
 const whole = (min: number, max: number): z.ZodNumber => z.number().int().min(min).max(max);
 const Host = whole(0, 0xffff_ffff);
@@ -89,12 +90,17 @@ export const ThreadConfigSchema: z.ZodType<CompleteThreadConfig> = z
     message: 'none with queue threads, which know no flow rules',
   });
 
+export const ThreadOwnersSchema: z.ZodType<ThreadOwners> = z.strictObject({
+  bus: whole(0, 0x7fff_ffff),
+  memory: whole(0, 0x7fff_ffff),
+});
+
 export const ThreadOrderSchema: z.ZodType<ThreadOrder> = z.strictObject({
   type: z.literal('run'),
   config: ThreadConfigSchema,
   words: Words,
   again: z.boolean(),
-  owners: z.strictObject({ bus: whole(0, 0x7fff_ffff), memory: whole(0, 0x7fff_ffff) }),
+  owners: ThreadOwnersSchema,
   kept: z.strictObject({ at: Host, gate: Words }).exactOptional(),
   board: Words.exactOptional(),
   lane: whole(0, 63).exactOptional(),

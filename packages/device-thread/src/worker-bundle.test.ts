@@ -4,7 +4,7 @@ import { build } from 'esbuild';
 import { expect, test } from 'vitest';
 
 const bundle = new URL('../dist/device-worker.bundle.js', import.meta.url);
-const BUDGET = 470_000;
+const BUDGET = 490_000;
 
 test(`the worker is one module without imports, below ${BUDGET} bytes`, async () => {
   const code = readFileSync(bundle, 'utf8');

@@ -29,6 +29,15 @@ export class EventGuard<Events extends object> {
     this.events = guarded as Events;
   }
 
+  /** Do something that is not to stop what comes behind it. */
+  attempt(call: () => void): void {
+    try {
+      call();
+    } catch (thrown) {
+      this.mistake ??= { thrown };
+    }
+  }
+
   /** Let out what was thrown first since this was last called, if anything was. */
   rethrow(): void {
     const { mistake } = this;

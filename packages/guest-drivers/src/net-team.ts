@@ -1,6 +1,7 @@
 import { VirtioError } from '@ringwire/virtio-spec';
 import { announceFrame } from './announce-frame.js';
 import type { EthernetDriver, EthernetEvents } from './ethernet-driver.js';
+import { EventGuard } from './event-guard.js';
 import { SENT } from './net-tx-queue.js';
 
 /** A member's place: the one to be used, or the one that stands by for it. */
@@ -35,12 +36,16 @@ export interface TeamCounters {
 }
 
 const MAC_BYTES = 6;
+const TEAM_EVENTS = { frame: true, writable: true, switched: true, left: true } as const;
 
 /**
  * Two network drivers that are one to their user, as Linux's net_failover has them: a primary, which is a virtual function of
  * any vendor, and a virtio device that stands by for it (VIRTIO_NET_F_STANDBY), with the same address. Frames go out by the
  * primary while it runs and its link is up, else by the one that stands by, and come in by both. When they begin to go out
  * by another one, switches are told with a frame from there, so that what is for the station comes there too.
+ *
+ * A handler of the user's, or a member's driver, that throws stops nothing midway: what it threw comes out when the team has done
+ * what it was called for, for both members.
  *
  * A driver is opened with {@link eventsFor} its role, and then joins. The user interrupts, polls and watches drivers as ever,
  * or the team as a whole, and calls {@link look} where only drivers were. @see virtio 1.4 §5.1.3
@@ -54,7 +59,9 @@ export class NetTeam implements Omit<EthernetDriver, 'interrupt'> {
     abandoned: 0,
     refused: 0,
   };
+  /** Handlers within members' methods throw as they do: that driver finishes, and lets it out. */
   private readonly events: TeamEvents;
+  private readonly guard: EventGuard<TeamEvents>;
   private readonly members: { primary: EthernetDriver | undefined; standby: EthernetDriver | undefined } = {
     primary: undefined,
     standby: undefined,
@@ -68,6 +75,7 @@ export class NetTeam implements Omit<EthernetDriver, 'interrupt'> {
 
   constructor(events: TeamEvents) {
     this.events = events;
+    this.guard = new EventGuard(events, TEAM_EVENTS);
   }
 
   /** Events for a driver that is to have a role. */
@@ -106,8 +114,9 @@ export class NetTeam implements Omit<EthernetDriver, 'interrupt'> {
     if (driver === undefined) return;
     this.members[role] = undefined;
     this.leaving.push({ role, driver });
-    this.look();
+    this.choose();
     this.watchLeaving();
+    this.guard.rethrow();
   }
 
   /** A member's device is gone, without a word before: its driver is closed, and what it had taken may be lost. */
@@ -116,7 +125,8 @@ export class NetTeam implements Omit<EthernetDriver, 'interrupt'> {
     if (driver === undefined) return;
     this.members[role] = undefined;
     this.end(role, driver);
-    this.look();
+    this.choose();
+    this.guard.rethrow();
   }
 
   /** By which member frames go out; undefined when none can. */
@@ -158,18 +168,18 @@ export class NetTeam implements Omit<EthernetDriver, 'interrupt'> {
 
   /** Do what interrupts of both members asked for. @param budget most frames of each */
   poll(budget?: number): number {
-    const { primary, standby } = this.members;
-    let done = (primary?.poll(budget) ?? 0) + (standby?.poll(budget) ?? 0);
-    for (const { driver } of this.leaving) done += driver.poll(budget);
+    let done = 0;
+    this.ask((driver) => {
+      done += driver.poll(budget);
+    });
     this.look();
     return done;
   }
 
   /** Look after both members. */
   watch(): void {
-    this.members.primary?.watch();
-    this.members.standby?.watch();
-    this.watchLeaving();
+    this.ask((driver) => driver.watch());
+    this.endLeft();
     this.look();
   }
 
@@ -186,44 +196,67 @@ export class NetTeam implements Omit<EthernetDriver, 'interrupt'> {
   /** Close both members, and those that were leaving. */
   close(): void {
     this.isClosed = true;
-    this.drop('primary');
-    this.drop('standby');
+    const { primary, standby } = this.members;
+    this.members.primary = undefined;
+    this.members.standby = undefined;
+    if (primary !== undefined) this.end('primary', primary);
+    if (standby !== undefined) this.end('standby', standby);
     for (const { role, driver } of this.leaving.splice(0)) this.end(role, driver);
+    this.look();
   }
 
   /** See by which member frames are to go out now. */
   look(): void {
+    this.choose();
+    this.guard.rethrow();
+  }
+
+  private choose(): void {
     const { primary, standby } = this.members;
     const next = isUsable(primary) ? 'primary' : isUsable(standby) ? 'standby' : undefined;
     const isOther = next !== this.active;
     if (!isOther && !this.owesAnnouncement) return;
     this.active = next;
-    this.owesAnnouncement =
-      next !== undefined && this.members[next]!.sendBytes(announceFrame(this.address)) !== SENT.OK;
+    this.owesAnnouncement = next !== undefined;
+    this.guard.attempt(() => {
+      if (next !== undefined)
+        this.owesAnnouncement = this.members[next]!.sendBytes(announceFrame(this.address)) !== SENT.OK;
+    });
     if (!isOther) return;
-    this.events.switched?.(next);
-    if (next === undefined) return;
-    this.counters.switches++;
-    this.events.writable?.();
+    if (next !== undefined) this.counters.switches++;
+    this.guard.events.switched?.(next);
+    if (next !== undefined) this.guard.events.writable?.();
+  }
+
+  /** Have every driver of the team do something. */
+  private ask(call: (driver: EthernetDriver) => void): void {
+    const { primary, standby } = this.members;
+    for (const driver of [primary, standby, ...this.leaving.map((member) => member.driver)])
+      if (driver !== undefined) this.guard.attempt(() => call(driver));
   }
 
   private watchLeaving(): void {
+    for (const { driver } of this.leaving.slice()) this.guard.attempt(() => driver.watch());
+    this.endLeft();
+  }
+
+  /** Members that have sent all that they took. */
+  private endLeft(): void {
     for (const member of this.leaving.slice()) {
       const { role, driver } = member;
-      driver.watch();
       if (driver.sending > 0 && driver.state === 'running') continue;
       this.leaving.splice(this.leaving.indexOf(member), 1);
       this.end(role, driver);
       // Its last frames taught the switches that the station is there.
       this.owesAnnouncement = this.active !== undefined;
-      this.look();
+      this.choose();
     }
   }
 
   private end(role: TeamRole, driver: EthernetDriver): void {
     this.counters.abandoned += driver.sending;
-    driver.close();
-    this.events.left?.(role);
+    this.guard.attempt(() => driver.close());
+    this.guard.events.left?.(role);
   }
 
   private problem(role: TeamRole, driver: EthernetDriver & { readonly isStandby?: boolean }): string | undefined {

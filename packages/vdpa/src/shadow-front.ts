@@ -82,7 +82,7 @@ export class ShadowFront extends QueueSetup {
       front: { space, size, ...addresses, features: place.features },
       ...(position === undefined ? {} : { state: position }),
       back: ring.back,
-      addressOf: (host) => addressOf(space, host),
+      addressOf: (host, bytes) => space.addressOf(host, bytes),
       written: (host, bytes) => space.noteWritten(host, bytes),
       notifyDevice: () => place.device.kick(this.index),
       notifyDriver: () => this.callback?.(),
@@ -168,13 +168,4 @@ export class ShadowFront extends QueueSetup {
     this.problem = problem;
     return outcome;
   }
-}
-
-/** Where the device finds a driver's buffer: where the driver does. */
-function addressOf({ mappings }: TableSpace, buffer: number): number {
-  for (let at = 0; at < mappings.length; at++) {
-    const { iova, bytes, host } = mappings[at]!;
-    if (buffer >= host && buffer < host + bytes) return iova + buffer - host;
-  }
-  return 0;
 }

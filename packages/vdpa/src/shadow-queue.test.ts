@@ -185,12 +185,17 @@ function run(
   throw new Error('the run does not end');
 }
 
-function openShadow(front: QueueConfig, back: Side, queue: QueueConfig): ShadowQueue {
+function openShadow(
+  front: QueueConfig,
+  back: Side,
+  queue: QueueConfig,
+  addressOf = (host: number) => host + BIAS,
+): ShadowQueue {
   const tables = back.isIndirect ? { tables: { address: BIAS + BACK.tables, entries: 8 } } : {};
   const shadow = ShadowQueue.open({
     front,
     back: { queue, ...tables },
-    addressOf: (host) => host + BIAS,
+    addressOf,
     notifyDevice: () => {},
     notifyDriver: () => {},
   });
@@ -325,6 +330,64 @@ test('a device that uses what it was not given, or more bytes than there are, is
   shadow.turn(8);
   expect(shadow.broken).toBe(BROKEN.USED_ID_NOT_OUTSTANDING);
   expect(shadow.inFlight).toBe(1);
+});
+
+test.each([false, true])(
+  'a buffer that is unmapped before the device has it comes back empty, packed %s: no address stands for it',
+  (isPacked) => {
+    memory.u8.fill(0);
+    const large = config(guest, GPA, 16, isPacked, false);
+    const small = config(device, BIAS + BACK.ring, 4, isPacked, false);
+    const driver = new Driver(
+      large,
+      false,
+      Array.from({ length: 6 }, () => ({ readable: [8], writable: [8] })),
+    );
+    let isMapped = true;
+    const first = FRONT.buffers + 2 * BUFFER_BYTES;
+    const shadow = openShadow(large, { ...SIDE, isPacked, size: 4 }, small, (host) =>
+      isMapped || host < first ? host + BIAS : -1,
+    );
+    const echo = new EchoDevice(small);
+    driver.send(6);
+    // Two chains fill the device's ring, the third one is held back.
+    shadow.turn(8);
+    expect([shadow.counters.forwarded, shadow.inFlight]).toEqual([2, 3]);
+    isMapped = false;
+    echo.turn(8, 8, false);
+    for (let turn = 0; turn < 4; turn++) {
+      shadow.turn(8);
+      echo.turn(8, 8, false);
+    }
+    driver.reap();
+    expect(driver.outcomes.map((outcome) => outcome?.written)).toEqual([8, 8, 0, 0, 0, 0]);
+    expect(shadow.counters).toMatchObject({ forwarded: 2, returned: 2, chainFaults: 4 });
+    expect([shadow.inFlight, shadow.broken, shadow.ringFault]).toEqual([0, 0, 0]);
+  },
+);
+
+test('what the next device would be given again, and was unmapped meanwhile, comes back empty', () => {
+  memory.u8.fill(0);
+  const front = config(guest, GPA, 8, false, false);
+  const driver = new Driver(
+    front,
+    false,
+    Array.from({ length: 2 }, () => ({ readable: [8], writable: [8] })),
+  );
+  let isMapped = true;
+  const second = FRONT.buffers + BUFFER_BYTES;
+  const shadow = openShadow(front, SIDE, BACK_WHERE, (host) => (isMapped || host < second ? host + BIAS : -1));
+  driver.send(2);
+  shadow.turn(8);
+  isMapped = false;
+  const next = config(device, BIAS + BACK.tables, 8, false, false);
+  shadow.moveTo({ queue: next });
+  expect([shadow.inFlight, shadow.counters.chainFaults]).toEqual([1, 1]);
+  const echo = new EchoDevice(next);
+  echo.turn(8, 8, false);
+  shadow.turn(8);
+  driver.reap();
+  expect(driver.outcomes.map((outcome) => outcome?.written)).toEqual([8, 0]);
 });
 
 test('IN_ORDER in the driver’s ring, and a place that is none', () => {

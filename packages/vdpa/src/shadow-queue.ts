@@ -20,6 +20,8 @@ import {
 
 const HERE = 'ShadowQueue';
 const BURST = 64;
+/** What became of a chain that the device was to get. */
+const GIVE = { GIVEN: 0, FULL: 1, UNMAPPED: 2 } as const;
 
 /** The ring that the device sees. */
 export interface ShadowBack {
@@ -36,8 +38,8 @@ export interface ShadowQueueConfig {
   /** Where another device left off in it; its start unless given. */
   readonly state?: QueueState;
   readonly back: ShadowBack;
-  /** The device's address of host memory: whatever a driver's buffer lies in is mapped there in one piece. */
-  readonly addressOf: (host: number) => number;
+  /** The device's address of host memory, where all of it lies in one piece; -1 for what the driver has unmapped. */
+  readonly addressOf: (host: number, bytes: number) => number;
   /** The device wrote a range of host memory: before the driver hears of it. */
   readonly written?: (host: number, bytes: number) => void;
   /** A doorbell of the device. */
@@ -60,7 +62,10 @@ export interface ShadowCounters {
   /** Chains that the device was given, and that came back. */
   forwarded: number;
   returned: number;
-  /** Chains of the driver's that are no chains, or have more pieces than the device's ring has slots: given back empty. */
+  /**
+   * Chains of the driver's that are no chains, have more pieces than the device's ring has slots, or lie in what it unmapped
+   * before the device had them: given back empty.
+   */
   chainFaults: number;
   /** Lengths that the device claims, and a buffer does not have. */
   tooLong: number;
@@ -191,13 +196,17 @@ export class ShadowQueue {
   moveTo(back: ShadowBack): void {
     const next = openDriverQueue(back.queue, back.tables);
     if (next.size > this.list.capacity) this.list = new BufferList(next.size);
+    const unmapped: number[] = [];
     for (const token of this.tokensInFlight()) {
-      if (next.add(this.listOf(token), undefined, token) === NO_ROOM)
+      const list = this.listOf(token);
+      if (list === undefined) unmapped.push(token);
+      else if (next.add(list, undefined, token) === NO_ROOM)
         throw new VirtioError('back.queue.size', back.queue.size, `room for ${this.inFlight} chains`, HERE);
     }
     this.back = next;
     this.held = -1;
     if (next.publish()) this.config.notifyDevice();
+    if (unmapped.length > 0) this.giveUp(unmapped);
   }
 
   /** End the ring: the driver's memory is touched no more. */
@@ -211,9 +220,15 @@ export class ShadowQueue {
     let added = 0;
     let faults = 0;
     if (this.held >= 0) {
-      if (!this.give(this.held)) return 0;
+      const given = this.give(this.held);
+      if (given === GIVE.FULL) return 0;
+      if (given === GIVE.GIVEN) added++;
+      else {
+        done++;
+        faults++;
+        this.finish(this.held, 0);
+      }
       this.held = -1;
-      added++;
     }
     for (; done < budget; done++) {
       chain.clear();
@@ -224,8 +239,14 @@ export class ShadowQueue {
         faults++;
         this.taken++;
         this.finish(token, 0);
-      } else if (this.give(token)) added++;
-      else {
+        continue;
+      }
+      const given = this.give(token);
+      if (given === GIVE.GIVEN) added++;
+      else if (given === GIVE.UNMAPPED) {
+        faults++;
+        this.finish(token, 0);
+      } else {
         this.held = token;
         break;
       }
@@ -275,20 +296,35 @@ export class ShadowQueue {
     return true;
   }
 
-  /** @returns false while the device's ring has no room */
-  private give(token: number): boolean {
-    if (this.back.add(this.listOf(token), undefined, token) === NO_ROOM) return false;
+  /** @returns a `GIVE`: FULL while the device's ring has no room */
+  private give(token: number): number {
+    const list = this.listOf(token);
+    if (list === undefined) return GIVE.UNMAPPED;
+    if (this.back.add(list, undefined, token) === NO_ROOM) return GIVE.FULL;
     this.counters.forwarded++;
-    return true;
+    return GIVE.GIVEN;
   }
 
-  private listOf(token: number): BufferList {
+  /** Chains that the device cannot have go back to the driver, in a burst of their own. */
+  private giveUp(tokens: readonly number[]): void {
+    const { space } = this.config.front;
+    space.enter();
+    this.front.refresh();
+    for (const token of tokens) this.finish(token, 0);
+    this.counters.chainFaults += tokens.length;
+    if (this.front.publishUsed()) this.config.notifyDriver();
+    space.leave();
+  }
+
+  /** @returns undefined for a chain of which a piece is not mapped any more */
+  private listOf(token: number): BufferList | undefined {
     const { list } = this;
     const ranges = this.ranges[token]!;
     const readable = this.readable[token]!;
     list.clear();
     for (let at = 0; at < ranges.count; at++) {
-      const address = this.config.addressOf(ranges.offset[at]!);
+      const address = this.config.addressOf(ranges.offset[at]!, ranges.length[at]!);
+      if (address < 0) return undefined;
       if (at < readable) list.addReadable(address, ranges.length[at]!);
       else list.addWritable(address, ranges.length[at]!);
     }

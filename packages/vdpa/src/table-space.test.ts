@@ -104,3 +104,20 @@ test('any maps and unmaps reach the bytes that a table of single bytes does', ()
     }),
   );
 });
+
+test('where host memory is mapped, whole, and nowhere once a piece of it is not', () => {
+  const space = new TableSpace(memory);
+  space.map({ iova: 0x1000, bytes: 0x100, host: 0x400, access: RW });
+  space.map({ iova: 0x1100, bytes: 0x100, host: 0x500, access: READ });
+  space.map({ iova: 0x9000, bytes: 0x100, host: 0x600, access: RW });
+  expect(space.addressOf(0x410, 0x10)).toBe(0x1010);
+  expect(space.addressOf(0x4f0, 0x20)).toBe(0x10f0);
+  // Behind one another on the host, and not for the device.
+  expect(space.addressOf(0x5f0, 0x20)).toBe(-1);
+  expect(space.addressOf(0x6f0, 0x11)).toBe(-1);
+  expect(space.addressOf(0x300, 4)).toBe(-1);
+  space.unmap(0x1010, 0x10);
+  expect([space.addressOf(0x40c, 4), space.addressOf(0x40c, 8), space.addressOf(0x420, 4)]).toEqual([
+    0x100c, -1, 0x1020,
+  ]);
+});

@@ -81,6 +81,25 @@ export class TableSpace implements AsidSpace {
     return this.written.take();
   }
 
+  /** Where host memory is mapped, in one piece; -1 where it is not, or not any more. */
+  addressOf(host: number, bytes: number): number {
+    const { all } = this.list;
+    const end = host + bytes;
+    for (let at = 0; at < all.length; at++) {
+      const first = all[at]!;
+      if (host < first.host || host >= first.host + first.bytes) continue;
+      // One behind the other for the device as well.
+      let last = first;
+      for (let next = at + 1; last.host + last.bytes < end && next < all.length; next++) {
+        const { iova, host: behind } = all[next]!;
+        if (iova !== last.iova + last.bytes || behind !== last.host + last.bytes) break;
+        last = all[next]!;
+      }
+      if (last.host + last.bytes >= end) return first.iova + host - first.host;
+    }
+    return -1;
+  }
+
   /** Host memory was written by whoever resolved it earlier: while writes are noted, this one is. */
   noteWritten(host: number, bytes: number): void {
     this.written?.note(host, bytes);
