@@ -16,6 +16,8 @@ import {
 } from './failover/failover-figures.js';
 import { formatSummary } from './limits.js';
 import { describeMachine, machineLine } from './machine.js';
+import { formatMigrate, MIGRATE_TEXT, measureMigrate, selectMigrate } from './migrate/migrate-figures.js';
+import { formatShadow, measureShadow, SHADOW_TEXT, selectShadow } from './migrate/shadow-figures.js';
 import { formatOffloads, measureOffloads, OFFLOAD_NAMES } from './offload-figures.js';
 import type { Options } from './options.js';
 import { plotHtml, plotSvg } from './plot.js';
@@ -40,9 +42,14 @@ export async function bench(options: Options, terminal: Terminal): Promise<numbe
   const vhost = selectVhost(options);
   const compare = selectCompare(options);
   const failover = selectFailover(options);
+  const migrate = selectMigrate(options);
+  const shadow = selectShadow(options);
   // Cards with SR-IOV have their functions behind an IOMMU.
   const claims = options.iommu === 'off' ? [] : selectClaims(options.filter);
-  const names = [...[...plans, ...vhost, ...compare, ...failover, ...claims].map(({ name }) => name), ...offloads];
+  const names = [
+    ...[...plans, ...vhost, ...compare, ...failover, ...migrate, ...shadow, ...claims].map(({ name }) => name),
+    ...offloads,
+  ];
   if (options.list) {
     terminal.out(names.map((name) => `${name}\n`).join(''));
     return 0;
@@ -82,6 +89,11 @@ export async function bench(options: Options, terminal: Terminal): Promise<numbe
     say(
       `── a device's thread ends, and another one goes on\n${formatFailover(overs)}${wrapText(FAILOVER_TEXT, '· ')}\n\n`,
     );
+  const migrations = migrate.map(() => measureMigrate());
+  if (migrations.length > 0)
+    say(`── a guest moves\n${migrations.map(formatMigrate).join('')}${wrapText(MIGRATE_TEXT, '· ')}\n\n`);
+  const shadows = shadow.map((plan) => measureShadow(plan, options.timing));
+  if (shadows.length > 0) say(`── a shadow queue\n${formatShadow(shadows)}${wrapText(SHADOW_TEXT, '· ')}\n\n`);
   if (claims.length > 0) say('── what is said of cards with SR-IOV, and what is measured\n');
   const measured: ClaimFigure[] = [];
   for (const claim of claims) {
@@ -100,6 +112,8 @@ export async function bench(options: Options, terminal: Terminal): Promise<numbe
     vhost: beside,
     compare: compared,
     failover: overs,
+    migrate: migrations,
+    shadow: shadows,
     claims: measured,
   });
   const svg = plotSvg(json);
@@ -113,7 +127,9 @@ export async function bench(options: Options, terminal: Terminal): Promise<numbe
   for (const [file, text] of files) write(file, text);
   if (jsonOnStdout) terminal.out(jsonText(json));
   say(`${((performance.now() - before) / 1000).toFixed(0)} s; written: ${files.map(([file]) => file).join(', ')}\n`);
-  const areSound = [...results.cases, ...beside, ...overs].every(({ problem }) => problem === null);
+  const areSound = [...results.cases, ...beside, ...overs, ...migrations, ...shadows].every(
+    ({ problem }) => problem === null,
+  );
   return areSound && measured.every(({ holds, isWallTime }) => holds || isWallTime) ? 0 : 1;
 }
 

@@ -4,6 +4,8 @@ import type { ClaimFigure } from './claims/index.js';
 import type { CompareFigure } from './compare-figures.js';
 import type { FailoverFigure } from './failover/failover-figures.js';
 import type { Machine } from './machine.js';
+import type { MigrateFigure } from './migrate/migrate-figures.js';
+import type { ShadowFigure } from './migrate/shadow-figures.js';
 import type { OffloadFigure } from './offload-figures.js';
 import { DISTURBED, type IommuRatio, type PeerRatio, type Results } from './run-cases.js';
 import type { VhostFigure } from './vhost-figures.js';
@@ -18,21 +20,30 @@ export interface BenchJson {
   readonly vhost: readonly VhostFigure[];
   readonly compare: readonly CompareFigure[];
   readonly failover: readonly FailoverFigure[];
+  readonly migrate: readonly MigrateFigure[];
+  readonly shadow: readonly ShadowFigure[];
   readonly claims: readonly ClaimFigure[];
 }
+
+/** Keys of what is measured beside cases: empty where nothing of the kind was. */
+type FurtherFigures = Omit<BenchJson, 'schema' | 'machine' | 'cases' | 'ratios'>;
+
+const NOTHING: FurtherFigures = {
+  offloads: [],
+  vhost: [],
+  compare: [],
+  failover: [],
+  migrate: [],
+  shadow: [],
+  claims: [],
+};
 
 export function benchJson(
   machine: Machine,
   { cases, ratios, iommuRatios }: Results,
-  {
-    offloads = [],
-    vhost = [],
-    compare = [],
-    failover = [],
-    claims = [],
-  }: Partial<Pick<BenchJson, 'offloads' | 'vhost' | 'compare' | 'failover' | 'claims'>> = {},
+  further: Partial<FurtherFigures> = {},
 ): BenchJson {
-  return { schema: 1, machine, cases, ratios: [...ratios, ...iommuRatios], offloads, vhost, compare, failover, claims };
+  return { schema: 1, machine, cases, ratios: [...ratios, ...iommuRatios], ...NOTHING, ...further };
 }
 
 export const jsonText = (json: BenchJson): string => `${JSON.stringify(json, null, 2)}\n`;

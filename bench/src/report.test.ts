@@ -201,7 +201,19 @@ test('the faults of frames that came back to the driver count', () => {
 
 test('the JSON is of schema 1 and has the promised keys', () => {
   const json = JSON.parse(jsonText(benchJson(describeMachine(), results))) as BenchJson;
-  expect(Object.keys(json)).toEqual(['schema', 'machine', 'cases', 'ratios', 'offloads', 'vhost', 'compare', 'claims']);
+  expect(Object.keys(json)).toEqual([
+    'schema',
+    'machine',
+    'cases',
+    'ratios',
+    'offloads',
+    'vhost',
+    'compare',
+    'failover',
+    'migrate',
+    'shadow',
+    'claims',
+  ]);
   expect(json.schema).toBe(1);
   for (const key of ['cpu', 'cores', 'node', 'v8', 'os', 'memoryGiB', 'load', 'dpdk'])
     expect(json.machine).toHaveProperty(key);
