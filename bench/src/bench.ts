@@ -18,6 +18,8 @@ import {
 } from './failover/failover-figures.js';
 import { formatSummary } from './limits.js';
 import { describeMachine, machineLine } from './machine.js';
+import { formatMigrate, MIGRATE_TEXT, measureMigrate, selectMigrate } from './migrate/migrate-figures.js';
+import { formatShadow, measureShadow, SHADOW_TEXT, selectShadow } from './migrate/shadow-figures.js';
 import { formatOffloads, measureOffloads, OFFLOAD_NAMES } from './offload-figures.js';
 import type { Options } from './options.js';
 import { formatParity, measureParity, PARITY_TEXT, selectParity } from './parity-figures.js';
@@ -44,10 +46,12 @@ export async function bench(options: Options, terminal: Terminal): Promise<numbe
   const compare = selectCompare(options);
   const parity = selectParity(options);
   const failover = selectFailover(options);
+  const migrate = selectMigrate(options);
+  const shadow = selectShadow(options);
   const embed = selectV86(options);
   // Cards with SR-IOV have their functions behind an IOMMU.
   const claims = options.iommu === 'off' ? [] : selectClaims(options.filter);
-  const named = [...plans, ...vhost, ...compare, ...parity, ...failover, ...embed, ...claims];
+  const named = [...plans, ...vhost, ...compare, ...parity, ...failover, ...migrate, ...shadow, ...embed, ...claims];
   const names = [...named.map(({ name }) => name), ...offloads];
   if (options.list) {
     terminal.out(names.map((name) => `${name}\n`).join(''));
@@ -93,6 +97,11 @@ export async function bench(options: Options, terminal: Terminal): Promise<numbe
     say(
       `── a device's thread ends, and another one goes on\n${formatFailover(overs)}${wrapText(FAILOVER_TEXT, '· ')}\n\n`,
     );
+  const migrations = migrate.map(() => measureMigrate());
+  if (migrations.length > 0)
+    say(`── a guest moves\n${migrations.map(formatMigrate).join('')}${wrapText(MIGRATE_TEXT, '· ')}\n\n`);
+  const shadows = shadow.map((plan) => measureShadow(plan, options.timing));
+  if (shadows.length > 0) say(`── a shadow queue\n${formatShadow(shadows)}${wrapText(SHADOW_TEXT, '· ')}\n\n`);
   const embedded = await besideV86(embed, options, say);
   if (claims.length > 0) say('── what is said of cards with SR-IOV, and what is measured\n');
   const measured: ClaimFigure[] = [];
@@ -113,6 +122,8 @@ export async function bench(options: Options, terminal: Terminal): Promise<numbe
     compare: compared,
     parity: paired,
     failover: overs,
+    migrate: migrations,
+    shadow: shadows,
     embed: embedded,
     claims: measured,
   });
@@ -127,7 +138,8 @@ export async function bench(options: Options, terminal: Terminal): Promise<numbe
   for (const [file, text] of files) write(file, text);
   if (jsonOnStdout) terminal.out(jsonText(json));
   say(`${((performance.now() - before) / 1000).toFixed(0)} s; written: ${files.map(([file]) => file).join(', ')}\n`);
-  const areSound = [...results.cases, ...beside, ...overs, ...embedded].every(({ problem }) => problem === null);
+  const sound = [...results.cases, ...beside, ...overs, ...migrations, ...shadows, ...embedded];
+  const areSound = sound.every(({ problem }) => problem === null);
   return areSound && measured.every(({ holds, isWallTime }) => holds || isWallTime) ? 0 : 1;
 }
 

@@ -5,6 +5,8 @@ import type { CompareFigure } from './compare-figures.js';
 import type { V86Figure } from './embed/v86-figures.js';
 import type { FailoverFigure } from './failover/failover-figures.js';
 import type { Machine } from './machine.js';
+import type { MigrateFigure } from './migrate/migrate-figures.js';
+import type { ShadowFigure } from './migrate/shadow-figures.js';
 import type { OffloadFigure } from './offload-figures.js';
 import type { ParityFigure } from './parity-figures.js';
 import { DISTURBED, type IommuRatio, type PeerRatio, type Results } from './run-cases.js';
@@ -21,25 +23,33 @@ export interface BenchJson {
   readonly compare: readonly CompareFigure[];
   readonly parity: readonly ParityFigure[];
   readonly failover: readonly FailoverFigure[];
+  readonly migrate: readonly MigrateFigure[];
+  readonly shadow: readonly ShadowFigure[];
   readonly embed: readonly V86Figure[];
   readonly claims: readonly ClaimFigure[];
 }
 
+/** Keys of what is measured beside cases: empty where nothing of the kind was. */
+type FurtherFigures = Omit<BenchJson, 'schema' | 'machine' | 'cases' | 'ratios'>;
+
+const NOTHING: FurtherFigures = {
+  offloads: [],
+  vhost: [],
+  compare: [],
+  parity: [],
+  failover: [],
+  migrate: [],
+  shadow: [],
+  embed: [],
+  claims: [],
+};
+
 export function benchJson(
   machine: Machine,
   { cases, ratios, iommuRatios }: Results,
-  {
-    offloads = [],
-    vhost = [],
-    compare = [],
-    parity = [],
-    failover = [],
-    embed = [],
-    claims = [],
-  }: Partial<Omit<BenchJson, 'schema' | 'machine' | 'cases' | 'ratios'>> = {},
+  further: Partial<FurtherFigures> = {},
 ): BenchJson {
-  const beside = { offloads, vhost, compare, parity, failover, embed, claims };
-  return { schema: 1, machine, cases, ratios: [...ratios, ...iommuRatios], ...beside };
+  return { schema: 1, machine, cases, ratios: [...ratios, ...iommuRatios], ...NOTHING, ...further };
 }
 
 export const jsonText = (json: BenchJson): string => `${JSON.stringify(json, null, 2)}\n`;

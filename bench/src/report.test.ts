@@ -211,6 +211,8 @@ test('the JSON is of schema 1 and has the promised keys', () => {
     'compare',
     'parity',
     'failover',
+    'migrate',
+    'shadow',
     'embed',
     'claims',
   ]);

@@ -7,7 +7,7 @@ export { EventNotifier } from './event-notifier.js';
 export { type IhvParentOptions, ihvParent } from './ihv-parent.js';
 export type { IhvPlugin } from './ihv-plugin.js';
 export { loadParent, type OpenParent } from './load-parent.js';
-export type { VpMember } from './member-parts.js';
+export { joinParts, splitParts, type VpMember } from './member-parts.js';
 export { decodeImage } from './migration/decode-image.js';
 export type { DeviceImage, ImageRefusal, QueueImage, QueuePlace } from './migration/device-image.js';
 export { isImageRefusal } from './migration/device-image.js';
