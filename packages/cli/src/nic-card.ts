@@ -53,10 +53,16 @@ export class NicCard {
 
   /** A device is a function's: it is told of its link. The groups that a guest is in stay with its front-end, so all pass. */
   serve(vf: number, model: NetDevice, mac: Uint8Array, mtu: number): void {
-    const port = this.vfs[vf]!;
-    port.configure({ mac, allMulticast: true, longestFrame: mtu + HEADER_BYTES });
+    const port = this.admit(vf, mac, mtu);
     model.setLink(port.isUp);
     port.onLink = (isUp) => model.setLink(isUp);
+  }
+
+  /** A function has an address, and frames of a size. @returns its port */
+  admit(vf: number, mac: Uint8Array, mtu: number): CountingPort {
+    const port = this.vfs[vf]!;
+    port.configure({ mac, allMulticast: true, longestFrame: mtu + HEADER_BYTES });
+    return port;
   }
 
   /** @throws VirtioError for what cannot be set: everything is as before then */

@@ -3,6 +3,7 @@ import { InvalidArgumentError } from 'commander';
 import { z } from 'zod';
 import { checkedInput } from './input-file.js';
 import { NIC_DEFAULTS, type NicConfig, type VfSettings } from './nic-config.js';
+import { FUNCTION_VENDORS, VENDOR_FUNCTION } from './nic-functions.js';
 import { macAddress, portNumber } from './nic-names.js';
 import { RuleFile, ruleOf } from './nic-rules.js';
 import { parsed } from './parsed-field.js';
@@ -31,6 +32,9 @@ const ofVf = {
 export const VfFile = z.strictObject(ofVf);
 type VfWords = z.output<typeof VfFile>;
 
+/** YAML has a number where a name is made of digits. */
+const Vendor = z.coerce.string().pipe(z.enum(FUNCTION_VENDORS));
+
 const NicFile = z.strictObject({
   ...ofServe,
   rate: Rate.optional(),
@@ -38,7 +42,7 @@ const NicFile = z.strictObject({
   floating: z.boolean().optional(),
   learning: z.boolean().optional(),
   vfs: z
-    .array(z.strictObject({ socket: z.string().min(1), ...ofVf, ...ofPort }))
+    .array(z.strictObject({ socket: z.string().min(1), vendor: Vendor.optional(), ...ofVf, ...ofPort }))
     .min(1)
     .max(1024),
   rules: z.array(RuleFile).default([]),
@@ -62,6 +66,12 @@ export interface NicFileContent {
 export function readNicFile(path: string): NicFileContent {
   const content = checkedInput(path, contentOf(path, textOf(path)), NicFile);
   const { rate, mode, floating, learning, vfs, rules, mirrors, uplinks, ...rest } = content;
+  for (const [at, vf] of vfs.entries())
+    for (const [field, value] of Object.entries(VENDOR_FUNCTION) as [keyof typeof VENDOR_FUNCTION, number][])
+      if (vf.vendor !== undefined && (vf[field] ?? value) !== value)
+        throw new UnusableInput(
+          `${path}: vfs[${at}].${field}: is ${vf[field]}, want ${value} on a card of ${vf.vendor}`,
+        );
   const named = <T>(field: string, make: () => T): T => {
     try {
       return make();
@@ -94,8 +104,8 @@ export function readNicFile(path: string): NicFileContent {
 }
 
 function portOf(vf: z.output<typeof NicFile>['vfs'][number]): NonNullable<ServeSettings['ports']>[number] {
-  const { socket, mac, queues, queueSize, mtu, rings, hold, connect } = vf;
-  return { socket, mac, queues, queueSize, mtu, rings, hold, connect };
+  const { socket, vendor, mac, queues, queueSize, mtu, rings, hold, connect } = vf;
+  return { socket, vendor, mac, queues, queueSize, mtu, rings, hold, connect };
 }
 
 /** The words of `ip link set … vf` as settings; `vlan` 0 takes a port VLAN away. */
