@@ -1,11 +1,10 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { makeGuestImage } from './guest-image.js';
 import { guestProblem, LinuxGuest, PATIENCE_MS } from './linux-guest.js';
-import { Qmp } from './qmp.js';
+import { moveGuest } from './move-guest.js';
 import { Ringwire } from './ringwire.js';
 import { fetchFile, makeFile, PINGS, pings } from './traffic.js';
 
@@ -16,7 +15,6 @@ const [MOVER, STAYER] = ['10.0.0.1', '10.0.0.2'];
 const [MOVER_MAC, STAYER_MAC] = ['02:00:00:00:01:01', '02:00:00:00:01:02'];
 const [HERE, THERE] = ['127.0.0.1:14789', '127.0.0.1:14790'];
 const FILE_BYTES = 2 ** 22;
-const POLL_MS = 100;
 
 /** QEMU's emulated processor may store into a page while it is copied away, on a busy machine: a guest without any device broke that way too. */
 const RETRIES = 2;
@@ -42,19 +40,6 @@ describe.skipIf(problem !== undefined)(SUITE, { timeout: PATIENCE_MS, retry: RET
     const served = await Ringwire.serve(sockets, '--hold', '--json', '--uplink', `vxlan:${remote},7,local=${local}`);
     ends.push(() => served.kill());
     return served;
-  }
-
-  /** Send a running guest to the one that waits for it. */
-  async function migrate(from: LinuxGuest, path: string): Promise<void> {
-    while (!existsSync(path)) await sleep(POLL_MS);
-    const qmp = await Qmp.connect(from.qmp);
-    await qmp.command('migrate', { uri: `unix:${path}` });
-    for (;;) {
-      const answer = (await qmp.command('query-migrate')) as { status: string; 'error-desc'?: string };
-      if (answer.status === 'completed') return;
-      if (answer.status === 'failed') throw new Error(`QEMU says: ${answer['error-desc']}`);
-      await sleep(POLL_MS);
-    }
   }
 
   test.each([
@@ -84,7 +69,7 @@ describe.skipIf(problem !== undefined)(SUITE, { timeout: PATIENCE_MS, retry: RET
       const digest = await makeFile(mover, FILE_BYTES);
       await mover.run(`ping -i 0.1 -s 1000 ${STAYER} > /tmp/ping &`);
       const moved = start('moved', 'c.sock', MOVER_MAC, at('migration'));
-      await migrate(mover, at('migration'));
+      await moveGuest(mover, at('migration'));
       await mover.kill();
       const before = await answers(moved);
       await moved.run(`until [ $(grep -c seq= /tmp/ping) -ge ${before + PINGS} ]; do usleep 100000; done`);

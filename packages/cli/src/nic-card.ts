@@ -68,9 +68,14 @@ export class NicCard {
 
   /** A device is a function's: it is told of its link. The groups that a guest is in stay with its front-end, so all pass. */
   serve(index: number, model: NetDevice, mac: Uint8Array, mtu: number): void {
+    followLink(model, this.admit(index, mac, mtu));
+  }
+
+  /** A function has an address, and frames of a size. @returns its port */
+  admit(index: number, mac: Uint8Array, mtu: number): CountingPort {
     const port = this.functions[index]!;
     port.configure({ mac, allMulticast: true, longestFrame: mtu + HEADER_BYTES });
-    followLink(model, port);
+    return port;
   }
 
   /** @throws VirtioError for what cannot be set: everything is as before then */

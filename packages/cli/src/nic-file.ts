@@ -2,6 +2,7 @@ import { InvalidArgumentError } from 'commander';
 import { z } from 'zod';
 import { checkedInput } from './input-file.js';
 import { NIC_DEFAULTS, type NicConfig, type VfSettings } from './nic-config.js';
+import { FUNCTION_VENDORS, VENDOR_FUNCTION } from './nic-functions.js';
 import { macAddress } from './nic-names.js';
 import { MirrorFile, mirrorOf, RuleFile, ruleOf } from './nic-rules.js';
 import { WireFile, wireConfig } from './nic-wire.js';
@@ -31,6 +32,9 @@ const ofVf = {
 export const VfFile = z.strictObject(ofVf);
 type VfWords = z.output<typeof VfFile>;
 
+/** YAML has a number where a name is made of digits. */
+const Vendor = z.coerce.string().pipe(z.enum(FUNCTION_VENDORS));
+
 const NicFile = z.strictObject({
   ...ofServe,
   drops: z.string().min(1).optional(),
@@ -48,7 +52,7 @@ const NicFile = z.strictObject({
   floating: z.boolean().optional(),
   learning: z.boolean().optional(),
   vfs: z
-    .array(z.strictObject({ socket: z.string().min(1), ...ofVf, ...ofPort }))
+    .array(z.strictObject({ socket: z.string().min(1), vendor: Vendor.optional(), ...ofVf, ...ofPort }))
     .min(1)
     .max(1024),
   rules: z.array(RuleFile).default([]),
@@ -70,6 +74,12 @@ export interface NicFileContent {
 export function readNicFile(path: string): NicFileContent {
   const content = checkedInput(path, contentOf(path, textOf(path)), NicFile);
   const { wire, mode, floating, learning, pf, vfs, rules, mirrors, uplinks, ...rest } = content;
+  for (const [at, vf] of vfs.entries())
+    for (const [field, value] of Object.entries(VENDOR_FUNCTION) as [keyof typeof VENDOR_FUNCTION, number][])
+      if (vf.vendor !== undefined && (vf[field] ?? value) !== value)
+        throw new UnusableInput(
+          `${path}: vfs[${at}].${field}: is ${vf[field]}, want ${value} on a card of ${vf.vendor}`,
+        );
   const named = <T>(field: string, make: () => T): T => {
     try {
       return make();
@@ -99,7 +109,8 @@ export function readNicFile(path: string): NicFileContent {
 
 function portOf(function_: NicWords['vfs'][number] | NicWords['pf']): NonNullable<ServeSettings['ports']>[number] {
   const { socket, mac, queues, queueSize, mtu, rings, hold, connect } = function_;
-  return { socket, mac, queues, queueSize, mtu, rings, hold, connect };
+  const vendor = 'vendor' in function_ ? function_.vendor : undefined;
+  return { socket, vendor, mac, queues, queueSize, mtu, rings, hold, connect };
 }
 
 /** The words of `ip link set … vf` as settings; `vlan` 0 takes a port VLAN away. */

@@ -1,5 +1,6 @@
 import type { RingLayouts } from '@ringwire/vhost-user';
 import type { NicConfig } from './nic-config.js';
+import { type FunctionVendor, VENDOR_FUNCTION } from './nic-functions.js';
 import { defaultMac } from './nic-names.js';
 import type { ListenAddress } from './option-values.js';
 import { UnusableInput } from './terminal.js';
@@ -23,9 +24,15 @@ interface PortDoor {
   readonly vduse?: string | undefined;
 }
 
+interface PortIdentity {
+  readonly mac?: Uint8Array | undefined;
+  /** Whose card the device is on; of this program's own unless given. */
+  readonly vendor?: FunctionVendor | undefined;
+}
+
 /** What `ringwire serve` may be told, by options and by a file alike. */
 export interface ServeSettings extends PortSettings {
-  readonly ports?: readonly (PortDoor & { readonly mac?: Uint8Array | undefined } & PortSettings)[] | undefined;
+  readonly ports?: readonly (PortDoor & PortIdentity & PortSettings)[] | undefined;
   readonly uplinks?: readonly UplinkConfig[] | undefined;
   /** MiB. */
   readonly memory?: number | undefined;
@@ -44,6 +51,8 @@ interface PortConfig {
   /** Names the port: the socket's path, or `vduse:NAME`. */
   readonly socket: string;
   readonly vduse: string | undefined;
+  /** Whose card the device is on; undefined for one of this program's own. */
+  readonly vendor: FunctionVendor | undefined;
   readonly mac: Uint8Array;
   readonly queues: number;
   readonly queueSize: number;
@@ -101,6 +110,7 @@ export function serveConfig(settings: ServeSettings): ServeConfig {
     ports: ports.map((port, index) => ({
       socket: nameOf(port),
       vduse: port.vduse,
+      vendor: port.vendor,
       mac: port.mac ?? defaultMac(index),
       // More pairs want a control queue, which the kernel lets no VDUSE device have.
       queues: port.vduse === undefined ? (port.queues ?? settings.queues ?? SERVE_DEFAULTS.queues) : 1,
@@ -109,6 +119,7 @@ export function serveConfig(settings: ServeSettings): ServeConfig {
       rings: port.rings ?? settings.rings ?? SERVE_DEFAULTS.rings,
       hold: port.hold ?? settings.hold ?? SERVE_DEFAULTS.hold,
       connect: port.connect ?? settings.connect ?? SERVE_DEFAULTS.connect,
+      ...(port.vendor === undefined ? {} : VENDOR_FUNCTION),
     })),
     uplinks,
     mtu,

@@ -1,3 +1,4 @@
+import type { CountingPort } from '@ringwire/eswitch';
 import type { SwitchPortCounters } from '@ringwire/net-backend';
 import type { UplinkCounters } from '@ringwire/net-uplink';
 import type { PortState } from '@ringwire/vhost-user';
@@ -20,17 +21,31 @@ export interface UplinkCounts extends UplinkCounters {
   readonly uplink: string;
 }
 
-export function portCounts({ ports, states }: ServedPorts): PortCounts[] {
+export function portCounts({ ports, states, card }: ServedPorts): PortCounts[] {
   return ports.map(({ socket, model, counters }, index) => ({
     socket,
     state: states[index]!,
     ...counters,
+    ...(model === undefined ? cardCounts(card!.vfs[index]!) : driverCounts(model)),
+  }));
+}
+
+type DriverCounts = Pick<PortCounts, 'txFrames' | 'txBytes' | 'rxFrames' | 'rxBytes' | 'drops'>;
+
+function driverCounts(model: NetDevice): DriverCounts {
+  return {
     txFrames: total(model, 1, TX_STAT.tx_packets),
     txBytes: total(model, 1, TX_STAT.tx_bytes),
     rxFrames: total(model, 0, RX_STAT.rx_packets),
     rxBytes: total(model, 0, RX_STAT.rx_bytes),
     drops: dropsOf(model),
-  }));
+  };
+}
+
+/** What a function on a vendor's card says is the switch's: since it was made, and without drops of its own. */
+function cardCounts({ counters }: CountingPort): DriverCounts {
+  const { inFrames, inBytes, outFrames, outBytes } = counters;
+  return { txFrames: inFrames, txBytes: inBytes, rxFrames: outFrames, rxBytes: outBytes, drops: {} };
 }
 
 export function uplinkCounts({ uplinks }: ServedPorts): UplinkCounts[] {

@@ -15,7 +15,7 @@ export interface ServeLan {
 }
 
 /** The clock of devices and their server, in µs. */
-const now = (): number => performance.now() * 1000;
+export const now = (): number => performance.now() * 1000;
 
 /** Bytes of host memory that it works in. */
 export const lanBytes = ({ nic }: ServeConfig): number => (nic === undefined ? 0 : NIC_AREA_BYTES);

@@ -4,7 +4,7 @@ import { SystemError } from '@ringwire/linux';
 import type { NetBackend, SwitchPortCounters } from '@ringwire/net-backend';
 import { PcapUplink, type Uplink } from '@ringwire/net-uplink';
 import { PeerMemory } from '@ringwire/peer-memory';
-import { type LoopTask, type PortState, VhostUserServer } from '@ringwire/vhost-user';
+import { type LoopTask, type PortState, type ServedDevice, VhostUserServer } from '@ringwire/vhost-user';
 import { type DeviceSnapshot, NET_SCRATCH_BYTES, NetDevice } from '@ringwire/virtio-device';
 import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
 import type { GrowingFile } from './capture-file.js';
@@ -12,9 +12,10 @@ import type { LiveReport } from './live-report.js';
 import { AuditLog } from './nic-audit.js';
 import type { NicCard } from './nic-card.js';
 import { DropCapture } from './nic-drops.js';
+import { openVendorFunction, VENDOR_CARD_BYTES } from './nic-functions.js';
 import { WireCaptureFile } from './nic-wire-capture.js';
 import type { ServeConfig } from './serve-config.js';
-import { lanBytes, openLan } from './serve-lan.js';
+import { lanBytes, now, openLan } from './serve-lan.js';
 import { ServeTrace } from './serve-trace.js';
 import { planUplink, type UplinkPlan } from './serve-uplinks.js';
 import { ServedVduse } from './serve-vduse.js';
@@ -22,6 +23,7 @@ import { UnusableInput } from './terminal.js';
 
 /** Turns in vain before a driver is asked to notify: as long as frames come now and then, it need not. */
 const POLL_TURNS = 1000;
+const PAGE_BYTES = 4096;
 /** Between two looks at what grows and what may have ended by itself. */
 const LOOK_MS = 200;
 
@@ -41,7 +43,9 @@ export interface ServeListener {
 export interface ServedPort {
   /** Path of the socket, or `vduse:NAME`. */
   readonly socket: string;
-  readonly model: NetDevice;
+  readonly mac: Uint8Array;
+  /** Undefined for a virtual function on a vendor's card, which keeps its device to itself. */
+  readonly model: NetDevice | undefined;
   readonly mtu: number;
   /** Of a VDUSE device: whether it is on the kernel's vDPA bus, where the process before left it. */
   readonly isPlugged?: boolean;
@@ -72,7 +76,9 @@ export class ServedPorts {
     const { ports, memoryMiB } = config;
     const plans = config.uplinks.map(planUplink);
     const lanAt = ports.length * NET_SCRATCH_BYTES;
-    const uplinksAt = lanAt + lanBytes(config);
+    const cardsAt = alignedUp(lanAt + lanBytes(config), PAGE_BYTES);
+    const cards = ports.filter(({ vendor }) => vendor !== undefined).length;
+    const uplinksAt = cardsAt + cards * VENDOR_CARD_BYTES;
     const own = plans.reduce((sum, { bytes }) => sum + bytes, uplinksAt);
     const memory = HostMemory.create(Math.min(own + memoryMiB * 2 ** 20, 2 ** 32));
     const peers = new PeerMemory(memory, own, memory.size - own);
@@ -81,9 +87,20 @@ export class ServedPorts {
       const lan = openLan(config, memory, lanAt, this.audit);
       this.card = lan.card;
       this.openCaptures(config, lan.card);
-      const trace = this.opened(config.trace, (path) => new ServeTrace(path));
-      this.ports = ports.map(({ socket, vduse, mac, mtu, queues, queueSize, rings, hold }, index) => {
+      const capture = this.opened(config.trace, (path) => new ServeTrace(path));
+      const served: ServedDevice[] = [];
+      let cardAt = cardsAt;
+      this.ports = ports.map(({ socket, vduse, vendor, mac, mtu, queues, queueSize, rings, hold, connect }, index) => {
         const { backend, counters } = lan.ports[index]!;
+        const trace = capture === undefined ? {} : { trace: capture.port(socket) };
+        if (vendor !== undefined) {
+          const function_ = { socket, vendor, mac, hold, backend, ...trace };
+          const vdpa = openVendorFunction(memory, cardAt, function_, now);
+          cardAt += VENDOR_CARD_BYTES;
+          lan.card?.admit(index, mac, mtu);
+          served.push({ path: socket, vdpa, rings, connect });
+          return { socket, mac, model: undefined, mtu, counters };
+        }
         const model = new NetDevice({
           memory,
           scratch: index * NET_SCRATCH_BYTES,
@@ -97,13 +114,16 @@ export class ServedPorts {
           txQueueSize: queueSize,
           holdWhenFull: hold,
           pollTurns: POLL_TURNS,
-          ...(trace === undefined ? {} : { trace: trace.port(socket) }),
+          ...trace,
         });
         lan.card?.serve(index, model, mac, mtu);
-        if (vduse === undefined) return { socket, model, mtu, counters };
-        const served = new ServedVduse({ socket, name: vduse, model, rings }, peers, listener);
-        this.vduse.set(socket, served);
-        return { socket, model, mtu, isPlugged: served.device.isTakenUp, counters };
+        if (vduse === undefined) {
+          served.push({ path: socket, model, rings, connect });
+          return { socket, mac, model, mtu, counters };
+        }
+        const kept = new ServedVduse({ socket, name: vduse, model, rings }, peers, listener);
+        this.vduse.set(socket, kept);
+        return { socket, mac, model, mtu, isPlugged: kept.device.isTakenUp, counters };
       });
       this.uplinks = this.openUplinks(plans, memory, uplinksAt, config.mtu);
       for (const [index, uplink] of this.uplinks.entries()) {
@@ -112,10 +132,7 @@ export class ServedPorts {
         uplink.attach(port);
       }
       this.server = serverOf({
-        devices: this.ports.flatMap(({ socket, model }, index) => {
-          const { vduse, rings, connect } = ports[index]!;
-          return vduse === undefined ? [{ path: socket, model, rings, connect }] : [];
-        }),
+        devices: served,
         memory: peers,
         tasks: [
           ...this.uplinks,
@@ -234,6 +251,8 @@ const wireTask = (wire: WirePort): LoopTask => ({
   pump: (budget) => wire.step(budget),
   deadline: () => wire.deadline(),
 });
+
+const alignedUp = (bytes: number, unit: number): number => Math.ceil(bytes / unit) * unit;
 
 function serverOf(options: ConstructorParameters<typeof VhostUserServer>[0]): VhostUserServer {
   try {

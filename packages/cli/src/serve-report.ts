@@ -29,8 +29,8 @@ export class ServeReport implements ServeListener {
 
   /** Everything is there to be connected to. */
   begin({ ports, uplinks }: ServedPorts, metrics: string | undefined): void {
-    for (const { socket, model, isPlugged } of ports) {
-      const mac = Array.from(model.config.subarray(0, 6), (byte) => byte.toString(16).padStart(2, '0')).join(':');
+    for (const { socket, mac: address, isPlugged } of ports) {
+      const mac = Array.from(address, (byte) => byte.toString(16).padStart(2, '0')).join(':');
       const plugged = isPlugged === undefined ? {} : { plugged: isPlugged };
       this.tell({ event: 'listening', socket, mac, ...plugged });
     }

@@ -64,7 +64,8 @@ function those of "ip link set … vf":
     - { name: no telnet, match: { protocol: 6, destinationPort: 23 }, action: drop }
     - { match: { ports: [vf1], etherType: 0x88cc }, action: { mirror: vf0 } }
   uplinks: [tap:tap0]
-Its uplinks are plugged into the wire.
+Its uplinks are plugged into the wire. A function with "vendor: 82599" or "vendor: vendor-b" is on a card of that vendor's, with one
+pair of queues, as a vDPA device behind its socket.
 
 An option overrides what the file says of the same matter for all ports; what a port has of its own stays. --uplink replaces the
 file's whole list, and --port or --vduse that of its ports.

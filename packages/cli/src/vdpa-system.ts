@@ -41,7 +41,8 @@ const SystemFile = z.strictObject({
         vendor: z.number().int().min(0).max(0xffff_ffff).optional(),
       }),
       z.strictObject({
-        card: z.enum(['82599', 'vendor-b']),
+        // YAML has a number where a name is made of digits.
+        card: z.coerce.string().pipe(z.enum(['82599', 'vendor-b'])),
         name: Name,
         functions: Positive.max(8).optional(),
       }),

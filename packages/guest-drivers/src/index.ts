@@ -2,6 +2,7 @@ export type { MmioAccess, PciAccess } from './access.js';
 export type { AdminClient, AdminDone } from './admin-client.js';
 export { type AdminDriver, type AdminSetup, openAdminDriver } from './admin-driver.js';
 export type { AdminGroup, AdminOpcode } from './admin-group.js';
+export { AdminMember } from './admin-member.js';
 export { listCapabilities } from './admin-objects.js';
 export type { AdminWishes } from './admin-port.js';
 export { type AdminReply, UNANSWERED } from './admin-queue.js';

@@ -21,6 +21,8 @@ const { OK } = VIRTIO_ADMIN_STATUS;
 const { DEV_PARTS } = VIRTIO_RESOURCE_OBJ_TYPE;
 const { GET, SET } = VIRTIO_DEV_PARTS_OBJ;
 const SPEC = 'virtio 1.4 §2.12.1.4.4.2';
+/** In front of the parts: which object they are set by. */
+const OBJECT_HEADER_BYTES = 8;
 /** Bytes of a size or a count. */
 const NUMBER_BYTES = 8;
 
@@ -100,12 +102,17 @@ export class MemberCommands {
     );
   }
 
+  /** Bytes of the longest list that {@link setParts} takes. */
+  get partsMax(): number {
+    return this.client.sriov.bytesMax - OBJECT_HEADER_BYTES;
+  }
+
   /** @throws VirtioError for a member that is not stopped, and for parts out of order or too long */
   setParts(member: number, parts: readonly DevicePart[], done: AdminDone): boolean {
     if (!this.stopped.has(member)) throw new VirtioError('member', member, 'a member that is stopped', SPEC);
     if (!areOrdered(parts)) throw new VirtioError('parts', parts.length, 'parts in their order', SPEC);
     const list = joinParts(parts);
-    const most = this.client.sriov.bytesMax - 8;
+    const most = this.partsMax;
     if (list.length > most) throw new VirtioError('parts', list.length, `at most ${most} bytes`, SPEC);
     return this.withObject(
       member,

@@ -28,6 +28,7 @@ export { disableVfs, enableVfs } from './software/enable-vfs.js';
 export { type AddressRange, type PlaceRanges, placeBars, restoreBars } from './software/place-bars.js';
 export { type FoundFunction, type FoundSriov, scanBuses } from './software/scan-buses.js';
 export type { FoundBar } from './software/size-bars.js';
+export { restoreSriov, type SriovState, saveSriov } from './software/sriov-state.js';
 export type { SriovOptions, VfBarOptions, VfRouting } from './sriov-capability.js';
 export type { Type0Options } from './type0-header.js';
 export * from './vendor-capability.js';

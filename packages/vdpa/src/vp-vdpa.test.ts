@@ -1,8 +1,17 @@
-import { isBreakdown, openPciTransport } from '@ringwire/guest-drivers';
-import { FrameQueue, LoopbackBackend } from '@ringwire/net-backend';
+import {
+  type AdminDriver,
+  AdminMember,
+  guestDma,
+  isBreakdown,
+  MemberCommands,
+  openAdminDriver,
+  openPciTransport,
+} from '@ringwire/guest-drivers';
+import { IdentitySpace } from '@ringwire/guest-memory';
+import { FrameQueue, LoopbackBackend, NullBackend } from '@ringwire/net-backend';
 import { MemberDevice, NET_SCRATCH_BYTES, NetDevice, VirtioPci } from '@ringwire/virtio-device';
 import { featureWords, hasFeature, VIRTIO_F } from '@ringwire/virtio-spec';
-import { expect, test } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import { DomainMappings } from './domain-mappings.js';
 import { joinParts, splitParts, type VpMember } from './member-parts.js';
 import { CONTRACT_RAM_BYTES, ContractDriver, type ContractMachine, vdpaContract } from './testing/index.js';
@@ -15,6 +24,7 @@ import { VpParent } from './vp-parent.js';
 const stage = new IommuStage();
 const ram = stage.processPages.allocate(CONTRACT_RAM_BYTES);
 const scratch = stage.host.pages.allocate(NET_SCRATCH_BYTES);
+const ownerScratch = stage.host.pages.allocate(NET_SCRATCH_BYTES);
 const cable = stage.host.pages.allocate(0x2_0000);
 const { domain, space } = stage.function();
 const mappings = new DomainMappings(stage.memory, domain, stage.bus);
@@ -22,7 +32,7 @@ const mappings = new DomainMappings(stage.memory, domain, stage.bus);
 /** A virtio-net function behind the IOMMU, with MSI-X or with its pin alone. */
 function functionMachine(
   hasMsix: boolean,
-  hasOwner = false,
+  ownerOf?: (virtio: VirtioPci) => VpMember,
 ): ContractMachine & { readonly parent: VpParent; readonly isStopped: () => boolean } {
   const { memory } = stage;
   mappings.clear();
@@ -57,7 +67,7 @@ function functionMachine(
     step,
     irqs: [40, 41, 42, 43],
     ...(hasMsix ? { messages } : {}),
-    ...(hasOwner ? { member: ownedBy(virtio) } : {}),
+    ...(ownerOf === undefined ? {} : { member: ownerOf(virtio) }),
   });
   const isStopped = (): boolean => virtio.device.isStopped;
   return { parent, memory, ram, changeConfig: () => model.setLink(false), isStopped };
@@ -84,7 +94,78 @@ function ownedBy(virtio: VirtioPci): VpMember {
   };
 }
 
-const owned = () => functionMachine(true, true);
+/**
+ * The same, by a driver of the owner's on a real administration virtqueue: each call is commands, their chains, and turns of both
+ * functions.
+ */
+function administered(virtio: VirtioPci): AdminMember {
+  const { memory, host } = stage;
+  const member = new MemberDevice(virtio);
+  const messages: number[] = [];
+  const owner = new VirtioPci({
+    model: new NetDevice({ memory, scratch: ownerScratch, backend: new NullBackend(), mac: STATION }),
+    space: new IdentitySpace(memory),
+    host: { sendMessage: (_low, _high, data) => messages.push(data), setIntx: () => {} },
+    admin: { queues: 1, sriov: { isEnabled: true, count: 1, member: () => member } },
+  });
+  const transport = openPciTransport(owner.pci);
+  if (isBreakdown(transport)) throw new Error(transport.message);
+  const driver = openAdminDriver({
+    transport,
+    dma: guestDma(new IdentitySpace(memory), host.pages),
+    now: () => 0,
+    messages: [{ addressLo: 0xfee0_0000, addressHi: 0, data: 0 }],
+    functions: () => 1,
+  });
+  if (isBreakdown(driver)) throw new Error(driver.message);
+  drivers.push(driver);
+  const pause = (): void => {
+    owner.device.step(64);
+    // Notifications on their way leave with a step.
+    virtio.device.step(0);
+    if (messages.splice(0).length > 0) driver.interrupt();
+  };
+  const { self, sriov } = driver.commands!;
+  const commands = new MemberCommands(driver.commands!);
+  const begun: number[] = [];
+  const done = ({ status }: { readonly status: number }): void => void begun.push(status);
+  for (const begin of [() => self.begin(done), () => sriov.begin(done), () => commands.enableParts(done)]) {
+    begin();
+    for (let turns = 0; turns < 10; turns++) pause();
+  }
+  expect(begun).toEqual([0, 0, 0]);
+  return new AdminMember(commands, 1, { tries: 100, pause });
+}
+
+/** Owners' drivers, whose memory is given back when their test is over. */
+const drivers: AdminDriver[] = [];
+afterEach(() => {
+  for (const driver of drivers.splice(0)) driver.close();
+});
+
+const commanded = () => functionMachine(true, administered);
+for (const { title, run } of vdpaContract('vp_vdpa, whose owner has an administration virtqueue', commanded))
+  test(title, run);
+
+test('MG-02: parts that are none, too long, or of what the function is not, are refused over the queue as well', () => {
+  let member: AdminMember | undefined;
+  functionMachine(true, (virtio) => {
+    member = administered(virtio);
+    return member;
+  });
+  expect(member!.stop()).toBe(true);
+  const parts = member!.parts()!;
+  expect(splitParts(parts)!.length).toBeGreaterThan(3);
+  expect(member!.setParts(parts)).toBe(true);
+  expect(member!.setParts(parts.subarray(0, parts.length - 1))).toBe(false);
+  expect(member!.setParts(new Uint8Array(0x1_0000).fill(1))).toBe(false);
+  const strange = { ...splitParts(parts)![0]!, type: 0x2ff, isOptional: false };
+  expect(member!.setParts(joinParts([strange]))).toBe(false);
+  expect(member!.parts()).toEqual(parts);
+  expect(member!.resume()).toBe(true);
+});
+
+const owned = () => functionMachine(true, ownedBy);
 for (const { title, run } of vdpaContract('vp_vdpa, whose owner has device parts of it', owned)) test(title, run);
 for (const { title, run } of vdpaContract('vp_vdpa with MSI-X', () => functionMachine(true))) test(title, run);
 for (const { title, run } of vdpaContract('vp_vdpa with a pin', () => functionMachine(false))) test(title, run);
@@ -124,7 +205,7 @@ test('a queue stops by queue reset, and without RING_RESET not at all', () => {
 });
 
 test('with its owner’s help a queue that was stopped goes on where it was, while the other one runs', () => {
-  const machine = functionMachine(true, true);
+  const machine = functionMachine(true, ownedBy);
   const device = machine.parent.add('a', {});
   if (isVdpaRefusal(device)) throw new Error(device.message);
   const driver = new ContractDriver(machine, device, { bits: [VIRTIO_F.RING_RESET] });
@@ -150,7 +231,7 @@ test('with its owner’s help a queue that was stopped goes on where it was, whi
 });
 
 test('a function that is suspended before it starts where another one stood stays suspended until it is resumed', () => {
-  const { parent, isStopped } = functionMachine(true, true);
+  const { parent, isStopped } = functionMachine(true, ownedBy);
   const device = parent.add('a', {});
   if (isVdpaRefusal(device)) throw new Error(device.message);
   device.map(0, { iova: 0x10_0000, bytes: 0x1_0000, host: ram, access: 3 });

@@ -31,7 +31,7 @@ export function decodeImage(stream: Uint8Array): DeviceImage | ImageRefusal {
   if (queues.length > 0 && (status & FEATURES_OK) === 0)
     return refuse('queues are ready before FEATURES_OK: no driver reaches that');
   const deviceId = view.getUint32(DEVICE.deviceId, true);
-  return { deviceId, features, status, config: config.slice(), queues, state: state.slice() };
+  return { deviceId, features, status, config: Uint8Array.from(config), queues, state: Uint8Array.from(state) };
 }
 
 /** The contents of the sections. */

@@ -168,3 +168,10 @@ test('any bytes are refused, or an image, and nothing is thrown', () => {
     }),
   );
 });
+
+test('F68: an image out of a Buffer of Node’s, whose slice() is no copy, is the image’s own', () => {
+  const bytes = Buffer.from(encodeImage(split));
+  const image = decodeImage(bytes);
+  bytes.fill(0);
+  expect(image).toEqual(split);
+});

@@ -45,7 +45,9 @@ export class RecordReader {
   /** More bytes came. @returns the next record for each call of the iterator */
   *read(bytes: Uint8Array): Generator<MoveRecord> {
     if (this.problem !== undefined) return;
-    this.waiting = this.waiting.length === 0 ? bytes : joined(this.waiting, bytes);
+    // Plain bytes, whatever the caller has: a Buffer of Node's has a slice() that is no copy.
+    const plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+    this.waiting = this.waiting.length === 0 ? plain : joined(this.waiting, plain);
     for (;;) {
       const record = this.next();
       if (record === undefined) break;
