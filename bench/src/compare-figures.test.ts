@@ -40,7 +40,7 @@ test('vDPA is set against full offload and a vendor’s function, in rounds of b
     { beside: 'sriov-vendor' as const, ratio: 0.5, least: 0.4, most: 0.6, holds: false },
   ];
   expect(formatParity({ name: 'compare/parity/split/64', framesPerSecond: 3.21e6, rounds: 15, ratios })).toBe(
-    '  compare/parity/split/64        vDPA 3.21 million frames/s\n' +
+    '  compare/parity/split/64        vDPA 3.21 million frames per second of processor time\n' +
       '    0.990 of virtio-offload (0.900 to 1.100 in 15 rounds)\n' +
       '    0.500 of sriov-vendor (0.400 to 0.600 in 15 rounds), below 0.98\n',
   );

@@ -11,7 +11,7 @@ import { vendorMachine } from './machines/vendor-machine.js';
 const VIRTIO = ['virtio-net'];
 const VENDORS = ['Intel 82599 VF', 'vendor B VF'];
 /** What a guest with a function of the 82599's would find at a host with another vendor's card. */
-const VF_B = { vendorId: VENDOR_B_ID.VENDOR, deviceId: VENDOR_B_ID.VF, tracksDirty: true };
+const VF_B = { vendorId: VENDOR_B_ID.VENDOR, deviceId: VENDOR_B_ID.VF };
 
 /** The six ways, in the order in which the literature has them: from what is slowest to what is fastest, and vDPA. */
 export const ARCHITECTURES: readonly Architecture[] = [

@@ -19,7 +19,7 @@ export interface Chart {
 
 const WIDTH = 560;
 const NAMES = 108;
-const VALUES = 64;
+const VALUES = 80;
 const ROW = 26;
 const HEIGHT = 16;
 const TOP = 8;

@@ -74,7 +74,7 @@ describe.each([
       expect(move!.downtimeMs).toBeGreaterThan(0);
       expect(move!.bytes).toBeGreaterThan(0);
     }
-    expect(vdpa.move!.vendors).toEqual([0x8086, 0xb0b0]);
+    expect(vdpa.move!.vendors).toEqual([0xb0b0, 0x8086]);
   });
 
   test('F64: a vendor’s function is refused a move, each reason by name', () => {

@@ -63,7 +63,7 @@ function managementOf(rows: readonly Comparison[]): string {
 }
 
 function differencesOf(rows: readonly Comparison[]): string {
-  if (rows.every(({ pinnedBytes }) => pinnedBytes === 0)) return 'no card that guests could see';
+  if (rows.every(({ pinnedBytes }) => pinnedBytes === 0)) return 'hidden by the host';
   if (rows.some(({ guestDrivers }) => guestDrivers.length > 1)) return 'a card’s own, which ties the guest';
   const vendors = new Set(rows.flatMap(({ move }) => move?.vendors ?? []));
   const names = [...vendors].sort((a, b) => a - b).map((vendor) => vendor.toString(16).padStart(4, '0'));

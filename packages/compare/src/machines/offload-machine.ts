@@ -55,7 +55,8 @@ export function offloadMove(rings: Rings): MovingMachine {
   return movingGuests(lab, rings, 'kernel', ledger, network, { devices, isHosted: false, step, target });
 }
 
-function ownedFunctions(
+/** Functions of one card as vDPA devices, each of which the card's owner stops and asks for its parts. @param places of the network */
+export function ownedFunctions(
   lab: Lab,
   network: Network,
   places: readonly number[],

@@ -16,9 +16,9 @@ export const added = (parent: VdpaParent, guest: number): VdpaDevice => {
   return device;
 };
 
-/** Both guests' devices, on a card of the 82599's whose functions have virtio rings. */
+/** Both guests' devices, on a card of vendor B's: its functions have virtio rings, too. */
 function firstCard(lab: Lab, network: Network, ledger: Ledger): VdpaDevice[] {
-  const card = ixgbeParent(lab.host, {
+  const card = vendorBParent(lab.host, {
     name: 'pci/0000:01:00.0',
     functions: GUESTS.length,
     backend: (place) => network.port(place),
@@ -38,13 +38,13 @@ export function vdpaMachine(rings: Rings, isCounted: boolean): Machine {
   return vdpaGuests(lab, rings, 'kernel', ledger, { devices, isHosted: false, step });
 }
 
-/** The same, and a host with vendor B's card. */
+/** The same, and a host with a card of the 82599's that has virtio rings. */
 export function vdpaMove(rings: Rings): MovingMachine {
   const lab = new Lab(false);
   const ledger = newLedger();
   const network = cardNetwork(lab);
   const devices = firstCard(lab, network, ledger);
-  const other = vendorBParent(lab.host, {
+  const other = ixgbeParent(lab.host, {
     name: 'pci/0000:02:00.0',
     functions: 1,
     backend: (place) => network.port(place < 0 ? place : OTHER_HOST),

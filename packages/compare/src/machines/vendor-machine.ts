@@ -12,6 +12,8 @@ import { opened } from './opened.js';
 
 const FIRST_VF_ID = 0x0180;
 const VFS = 2;
+/** Place in the network of a function whose host sends nothing. */
+const NOBODY = -1;
 const BUDGET = 64;
 /** Turns that the card's physical and virtual drivers need to agree. */
 const TURNS = 64;
@@ -38,7 +40,7 @@ export function vendorMachine(
   const optionsOf = (guest: number) => ({
     card,
     scratch: lab.own.allocate(IXGBE_SCRATCH_BYTES),
-    port: { backend: network.port(guest) },
+    port: { backend: network.port(guest === HOST ? NOBODY : guest) },
   });
   const slot = new CardSlot(
     lab.host,

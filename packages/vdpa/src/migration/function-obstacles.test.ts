@@ -4,7 +4,7 @@ import { functionObstacles } from './function-obstacles.js';
 const VF_82599 = { vendorId: 0x8086, deviceId: 0x10ed, tracksDirty: false };
 
 test('F64: a vendor’s function stays for three reasons: its state, what it writes unseen, and the guest’s driver', () => {
-  const obstacles = functionObstacles(VF_82599, { vendorId: 0xb0b0, deviceId: 0x0002, tracksDirty: false });
+  const obstacles = functionObstacles(VF_82599, { vendorId: 0xb0b0, deviceId: 0x0002 });
   expect(obstacles).toEqual([
     'what function 8086:10ed knows of its rings is in registers whose meaning is its vendor’s: the host cannot save it',
     'the source cannot be suspended: it would go on writing while it is read',

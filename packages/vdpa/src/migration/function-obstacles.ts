@@ -1,5 +1,7 @@
 import { abilityObstacles } from './move-obstacles.js';
 
+type FunctionIds = Pick<PlainFunction, 'vendorId' | 'deviceId'>;
+
 /** A PCI function that a guest has to itself, with registers and rings of its vendor's. */
 export interface PlainFunction {
   readonly vendorId: number;
@@ -13,7 +15,7 @@ export interface PlainFunction {
  * guest goes with a stand-by of virtio's (`NetTeam` of guest-drivers), or where the same card is a vDPA device.
  * @param target what the guest would find at its target; undefined where that is one of the same ids
  */
-export function functionObstacles(source: PlainFunction, target?: PlainFunction): string[] {
+export function functionObstacles(source: PlainFunction, target?: FunctionIds): string[] {
   const abilities = { suspend: false, resume: false, dirty: source.tracksDirty };
   const obstacles = [
     `what function ${idsOf(source)} knows of its rings is in registers whose meaning is its vendor’s: the host cannot save it`,
@@ -26,5 +28,5 @@ export function functionObstacles(source: PlainFunction, target?: PlainFunction)
   return obstacles;
 }
 
-const idsOf = ({ vendorId, deviceId }: PlainFunction): string => `${hex4(vendorId)}:${hex4(deviceId)}`;
+const idsOf = ({ vendorId, deviceId }: FunctionIds): string => `${hex4(vendorId)}:${hex4(deviceId)}`;
 const hex4 = (id: number): string => id.toString(16).padStart(4, '0');
