@@ -15,6 +15,8 @@ const SKIPPED = `skipped, because ${problem}`;
 const SLOW_FRAMES = 1000;
 /** Mbit/s: these frames take some seconds. */
 const RATE = 2;
+/** Mbit/s. */
+const WIRE_SPEED = 100;
 /** Preamble, check sequence and gap. */
 const WIRE_OVERHEAD = 24;
 
@@ -43,7 +45,7 @@ const framesOf = (name: string) => readPcap(readFileSync(at(name))).frames;
 
 /**
  * A card with two virtual functions, and a DPDK that sends a capture into each of them and writes what the other one gets.
- * @param more options of `ringwire serve`
+ * @param more options of `ringwire serve`, @param lines of the card's file
  */
 async function start(
   capture: Uint8Array,
@@ -51,6 +53,7 @@ async function start(
   first: string,
   rings: string,
   more: readonly string[] = [],
+  lines: readonly string[] = [],
 ): Promise<Ringwire> {
   writeFileSync(at('in.pcap'), capture);
   writeFileSync(at('in-back.pcap'), backwards);
@@ -61,6 +64,7 @@ async function start(
       'vfs:',
       `  - { socket: ${at('a.sock')}, mac: 02:00:00:00:00:aa, hold: true, ${first} }`,
       `  - { socket: ${at('b.sock')}, mac: 02:00:00:00:00:bb, hold: true }`,
+      ...lines,
     ].join('\n'),
   );
   const served = await Ringwire.serveCard(at('card.yaml'), '--control', at('card.sock'), ...more);
@@ -78,7 +82,10 @@ async function start(
 }
 
 interface Vf {
-  readonly stats: { readonly tx: { readonly tx_packets: number; readonly tx_bytes: number; readonly dropped: number } };
+  readonly stats: {
+    readonly rx: { readonly packets: number; readonly dropped: number };
+    readonly tx: { readonly tx_packets: number; readonly tx_bytes: number; readonly dropped: number };
+  };
   readonly drops: Readonly<Record<string, number>>;
 }
 
@@ -154,4 +161,60 @@ test('a virtual function sends no faster than its rate, and nothing of what stoc
   const [first, last] = [looks[0]!, looks.at(-1)!];
   const seconds = (last.after - first.before) / 1000;
   expect((last.bits - first.bits) / seconds / 1e6).toBeLessThan(RATE * 1.01);
+});
+
+test('F44: what stock DPDK sends leaves by the wire at its speed, and what comes by it reaches DPDK or is counted', async ({
+  skip,
+}) => {
+  if (problem !== undefined) return skip(SKIPPED);
+  const numbers = Array.from(Array(SLOW_FRAMES).keys());
+  // To a station outside; from one to the second function.
+  writeFileSync(
+    at('outside.pcap'),
+    numberedCapture(numbers, 0, () => 0xdd),
+  );
+  const wire = `wire: { speed: ${WIRE_SPEED}, cable: 100, capture: ${at('wire.pcapng')} }`;
+  const uplink = ['--uplink', `pcap:${at('sent.pcap')},play=${at('outside.pcap')}`];
+  await start(
+    numberedCapture(numbers, 0, () => 0xaa, 0xdd),
+    numberedCapture([]),
+    'spoofchk: true',
+    'packed_vq=0',
+    uplink,
+    [wire],
+  );
+  const shown = async () => JSON.parse(await Ringwire.command('nic', 'wire', 'show', at('card.sock'), '--json'))[0];
+  // Who comes by the wire waits for no receiver: DPDK may be too late for some of them.
+  const received = async (): Promise<number> => {
+    const { rx } = (await functions())[1]!.stats;
+    return rx.packets + rx.dropped;
+  };
+  while ((await shown()).stats.tx.packets < SLOW_FRAMES || (await received()) < SLOW_FRAMES) testpmd!.checkRunning();
+  expect((await shown()).drops).toEqual({});
+  const { packets } = (await functions())[1]!.stats.rx;
+  await testpmd!.ask('show port stats 3', new RegExp(`TX-packets: ${packets}\\b`));
+  await testpmd!.quit();
+  await ringwire!.kill();
+  expect(framesOf('sent.pcap').map(({ bytes }) => numberOf(bytes))).toEqual(numbers);
+  const got = framesOf('out.pcap').map(({ bytes }) => numberOf(bytes));
+  expect(got).toEqual(numbers.filter((number) => got.includes(number)));
+  expect(got).toHaveLength(packets);
+  // Of either direction: each frame ends its own time behind the one before it, or later. In ns.
+  const fields = ['frame.packet_flags_direction', 'frame.time_epoch', 'frame.len'].flatMap((field) => ['-e', field]);
+  const rows = execFileSync(TSHARK, ['-r', at('wire.pcapng'), '-T', 'fields', ...fields], { encoding: 'utf8' });
+  for (const direction of ['0x00000001', '0x00000002']) {
+    const passed = rows.split('\n').filter((row) => row.startsWith(direction));
+    expect(passed).toHaveLength(SLOW_FRAMES);
+    let before = Number.NEGATIVE_INFINITY;
+    for (const row of passed) {
+      const [, seconds, length] = row.split('\t') as [string, string, string];
+      const [whole, part] = seconds.split('.') as [string, string];
+      // Seconds of an hour: a number of ns that is exact.
+      const now = (Number(whole) % 3600) * 1e9 + Number(part);
+      const own = ((Number(length) + WIRE_OVERHEAD) * 8000) / WIRE_SPEED;
+      // Both ends are in whole ns.
+      if (now > before) expect(now - before).toBeGreaterThanOrEqual(own - 1);
+      before = now;
+    }
+  }
 });

@@ -1,4 +1,4 @@
-import type { RateNodeSettings, RateNodeView } from '@ringwire/eswitch';
+import type { RateNodeSettings } from '@ringwire/eswitch';
 import { InvalidArgumentError } from 'commander';
 import { z } from 'zod';
 import type { AuditLog } from './nic-audit.js';
@@ -56,7 +56,7 @@ export function ratesShown(card: NicCard, name?: string): RatesShown {
 }
 
 function rateShown({ arbiter }: NicCard, node: number | string): RatesShown['rate'][string] {
-  const { settings, parent } = nodeOf(arbiter, node);
+  const { settings, parent } = arbiter.nodeOf(node);
   const { share, maxRate, priority, weight } = settings;
   return {
     type: typeof node === 'number' ? 'leaf' : 'node',
@@ -95,7 +95,7 @@ export function changeRates(card: NicCard, request: RateRequest, audit?: AuditLo
 
 function setNode(card: NicCard, node: number | string, words: RateWords): void {
   const { arbiter, eswitch } = card;
-  const before = nodeOf(arbiter, node);
+  const before = arbiter.nodeOf(node);
   const { settings, parent } = changesOf(words);
   try {
     if (parent !== undefined) arbiter.setParent(node, parent ?? undefined);
@@ -140,8 +140,6 @@ function mbits(field: string, bytes: number): number {
     throw new UnusableInput(`${field} is ${bytes * 8} bit/s, want a multiple of 1 Mbit/s`);
   return bytes / BYTES_PER_MBIT;
 }
-
-const nodeOf = (arbiter: NicCard['arbiter'], node: number | string): RateNodeView => arbiter.nodeOf(node);
 
 /** `vf0`, `pf`, the number of a port, or a group's name, with the card's handle in front of it or without. */
 function nodeNamed({ eswitch, arbiter }: NicCard, text: string): number | string {

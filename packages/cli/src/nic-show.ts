@@ -52,7 +52,7 @@ export function nicShown({ eswitch, vfs }: NicCard): NicShown {
   return [
     {
       ifname: 'pf',
-      flags: ['BROADCAST', 'MULTICAST', 'UP', ...(isUp ? ['LOWER_UP'] : ['NO-CARRIER'])],
+      flags: [...(isUp ? [] : ['NO-CARRIER']), 'BROADCAST', 'MULTICAST', 'UP', ...(isUp ? ['LOWER_UP'] : [])],
       mtu: longestFrame - HEADER_BYTES,
       operstate: isUp ? 'UP' : 'DOWN',
       link_type: 'ether',

@@ -28,7 +28,7 @@ describe('a card that is served', () => {
   test('is shown as ip link shows one, and set with the words of ip link set … vf', async () => {
     expect((await ringwire('nic', 'show', card.control)).out).toBe(
       [
-        'pf: <BROADCAST,MULTICAST,UP,NO-CARRIER> mtu 1500 state DOWN',
+        'pf: <NO-CARRIER,BROADCAST,MULTICAST,UP> mtu 1500 state DOWN',
         '    link/ether 02:00:00:00:00:03 brd ff:ff:ff:ff:ff:ff',
         '    vf 0     link/ether 02:00:00:00:00:0a brd ff:ff:ff:ff:ff:ff, spoof checking on, link-state auto, trust off',
         '       RX: 0 packets 0 bytes  TX: 0 packets 0 bytes',

@@ -1,4 +1,6 @@
 import { HostMemory } from '@ringwire/guest-memory';
+import { VirtioError } from '@ringwire/virtio-spec';
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { SwitchChange } from './change-watcher.js';
 import { ESWITCH_AREA_BYTES, Eswitch } from './eswitch.js';
@@ -63,6 +65,64 @@ test('the wire, as its function sets it, and what is the whole switch’s', () =
   ]);
   expect([card.flowRules, card.mirrors]).toEqual([rules, mirrors]);
 });
+
+const anyChange = fc.oneof(
+  fc.record({
+    set: fc.record(
+      {
+        mac: fc.integer({ min: 20, max: 23 }).map(station),
+        trusted: fc.boolean(),
+        promiscuous: fc.boolean(),
+        maxTxRate: fc.constantFrom(0, 100, 1000),
+        portVlan: fc.constantFrom(undefined, { id: 7, priority: 1, protocol: 0x8100 } as const),
+        allowedVlans: fc.constantFrom('all' as const, new Set([7, 8])),
+        link: fc.constantFrom('auto' as const, 'disable' as const),
+      },
+      { requiredKeys: [] },
+    ),
+  }),
+  fc.record({ wish: fc.record({ promiscuous: fc.boolean(), mac: fc.constant(station(30)) }, { requiredKeys: [] }) }),
+  fc.constant('reset' as const),
+  fc.record({ speed: fc.constantFrom(1000, 10_000) }),
+  fc.record({
+    rules: fc.array(fc.constant({ match: { vlan: 7 }, action: { kind: 'count' as const } }), { maxLength: 2 }),
+  }),
+);
+
+test('F96: what was told, done again to a new switch, makes it what the first one is', () => {
+  fc.assert(
+    fc.property(fc.array(fc.tuple(fc.nat(1), anyChange), { maxLength: 30 }), (steps) => {
+      const { card, wire, changes } = watched();
+      for (const [at, what] of steps) {
+        const port = card.virtual[at]!;
+        if (what === 'reset') port.forgetWishes();
+        else if ('set' in what) attempt(() => port.configure(what.set));
+        else if ('wish' in what) port.request(what.wish);
+        else if ('speed' in what) card.physical.wire!.configure(what);
+        else card.setRules(what.rules);
+      }
+      const other = new WireStage();
+      for (const { port, after, refused } of changes) {
+        if (refused !== undefined) continue;
+        if (port === undefined) other.card.setRules(after.rules!);
+        else if (after.speed !== undefined) other.wire.configure({ speed: after.speed });
+        else other.card.ports[port]!.configure(after);
+      }
+      expect(other.card.ports.map(({ settings }) => settings)).toEqual(card.ports.map(({ settings }) => settings));
+      expect([other.card.flowRules, other.wire.settings]).toEqual([card.flowRules, wire.settings]);
+    }),
+    { numRuns: 60 },
+  );
+});
+
+/** The host's own mistake, such as an address that another port has. */
+function attempt(act: () => void): void {
+  try {
+    act();
+  } catch (error) {
+    expect(error).toBeInstanceOf(VirtioError);
+  }
+}
 
 test('what is shown of rules is a copy: whoever has them set does not change them later', () => {
   const memory = HostMemory.create(ESWITCH_AREA_BYTES);

@@ -78,7 +78,6 @@ export class ServedCard {
 
 /** The other end of a VXLAN tunnel, which may be a card's uplink. */
 export class Tunnel {
-  readonly got: Buffer[] = [];
   private readonly socket: Socket;
   private readonly port: number;
   private readonly own: number;
@@ -87,8 +86,6 @@ export class Tunnel {
     this.socket = socket;
     this.port = port;
     this.own = socket.address().port;
-    // Behind 8 bytes of VXLAN header.
-    socket.on('message', (datagram) => this.got.push(datagram.subarray(8)));
   }
 
   static async open(): Promise<Tunnel> {
