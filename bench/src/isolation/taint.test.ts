@@ -164,8 +164,8 @@ describe.each(['split', 'packed'] as const)('with virtio functions of %s rings',
           }
           card.settle();
           card.lookAtStates();
-          expect(card.violations).toEqual([]);
-          received += card.received;
+          expect(card.judge.violations).toEqual([]);
+          received += card.judge.received;
         },
       ),
       { numRuns: 30 },
