@@ -78,8 +78,8 @@ class KernelStation implements Station {
     return sent + this.received - before;
   }
 
-  sendOne(bytes: Uint8Array): boolean {
-    return this.send({ bytes, isMessage: false });
+  sendOne(bytes: Uint8Array, isMessage = false): boolean {
+    return this.send({ bytes, isMessage });
   }
 
   message(data: number): void {

@@ -85,8 +85,8 @@ export class PollStation implements Station {
     return moved;
   }
 
-  sendOne(bytes: Uint8Array): boolean {
-    return this.send({ bytes, isMessage: false });
+  sendOne(bytes: Uint8Array, isMessage = false): boolean {
+    return this.send({ bytes, isMessage });
   }
 
   private tell(heard: (bytes: Uint8Array) => void, buffer: number, length: number): void {

@@ -23,8 +23,12 @@ export interface Station {
   heard: ((bytes: Uint8Array) => void) | undefined;
   /** Take everything that came, and fill the ring. @returns frames that moved */
   turn(): number;
-  /** Send one frame as it is, beside the load. @returns whether there was room */
-  sendOne(bytes: Uint8Array): boolean;
+  /**
+   * Send one frame, beside the load.
+   * @param isMessage a TCP segment over IPv4 that the function is to cut up; no business of vendor B's
+   * @returns whether there was room
+   */
+  sendOne(bytes: Uint8Array, isMessage?: boolean): boolean;
   /** A message of the function, by its data. */
   message(data: number): void;
 }
@@ -63,7 +67,7 @@ export const MSS = 1448;
 /** Bytes of payload that a function cuts up at once: the longest IP packet, in whole segments. */
 export const MESSAGE_MOST: number = 45 * MSS;
 /** Ethernet, IPv4 and TCP. */
-const TCP_HEADERS = 54;
+export const TCP_HEADERS = 54;
 const IP_AT = 14;
 const TCP_AT = 34;
 const CHECKSUM_IN_TCP = 16;
@@ -94,7 +98,8 @@ export function outgoingFrames({ to, bytes }: Load, from: Uint8Array, most: numb
   return frames;
 }
 
-function tcpFrame(addresses: readonly number[], payload: number): Uint8Array {
+/** Headers, and a payload of zeros. @param addresses to and from: 12 bytes */
+export function tcpFrame(addresses: readonly number[], payload: number): Uint8Array {
   const frame = new Uint8Array(TCP_HEADERS + payload);
   frame.set([...addresses, 0x08, 0x00, 0x45]);
   new DataView(frame.buffer).setUint16(IP_AT + 2, frame.length - IP_AT);

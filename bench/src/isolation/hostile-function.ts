@@ -13,8 +13,8 @@ import type { AssignedFunction } from '@ringwire/sriov-nic';
 
 import { DEVICE_STATUS } from '@ringwire/virtio-spec';
 import { COMMON_CFG, VIRTIO_PCI_CFG_TYPE } from '@ringwire/virtio-spec/transport';
-import type { CardFunction } from '../claims/card-machine.js';
-import type { IsolationCard } from './isolation-card.js';
+import type { CardFunction, CardMachine } from '../claims/card-machine.js';
+import type { Station } from '../claims/station.js';
 import type { Random } from './random.js';
 
 const PAGE_BYTES = 4096;
@@ -26,18 +26,27 @@ const VECTOR_BYTES = 16;
 /** What drivers never write, and devices have to withstand. */
 const NASTY = [0, 1, 0xffff_ffff, 0x8000_0000, 0x7fff_ffff, 0xffff, 0x1_0000, 0xfffe_ffff, 0x0f00_0001] as const;
 
+/** A card that a hostile function is one of. */
+export interface HostileHome {
+  readonly machine: CardMachine;
+  /** By virtual function; a hostile one's is gone. */
+  readonly stations: (Station | undefined)[];
+  /** Bring a driver up on a function. */
+  open(of: CardFunction): Station;
+}
+
 /** A guest that keeps no rule, with the function that it was given: registers, configuration, and its own RAM. */
 export class HostileFunction {
   readonly of: CardFunction;
   readonly kind: CardFunction['kind'];
-  private readonly card: IsolationCard;
+  private readonly card: HostileHome;
   private readonly random: Random;
   private access: AssignedFunction;
   private readonly ram: Uint32Array;
   private readonly notify: { readonly bar: number; readonly offset: number };
 
   /** @param vf which, with a driver that runs: from here on it is turned no more */
-  constructor(card: IsolationCard, vf: number, random: Random) {
+  constructor(card: HostileHome, vf: number, random: Random) {
     this.card = card;
     this.random = random;
     this.of = card.machine.guests[vf]!;
@@ -82,6 +91,12 @@ export class HostileFunction {
     const offset = random.below(random.below(2) === 0 ? 0x100 : 0x6000);
     if (random.below(3) === 0) access.barRead(bar, offset, size);
     else access.barWrite(bar, offset, size, this.nasty() % 2 ** (8 * size));
+  }
+
+  /** All that its registers show. */
+  registers(): Uint8Array {
+    const words = Uint32Array.from({ length: 0x1000 }, (_, at) => this.access.barRead(0, 4 * at, 4));
+    return new Uint8Array(words.buffer);
   }
 
   /** Any byte of configuration space. */

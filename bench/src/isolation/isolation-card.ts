@@ -10,9 +10,8 @@ import {
 import { HostMemory } from '@ringwire/guest-memory';
 import { type CardFunction, CardMachine, stationMac } from '../claims/card-machine.js';
 import type { FunctionKind } from '../claims/function-kind.js';
-import { ixgbeStation, vendorBStation } from '../claims/kernel-station.js';
-import { PollStation } from '../claims/poll-station.js';
-import type { Station, StationSetup } from '../claims/station.js';
+import type { Station } from '../claims/station.js';
+import { openStation } from './open-station.js';
 import { WireProbe } from './wire-probe.js';
 
 const BUDGET = 64;
@@ -74,18 +73,8 @@ export class IsolationCard implements Stepped {
 
   /** Bring a driver up on a function, whatever it was before. */
   open(of: CardFunction): Station {
-    const { machine } = this;
-    const setup: StationSetup = {
-      access: machine.access(of),
-      dma: machine.dma(of),
-      mac: of.mac,
-      now: this.clock.now,
-      pause: () => this.pause(),
-      rings: this.rings,
-    };
-    const station = this.stationOf(of, setup);
-    of.onMessage = (data) => station.message(data);
-    return station;
+    const { rings } = this;
+    return openStation(this.machine, of, { rings, now: this.clock.now, pause: () => this.pause() });
   }
 
   step(budget: number): number {
@@ -105,13 +94,6 @@ export class IsolationCard implements Stepped {
   /** Go on for so many µs. */
   run(microseconds: number): void {
     runUntil(this, this.clock, this.clock.now() + microseconds, BUDGET);
-  }
-
-  private stationOf(of: CardFunction, setup: StationSetup): Station {
-    if (of.kind === 'virtio') return new PollStation(setup);
-    if (of.kind === 'vendor-b') return vendorBStation(setup);
-    const vfs = this.machine.guests.filter(({ kind }) => kind === '82599').length;
-    return ixgbeStation(setup, of.vf < 0 ? vfs : undefined).station;
   }
 
   /** All drivers take what came, and send what they have. @returns frames that moved */

@@ -68,7 +68,7 @@ export interface Observation {
 }
 
 /** To the wire, or to everybody, whose limit the host has set. */
-export interface Flood {
+interface Flood {
   readonly bytes: number;
   readonly to: 'wire' | 'everybody';
 }

@@ -7,6 +7,7 @@ import type { Forwarding } from './forwarding.js';
 import type { ForwardingTables } from './forwarding-tables.js';
 import { askForPart, frameKind } from './gate-questions.js';
 import type { Handing } from './handing.js';
+import { GROUP } from './mac-address.js';
 import { FRAME_BYTES_MAX, type Passage } from './passage.js';
 import type { SwitchPort } from './switch-port.js';
 
@@ -116,9 +117,12 @@ export class RunPath {
     const { head, decision } = passage;
     passage.enterOf(part, 0);
     if (head.etherType < 0 || head.tags > 0) return NOWHERE;
-    this.learns = !this.isLasting(passage);
-    // Its second frame would go another way than the first one, which says where the station is.
-    if (this.learns && head.toLow === head.fromLow && head.toHigh === head.fromHigh) return NOWHERE;
+    if (!this.isLasting(passage)) {
+      // Groups have several receivers mostly. From a station to itself the second frame would go another way than the first,
+      // which says where the station is.
+      if ((head.toLow & GROUP) !== 0 || (head.toLow === head.fromLow && head.toHigh === head.fromHigh)) return NOWHERE;
+      this.learns = true;
+    }
     this.forwarding.decide(from, head, ETHERNET.SIZE, decision);
     from.knownKind = frameKind(head, decision);
     this.fromLow = head.fromLow;

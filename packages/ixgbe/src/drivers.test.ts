@@ -6,7 +6,7 @@ import { LearningSwitch } from '@ringwire/net-backend';
 import type { FoundFunction } from '@ringwire/pci';
 import { AssignedFunction } from '@ringwire/sriov-nic';
 import { describe, expect, test } from 'vitest';
-import type { IxgbePort } from './ixgbe-function.js';
+import type { IxgbePort } from './function-options.js';
 import {
   frameOf,
   IxgbeStage,

@@ -2,7 +2,7 @@ import { IXGBE_COUNT, IXGBE_DEVICE_ID, IXGBE_VF_BAR } from '@ringwire/nic-spec/i
 import type { SriovOptions } from '@ringwire/pci';
 import type { PhysicalPlace, VirtualPlace } from '@ringwire/sriov-nic';
 import { VirtioError } from '@ringwire/virtio-spec';
-import type { IxgbeFunctionOptions } from './ixgbe-function.js';
+import type { IxgbeFunctionOptions } from './function-options.js';
 import { PhysicalIxgbe } from './pf-function.js';
 import { VirtualIxgbe } from './vf-function.js';
 

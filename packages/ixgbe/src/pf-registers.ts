@@ -19,7 +19,7 @@ import {
 } from '@ringwire/nic-spec/ixgbe';
 import type { VirtualFunctions } from '@ringwire/pci';
 import type { IxgbeCard } from './card.js';
-import type { IxgbePort } from './ixgbe-function.js';
+import type { IxgbePort } from './function-options.js';
 import type { PhysicalInterrupts } from './pf-interrupts.js';
 import { StatisticsRegisters } from './pf-statistics.js';
 import { isStatistic, isSteering, ROW_OF, type RowName } from './register-kinds.js';

@@ -1,6 +1,6 @@
 import type { PortSettings } from '@ringwire/eswitch';
 import { VirtioError } from '@ringwire/virtio-spec';
-import type { IxgbePort } from './ixgbe-function.js';
+import type { IxgbePort } from './function-options.js';
 
 type Changes = Partial<PortSettings>;
 type Setting = keyof PortSettings;

@@ -16,7 +16,8 @@ import {
 import { alternativeRoutingId, msix, PciFunction, type PciHost, pciExpress } from '@ringwire/pci';
 import { VirtioPlane, type VirtualPlace } from '@ringwire/sriov-nic';
 import type { FrameFacts } from './frame-facts.js';
-import { IxgbeFunction, type IxgbeFunctionOptions, type VirtioOption } from './ixgbe-function.js';
+import type { IxgbeFunctionOptions, VirtioOption } from './function-options.js';
+import { IxgbeFunction } from './ixgbe-function.js';
 import { poolSettings } from './switch-settings.js';
 import { SwitchSettler } from './switch-settler.js';
 import { VectorCauses } from './vector-causes.js';

@@ -13,7 +13,7 @@ import {
   VTEICR_MASK,
 } from '@ringwire/nic-spec/ixgbe';
 import type { IxgbeCard } from './card.js';
-import type { IxgbePort } from './ixgbe-function.js';
+import type { IxgbePort } from './function-options.js';
 import type { Mailbox } from './mailbox.js';
 import type { RxQueue } from './rx-queue.js';
 import type { FunctionStatistics } from './statistics.js';

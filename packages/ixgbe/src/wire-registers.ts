@@ -2,7 +2,7 @@ import type { WireControl, WireSettings } from '@ringwire/eswitch';
 import { FCCFG, FCRTH, FCRTL, FCTTV, LINKS, MFLCN, PF_REG, PF_ROW, PFDTXGSWC, rowAt } from '@ringwire/nic-spec/ixgbe';
 import { VirtioError } from '@ringwire/virtio-spec';
 import type { IxgbeCard } from './card.js';
-import type { IxgbePort } from './ixgbe-function.js';
+import type { IxgbePort } from './function-options.js';
 
 /** Mbit/s at least of what LINKS can say. */
 const SPEEDS = [

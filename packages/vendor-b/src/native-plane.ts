@@ -1,5 +1,13 @@
 import type { AddressSpace } from '@ringwire/guest-memory';
-import { copyFrame, DELIVERED, type Delivered, Frame, type FrameSink, type NetBackend } from '@ringwire/net-backend';
+import {
+  copyFrame,
+  DELIVERED,
+  type Delivered,
+  Frame,
+  type FrameRun,
+  type FrameSink,
+  type NetBackend,
+} from '@ringwire/net-backend';
 import {
   RING_KIND,
   VB_FAULT,
@@ -19,6 +27,8 @@ const { ACCEPTED, FULL, DROPPED } = DELIVERED;
 const { OK, BAD_LENGTH } = WORK_STATUS;
 const { NEEDS_CSUM } = VIRTIO_NET_HDR_F;
 const NEVER = Number.POSITIVE_INFINITY;
+/** Of the EtherType, in an Ethernet header. */
+const TYPE_HALFWORD = 6;
 /** Until a frame is offered again that the switch had no room for, in µs. */
 const RETRY = 100;
 
@@ -142,11 +152,43 @@ export class NativePlane implements FrameSink {
       counters.filtered++;
       return DROPPED;
     }
-    if (!this.isInStep && !this.isOpen) {
-      this.parts.space.enter();
-      this.isOpen = true;
-    }
+    this.open();
     return this.place(frame);
+  }
+
+  /**
+   * Frames from the switch, as far as each lies in the first segment of the next buffer.
+   * @returns how many were taken; what becomes of the next one, {@link receive} says
+   */
+  receiveRun(run: FrameRun): number {
+    const { space, station, counters } = this.parts;
+    const { memory } = space;
+    if (!run.hasHeader || run.memory !== memory || !this.isLive || !station.wantsRun(run)) return 0;
+    const ring = this.ringOf(RING_KIND.RECEIVE);
+    if (ring === undefined) return 0;
+    this.open();
+    const { u32, u16, engine } = memory;
+    const { skip, word0, word1, word2, type16 } = run;
+    const { completions } = ring;
+    const kept = this.keptIn(completions);
+    let count = 0;
+    for (; count < run.count && completions.room > kept && ring.peek(); count++) {
+      const range = run.first + count;
+      const bytes = run.ranges.length[range]! - skip;
+      const to = ring.ranges.offset[0]!;
+      if (ring.status !== OK || ring.ranges.length[0]! < bytes || (to & 3) !== 0) break;
+      engine.copy(to, run.ranges.offset[range]! + skip, bytes);
+      // What was decided on, whatever the sender made of its memory since.
+      const header = to >>> 2;
+      u32[header] = word0;
+      u32[header + 1] = word1;
+      u32[header + 2] = word2;
+      u16[2 * header + TYPE_HALFWORD] = type16;
+      counters.received++;
+      counters.receivedBytes += bytes;
+      ring.complete(OK, bytes);
+    }
+    return count;
   }
 
   /** The end of a burst that came outside a step; within one its own end is. */
@@ -155,6 +197,18 @@ export class NativePlane implements FrameSink {
     this.isOpen = false;
     this.publish();
     this.parts.space.leave();
+  }
+
+  /** Begin a burst, unless there is one. */
+  private open(): void {
+    if (this.isInStep || this.isOpen) return;
+    this.parts.space.enter();
+    this.isOpen = true;
+  }
+
+  /** A frame that is being sent needs room for its own completion. */
+  private keptIn(completions: CompletionRing): number {
+    return this.isSending && this.ringOf(RING_KIND.TRANSMIT)?.completions === completions ? 1 : 0;
   }
 
   private send(budget: number): number {
@@ -205,9 +259,8 @@ export class NativePlane implements FrameSink {
       counters.unfit++;
       return DROPPED;
     }
-    // A frame that is being sent needs room for its own completion.
     const { completions } = ring;
-    const kept = this.isSending && this.ringOf(RING_KIND.TRANSMIT)?.completions === completions ? 1 : 0;
+    const kept = this.keptIn(completions);
     while (completions.room > kept && ring.peek()) {
       if (ring.status !== OK) {
         counters.badEntries++;

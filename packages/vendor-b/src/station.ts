@@ -1,4 +1,4 @@
-import type { Frame } from '@ringwire/net-backend';
+import type { Frame, FrameRun } from '@ringwire/net-backend';
 import { RECEIVE_MODE } from '@ringwire/nic-spec/vendor-b';
 
 const ADDRESS_BYTES = 6;
@@ -27,10 +27,17 @@ export class Station {
     this.mode = RECEIVE_MODE.BROADCAST;
   }
 
+  /** Whether the frames of a run are for a function, by the header that goes along with them. */
+  wantsRun({ word0, word1 }: FrameRun): boolean {
+    const { to } = this;
+    for (let i = 0; i < ADDRESS_BYTES; i++) to[i] = (i < 4 ? word0 : word1) >>> (8 * (i & 3));
+    return this.wantsAddress();
+  }
+
   /** @param frame at least 6 bytes of it are there, or it is for nobody */
   wants(frame: Frame): boolean {
     const { ranges, memory, end } = frame;
-    const { to, mac, mode } = this;
+    const { to } = this;
     let done = 0;
     let skip = frame.skip;
     for (let range = frame.first; range < end && done < ADDRESS_BYTES; range++) {
@@ -39,7 +46,11 @@ export class Station {
       for (let i = 0; i < take; i++) to[done++] = memory.u8[at + i]!;
       skip = 0;
     }
-    if (done < ADDRESS_BYTES) return false;
+    return done === ADDRESS_BYTES && this.wantsAddress();
+  }
+
+  private wantsAddress(): boolean {
+    const { to, mac, mode } = this;
     if ((mode & RECEIVE_MODE.PROMISCUOUS) !== 0) return true;
     if ((to[0]! & GROUP) === 0) return isSame(to, mac);
     if ((mode & RECEIVE_MODE.ALL_MULTICAST) !== 0) return true;

@@ -15,8 +15,8 @@ import { ScriptedBackend } from '@ringwire/net-backend/testing';
 import { disableVfs, enableVfs, type FoundFunction, PciPort, placeBars, RootComplex, scanBuses } from '@ringwire/pci';
 import { AssignedFunction, SriovNic } from '@ringwire/sriov-nic';
 import { IxgbeCard } from '../card.js';
+import { IXGBE_SCRATCH_BYTES } from '../function-options.js';
 import { ixgbePhysical, ixgbeSriov, ixgbeVirtual } from '../functions.js';
-import { IXGBE_SCRATCH_BYTES } from '../ixgbe-function.js';
 
 const PF_ID = 0x0100;
 const FIRST_VF_ID = 0x0180;

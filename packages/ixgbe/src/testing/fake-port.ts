@@ -9,7 +9,7 @@ import {
   frameBytes,
   type NetBackend,
 } from '@ringwire/net-backend';
-import type { IxgbePort } from '../ixgbe-function.js';
+import type { IxgbePort } from '../function-options.js';
 
 /** A frame that was sent, and what was left to be done to it. */
 export interface Sent {

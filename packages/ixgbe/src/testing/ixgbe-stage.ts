@@ -21,8 +21,8 @@ import {
 import { enableVfs, type FoundFunction, PciPort, placeBars, RootComplex, scanBuses } from '@ringwire/pci';
 import { SriovNic } from '@ringwire/sriov-nic';
 import { IxgbeCard } from '../card.js';
+import { IXGBE_SCRATCH_BYTES, type IxgbePort } from '../function-options.js';
 import { ixgbePhysical, ixgbeSriov, ixgbeVirtual } from '../functions.js';
-import { IXGBE_SCRATCH_BYTES, type IxgbePort } from '../ixgbe-function.js';
 import { FakePort } from './fake-port.js';
 
 export const PF_ID = 0x0100;

@@ -1,3 +1,5 @@
+import { RangeList } from '@ringwire/guest-memory';
+import { FrameRun } from '@ringwire/net-backend';
 import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
 import { describe, expect, test } from 'vitest';
 import { arrives, arriving, BROADCAST, GROUP, OTHER, OWN } from './testing/filtered.js';
@@ -23,8 +25,55 @@ function arrivesTagged(bench: NetBench, tag: string, length = 60): boolean {
   return bench.collect(0).length > 0;
 }
 
+/** What comes of a frame that comes as a run: together, alone, or not at all. @param hasHeader the run's header was checked */
+function cameBy(bench: NetBench, frame: Uint8Array, hasHeader = true): 'together' | 'alone' | 'dropped' {
+  const { memory } = bench.guest;
+  const at = bench.hostAt(bench.take(128, 4), 128);
+  memory.u8.set(frame, at);
+  const run = new FrameRun(memory);
+  run.ranges = new RangeList(1);
+  run.ranges.push(at, frame.length);
+  run.count = 1;
+  run.bytes = frame.length;
+  run.hasHeader = hasHeader;
+  const view = new DataView(frame.buffer, frame.byteOffset);
+  [run.word0, run.word1, run.word2] = [0, 4, 8].map((word) => view.getInt32(word, true)) as [number, number, number];
+  run.type16 = view.getUint16(12, true);
+  bench.post([100]);
+  const taken = bench.device.sink.receiveRun!(run);
+  bench.device.sink.flush!();
+  if (taken === 1) return bench.collect(0).length === 1 ? 'together' : 'dropped';
+  bench.backend.deliver(frame);
+  bench.step();
+  return bench.collect(0).length === 1 ? 'alone' : 'dropped';
+}
+
 describe.each(LAYOUTS)('%s: which frames are received', (layout) => {
   const started = (features: readonly number[] = FEATURES): NetBench => new NetBench(layout, features, { size: 64 });
+
+  test('dev.net.mac-filter.1 dev.net.rx-filter.1: a run is admitted by its header, as each of its frames would be', () => {
+    const commands = [0, 1, 2, 3, 4, 5].map((command) => [0, command, 1]);
+    const table = [1, 0, 1, 0, 0, 0, ...hex(OTHER), 1, 0, 0, 0, ...hex(GROUP)];
+    for (const set of [[], ...commands.map((one) => [one]), [table], [[0, 5, 1], table]]) {
+      const [alone, together] = [started(), started()];
+      for (const command of set) for (const bench of [alone, together]) expect(bench.control(command)).toEqual(OK);
+      for (const to of [OWN, OTHER, GROUP, BROADCAST])
+        expect(cameBy(together, frameOf(60, 1, to)), `${set} ${to}`).toBe(arrives(alone, to) ? 'together' : 'dropped');
+    }
+  });
+
+  test('dev.net.vlan-filter.1: with tags, where VLANs are filtered, or without a checked header, frames are looked at one by one', () => {
+    const bench = started();
+    expect(bench.control([2, 0, 5, 0])).toEqual(OK);
+    expect(cameBy(bench, frameOf(60, 1, OWN))).toBe('together');
+    expect(cameBy(bench, frameOf(60, 1, OWN), false)).toBe('alone');
+    for (const type of ['8100', '88a8']) {
+      expect(cameBy(bench, tagged(`${type} 0005`))).toBe('alone');
+      expect(cameBy(bench, tagged(`${type} 0006`))).toBe('dropped');
+    }
+    const open = started([F.CTRL_VQ, F.CTRL_RX, F.MAC]);
+    expect(cameBy(open, tagged('8100 0006'))).toBe('together');
+  });
 
   test('dev.net.mac-filter.1,.4: after a reset frames to other stations and to groups are dropped', () => {
     const bench = started();

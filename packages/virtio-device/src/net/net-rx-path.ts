@@ -73,7 +73,7 @@ export class RxPath {
   receiveRun(run: FrameRun): number {
     const { state, queues } = this;
     const validates = this.validates && (this.guest.offloads & OFFLOAD.CSUM) !== 0;
-    const isPlain = this.filter.isOpen && this.steering.isIdle && !validates && this.trace === undefined;
+    const isPlain = this.filter.admitsRun(run) && this.steering.isIdle && !validates && this.trace === undefined;
     if (!isPlain || !state.linkUp) return 0;
     return queues[0]!.placeRun(run, ETHERNET_HEADER_BYTES, ETHERNET_HEADER_BYTES + state.mtu);
   }

@@ -1,4 +1,4 @@
-import type { Frame } from '@ringwire/net-backend';
+import type { Frame, FrameRun } from '@ringwire/net-backend';
 import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
 import { peekFrame, vlanIdOf } from './frame-bytes.js';
 import { NET_DROP } from './net-drop.js';
@@ -8,6 +8,9 @@ import type { NetState } from './net-state.js';
 const GROUP = 1;
 /** VLAN ids are below this. */
 export const VLAN_IDS = 4096;
+/** EtherTypes of VLAN tags, IEEE 802.1Q table 9-1: the customer's and the service's, as memory's halfwords have them. */
+const CUSTOMER_TYPE16 = 0x0081;
+const SERVICE_TYPE16 = 0xa888;
 /** The frame passes. */
 const PASS = -1;
 
@@ -150,6 +153,17 @@ export class RxFilter {
     return PASS;
   }
 
+  /**
+   * Whether all frames of a run pass, by the header that goes along with it: a run whose header nobody checked, or one with
+   * tags where VLANs are filtered, is to be looked at frame by frame, as one that does not pass.
+   */
+  admitsRun({ hasHeader, word0, word1, type16 }: FrameRun): boolean {
+    if (this.isOpen) return true;
+    const isTagged = type16 === CUSTOMER_TYPE16 || type16 === SERVICE_TYPE16;
+    if (!hasHeader || (this.filtersVlans && isTagged)) return false;
+    return !this.filtersMacs || this.promisc || this.passesAddress(word0 >>> 0, word1 & 0xffff);
+  }
+
   private passesMac(frame: Frame): boolean {
     const { offset, length } = frame.ranges;
     let mac = frame.memory.u8;
@@ -159,8 +173,10 @@ export class RxFilter {
       mac = this.head;
       at = 0;
     }
-    const low = macLow(mac, at);
-    const high = macHigh(mac, at);
+    return this.passesAddress(macLow(mac, at), macHigh(mac, at));
+  }
+
+  private passesAddress(low: number, high: number): boolean {
     if ((low & GROUP) === 0) {
       if (this.nouni) return false;
       return (low === this.ownLow && high === this.ownHigh) || this.alluni || this.unicast.has(low, high);
