@@ -6,7 +6,7 @@ import { sourceAliases } from './source-aliases.mjs';
 
 /** What a page loads that uses all of these packages: bytes, minified, with everything that they import. */
 const BUDGETS = [
-  { what: 'the core', packages: ['virtio-spec', 'guest-memory', 'virtqueue'], budget: 64_000 },
+  { what: 'the core', packages: ['virtio-spec', 'guest-memory', 'virtqueue'], budget: 65_000 },
   { what: 'the ring oracle', packages: ['ring-oracle'], budget: 44_000 },
   { what: 'PCI functions', packages: ['pci'], budget: 62_000 },
   { what: 'guest drivers', packages: ['guest-drivers'], budget: 140_000 },

@@ -78,6 +78,8 @@ export class PingingMachine {
     const { msix } = await machine.loadDrivers();
     this.interfaceName = msix;
     await machine.must(`ip address add ${ipOf(index)}/24 dev ${msix}; ip link set ${msix} up`);
+    this.doing = `waits for ${ipOf(1 - index)}`;
+    await machine.must(`until ping -c 1 -W 1 ${ipOf(1 - index)}; do :; done`);
     for (;;) {
       if (this.isPaused) {
         this.doing = 'waits';
