@@ -24,6 +24,8 @@ const DRIVERS = [
     'poll-mode',
     poll,
     [
+      'suspend and resume: the driver has no suspend',
+      'queue reset: the driver has no restart',
       'announcement: the driver does not take GUEST_ANNOUNCE',
       'headers to be refused: the driver does not take GUEST_UDP_TUNNEL_GSO',
     ],
@@ -144,4 +146,25 @@ test.each([
   const certificate = await certify(module, { backends: ['pci'], iommu: [false], scenarios: ['traffic'] });
   expect(certificate.passed).toBe(false);
   expect(said(certificate)[0]).toContain(`driver.opens: ${message}`);
+});
+
+test('a driver whose fields throw, or change their form, fails; nothing gets past', async () => {
+  const openWith = (mac: () => Uint8Array) => (machine: GuestMachine) => {
+    const driver = kernel.openDriver(machine);
+    let reads = 0;
+    return new Proxy(driver, {
+      get: (target, field) => (field === 'mac' && reads++ > 0 ? mac() : Reflect.get(target, field, target)),
+    });
+  };
+  const options = { backends: ['mmio'], rings: ['split'], iommu: [false], scenarios: ['traffic'] } as const;
+  const throws = openWith(() => {
+    throw new Error('no card');
+  });
+  expect(said(await certify({ name: 'throws', openDriver: throws }, options))).toEqual([
+    'mmio, split, IOMMU off: traffic: driver.survives: mac throws: no card',
+  ]);
+  const changes = openWith(() => new Uint8Array(3));
+  expect(said(await certify({ name: 'changes', openDriver: changes }, options))).toEqual([
+    'mmio, split, IOMMU off: traffic: driver.opens: mac is 0,0,0, want 6 bytes',
+  ]);
 });

@@ -116,8 +116,6 @@ async function lookAt(
   cell: Cell,
   strict: boolean,
 ): Promise<{ why?: string; kind?: TransportKind }> {
-  const cannot = cell.backend.cannot?.({ iommu: cell.iommu, pairs: 1 });
-  if (cannot !== undefined) return { why: cannot };
   const stage = openStage(driver, cell, 1, new Verdict(strict));
   const { kind } = stage.watch;
   try {
@@ -145,7 +143,7 @@ function openStage(driver: DriverModule, { backend, rings, iommu }: Cell, pairs:
 async function runScenario(
   driver: DriverModule,
   cell: Cell,
-  { name, title, inTurns, kinds, pairs = 1, run }: Scenario,
+  { name, title, inTurns, pairs = 1, run }: Scenario,
   strict: boolean,
   standings: Map<string, StatementState>,
 ): Promise<ScenarioResult> {
@@ -159,14 +157,12 @@ async function runScenario(
     findings: verdict.findings,
     ms: milliseconds() - begun,
   });
-  const cannot = cell.backend.cannot?.({ iommu: cell.iommu, pairs });
+  const cannot = cell.backend.cannot?.(pairs);
   if (cannot !== undefined) return skipped(cannot);
   if (inTurns === true && !cell.backend.inTurns) return skipped('the device runs by itself, in a thread of its own');
   const stage = openStage(driver, cell, pairs, verdict);
   let because: string | undefined;
   try {
-    const { kind } = stage.watch;
-    if (kinds !== undefined && !kinds.includes(kind)) return skipped(`it is about ${kinds.join(' and ')}`);
     because = run(stage);
     if (stage.isThere) stage.stop();
   } catch (error) {

@@ -44,6 +44,11 @@ export interface GuestDriver {
   poll(): boolean;
   /** Look after the device's state: ten times a second. */
   watch?(): void;
+  /** Stop the device until {@link resume}, its state kept; asked for with SUSPEND negotiated alone. */
+  suspend?(): void;
+  resume?(): void;
+  /** Reset the first pair of queues and set it up anew; asked for with RING_RESET negotiated alone. */
+  restart?(): void;
   /** Give the device back: nothing of it reaches memory any more, and all memory is free. */
   stop(): void;
 }

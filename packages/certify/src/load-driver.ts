@@ -22,6 +22,9 @@ const DriverSchema = z.object({
   flush: method.optional(),
   interrupt: method.optional(),
   watch: method.optional(),
+  suspend: method.optional(),
+  resume: method.optional(),
+  restart: method.optional(),
 });
 
 const RefusalSchema = z.object({ refused: z.string() });

@@ -1,5 +1,7 @@
 import { isBreakdown, openMmioTransport, openPciTransport, type Transport } from '@ringwire/guest-drivers';
 import { ACCESS } from '@ringwire/guest-memory';
+import type { PendingElement } from '@ringwire/ring-oracle';
+import type { SpaceReader } from '@ringwire/virtio-device';
 import { hasFeature, VIRTIO_F } from '@ringwire/virtio-spec';
 import { VIRTIO_NET_CONFIG, VIRTIO_NET_HDR_SIZE } from '@ringwire/virtio-spec/net';
 import type { DriverModule, GuestDriver, GuestMachine } from './driver-module.js';
@@ -28,6 +30,7 @@ const IDLE_TURNS_ALONE = 8;
 /** The same where something has to come: a busy machine may let it wait. */
 const PATIENT_TURNS = 1500;
 const WATCH_MS = 100;
+const MAC_BYTES = 6;
 /** mtu of a driver that is told of none. */
 const PLAIN_MTU = 1500;
 
@@ -84,7 +87,10 @@ export class Stage {
         space: rig.dma.space,
         verdict,
         inTurns: rig.inTurns,
-        judge: net.judge.bind(net),
+        judge: (queue: number, element: PendingElement, read: SpaceReader) => {
+          this.watch.exposed(queue);
+          net.judge(queue, element, read);
+        },
       };
       return hasFeature(features, VIRTIO_F.RING_PACKED) ? new PackedWatch(place) : new SplitWatch(place);
     });
@@ -143,6 +149,22 @@ export class Stage {
     return this.opened;
   }
 
+  /** The driver's address. */
+  get mac(): Uint8Array {
+    const mac: unknown = this.ask('mac', () => this.driver.mac);
+    if (mac instanceof Uint8Array && mac.length === MAC_BYTES) return mac;
+    return this.fail('driver.opens', `mac is ${String(mac)}, want ${MAC_BYTES} bytes`);
+  }
+
+  /** Undefined for a driver that does not say. */
+  get isLinkUp(): boolean | undefined {
+    return this.ask('isLinkUp', () => this.driver.isLinkUp);
+  }
+
+  get isBroken(): boolean {
+    return this.ask('isBroken', () => this.driver.isBroken) === true;
+  }
+
   get isThere(): boolean {
     return this.opened !== undefined;
   }
@@ -150,7 +172,7 @@ export class Stage {
   /** Have the driver take the device into use. @returns why it does not */
   open(): string | undefined {
     const made = this.ask('openDriver', () => this.module.openDriver(this.machine));
-    const problem = driverProblem(made);
+    const problem = this.ask('openDriver', () => driverProblem(made));
     if (problem !== undefined) this.fail('driver.opens', problem);
     if (isDriverRefusal(made)) return made.refused;
     this.opened = made;
@@ -177,6 +199,13 @@ export class Stage {
     const isReset = this.watch.resets > resets && !this.watch.isLive;
     const why = this.watch.resets === resets ? 'the device was not reset' : 'the reset was not seen to end';
     this.verdict.judge('drv.basic.cleanup.2', isReset, `the driver stopped with buffers exposed, and ${why}`);
+  }
+
+  /** Have the driver suspend the device, go on, or reset queues: what it has a method for. */
+  command(what: 'suspend' | 'resume' | 'restart'): void {
+    const { driver } = this;
+    this.ask(what, () => driver[what]?.());
+    this.watch.commanded(what);
   }
 
   transmit(frame: Uint8Array): boolean {

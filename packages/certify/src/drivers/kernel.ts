@@ -57,6 +57,18 @@ class KernelDriver implements GuestDriver {
     this.driver.watch();
   }
 
+  suspend(): void {
+    this.driver.suspend();
+  }
+
+  resume(): void {
+    this.driver.resume();
+  }
+
+  restart(): void {
+    this.driver.restartPair(0);
+  }
+
   stop(): void {
     this.driver.close();
   }

@@ -41,7 +41,7 @@ export interface Backend {
   readonly vendor: string;
   /** As of its {@link Rig}s. */
   readonly inTurns: boolean;
-  /** Why a wish cannot be had; undefined where it can. */
-  cannot?(wish: RigWish): string | undefined;
+  /** Why there is no device with so many queue pairs; undefined where there is. */
+  cannot?(pairs: number): string | undefined;
   open(wish: RigWish): Rig;
 }

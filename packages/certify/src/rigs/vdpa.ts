@@ -105,17 +105,18 @@ const vdpaBackend = (name: string, title: string, vendor: string, makeParent: Ma
   open: (wish) => vdpaRig(makeParent, wish),
 });
 
+/** The same of a card, whose functions have one pair each. */
+const cardBackend = (name: string, title: string, vendor: string, open: typeof ixgbeParent): Backend => ({
+  ...vdpaBackend(name, title, vendor, cardParent(open)),
+  cannot: (pairs) => (pairs > 1 ? 'a function of the card has one pair of queues' : undefined),
+});
+
 /** vDPA devices of all parents that there are. */
 export const VDPA_BACKENDS: readonly Backend[] = [
   vdpaBackend('vdpa-sim', 'vDPA, the software simulator', 'simulator', ({ port }, host, { pairs }) =>
     simParent(host, { pairs, devices: 1, backend: () => port, device: NET }),
   ),
   vdpaBackend('vdpa-vp', 'vDPA, a standard virtio-pci function', 'virtio-pci', vpParent),
-  vdpaBackend(
-    'vdpa-82599',
-    'vDPA, a virtual function of the 82599 with virtio rings',
-    'Intel 82599',
-    cardParent(ixgbeParent),
-  ),
-  vdpaBackend('vdpa-vendor-b', 'vDPA, a virtual function of vendor B’s card', 'vendor B', cardParent(vendorBParent)),
+  cardBackend('vdpa-82599', 'vDPA, a virtual function of the 82599 with virtio rings', 'Intel 82599', ixgbeParent),
+  cardBackend('vdpa-vendor-b', 'vDPA, a virtual function of vendor B’s card', 'vendor B', vendorBParent),
 ];

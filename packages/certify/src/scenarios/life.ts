@@ -1,3 +1,4 @@
+import { VIRTIO_F } from '@ringwire/virtio-spec';
 import { VIRTIO_NET_F } from '@ringwire/virtio-spec/net';
 import type { Stage } from '../stage.js';
 import type { Scenario } from './scenario.js';
@@ -19,7 +20,7 @@ const opens: Scenario = {
   run(stage) {
     for (let round = 0; round < 2; round++) {
       stage.mustOpen();
-      const { mac } = stage.driver;
+      const { mac } = stage;
       if (accepted(stage, F.MAC)) {
         const shown = stage.watch.shownMac;
         const message = `the driver’s address is ${text(mac)}, want ${text(shown)}, the device’s`;
@@ -98,7 +99,7 @@ const needsReset: Scenario = {
         'DEVICE_NEEDS_RESET is set, and the driver neither resets the device nor gives it up',
       );
     stage.verdict.keep('drv.basic.status.4');
-    if (stage.driver.isBroken === true) return undefined;
+    if (stage.isBroken) return undefined;
     stage.settle();
     exchange(stage, lengths(8), false);
     return undefined;
@@ -107,7 +108,7 @@ const needsReset: Scenario = {
 
 /** The driver came back, or gave up. */
 const isDone = (stage: Stage, resets: number): boolean =>
-  stage.driver.isBroken === true || (stage.watch.resets > resets && stage.watch.isRunning);
+  stage.isBroken || (stage.watch.resets > resets && stage.watch.isRunning);
 
 /** The address changes between two reads of its bytes. */
 const changesMidRead: Scenario = {
@@ -127,7 +128,7 @@ const changesMidRead: Scenario = {
     };
     stage.mustOpen();
     if (!isChanged || !accepted(stage, F.MAC)) return 'the driver does not read an address in pieces';
-    const { mac } = stage.driver;
+    const { mac } = stage;
     const message = `the driver’s address is ${text(mac)}, of two generations: want ${text(next)}`;
     const isWhole = isSame(mac, next);
     stage.verdict.judge('drv.basic.config-space.1', isWhole, message);
@@ -137,5 +138,48 @@ const changesMidRead: Scenario = {
   },
 };
 
+const suspends: Scenario = {
+  name: 'suspend and resume',
+  title: 'the driver suspends the device with buffers out, and goes on',
+  run(stage) {
+    stage.mustOpen();
+    if (stage.driver.suspend === undefined || stage.driver.resume === undefined) return 'the driver has no suspend';
+    if (!accepted(stage, VIRTIO_F.SUSPEND)) return 'driver and device do not agree on SUSPEND';
+    for (let round = 0; round < 3; round++) {
+      exchange(stage, lengths(8));
+      stage.command('suspend');
+      stage.settle();
+      stage.command('resume');
+    }
+    exchange(stage, lengths(8));
+    return undefined;
+  },
+};
+
+const restarts: Scenario = {
+  name: 'queue reset',
+  title: 'the driver resets a pair of queues and sets it up anew',
+  run(stage) {
+    stage.mustOpen();
+    if (stage.driver.restart === undefined) return 'the driver has no restart';
+    if (!accepted(stage, VIRTIO_F.RING_RESET)) return 'driver and device do not agree on RING_RESET';
+    for (let round = 0; round < 3; round++) {
+      exchange(stage, lengths(40));
+      stage.command('restart');
+    }
+    exchange(stage, lengths(40));
+    return undefined;
+  },
+};
+
 /** How a driver begins and ends. */
-export const LIFE: readonly Scenario[] = [opens, stopsBusy, slowReset, refusesFeatures, needsReset, changesMidRead];
+export const LIFE: readonly Scenario[] = [
+  opens,
+  stopsBusy,
+  slowReset,
+  refusesFeatures,
+  needsReset,
+  changesMidRead,
+  suspends,
+  restarts,
+];

@@ -118,7 +118,7 @@ const shorter: Scenario = {
       }
     };
     stage.received.length = 0;
-    for (let i = 0; i < 10; i++) stage.port.send(frameOf(stage.driver.mac, PEER, LONG_FRAME, i));
+    for (let i = 0; i < 10; i++) stage.port.send(frameOf(stage.mac, PEER, LONG_FRAME, i));
     stage.settle();
     stage.meddle = undefined;
     const long = stage.received.find((frame) => frame.length > SHORT_BYTES);
@@ -195,7 +195,7 @@ const refusedHeaders: Scenario = {
           });
       };
       stage.received.length = 0;
-      stage.port.send(frameOf(stage.driver.mac, PEER, LONG_FRAME, 1));
+      stage.port.send(frameOf(stage.mac, PEER, LONG_FRAME, 1));
       stage.settle();
       const message = `a frame with flags ${flags} and gso_type ${type} is handed up`;
       stage.verdict.judge(id, stage.received.length === 0, message);
@@ -226,8 +226,8 @@ const hostile = (
       odd(stage, used[0]!);
     };
     stage.received.length = 0;
-    stage.port.send(frameOf(stage.driver.mac, PEER, LONG_FRAME, 1));
-    stage.transmit(frameOf(PEER, stage.driver.mac, LONG_FRAME, 1));
+    stage.port.send(frameOf(stage.mac, PEER, LONG_FRAME, 1));
+    stage.transmit(frameOf(PEER, stage.mac, LONG_FRAME, 1));
     stage.settle();
     stage.pass(50);
     stage.meddle = undefined;
@@ -237,7 +237,7 @@ const hostile = (
       long === undefined,
       `a frame of ${long?.length} bytes is handed up, and the device wrote ${LONG_FRAME}`,
     );
-    if (stage.driver.isBroken !== true) stage.stop();
+    if (!stage.isBroken) stage.stop();
     return done ? undefined : 'no buffer was used';
   },
 });

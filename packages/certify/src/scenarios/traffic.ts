@@ -34,7 +34,7 @@ const areSame = (one: Uint8Array, other: Uint8Array): boolean =>
 export function send(stage: Stage, sizes: readonly number[], perTurn = 16): void {
   const { port, verdict } = stage;
   port.heard.length = 0;
-  const frames = sizes.map((length, number) => frameOf(PEER, stage.driver.mac, length, number));
+  const frames = sizes.map((length, number) => frameOf(PEER, stage.mac, length, number));
   let inTurn = 0;
   for (const frame of frames) {
     if (inTurn++ % perTurn === perTurn - 1) stage.turn();
@@ -72,7 +72,7 @@ export function receive(stage: Stage, sizes: readonly number[], incoming: Incomi
   const { isToStation = true, perTurn = 16, id = 'net.rx.frame' } = incoming;
   const { port, verdict, received } = stage;
   received.length = 0;
-  const to = isToStation ? stage.driver.mac : BROADCAST;
+  const to = isToStation ? stage.mac : BROADCAST;
   const frames = sizes.map((length, number) => frameOf(to, PEER, length, number));
   for (let at = 0; at < frames.length; at += perTurn) {
     for (const frame of frames.slice(at, at + perTurn)) port.send(frame);

@@ -41,6 +41,17 @@ export const BUG_CLAUSES: Readonly<Record<Bug, readonly BugCase[]>> = {
       scenario: 'configuration changes while it is read',
     },
   ],
+  'does not wait until it is suspended': [{ ids: ['drv.basic.suspend.2'], scenario: 'suspend and resume' }],
+  'sends while suspended': [
+    { ids: ['drv.basic.suspend.3', 'drv.basic.suspend.4'], scenario: 'suspend and resume' },
+    { ids: ['drv.basic.suspend.3', 'drv.basic.suspend.4'], rings: 'packed', scenario: 'suspend and resume' },
+  ],
+  'does not wait until it is resumed': [{ ids: ['drv.basic.suspend.6'], scenario: 'suspend and resume' }],
+  'does not wait for a queue’s reset': [
+    { ids: ['drv.basic.vq-reset.1', 'drv.pci.common-cfg.7'], scenario: 'queue reset' },
+    { ids: ['drv.basic.vq-reset.1', 'drv.mmio.registers.21'], backend: 'mmio', scenario: 'queue reset' },
+    { ids: ['drv.basic.vq-reset.1'], backend: 'vdpa-sim', scenario: 'queue reset' },
+  ],
   'misaligned ring': [{ ids: ['drv.split.alignment.1'], rings: 'split', scenario: 'open and stop' }],
   'reuses a descriptor in flight': [{ ids: ['drv.basic.cleanup.1'], rings: 'split', scenario: 'full rings' }],
   'reuses a buffer id': [{ ids: ['ring.packed.id-twice'], rings: 'packed', scenario: 'traffic' }],

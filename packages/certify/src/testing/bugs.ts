@@ -18,6 +18,10 @@ export const BUGS = [
   'writes the configuration',
   'reads a field that is not there',
   'reads the address in pieces',
+  'does not wait until it is suspended',
+  'sends while suspended',
+  'does not wait until it is resumed',
+  'does not wait for a queue’s reset',
   // Rings.
   'misaligned ring',
   'reuses a descriptor in flight',

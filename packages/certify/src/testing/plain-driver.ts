@@ -2,7 +2,7 @@ import type { GuestDriver, GuestMachine, OpenDriver } from '../driver-module.js'
 import type { Bug } from './bugs.js';
 import { type Piece, PlainPacked, type PlainRing, PlainSplit } from './plain-ring.js';
 
-const STATUS = { ACKNOWLEDGE: 1, DRIVER: 2, DRIVER_OK: 4, FEATURES_OK: 8, NEEDS_RESET: 64, FAILED: 128 };
+const STATUS = { SUSPEND: 16, ACKNOWLEDGE: 1, DRIVER: 2, DRIVER_OK: 4, FEATURES_OK: 8, NEEDS_RESET: 64, FAILED: 128 };
 const F = {
   MTU: 3,
   MAC: 5,
@@ -16,6 +16,8 @@ const F = {
   ORDER_PLATFORM: 36,
   NOTIFICATION_DATA: 38,
   NOTIF_CONFIG_DATA: 39,
+  RING_RESET: 40,
+  SUSPEND: 43,
 };
 const KNOWN = [
   F.MTU,
@@ -28,6 +30,8 @@ const KNOWN = [
   F.PACKED,
   F.ORDER_PLATFORM,
   F.NOTIF_CONFIG_DATA,
+  F.RING_RESET,
+  F.SUSPEND,
 ];
 const UNDEFINED_BIT = 47;
 const RX_BYTES = 2048;
@@ -161,6 +165,44 @@ class PlainDriver implements GuestDriver {
       return;
     }
     if (this.accepted.has(F.STATUS)) this.isLinkUp = (transport.readConfig(6, 2) & 1) === 1;
+  }
+
+  suspend(): void {
+    const { bug, machine } = this;
+    machine.transport.setStatus(this.bits | STATUS.SUSPEND);
+    if (bug !== 'does not wait until it is suspended') this.await(STATUS.SUSPEND);
+    if (bug === 'sends while suspended') {
+      this.transmit(new Uint8Array(60));
+      machine.transport.notify(1, 0);
+    }
+  }
+
+  resume(): void {
+    this.machine.transport.setStatus(this.bits);
+    if (this.bug !== 'does not wait until it is resumed') this.await(STATUS.DRIVER_OK);
+  }
+
+  restart(): void {
+    const { transport } = this.machine;
+    for (const index of [0, 1]) {
+      transport.resetQueue(index);
+      for (let tries = 0; this.bug !== 'does not wait for a queue’s reset' && tries < 100; tries++)
+        if (transport.queueResetDone(index)) break;
+        else this.machine.pause();
+    }
+    for (const map of this.buffers) map.clear();
+    this.spare.length = 0;
+    this.openQueues();
+    this.notify(0);
+  }
+
+  /** @param bit the one of SUSPEND and DRIVER_OK that is to be set, alone */
+  private await(bit: number): void {
+    const { transport } = this.machine;
+    for (let tries = 0; tries < 100; tries++) {
+      if ((transport.status() & (STATUS.SUSPEND | STATUS.DRIVER_OK)) === bit) return;
+      this.machine.pause();
+    }
   }
 
   stop(): void {

@@ -57,6 +57,8 @@ export class DriverWatch {
   private hasConfirmed = false;
   private isRefused = false;
   private accesses = 0;
+  /** The one of SUSPEND and DRIVER_OK that the status has to show before the driver knows that it is so. */
+  private awaited = 0;
 
   constructor(verdict: Verdict, twist: Twist, kind: TransportKind, openRing: OpenRing) {
     this.verdict = verdict;
@@ -68,6 +70,10 @@ export class DriverWatch {
   /** Whether the device runs for all that the driver has said. */
   get isRunning(): boolean {
     return (this.status & (DRIVER_OK | FAILED)) === DRIVER_OK;
+  }
+
+  private get isSuspended(): boolean {
+    return (this.status & SUSPEND) !== 0;
   }
 
   /** Whether a device that has buffers of the driver's may still use them. */
@@ -98,6 +104,7 @@ export class DriverWatch {
   statusRead(actual: number): number {
     const shown = this.twist.status(actual);
     if (shown === 0) this.hasSettled = true;
+    if ((shown & (SUSPEND | DRIVER_OK)) === this.awaited) this.awaited = 0;
     if ((this.status & FEATURES_OK) !== 0) {
       this.hasConfirmed = true;
       this.isRefused = (shown & FEATURES_OK) === 0;
@@ -157,8 +164,36 @@ export class DriverWatch {
     const isRunning = (status & DRIVER_OK) !== 0;
     const when = this.hasReset && status === 0 ? 'after the device was reset' : 'ahead of DRIVER_OK';
     verdict.judge('drv.basic.init.15', isRunning, `queue ${index} is notified ${when}: device_status is ${status}`);
-    if ((status & SUSPEND) !== 0) verdict.break('drv.basic.suspend.4', `queue ${index} is notified while suspended`);
+    if (this.isSuspended) verdict.break('drv.basic.suspend.4', `queue ${index} is notified while suspended`);
     if (isRunning) this.rings.get(index)?.notified(data);
+  }
+
+  /** A buffer is made available. */
+  exposed(queue: number): void {
+    if (this.isSuspended) this.verdict.break('drv.basic.suspend.3', `queue ${queue} gets a buffer while suspended`);
+  }
+
+  /** The driver did what it was asked for. */
+  commanded(what: 'suspend' | 'resume' | 'restart'): void {
+    const isKnown = this.awaited === 0;
+    if (what === 'suspend') {
+      const message = 'device_status was not read until SUSPEND was set and DRIVER_OK was not';
+      this.verdict.judge('drv.basic.suspend.2', isKnown, message);
+    } else if (what === 'resume') {
+      const message = 'device_status was not read until DRIVER_OK was set and SUSPEND was not';
+      this.verdict.judge('drv.basic.suspend.6', isKnown, message);
+      // Whatever happened meanwhile is broken already.
+      for (const number of [3, 4, 5] as const) this.verdict.keep(`drv.basic.suspend.${number}`);
+    }
+  }
+
+  /** A queue is set up after its reset. @param isDone whether the reset was seen to end */
+  queueReenabled(index: number, isDone: boolean): void {
+    const message = `queue ${index} is enabled again before its reset was seen to end`;
+    this.verdict.judge('drv.basic.vq-reset.1', isDone, message);
+    this.verdict.keep('drv.basic.vq-reenable.1');
+    if (this.kind === 'pci') this.verdict.judge('drv.pci.common-cfg.7', isDone, message);
+    if (this.kind === 'mmio') this.verdict.judge('drv.mmio.registers.21', isDone, message);
   }
 
   /** The driver's turn is over: what it made available and known is looked at. */
@@ -180,6 +215,7 @@ export class DriverWatch {
     this.hasReadFeatures = false;
     this.hasConfirmed = false;
     this.isRefused = false;
+    this.awaited = 0;
     this.accepted.fill(0);
     this.offered.fill(0);
   }
@@ -215,7 +251,8 @@ export class DriverWatch {
     if ((fresh & SUSPEND) !== 0) {
       const isAllowed = (status & DRIVER_OK) !== 0 && hasFeature(this.accepted, VIRTIO_F.SUSPEND);
       verdict.judge('drv.basic.suspend.1', isAllowed, 'SUSPEND is set without DRIVER_OK or without the feature');
-    }
+      this.awaited = SUSPEND;
+    } else if ((status & ~value & SUSPEND) !== 0) this.awaited = DRIVER_OK;
     this.status = value & ~DEVICE_NEEDS_RESET;
   }
 

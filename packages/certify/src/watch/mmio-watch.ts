@@ -80,6 +80,9 @@ export class MmioWatch implements MmioAccess {
       case 'QueueReady':
         if (this.stopped === shadow.selected) this.stopped = undefined;
         return value;
+      case 'QueueReset':
+        shadow.resetRead(value);
+        return value;
       case 'InterruptStatus':
         this.cause = watch.twist.configCause ? value | MMIO_INTERRUPT.CONFIGURATION_CHANGE : value;
         watch.verdict.keep('drv.mmio.notifications.1');
@@ -133,7 +136,7 @@ export class MmioWatch implements MmioAccess {
         this.takeReady(value);
         break;
       case 'QueueReset':
-        if (value === 1) shadow.disable();
+        if (value === 1) shadow.reset();
         break;
       case 'QueueNotify':
         this.notify(value);

@@ -110,8 +110,6 @@ export class PciWatch implements PciAccess {
     else if (window?.type === DEVICE_CFG) this.watch.configWritten(at);
     else if (window?.type === NOTIFY_CFG) this.notify(at, size, value);
     this.access.barWrite(bar, offset, size, value);
-    if (window?.type === COMMON && fieldAt(at) === 'queue_reset' && value === 1)
-      this.watch.queueStopped(this.shadow.selected);
   }
 
   private readIsr(value: number): number {
@@ -143,6 +141,9 @@ export class PciWatch implements PciAccess {
       case 'config_msix_vector':
         this.unread.delete('config_msix_vector');
         this.configVector = value === VIRTIO_MSI_NO_VECTOR ? undefined : value;
+        return value;
+      case 'queue_reset':
+        shadow.resetRead(value);
         return value;
       case 'queue_msix_vector':
         this.unread.delete(`queue_msix_vector of queue ${shadow.selected}`);
@@ -199,6 +200,9 @@ export class PciWatch implements PciAccess {
       case 'queue_enable':
         verdict.judge('drv.pci.common-cfg.6', value !== 0, `0 is written to queue_enable of queue ${shadow.selected}`);
         if (value === 1) shadow.enable(() => this.common('queue_size'));
+        break;
+      case 'queue_reset':
+        if (value === 1) shadow.reset();
         break;
       default:
         break;

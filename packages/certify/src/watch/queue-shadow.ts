@@ -17,6 +17,8 @@ export class QueueShadow {
   selected = 0;
   private readonly watch: DriverWatch;
   private readonly written: Map<number, Written> = new Map();
+  /** Queues that were reset: whether that was seen to end. */
+  private readonly resets: Map<number, boolean> = new Map();
 
   constructor(watch: DriverWatch) {
     this.watch = watch;
@@ -39,6 +41,9 @@ export class QueueShadow {
   enable(sizeMax: () => number): void {
     const { here } = this;
     here.enabled = true;
+    const isDone = this.resets.get(this.selected);
+    if (isDone !== undefined) this.watch.queueReenabled(this.selected, isDone);
+    this.resets.delete(this.selected);
     const addressOf = ([low, high]: readonly [number, number]): number => high * HIGH + low;
     this.watch.queueEnabled(this.selected, {
       size: here.size ?? sizeMax(),
@@ -54,9 +59,21 @@ export class QueueShadow {
     this.watch.queueStopped(this.selected);
   }
 
+  /** A reset of the queue is asked for. */
+  reset(): void {
+    this.disable();
+    this.resets.set(this.selected, false);
+  }
+
+  /** The register of the queue's reset was read. */
+  resetRead(value: number): void {
+    if (value === 0 && this.resets.has(this.selected)) this.resets.set(this.selected, true);
+  }
+
   /** The device is reset. */
   clear(): void {
     this.written.clear();
+    this.resets.clear();
   }
 
   private get here(): Written {

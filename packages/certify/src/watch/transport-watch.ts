@@ -16,6 +16,8 @@ export class TransportWatch implements Transport {
   configVector: number | undefined = undefined;
   private readonly transport: Transport;
   private readonly watch: DriverWatch;
+  /** Queues that were reset: whether that was seen to end. */
+  private readonly resets: Map<number, boolean> = new Map();
 
   constructor(transport: Transport, watch: DriverWatch) {
     this.transport = transport;
@@ -67,6 +69,9 @@ export class TransportWatch implements Transport {
 
   enableQueue(index: number, setup: QueueSetup, features: Uint32Array): Breakdown | undefined {
     this.watch.access();
+    const isDone = this.resets.get(index);
+    if (isDone !== undefined) this.watch.queueReenabled(index, isDone);
+    this.resets.delete(index);
     this.watch.queueEnabled(index, setup);
     return this.transport.enableQueue(index, setup, features);
   }
@@ -78,12 +83,15 @@ export class TransportWatch implements Transport {
 
   resetQueue(index: number): void {
     this.watch.queueStopped(index);
+    this.resets.set(index, false);
     this.transport.resetQueue(index);
   }
 
   queueResetDone(index: number): boolean {
     this.watch.access();
-    return this.transport.queueResetDone(index);
+    const isDone = this.transport.queueResetDone(index);
+    if (isDone && this.resets.has(index)) this.resets.set(index, true);
+    return isDone;
   }
 
   stopQueue(index: number): void {
