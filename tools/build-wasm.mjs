@@ -2,7 +2,7 @@
 // whether the committed bytes are those of the sources.
 //   node tools/build-wasm.mjs packages/NAME [--check]
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import wabtReady from 'wabt';
 
 const [directory = '.', ...options] = process.argv.slice(2);
@@ -11,10 +11,11 @@ const folder = join(directory, 'src');
 const wabt = await wabtReady();
 const features = { bulk_memory: true, simd: true, threads: true };
 
-for (const file of readdirSync(folder).filter((name) => name.endsWith('.wat'))) {
+for (const path of readdirSync(folder, { recursive: true }).filter((each) => each.endsWith('.wat'))) {
+  const file = basename(path);
   const name = file.slice(0, -'.wat'.length);
-  const target = join(folder, `${name}-wasm.ts`);
-  const module = wabt.parseWat(file, readFileSync(join(folder, file), 'utf8'), features);
+  const target = join(folder, dirname(path), `${name}-wasm.ts`);
+  const module = wabt.parseWat(file, readFileSync(join(folder, path), 'utf8'), features);
   module.resolveNames();
   module.validate(features);
   const { buffer } = module.toBinary({ write_debug_names: false });

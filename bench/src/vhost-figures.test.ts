@@ -26,6 +26,7 @@ test('a figure says whose rate is whose, what a front-end costs, and what was wr
     samples: [39, 40, 41],
     dpdkSamples: [50],
     bytesPerGuest: 4_200_000,
+    drift: 3,
     otherCores: 0.02,
     problem: null,
   };
@@ -35,6 +36,7 @@ test('a figure says whose rate is whose, what a front-end costs, and what was wr
   expect(formatVhost({ ...figure, otherCores: 0.7, problem: '10 frames were sent and 9 came' })).toMatch(
     / ! others used 0.7 cores\n {4}FAILED: 10 frames were sent and 9 came\n$/,
   );
+  expect(formatVhost({ ...figure, drift: 40 })).toMatch(/front-end ! our two runs differ by 40 %\n$/);
 });
 
 const machine = describeMachine();

@@ -21,6 +21,7 @@ class Served {
   private readonly port: CountingPort;
   private readonly lan: LearningSwitch | undefined;
   private readonly bytes: number;
+  private readonly models: readonly NetDevice[];
 
   constructor(paths: readonly string[], bytes: number) {
     const memory = HostMemory.create(MEMORY_BYTES);
@@ -42,6 +43,7 @@ class Served {
       });
       return { path, model };
     });
+    this.models = devices.map(({ model }) => model);
     this.server = new VhostUserServer({ devices, memory: new PeerMemory(memory, start, memory.size - start) });
     void this.server.run().then(() => process.exit(0));
   }
@@ -56,8 +58,13 @@ class Served {
       lan?.ports.reduce((total, { counters }) => total + counters[counter], 0) ?? 0;
     const frames = lan === undefined ? port.frames : sum('forwarded') + sum('flooded');
     const lost = sum('lost');
-    const problem = lan === undefined ? port.problem(bytes) : lost > 0 ? `the switch lost ${lost} frames` : undefined;
+    const problem = lan === undefined ? port.problem(bytes) : lost > 0 ? this.losses(lost) : undefined;
     return { frames, at: performance.now(), ownBytes: ownBytes(), problem: (frames > 0 ? problem : undefined) ?? null };
+  }
+
+  private losses(frames: number): string {
+    const drops = this.models.map((model, port) => `port ${port}: ${JSON.stringify(model.snapshot().drops)}`);
+    return `the switch lost ${frames} frames; its devices' drops, ${drops.join(', ')}`;
   }
 }
 

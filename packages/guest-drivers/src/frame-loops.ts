@@ -14,6 +14,19 @@ export interface FrameLoops {
     total: number,
   ): number;
   take(stack: number, top: number, count: number, pool: number, frames: number, lengths: number): void;
+  lend(frames: number, count: number, pool: number, headerBytes: number, bytes: number, words: number): void;
+  receive(
+    token: number,
+    written: number,
+    outcome: number,
+    max: number,
+    pool: number,
+    buffers: number,
+    headerBytes: number,
+    frames: number,
+    lengths: number,
+    total: number,
+  ): number;
   put(stack: number, top: number, frames: number, max: number, pool: number, buffers: number): number;
 }
 

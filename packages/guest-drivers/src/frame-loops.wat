@@ -63,6 +63,56 @@
         (local.set $lengths (i32.add (local.get $lengths) (i32.const 4)))
         (br $next))))
 
+  ;; Elements of $count buffers for the device to write frames into, each with its header's bytes in front of it.
+  (func (export "lend")
+    (param $frames i32) (param $count i32) (param $pool i32) (param $headerBytes i32) (param $bytes i32) (param $words i32)
+    (local $end i32) (local $buffer i32) (local $its i32)
+    (local.set $end (i32.add (local.get $frames) (i32.shl (local.get $count) (i32.const 2))))
+    (block $done
+      (loop $next
+        (br_if $done (i32.eq (local.get $frames) (local.get $end)))
+        (local.set $buffer (i32.load (local.get $frames)))
+        (local.set $its (i32.add (local.get $pool) (i32.shl (local.get $buffer) (i32.const 5))))
+        (i32.store (local.get $words) (i32.add
+          (i32.sub (i32.load (local.get $its)) (local.get $headerBytes))
+          (i32.load offset=12 (local.get $its))))
+        (i32.store offset=4 (local.get $words) (i32.load offset=16 (local.get $its)))
+        (i32.store offset=8 (local.get $words) (local.get $bytes))
+        (i32.store offset=12 (local.get $words) (local.get $buffer))
+        (local.set $frames (i32.add (local.get $frames) (i32.const 4)))
+        (local.set $words (i32.add (local.get $words) (i32.const 16)))
+        (br $next))))
+
+  ;; Used buffers of one frame each become frames, up to the first whose $outcome byte is not 0 or that has less than 14
+  ;; bytes behind its header. $total becomes the bytes of the frames.
+  (func (export "receive")
+    (param $token i32) (param $written i32) (param $outcome i32) (param $max i32)
+    (param $pool i32) (param $buffers i32) (param $headerBytes i32)
+    (param $frames i32) (param $lengths i32) (param $total i32)
+    (result i32)
+    (local $count i32) (local $buffer i32) (local $bytes i32) (local $sum i32)
+    (block $done
+      (loop $next
+        (br_if $done (i32.ge_u (local.get $count) (local.get $max)))
+        (local.set $buffer (i32.load (local.get $token)))
+        (local.set $bytes (i32.sub (i32.load (local.get $written)) (local.get $headerBytes)))
+        (br_if $done (i32.ge_u (local.get $buffer) (local.get $buffers)))
+        (br_if $done (i32.load8_u (local.get $outcome)))
+        (br_if $done (i32.lt_s (local.get $bytes) (i32.const 14)))
+        (i32.store offset=4 (i32.add (local.get $pool) (i32.shl (local.get $buffer) (i32.const 5))) (local.get $bytes))
+        (i32.store (local.get $frames) (local.get $buffer))
+        (i32.store (local.get $lengths) (local.get $bytes))
+        (local.set $sum (i32.add (local.get $sum) (local.get $bytes)))
+        (local.set $token (i32.add (local.get $token) (i32.const 4)))
+        (local.set $written (i32.add (local.get $written) (i32.const 4)))
+        (local.set $outcome (i32.add (local.get $outcome) (i32.const 1)))
+        (local.set $frames (i32.add (local.get $frames) (i32.const 4)))
+        (local.set $lengths (i32.add (local.get $lengths) (i32.const 4)))
+        (local.set $count (i32.add (local.get $count) (i32.const 1)))
+        (br $next)))
+    (i32.store (local.get $total) (local.get $sum))
+    (local.get $count))
+
   ;; Put frames onto the stack of free buffers, up to the first that is special, or no buffer.
   (func (export "put")
     (param $stack i32) (param $top i32) (param $frames i32) (param $max i32) (param $pool i32) (param $buffers i32)

@@ -1,5 +1,6 @@
 import { privateArrays } from '@ringwire/ring-loops';
 import { BufferList, ELEMENT_SHIFT, USED, UsedBurst } from '@ringwire/virtqueue';
+import { type FrameLoops, frameLoops } from './frame-loops.js';
 import { FRAME, FrameBurst, type FramePool } from './frame-pool.js';
 import type { LiveQueue } from './live-queue.js';
 import type { NetCounters } from './net-counters.js';
@@ -24,8 +25,11 @@ export class PollRxQueue {
   private readonly isPlain: boolean;
   private readonly buffersMax: number;
   private readonly list: BufferList;
-  private readonly posted: FrameBurst = new FrameBurst(BURST);
+  private readonly posted: FrameBurst;
   private readonly used: UsedBurst;
+  private readonly loops: FrameLoops | undefined;
+  /** What a loop says besides how far it came: the bytes of its frames. */
+  private readonly total: Uint32Array;
   private readonly offload: NetOffload = new NetOffload();
   private at = 0;
 
@@ -39,7 +43,13 @@ export class PollRxQueue {
     this.buffersMax = Math.ceil((rules.hdrBytes + LARGEST_FRAME) / pool.dataBytes);
     const arrays = privateArrays(pool.memory);
     this.list = new BufferList(BURST, arrays);
+    this.posted = new FrameBurst(BURST, arrays);
     this.used = new UsedBurst(BURST, arrays);
+    this.total = arrays.u32(1);
+    const homes = [this.list.home, this.posted.home, this.used.home];
+    const isReachable =
+      pool.home !== undefined && homes.every((home) => home === pool.home) && arrays.holds(this.total);
+    this.loops = isReachable ? frameLoops.on(pool.memory.wasm!) : undefined;
     live.queue.disableNotifications();
     this.fill();
   }
@@ -79,25 +89,11 @@ export class PollRxQueue {
   private fill(): void {
     const { pool, list, posted } = this;
     const { queue } = this.live;
-    const { hdrBytes } = this.rules;
-    const { words } = pool;
-    const elements = list.words;
     const { frame } = posted;
-    const length = pool.dataBytes + hdrBytes;
     for (let room = Math.min(queue.free, pool.free); room > 0; ) {
       posted.clear();
       const count = pool.takeBurst(posted, room);
-      for (let i = 0; i < count; i = (i + 1) | 0) {
-        const buffer = frame[i]!;
-        const word = buffer << SHIFT;
-        const element = i << ELEMENT_SHIFT;
-        elements[element] = (((words[(word + DATA) | 0]! - hdrBytes) | 0) + words[(word + DELTA_LO) | 0]!) | 0;
-        elements[element + 1] = words[(word + ADDRESS_HI) | 0]!;
-        elements[element + 2] = length;
-        elements[element + 3] = buffer;
-      }
-      list.count = count;
-      list.readable = 0;
+      this.describe(count);
       const added = queue.addBurst(list);
       for (let i = added; i < count; i++) pool.put(frame[i]!);
       if (added < count) break;
@@ -105,39 +101,83 @@ export class PollRxQueue {
     }
   }
 
+  /** The buffers that were taken from the pool, as elements of the list. */
+  private describe(count: number): void {
+    const { pool, list, posted, loops } = this;
+    const { hdrBytes } = this.rules;
+    const { words } = pool;
+    const elements = list.words;
+    const { frame } = posted;
+    const length = pool.dataBytes + hdrBytes;
+    list.count = count;
+    list.readable = 0;
+    if (loops !== undefined) {
+      loops.lend(frame.byteOffset, count, words.byteOffset, hdrBytes, length, elements.byteOffset);
+      return;
+    }
+    for (let i = 0; i < count; i = (i + 1) | 0) {
+      const buffer = frame[i]!;
+      const word = buffer << SHIFT;
+      const element = i << ELEMENT_SHIFT;
+      elements[element] = (((words[(word + DATA) | 0]! - hdrBytes) | 0) + words[(word + DELTA_LO) | 0]!) | 0;
+      elements[element + 1] = words[(word + ADDRESS_HI) | 0]!;
+      elements[element + 2] = length;
+      elements[element + 3] = buffer;
+    }
+  }
+
   /** One buffer per frame, and no header to be read: nothing but lengths. */
   private takePlain(frames: FrameBurst, room: number): void {
-    const { used, pool, counters } = this;
-    const { token, written, outcome } = used;
-    const { hdrBytes } = this.rules;
-    const { frame, length } = frames;
-    const { words } = pool;
-    let at = frames.count;
-    let bytes = 0;
-    let good = 0;
+    const { used } = this;
     for (let left = room; left > 0; ) {
       used.clear();
       const taken = this.live.queue.takeUsed(used, left);
       if (taken === 0) break;
       left -= taken;
-      for (let i = 0; i < taken; i = (i + 1) | 0) {
-        const buffer = token[i]!;
-        const size = written[i]! - hdrBytes;
-        if (outcome[i] !== GOOD || size < ETHERNET) {
-          this.giveUp(buffer, outcome[i]!);
-          continue;
-        }
-        words[((buffer << SHIFT) + LENGTH) | 0] = size;
-        frame[at] = buffer;
-        length[at] = size;
-        at = (at + 1) | 0;
-        bytes = (bytes + size) | 0;
-        good = (good + 1) | 0;
+      for (let i = 0; i < taken; i++) {
+        i += this.takeGood(frames, i, taken - i);
+        if (i < taken) this.giveUp(used.token[i]!, used.outcome[i]!);
       }
     }
-    frames.count = at;
+  }
+
+  /** @param first used buffer to begin with @returns frames appended, up to the first that is none */
+  private takeGood(frames: FrameBurst, first: number, most: number): number {
+    const { used, pool, counters, loops, total } = this;
+    const { token, written, outcome } = used;
+    const { hdrBytes } = this.rules;
+    const { words } = pool;
+    const { frame, length, count } = frames;
+    let good = 0;
+    let bytes = 0;
+    if (loops !== undefined && frames.home === pool.home) {
+      good = loops.receive(
+        token.byteOffset + (first << 2),
+        written.byteOffset + (first << 2),
+        outcome.byteOffset + first,
+        most,
+        words.byteOffset,
+        pool.buffers,
+        hdrBytes,
+        frame.byteOffset + (count << 2),
+        length.byteOffset + (count << 2),
+        total.byteOffset,
+      );
+      bytes = total[0]!;
+    } else
+      for (; good < most; good = (good + 1) | 0) {
+        const buffer = token[first + good]!;
+        const size = written[first + good]! - hdrBytes;
+        if (outcome[first + good] !== GOOD || size < ETHERNET) break;
+        words[((buffer << SHIFT) + LENGTH) | 0] = size;
+        frame[count + good] = buffer;
+        length[count + good] = size;
+        bytes = (bytes + size) | 0;
+      }
+    frames.count = count + good;
     counters.rxFrames += good;
     counters.rxBytes += bytes;
+    return good;
   }
 
   private hasBuffer(): boolean {

@@ -20,7 +20,16 @@ export interface DeviceLoops {
     offset: number,
     length: number,
   ): number;
-  putSplit(ring: number, mask: number, used: number, token: number, written: number, max: number, own: number): number;
+  putSplit(
+    ring: number,
+    mask: number,
+    used: number,
+    token: number,
+    written: number,
+    max: number,
+    own: number,
+    order: number,
+  ): number;
   putSplitInOrder(
     order: number,
     mask: number,
@@ -29,7 +38,6 @@ export interface DeviceLoops {
     written: number,
     max: number,
     own: number,
-    givenUp: number,
     last: number,
   ): number;
   takePacked(
@@ -52,6 +60,7 @@ export interface DeviceLoops {
     used: number,
     marks: number,
     put: number,
+    inOrder: number,
     token: number,
     written: number,
     max: number,
@@ -65,7 +74,6 @@ export interface DeviceLoops {
     written: number,
     max: number,
     chains: number,
-    givenUp: number,
     state: number,
   ): number;
 }

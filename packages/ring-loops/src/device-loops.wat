@@ -47,10 +47,11 @@
         (br $next)))
     (local.get $count))
 
-  ;; virtio 1.4 §2.7.8. The bytes that were written are taken back to 0 behind each element.
+  ;; virtio 1.4 §2.7.8. The bytes that were written are taken back to 0 behind each element. Where $order is not 0, the
+  ;; ring is IN_ORDER (§2.7.9): the chain has to be the oldest one, and not used completely.
   (func (export "putSplit")
     (param $ring i32) (param $mask i32) (param $used i32)
-    (param $token i32) (param $written i32) (param $max i32) (param $own i32)
+    (param $token i32) (param $written i32) (param $max i32) (param $own i32) (param $order i32)
     (result i32)
     (local $count i32) (local $head i32) (local $bytes i32) (local $its i32) (local $at i32)
     (block $done
@@ -61,6 +62,10 @@
         (local.set $bytes (i32.load (local.get $written)))
         (local.set $its (i32.add (local.get $own) (i32.shl (local.get $head) (i32.const 2))))
         (br_if $done (i32.ge_u (local.get $bytes) (i32.load (local.get $its))))
+        (if (local.get $order) (then
+          (br_if $done (i32.ne (local.get $head) (i32.load16_u (i32.add (local.get $order)
+            (i32.shl (i32.and (local.get $used) (local.get $mask)) (i32.const 1))))))
+          (br_if $done (i32.eq (i32.add (local.get $bytes) (i32.const 1)) (i32.load (local.get $its))))))
         (i32.store (local.get $its) (i32.const 0))
         (local.set $at (i32.add (local.get $ring)
           (i32.shl (i32.and (local.get $used) (local.get $mask)) (i32.const 3))))
@@ -78,7 +83,7 @@
   ;; ring. $last becomes the bytes written into the last one.
   (func (export "putSplitInOrder")
     (param $order i32) (param $mask i32) (param $used i32)
-    (param $token i32) (param $written i32) (param $max i32) (param $own i32) (param $givenUp i32) (param $last i32)
+    (param $token i32) (param $written i32) (param $max i32) (param $own i32) (param $last i32)
     (result i32)
     (local $count i32) (local $head i32) (local $bytes i32) (local $its i32)
     (block $done
@@ -90,7 +95,6 @@
         (br_if $done (i32.ne (local.get $head) (i32.load16_u (i32.add (local.get $order)
           (i32.shl (i32.and (local.get $used) (local.get $mask)) (i32.const 1))))))
         (br_if $done (i32.ne (i32.add (local.get $bytes) (i32.const 1)) (i32.load (local.get $its))))
-        (br_if $done (i32.load8_u (i32.add (local.get $givenUp) (local.get $head))))
         (i32.store (local.get $its) (i32.const 0))
         (i32.store (local.get $written) (i32.const 0))
         (i32.store (local.get $last) (local.get $bytes))
@@ -139,11 +143,12 @@
         (br $next)))
     (i32.sub (local.get $slot) (local.get $start)))
 
-  ;; virtio 1.4 §2.8.9. $marks is AVAIL | USED or 0, as the wrap counter says. The first descriptor since the last
+  ;; virtio 1.4 §2.8.9. $marks is AVAIL | USED or 0, as the wrap counter says. Where $inOrder is not 0, a chain has to be
+  ;; the one whose place it is, and not used completely. The first descriptor since the last
   ;; publication, for which $put is 0, keeps its flags back. $state becomes, a word each: $used, $marks and $put behind the
   ;; last descriptor, and the flags that were kept back; those are left as they were when none were.
   (func (export "putPacked")
-    (param $desc i32) (param $size i32) (param $used i32) (param $marks i32) (param $put i32)
+    (param $desc i32) (param $size i32) (param $used i32) (param $marks i32) (param $put i32) (param $inOrder i32)
     (param $token i32) (param $written i32) (param $max i32) (param $chains i32) (param $state i32)
     (result i32)
     (local $count i32) (local $its i32) (local $bytes i32) (local $at i32) (local $word i32) (local $flags i32)
@@ -155,6 +160,9 @@
         (local.set $its (i32.add (local.get $chains) (i32.shl (local.get $word) (i32.const 3))))
         (local.set $bytes (i32.load (local.get $written)))
         (br_if $done (i32.ge_u (local.get $bytes) (i32.load offset=4 (local.get $its))))
+        (if (local.get $inOrder) (then
+          (br_if $done (i32.ne (local.get $word) (local.get $used)))
+          (br_if $done (i32.eq (i32.add (local.get $bytes) (i32.const 1)) (i32.load offset=4 (local.get $its))))))
         (local.set $word (i32.load (local.get $its)))
         (i32.store offset=4 (local.get $its) (i32.const 0))
         (local.set $at (i32.add (local.get $desc) (i32.shl (local.get $used) (i32.const 4))))
@@ -188,7 +196,7 @@
   ;; the bytes written into it.
   (func (export "putPackedInOrder")
     (param $size i32) (param $used i32)
-    (param $token i32) (param $written i32) (param $max i32) (param $chains i32) (param $givenUp i32) (param $state i32)
+    (param $token i32) (param $written i32) (param $max i32) (param $chains i32) (param $state i32)
     (result i32)
     (local $count i32) (local $chain i32) (local $its i32) (local $bytes i32) (local $word i32)
     (block $done
@@ -199,7 +207,6 @@
         (local.set $its (i32.add (local.get $chains) (i32.shl (local.get $chain) (i32.const 3))))
         (br_if $done (i32.ne (local.get $chain) (local.get $used)))
         (br_if $done (i32.ne (i32.add (local.get $bytes) (i32.const 1)) (i32.load offset=4 (local.get $its))))
-        (br_if $done (i32.load8_u (i32.add (local.get $givenUp) (local.get $chain))))
         (local.set $word (i32.load (local.get $its)))
         (i32.store offset=4 (local.get $its) (i32.const 0))
         (i32.store (local.get $written) (i32.const 0))

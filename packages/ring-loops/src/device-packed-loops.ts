@@ -20,7 +20,6 @@ export class LoopedDevicePackedQueue extends DevicePackedQueue {
   private state: Uint32Array;
   // Byte offsets of the tables.
   private readonly own: number;
-  private readonly given: number;
 
   constructor(ring: QueueLayout, state?: QueueState & { layout: 'packed' }) {
     super(ring, state, privateArrays(ring.memory));
@@ -28,10 +27,9 @@ export class LoopedDevicePackedQueue extends DevicePackedQueue {
     const arrays = privateArrays(memory);
     this.view = memory.view;
     this.state = arrays.u32(STATE_WORDS);
-    this.home = homeOf(arrays, this.chains, this.givenUp, this.state);
+    this.home = homeOf(arrays, this.chains, this.state);
     this.loops = this.home === undefined ? undefined : deviceLoops.on(memory.wasm!);
     this.own = this.chains.byteOffset;
-    this.given = this.givenUp.byteOffset;
   }
 
   /** The tables make room for those of another queue. */
@@ -40,7 +38,6 @@ export class LoopedDevicePackedQueue extends DevicePackedQueue {
     const { memory } = this.ring;
     this.loops = undefined;
     this.chains = withdraw(memory, this.chains);
-    this.givenUp = withdraw(memory, this.givenUp);
     this.state = withdraw(memory, this.state);
   }
 
@@ -88,6 +85,7 @@ export class LoopedDevicePackedQueue extends DevicePackedQueue {
       this.used,
       this.usedWrap === 0 ? 0 : MARKS,
       this.slotsPut,
+      this.ring.inOrder ? 1 : 0,
       burst.token.byteOffset + (from << 1),
       burst.written.byteOffset + (from << 2),
       count,
@@ -114,7 +112,6 @@ export class LoopedDevicePackedQueue extends DevicePackedQueue {
       burst.written.byteOffset + (from << 2),
       count,
       this.own,
-      this.given,
       state.byteOffset,
     );
     if (done === 0) return 0;

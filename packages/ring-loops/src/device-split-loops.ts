@@ -7,6 +7,7 @@ import { privateArrays, withdraw } from './private-arrays.js';
 const { NEXT, WRITE, INDIRECT } = VIRTQ_DESC_F;
 const KIND = NEXT | INDIRECT | WRITE;
 const DESC_SHIFT = 4;
+const NO_ORDER = 0;
 const { READ: DMA_READ, WRITE: DMA_WRITE } = ACCESS;
 
 /** A device's split queue with its loops in WebAssembly, wherever what they work on lies in the rings' memory. */
@@ -19,7 +20,6 @@ export class LoopedDeviceSplitQueue extends DeviceSplitQueue {
   // Byte offsets of the tables.
   private readonly own: number;
   private readonly order: number;
-  private readonly given: number;
 
   constructor(ring: QueueLayout, state?: QueueState & { layout: 'split' }) {
     super(ring, state, privateArrays(ring.memory));
@@ -27,11 +27,10 @@ export class LoopedDeviceSplitQueue extends DeviceSplitQueue {
     const arrays = privateArrays(memory);
     this.view = memory.view;
     this.last = arrays.u32(1);
-    this.home = homeOf(arrays, this.writable, this.taken, this.givenUp, this.last);
+    this.home = homeOf(arrays, this.writable, this.taken, this.last);
     this.loops = this.home === undefined ? undefined : deviceLoops.on(memory.wasm!);
     this.own = this.writable.byteOffset;
     this.order = this.taken.byteOffset;
-    this.given = this.givenUp.byteOffset;
   }
 
   /** The tables make room for those of another queue. */
@@ -41,7 +40,6 @@ export class LoopedDeviceSplitQueue extends DeviceSplitQueue {
     this.loops = undefined;
     this.writable = withdraw(memory, this.writable);
     this.taken = withdraw(memory, this.taken);
-    this.givenUp = withdraw(memory, this.givenUp);
     this.last = withdraw(memory, this.last);
   }
 
@@ -94,6 +92,7 @@ export class LoopedDeviceSplitQueue extends DeviceSplitQueue {
       burst.written.byteOffset + (from << 2),
       count,
       this.own,
+      this.ring.inOrder ? this.order : NO_ORDER,
     );
     this.used = (this.used + done) & 0xffff;
     this.inFlight -= done;
@@ -114,7 +113,6 @@ export class LoopedDeviceSplitQueue extends DeviceSplitQueue {
       burst.written.byteOffset + (from << 2),
       count,
       this.own,
-      this.given,
       this.last.byteOffset,
     );
     if (done === 0) return 0;

@@ -5,7 +5,7 @@ import { RANGE_LOOPS_WASM } from './range-loops-wasm.js';
 
 /** What range-loops.wat exports, which says what the parameters are. */
 interface RangeLoops {
-  copyEach(to: number, offset: number, length: number, count: number, skip: number): void;
+  copyEach(to: number, offset: number, length: number, max: number, skip: number, room: number): number;
 }
 
 const rangeLoops: MemoryModule<RangeLoops> = new MemoryModule(RANGE_LOOPS_WASM);
@@ -45,28 +45,37 @@ export class RangeCopier {
    * @returns how many were copied: up to the first that is longer than a place
    */
   copy(ranges: RangeList, first: number, count: number, skip: number): number {
-    const { bytes, places, memory, loops } = this;
+    const { bytes, places, loops } = this;
     const { offset, length, home } = ranges;
-    const most = bytes + skip;
-    let end = first;
-    for (; end < first + count && length[end]! >= skip && length[end]! <= most; ) end = (end + 1) | 0;
-    for (let at = first; at < end; ) {
-      const part = Math.min(end - at, this.count);
-      if (loops !== undefined && home !== undefined) {
-        const behind = at << 2;
-        loops.copyEach(
-          places.byteOffset + (this.next << 2),
-          offset.byteOffset + behind,
-          length.byteOffset + behind,
-          part,
-          skip,
-        );
-      } else
-        for (let i = 0; i < part; i++)
-          memory.engine.copy(places[this.next + i]!, offset[at + i]! + skip, length[at + i]! - skip);
-      this.next = (this.next + part) % this.count;
-      at += part;
+    const isReachable = loops !== undefined && home !== undefined;
+    let done = 0;
+    while (done < count) {
+      const part = Math.min(count - done, this.count);
+      const at = first + done;
+      const copied = isReachable
+        ? loops.copyEach(
+            places.byteOffset + (this.next << 2),
+            offset.byteOffset + (at << 2),
+            length.byteOffset + (at << 2),
+            part,
+            skip,
+            bytes,
+          )
+        : this.copyEach(ranges, at, part, skip);
+      this.next = (this.next + copied) % this.count;
+      done += copied;
+      if (copied < part) break;
     }
-    return end - first;
+    return done;
+  }
+
+  private copyEach({ offset, length }: RangeList, first: number, most: number, skip: number): number {
+    const { memory, places, next, bytes } = this;
+    for (let i = 0; i < most; i++) {
+      const its = length[first + i]! - skip;
+      if (its < 0 || its > bytes) return i;
+      memory.engine.copy(places[next + i]!, offset[first + i]! + skip, its);
+    }
+    return most;
   }
 }

@@ -77,6 +77,11 @@ export class ChainBurst {
     return this.settledWritable ? 0 : Math.min(this.settled, this.count);
   }
 
+  /** The same for chains of one segment each that the device writes. */
+  get plainWritable(): number {
+    return this.settledWritable ? Math.min(this.settled, this.count) : 0;
+  }
+
   /** Empty the burst for the next turn. */
   clear(): void {
     if (this.faults > 0) {

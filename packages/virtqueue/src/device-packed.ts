@@ -37,7 +37,7 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
   readonly layout = 'packed';
   readonly size: number;
 
-  protected ring: QueueLayout;
+  protected override ring: QueueLayout;
   private engine: CopyEngine;
   private u16: Uint16Array;
   private u32: Uint32Array;
@@ -49,8 +49,8 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
   private readonly chain: DeviceChain;
   /** Two words per token: buffer id | ring slots << 16, and device-writable bytes + 1 of a chain in flight, 0 of none. */
   protected chains: Uint32Array;
-  /** Per token: 1 when the chain is to be given up. */
-  protected givenUp: Uint8Array;
+  /** Per token: the `CHAIN_FAULT` for which the chain is to be given up, or 0. */
+  private readonly givenUp: Uint8Array;
   /** First slots of the chains whose token is another one. */
   private readonly displaced = new Map<number, number>();
   /** Slots of chains that the driver has not got back yet: in flight, or put and not published. */
@@ -146,25 +146,13 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
     this.counters.used++;
   }
 
-  putUsedBurst(burst: ChainBurst, from: number, count: number): void {
-    let done = 0;
-    while (done < count) {
-      if (this.ring.inOrder) done += this.putComplete(burst, from + done, count - done);
-      else if (!this.halted() && this.displaced.size === 0) done += this.putPlain(burst, from + done, count - done);
-      if (done < count) this.putOne(burst, from + done++);
-    }
-  }
-
-  /**
-   * Put chains one after the other, up to the first that is not as it should be: {@link putUsed} says what is wrong.
-   * @returns chains put
-   */
-  protected putPlain(burst: ChainBurst, from: number, count: number): number {
+  protected override putPlain(burst: ChainBurst, from: number, count: number): number {
     const u32 = this.u32;
     const { token, written } = burst;
     const chains = this.chains;
     const desc32 = this.desc32;
     const { size } = this;
+    const { inOrder } = this.ring;
     let used = this.used;
     let marks = this.usedWrap === 0 ? 0 : MARKS;
     let slotsPut = this.slotsPut;
@@ -173,6 +161,7 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
       const chain = token[i]! << CHAIN_SHIFT;
       const length = written[i]!;
       if (!(length < chains[chain | 1]!)) break;
+      if (inOrder && (token[i] !== used || length + 1 === chains[chain | 1])) break;
       const idAndSlots = chains[chain]!;
       chains[chain | 1] = NOT_IN_FLIGHT;
       const word = (desc32 + (used << DESC_SHIFT)) | 0;
@@ -204,16 +193,10 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
     return done;
   }
 
-  /**
-   * IN_ORDER: put chains that were used completely, up to the first other one; one used descriptor will stand for them
-   * all.
-   * @returns chains put
-   */
-  protected putComplete(burst: ChainBurst, from: number, count: number): number {
+  protected override putComplete(burst: ChainBurst, from: number, count: number): number {
     if (this.batchId >= 0 && !this.batchComplete) return 0;
     const { token, written } = burst;
     const chains = this.chains;
-    const givenUp = this.givenUp;
     const { size } = this;
     let used = this.used;
     let last = 0;
@@ -221,7 +204,7 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
     for (const end = from + count; i < end; i++) {
       const chain = token[i]!;
       const length = written[i]!;
-      if (chain !== used || length + 1 !== chains[chain * CHAIN_WORDS + 1] || givenUp[chain] !== 0) break;
+      if (chain !== used || length + 1 !== chains[chain * CHAIN_WORDS + 1]) break;
       last = chains[chain * CHAIN_WORDS]!;
       chains[chain * CHAIN_WORDS + 1] = NOT_IN_FLIGHT;
       written[i] = 0;
@@ -275,8 +258,11 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
 
   #forget(token: number): void {
     this.chains[token * CHAIN_WORDS + 1] = NOT_IN_FLIGHT;
-    this.givenUp[token] = 0;
-    this.displaced.delete(token);
+    if (this.givenUp[token] !== CHAIN_FAULT.NONE) {
+      this.givenUp[token] = CHAIN_FAULT.NONE;
+      this.oddInFlight--;
+    }
+    if (this.displaced.delete(token)) this.oddInFlight--;
   }
 
   untake(token: number): void {
@@ -428,9 +414,13 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
     if (fault !== CHAIN_FAULT.NONE) {
       this.counters.chainFaults[fault]!++;
       this.givenUp[token] = fault;
+      this.oddInFlight++;
     }
     this.chains[token * CHAIN_WORDS + 1] = Math.min(this.chain.writable + 1, MOST_BYTES);
-    if (token !== this.avail) this.displaced.set(token, this.avail);
+    if (token !== this.avail) {
+      this.displaced.set(token, this.avail);
+      this.oddInFlight++;
+    }
     this.inFlight++;
     this.advance(slots);
     return true;
@@ -478,6 +468,11 @@ export class DevicePackedQueue extends DeviceQueueBase implements DeviceQueue {
     }
     chain.abandon(burst);
     return 0;
+  }
+
+  protected override settleBatch(): boolean {
+    if (this.batchId >= 0 && !this.batchComplete) this.#writeBatch();
+    return this.batchId < 0;
   }
 
   #writeBatch(): void {

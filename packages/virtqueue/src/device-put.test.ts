@@ -55,6 +55,33 @@ describe.each(['split', 'packed'] as const)('%s', (layout) => {
     expect(bench.ring.collect().map(({ len }) => len)).toEqual([5, 0, 0]);
   });
 
+  test('a chain that was given up is forgotten when it is put: a good one of the same token can be put back uncounted', () => {
+    const bench = open();
+    const { queue, burst } = bench;
+    bench.ring.offer([{ addr: AT.end, len: 9 }]);
+    offer(bench, SIZE - 1);
+    expect(queue.takeBurst(burst, SIZE)).toBe(SIZE);
+    const bad = burst.token[0]!;
+    queue.putUsedBurst(burst, 0, SIZE);
+    queue.publishUsed();
+    bench.ring.collect();
+    const faults = [...queue.counters.chainFaults];
+    expect(faults.reduce((sum, each) => sum + each)).toBe(1);
+    burst.clear();
+    offer(bench, 1);
+    queue.takeBurst(burst, 1);
+    while (burst.token[0] !== bad) {
+      queue.putUsedBurst(burst, 0, 1);
+      queue.publishUsed();
+      bench.ring.collect();
+      burst.clear();
+      offer(bench, 1);
+      queue.takeBurst(burst, 1);
+    }
+    queue.untake(bad);
+    expect([...queue.counters.chainFaults]).toEqual(faults);
+  });
+
   test('of a burst with a wrong length, the chains before it are put, and it and the others stay in flight', () => {
     const bench = open();
     const ids = offer(bench, 4);

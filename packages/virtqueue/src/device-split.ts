@@ -39,7 +39,7 @@ export class DeviceSplitQueue extends DeviceQueueBase implements DeviceQueue {
   readonly layout = 'split';
   readonly size: number;
 
-  protected ring: QueueLayout;
+  protected override ring: QueueLayout;
   protected readonly mask: number;
   private u16: Uint16Array;
   private u32: Uint32Array;
@@ -58,7 +58,7 @@ export class DeviceSplitQueue extends DeviceQueueBase implements DeviceQueue {
   /** Per head: device-writable bytes + 1 of the chain in flight, or NOT_IN_FLIGHT. */
   protected writable: Uint32Array;
   /** Per head: the `CHAIN_FAULT` for which the chain is to be given up, or 0. */
-  protected givenUp: Uint8Array;
+  private readonly givenUp: Uint8Array;
   /** Heads in the order they were taken, at lastAvail & mask. */
   protected taken: Uint16Array;
   protected lastAvail = 0;
@@ -146,31 +146,20 @@ export class DeviceSplitQueue extends DeviceQueueBase implements DeviceQueue {
     this.counters.used++;
   }
 
-  putUsedBurst(burst: ChainBurst, from: number, count: number): void {
-    let done = 0;
-    while (done < count) {
-      if (this.ring.inOrder) done += this.putComplete(burst, from + done, count - done);
-      else if (!this.halted()) done += this.putPlain(burst, from + done, count - done);
-      if (done < count) this.putOne(burst, from + done++);
-    }
-  }
-
-  /**
-   * Put chains one after the other, up to the first that is not as it should be: {@link putUsed} says what is wrong.
-   * @returns chains put
-   */
-  protected putPlain(burst: ChainBurst, from: number, count: number): number {
+  protected override putPlain(burst: ChainBurst, from: number, count: number): number {
     const u32 = this.u32;
     const inFlight = this.writable;
     const { token, written } = burst;
     const mask = this.mask;
     const ring32 = this.usedRing32;
+    const order = this.ring.inOrder ? this.taken : undefined;
     let used = this.used;
     let i = from;
     for (const end = from + count; i < end; i++) {
       const head = token[i]!;
       const length = written[i]!;
       if (!(length < inFlight[head]!)) break;
+      if (order !== undefined && (order[used & mask] !== head || length + 1 === inFlight[head])) break;
       inFlight[head] = NOT_IN_FLIGHT;
       const word = ring32 + (used & mask) * ELEM_WORDS;
       u32[word] = head;
@@ -185,14 +174,9 @@ export class DeviceSplitQueue extends DeviceQueueBase implements DeviceQueue {
     return done;
   }
 
-  /**
-   * IN_ORDER: put chains that were used completely, up to the first other one; one used element will stand for them all.
-   * @returns chains put
-   */
-  protected putComplete(burst: ChainBurst, from: number, count: number): number {
+  protected override putComplete(burst: ChainBurst, from: number, count: number): number {
     if (this.batchHead >= 0 && !this.batchComplete) return 0;
     const inFlight = this.writable;
-    const givenUp = this.givenUp;
     const order = this.taken;
     const mask = this.mask;
     const { token, written } = burst;
@@ -202,7 +186,7 @@ export class DeviceSplitQueue extends DeviceQueueBase implements DeviceQueue {
     for (const end = from + count; i < end; i++) {
       const head = token[i]!;
       const length = written[i]!;
-      if (order[used & mask] !== head || length + 1 !== inFlight[head] || givenUp[head] !== 0) break;
+      if (order[used & mask] !== head || length + 1 !== inFlight[head]) break;
       inFlight[head] = NOT_IN_FLIGHT;
       written[i] = 0;
       this.batchLength = length;
@@ -221,7 +205,10 @@ export class DeviceSplitQueue extends DeviceQueueBase implements DeviceQueue {
 
   #forget(head: number): void {
     this.writable[head] = NOT_IN_FLIGHT;
-    this.givenUp[head] = 0;
+    if (this.givenUp[head] !== CHAIN_FAULT.NONE) {
+      this.givenUp[head] = CHAIN_FAULT.NONE;
+      this.oddInFlight--;
+    }
     this.inFlight--;
   }
 
@@ -415,8 +402,14 @@ export class DeviceSplitQueue extends DeviceQueueBase implements DeviceQueue {
     if (fault !== CHAIN_FAULT.NONE) {
       this.counters.chainFaults[fault]!++;
       this.givenUp[head] = fault;
+      this.oddInFlight++;
     }
     return chain.writable;
+  }
+
+  protected override settleBatch(): boolean {
+    if (this.batchHead >= 0 && !this.batchComplete) this.#writeBatch();
+    return this.batchHead < 0;
   }
 
   #writeBatch(): void {

@@ -3,6 +3,7 @@ import { privateArrays } from '@ringwire/ring-loops';
 import { VIRTIO_NET_F, VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_SIZE } from '@ringwire/virtio-spec/net';
 import { ChainBurst, type DeviceQueue } from '@ringwire/virtqueue';
 import { copyBetween, FrameCursor } from './frame-bytes.js';
+import { type FrameLoops, frameLoops } from './frame-loops.js';
 import { NET_DROP } from './net-drop.js';
 import { NetQueue } from './net-queue.js';
 import type { NetState } from './net-state.js';
@@ -17,6 +18,7 @@ const AHEAD_MAX = 64;
 const RETRY_USECS = 50;
 const { ACCEPTED, FULL, DROPPED } = DELIVERED;
 const { NEEDS_CSUM, DATA_VALID } = VIRTIO_NET_HDR_F;
+const SAID_WORDS = 2;
 /** num_buffers = 1, in the header's third word. */
 const ONE_BUFFER = 0x1_0000;
 /** In place of a frame's flags: its checksum was looked at, and is wrong. */
@@ -51,6 +53,9 @@ export class RxQueue extends NetQueue {
   private bytes = 0;
   private readonly header: RxHeader = new RxHeader();
   private readonly cursor: FrameCursor = new FrameCursor();
+  private readonly loops: FrameLoops | undefined;
+  /** What a loop says besides how far it came: the bytes of its frames. */
+  private readonly said: Uint32Array;
   /** VIRTIO_NET_F_GUEST_CSUM is negotiated. */
   private countsChecksums = false;
   /** Without room a frame is left to whoever has it, rather than dropped. */
@@ -59,6 +64,10 @@ export class RxQueue extends NetQueue {
   constructor(state: NetState, pair: number, holds: boolean) {
     super(state, 2 * pair, newRxStatistics(), RX_STAT.rx_interrupts);
     this.holds = holds;
+    const { memory } = state;
+    const arrays = privateArrays(memory);
+    this.said = arrays.u32(SAID_WORDS);
+    this.loops = arrays.holds(this.said) ? frameLoops.on(memory.wasm!) : undefined;
   }
 
   protected override open(queue: DeviceQueue): void {
@@ -124,18 +133,67 @@ export class RxQueue extends NetQueue {
    */
   placeRun(run: FrameRun, shortest: number, longest: number): number {
     const { queue, stock, state } = this;
+    if (queue === undefined || state.headerBytes !== VIRTIO_NET_HDR_SIZE.V1) return 0;
+    let done = 0;
+    while (done < run.count) {
+      if (this.next === stock.count && !this.refill(queue)) break;
+      const part = Math.min(run.count - done, stock.count - this.next, PUBLISH_FRAMES - this.frames);
+      const first = run.first + done;
+      let placed = this.placePlain(run, first, part, shortest, longest);
+      if (placed < part) placed += this.placeEach(run, first + placed, part - placed, shortest, longest);
+      done += placed;
+      if (this.frames === PUBLISH_FRAMES) this.publishFrames();
+      if (placed < part) break;
+    }
+    if (done > 0) this.stopListening();
+    if (this.countsChecksums && done > 0) this.statistics.add(RX_STAT.rx_csum_none, done);
+    return done;
+  }
+
+  /** In WebAssembly, where buffers and frames lie as it finds them. @returns frames placed */
+  private placePlain(run: FrameRun, first: number, most: number, shortest: number, longest: number): number {
+    const { loops, stock, next, said } = this;
+    const { ranges, skip } = run;
+    const { segments } = stock;
+    const count = Math.min(most, stock.plainWritable - next);
+    if (loops === undefined || count <= 0 || run.memory !== this.state.memory) return 0;
+    if (ranges.home === undefined || segments.home === undefined || stock.home === undefined) return 0;
+    const placed = loops.placeFrames(
+      ranges.offset.byteOffset + (first << 2),
+      ranges.length.byteOffset + (first << 2),
+      count,
+      skip,
+      segments.offset.byteOffset + (next << 2),
+      segments.length.byteOffset + (next << 2),
+      stock.written.byteOffset + (next << 2),
+      shortest,
+      longest,
+      run.hasHeader ? 1 : 0,
+      run.word0,
+      run.word1,
+      run.word2,
+      run.type16,
+      said.byteOffset,
+    );
+    this.next = next + placed;
+    this.frames += placed;
+    this.bytes += said[0]!;
+    return placed;
+  }
+
+  /** The same, whatever memory they lie in. */
+  private placeEach(run: FrameRun, first: number, most: number, shortest: number, longest: number): number {
+    const { stock, state } = this;
     const { headerBytes, memory } = state;
-    if (queue === undefined || headerBytes !== VIRTIO_NET_HDR_SIZE.V1) return 0;
     const { u32, u16 } = memory;
     const { memory: source } = run;
     const { hasHeader, word0, word1, word2, type16 } = run;
     const { firstWritable, written } = stock;
     const { offset: fromOffset, length: fromLength } = run.ranges;
     let i = 0;
-    for (; i < run.count; i = (i + 1) | 0) {
-      if (this.next === stock.count && !this.refill(queue)) break;
+    for (; i < most; i = (i + 1) | 0) {
       const { next } = this;
-      const frameBytes = (fromLength[run.first + i]! - run.skip) | 0;
+      const frameBytes = (fromLength[first + i]! - run.skip) | 0;
       const total = frameBytes + headerBytes;
       const range = firstWritable[next]!;
       const to = stock.segments.offset[range]!;
@@ -145,7 +203,7 @@ export class RxQueue extends NetQueue {
       u32[header] = 0;
       u32[header + 1] = 0;
       u32[header + 2] = ONE_BUFFER;
-      copyBetween(source, fromOffset[run.first + i]! + run.skip, memory, to + headerBytes, frameBytes);
+      copyBetween(source, fromOffset[first + i]! + run.skip, memory, to + headerBytes, frameBytes);
       if (hasHeader) {
         u32[header + 3] = word0;
         u32[header + 4] = word1;
@@ -155,10 +213,8 @@ export class RxQueue extends NetQueue {
       written[next] = total;
       this.next = next + 1;
       this.bytes += frameBytes;
-      if (++this.frames === PUBLISH_FRAMES) this.publishFrames();
+      this.frames++;
     }
-    if (i > 0) this.stopListening();
-    if (this.countsChecksums && i > 0) this.statistics.add(RX_STAT.rx_csum_none, i);
     return i;
   }
 

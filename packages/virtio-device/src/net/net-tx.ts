@@ -4,6 +4,7 @@ import { privateArrays } from '@ringwire/ring-loops';
 import { VIRTIO_NET_HDR_F } from '@ringwire/virtio-spec/net';
 import { ChainBurst, type DeviceQueue } from '@ringwire/virtqueue';
 import { vlanIdOf } from './frame-bytes.js';
+import { type FrameLoops, frameLoops } from './frame-loops.js';
 import { NET_DROP } from './net-drop.js';
 import { NetQueue } from './net-queue.js';
 import { ETHERNET_HEADER_BYTES, type NetState, VLAN_TAG_BYTES } from './net-state.js';
@@ -19,6 +20,7 @@ const RETRY_USECS = 50;
 /** A header without any of these, and without gso_type, asks for nothing: both are in its first halfword. */
 const ASKS = 0xff00 | VIRTIO_NET_HDR_F.NEEDS_CSUM | VIRTIO_NET_HDR_F.UDP_TUNNEL_CSUM;
 const { ACCEPTED, FULL } = DELIVERED;
+const SAID_WORDS = 2;
 const NEVER = Number.POSITIVE_INFINITY;
 
 /** One transmit queue: frames of its chains go to the backend where they lie. */
@@ -27,6 +29,9 @@ export class TxQueue extends NetQueue {
   private readonly frame: Frame;
   /** Frames of the burst that ask for nothing, for a backend that takes several at once. */
   private readonly run: FrameRun;
+  private readonly loops: FrameLoops | undefined;
+  /** What a loop says besides how far it came. */
+  private readonly said: Uint32Array;
   /** In place of a frame that a chain does not have. */
   private readonly noFrame: Frame;
   private readonly header: TxHeader = new TxHeader();
@@ -60,7 +65,10 @@ export class TxQueue extends NetQueue {
     this.offload = offload;
     this.steering = steering;
     this.pollTurns = pollTurns;
-    this.burst = new ChainBurst(BURST, privateArrays(state.memory));
+    const arrays = privateArrays(state.memory);
+    this.burst = new ChainBurst(BURST, arrays);
+    this.said = arrays.u32(SAID_WORDS);
+    this.loops = arrays.holds(this.said) ? frameLoops.on(state.memory.wasm!) : undefined;
     this.noFrame = new Frame(state.memory);
     this.frame = new Frame(state.memory);
     this.frame.pair = pair;
@@ -169,10 +177,11 @@ export class TxQueue extends NetQueue {
    * rather than for each when it is sent.
    */
   private findPlains(from: number, taken: number): void {
-    const { burst, state, steering, run } = this;
+    const { burst, state, steering, run, loops, said } = this;
     const { headerBytes, memory, mtu } = state;
     run.first = from;
     run.count = 0;
+    run.skip = headerBytes;
     if (!state.linkUp || steering.learns) return;
     // There chain `i` is range `i`.
     const end = Math.min(taken, burst.plainReadable);
@@ -180,6 +189,20 @@ export class TxQueue extends NetQueue {
     const { u32 } = memory;
     const shortest = headerBytes + ETHERNET_HEADER_BYTES;
     const longest = shortest + mtu;
+    if (loops !== undefined && burst.segments.home !== undefined) {
+      run.count = loops.findPlains(
+        offset.byteOffset + (from << 2),
+        length.byteOffset + (from << 2),
+        Math.max(0, end - from),
+        headerBytes,
+        shortest,
+        longest,
+        ASKS,
+        said.byteOffset,
+      );
+      run.bytes = said[0]! - run.count * headerBytes;
+      return;
+    }
     let bytes = 0;
     let touched = 0;
     let i = from;
@@ -193,7 +216,6 @@ export class TxQueue extends NetQueue {
       bytes = (bytes + readable) | 0;
     }
     run.count = i - from;
-    run.skip = headerBytes;
     run.bytes = bytes - run.count * headerBytes;
     run.touched = touched;
   }
