@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { VirtioError } from '@ringwire/virtio-spec';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { addCertify } from './certify.js';
 import { addCheck } from './check.js';
 import { addCompare } from './compare.js';
 import { addExplain } from './explain.js';
@@ -13,7 +14,18 @@ import { addVdpa } from './vdpa.js';
 import { addWhy } from './why.js';
 
 /** Each subcommand is one file that adds itself; `done` takes its exit code. */
-const COMMANDS = [addCheck, addCompare, addExplain, addIommuWalk, addNic, addRecord, addServe, addVdpa, addWhy];
+const COMMANDS = [
+  addCertify,
+  addCheck,
+  addCompare,
+  addExplain,
+  addIommuWalk,
+  addNic,
+  addRecord,
+  addServe,
+  addVdpa,
+  addWhy,
+];
 
 /** Run one command line, without the name of the program. */
 export async function run(args: readonly string[], terminal: Terminal): Promise<ExitCode> {
