@@ -71,17 +71,14 @@ function modelFacts(model: DeviceModel): DeviceFacts {
 
 function vdpaFacts(device: VdpaDevice): DeviceFacts {
   const { abilities, deviceFeatures, queueCount } = device;
-  const isAble =
-    abilities.suspend &&
-    abilities.resume &&
-    abilities.keepMaps &&
-    abilities.readyWhileRunning &&
-    abilities.state === 'any';
-  if (!isAble)
+  const { suspend, resume, keepMaps, readyWhileRunning, state } = abilities;
+  const able = { suspend, resume, keepMaps, readyWhileRunning, state: state === 'any' };
+  const missing = Object.entries(able).find(([, isThere]) => !isThere);
+  if (missing !== undefined)
     throw new VirtioError(
-      'abilities',
-      queueCount,
-      'suspend, resume, keepMaps, readyWhileRunning and any state',
+      `abilities.${missing[0]}`,
+      'missing',
+      'a device that stops and starts ring by ring',
       'vhost-user',
     );
   return {

@@ -5,6 +5,7 @@ import { ScriptedBackend } from '@ringwire/net-backend/testing';
 import { isVdpaRefusal, simParent, type VdpaDevice, type VdpaParent } from '@ringwire/vdpa';
 import { ixgbeParent, vendorBParent } from '@ringwire/vdpa-vendors';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { factsOf } from './device-facts.js';
 import { joined, long, longs, words } from './testing/raw-peer.js';
 import { held, type MakeVdpa, PACKED, RAM, SessionStage, SPLIT, usedOf } from './testing/session-stage.js';
 
@@ -214,6 +215,31 @@ describe.each(DEVICES)('a vDPA device behind a socket: %s', (_, make) => {
     stage.start();
     exchange(SPLIT, 1);
   });
+});
+
+test('a device that does not suspend is no device for a front-end', () => {
+  open(DEVICES[2]![1]);
+  const abilities = { ...stage.vdpa!.abilities, suspend: false };
+  const vdpa: VdpaDevice = Object.create(stage.vdpa!, { abilities: { value: abilities } });
+  expect(() => factsOf({ vdpa })).toThrow(
+    'abilities.suspend is missing, want a device that stops and starts ring by ring',
+  );
+});
+
+test('features that were refused together with a ring do not stay', () => {
+  open(DEVICES[0]![1]);
+  stage.setUp(SPLIT);
+  stage.say(16, longs(8));
+  stage.say(
+    9,
+    joined(words(0, 0), longs(RAM.userspace + RAM.size - 16, RAM.userspace + 0x3000, RAM.userspace + 0x2000, 0)),
+  );
+  stage.say(12, longs(0), [stage.kicks[0]!]);
+  stage.say(18, words(0, 1), [], 9);
+  expect(stage.peer.answer()).toMatchObject({ id: 18, payload: longs(1) });
+  stage.setUp(PACKED);
+  stage.start();
+  exchange(PACKED, 1);
 });
 
 test.each([

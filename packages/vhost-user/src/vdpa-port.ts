@@ -41,6 +41,13 @@ export class VhostVdpaPort extends VhostPort {
   }
 
   protected override open(vring: Vring): string | undefined {
+    const problem = this.start(vring);
+    // Features may be others the next time.
+    if (problem !== undefined && !this.running) this.device.reset(true);
+    return problem;
+  }
+
+  private start(vring: Vring): string | undefined {
     const { device, table } = this;
     const { index, size, addresses } = vring;
     if (addresses === undefined) return `ring ${index} has no addresses`;

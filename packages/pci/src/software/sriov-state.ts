@@ -19,7 +19,11 @@ export interface SriovState {
   readonly functions: number;
 }
 
-/** @param pf found by `scanBuses`; undefined for a function without SR-IOV */
+/**
+ * Read a physical function's SR-IOV registers, for {@link restoreSriov}.
+ * @param pf found by `scanBuses`
+ * @returns undefined for a function without SR-IOV
+ */
 export function saveSriov(access: ConfigAccess, { routingId, sriov }: FoundFunction): SriovState | undefined {
   if (sriov === undefined) return undefined;
   const read = (field: number, size: 2 | 4): number => access.configRead(routingId, sriov.at + field, size);
