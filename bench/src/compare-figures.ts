@@ -38,7 +38,7 @@ export function selectCompare(
 }
 
 export function measureCompare({ name, rings, size }: ComparePlan, quick: boolean): CompareFigure {
-  const short = quick ? { frames: 5000, rounds: 3 } : {};
+  const short = quick ? { frames: 20_000, rounds: 3 } : {};
   return { name, architectures: compareArchitectures(ARCHITECTURES, { size, rings, ...short }) };
 }
 

@@ -15,7 +15,7 @@ interface CompareOptions {
 }
 
 const USUAL = { frames: 50_000, rounds: 9 };
-const QUICK = { frames: 5000, rounds: 3 };
+const QUICK = { frames: 20_000, rounds: 3 };
 /** To the start of the line, which is empty then. */
 const CLEAR = '\r\u001b[K';
 
