@@ -66,7 +66,7 @@ async function openTransmit(bytes: number, frames: number): Promise<V86Case> {
       const sink = sinks[card];
       const whole = sink.next(frames);
       await machine.must(pktgenCommand(nameOf(names, card), frames, bytes, '02:00:00:00:00:99'));
-      // Frames that the driver has queued leave in the next slices.
+      // pktgen ends behind its last frame: who waits on, waits for frames that are lost.
       const rate = await Promise.race([whole, afterTurns()]);
       return { rate: rate ?? Number.NaN, lost: frames - sink.count };
     },
@@ -78,7 +78,7 @@ async function openTransmit(bytes: number, frames: number): Promise<V86Case> {
   };
 }
 
-/** Long enough for a guest that still runs to have sent everything. */
+/** As long as lost frames are waited for. */
 const afterTurns = (): Promise<undefined> => new Promise((resolve) => setTimeout(() => resolve(undefined), 2000));
 
 /** A stream of frames into the guest: how many a second its driver takes off the ring, and how many found no buffer. */

@@ -51,13 +51,19 @@ export function selectV86({ filter, quick }: Pick<Options, 'filter' | 'quick'>):
 /** Why there are no machines to measure; undefined when there are. */
 export const v86Problem = (): string | undefined => guestPartsProblem();
 
-/** Measure one, in a process of its own. @throws Error, with its last words, when that ends early */
+/** Measure one, in a process of its own. When that ends early, its last words are the figure's problem. */
 export async function measureV86(
   plan: V86Plan,
   { quick, timing }: Pick<Options, 'quick' | 'timing'>,
 ): Promise<V86Figure> {
   const job: V86Job = { plan, rounds: timing.repeats, frames: quick ? FRAMES.quick : FRAMES.usual };
   const { answer, otherCores } = await run(job);
+  if (typeof answer === 'string')
+    return figureOf(job, { ours: [], own: [], share: Number.NaN, problem: answer }, otherCores);
+  return figureOf(job, answer, otherCores);
+}
+
+function figureOf({ plan, frames, rounds }: V86Job, answer: V86Answer, otherCores: number | undefined): V86Figure {
   const ratesOf = (rounds: readonly V86Round[]): number[] => rounds.map(({ rate }) => rate);
   const lostOf = (rounds: readonly V86Round[]): number => rounds.reduce((sum, { lost }) => sum + lost, 0);
   const rate = median(ratesOf(answer.ours));
@@ -72,14 +78,15 @@ export async function measureV86(
     ownSamples: ratesOf(answer.own),
     lost,
     ownLost: lostOf(answer.own),
-    frames: plan.task === 'tcp' ? 0 : job.frames * job.rounds,
+    frames: plan.task === 'tcp' ? 0 : frames * rounds,
     share: answer.share,
     otherCores: otherCores ?? null,
     problem: answer.problem ?? (lost === 0 ? null : `${lost} frames did not come`),
   };
 }
 
-async function run(job: V86Job): Promise<{ answer: V86Answer; otherCores: number | undefined }> {
+/** @returns what the process said: as an answer, or as its last words */
+async function run(job: V86Job): Promise<{ answer: V86Answer | string; otherCores: number | undefined }> {
   const others = watchOthers();
   const child = fork(PROGRAM, { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
   const kill = (): void => void child.kill('SIGKILL');
@@ -89,9 +96,12 @@ async function run(job: V86Job): Promise<{ answer: V86Answer; otherCores: number
     words += text;
   });
   try {
-    return await new Promise((resolve, reject) => {
+    return await new Promise((resolve) => {
       child.once('message', (answer: V86Answer) => resolve({ answer, otherCores: others(childSeconds(child.pid!)) }));
-      child.once('exit', (code) => reject(new Error(`the machines of ${job.plan.name} ended with ${code}: ${words}`)));
+      // Behind its end, when all of its words are there.
+      child.once('close', (code) =>
+        resolve({ answer: `the machines ended with ${code}: ${words.trim()}`, otherCores: others() }),
+      );
       child.send(job);
     });
   } finally {
@@ -104,6 +114,7 @@ async function run(job: V86Job): Promise<{ answer: V86Answer; otherCores: number
 export function formatV86(figure: V86Figure): string {
   const { name, rate, ownRate, ratio, samples, ownSamples, lost, ownLost, frames, share, otherCores, problem } = figure;
   const isFile = frames === 0;
+  if (samples.length === 0) return `  ${name.padEnd(20)}none\n    FAILED: ${problem}\n`;
   const [scale, unit] = isFile ? [1, 'MB/s'] : [1000, 'kpps'];
   const drops = isFile ? '' : `, lost ${lost} and ${ownLost} of ${frames}`;
   const cells =

@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import type { SiteFile } from './site-file.js';
 import { machineFiles } from './v86/machine-files.js';
 
 /** What browsers ask for before pages may share memory between threads. */
@@ -34,9 +35,6 @@ export interface SiteSources {
   /** Source files of packages by their names, for a page of sources. */
   readonly alias?: Record<string, string>;
 }
-
-/** A file, or how it is made when somebody asks for it. It says in an error why there is none. */
-export type SiteFile = Uint8Array | (() => Uint8Array | Promise<Uint8Array>);
 
 /** Bundle the pages and their workers. @returns files by path */
 export async function buildSite({ deviceWorker, alias = {} }: SiteSources): Promise<ReadonlyMap<string, SiteFile>> {

@@ -6,7 +6,7 @@ import {
   machineFiles as partsOf,
   WASM_PATH,
 } from 'v86-example/parts';
-import type { SiteFile } from '../site.js';
+import type { SiteFile } from '../site-file.js';
 
 /** What the page's machines are made of, by path: from where guest-parts.sh put it, and v86's own modules. */
 export function machineFiles(): readonly (readonly [path: string, file: SiteFile])[] {
