@@ -168,3 +168,21 @@ test('a driver whose fields throw, or change their form, fails; nothing gets pas
     'mmio, split, IOMMU off: traffic: driver.opens: mac is 0,0,0, want 6 bytes',
   ]);
 });
+
+test.each(['mmio', 'vdpa-sim'])('a queue that cannot be is a finding on %s, and no error of ours', async (backend) => {
+  const openDriver = (machine: GuestMachine): GuestDriver | DriverRefusal => {
+    const { transport } = machine;
+    const features = Uint32Array.of(0, 1, 0, 0);
+    for (const status of [0, 1, 3]) transport.setStatus(status);
+    for (const word of [0, 1]) transport.deviceFeatures(word);
+    transport.setDriverFeatures(1, 1);
+    transport.setStatus(11);
+    transport.status();
+    transport.enableQueue(0, { size: 0, desc: 2 ** 60, driver: -4096, device: Number.NaN }, features);
+    return { refused: 'there is no queue' };
+  };
+  const options = { backends: [backend], rings: ['split'], iommu: [false], scenarios: ['traffic'] } as const;
+  const found = said(await certify({ name: 'nowhere', openDriver }, options)).join('\n');
+  expect(found).toContain('ring.split.part-unmapped: queue 0 has size 0 and parts at ');
+  expect(found).not.toContain('throws');
+});

@@ -1,5 +1,5 @@
 import type { QueueSetup } from '@ringwire/guest-drivers';
-import { DEVICE_STATUS, FEATURE_WORDS, hasFeature, VIRTIO_F } from '@ringwire/virtio-spec';
+import { DEVICE_STATUS, FEATURE_WORDS, hasFeature, isPvirtqSize, VIRTIO_F } from '@ringwire/virtio-spec';
 import type { StatementId } from '../statements.js';
 import type { Verdict } from '../verdict.js';
 import { judgeAccepted } from './accepted-features.js';
@@ -150,7 +150,12 @@ export class DriverWatch {
     const { verdict, status } = this;
     const isReady = (status & FEATURES_OK) !== 0 && this.hasConfirmed && !this.isRefused;
     verdict.judge('drv.basic.init.1', isReady, `queue ${index} is enabled before FEATURES_OK was set and read back`);
-    this.rings.set(index, this.openRing(index, setup, this.accepted));
+    if (isPlace(setup)) this.rings.set(index, this.openRing(index, setup, this.accepted));
+    else {
+      const { size, desc, driver, device } = setup;
+      const id = this.has(VIRTIO_F.RING_PACKED) ? 'ring.packed.part-unmapped' : 'ring.split.part-unmapped';
+      verdict.break(id, `queue ${index} has size ${size} and parts at ${desc}, ${driver} and ${device}: no memory`);
+    }
   }
 
   queueStopped(index: number): void {
@@ -285,3 +290,7 @@ export class DriverWatch {
     verdict.judge('drv.basic.init.11', missing.length === 0, `DRIVER_OK is set before queue ${missing} is enabled`);
   }
 }
+
+/** Whether there can be a queue: a size that is one, and addresses of memory. */
+const isPlace = ({ size, desc, driver, device }: QueueSetup): boolean =>
+  isPvirtqSize(size) && [desc, driver, device].every((address) => Number.isSafeInteger(address) && address >= 0);
