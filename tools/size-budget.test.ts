@@ -13,10 +13,10 @@ const BUDGETS = [
   { what: 'IOMMUs', packages: ['iommu'], budget: 175_000 },
   { what: 'devices', packages: ['virtio-device'], budget: 290_000 },
   { what: 'cards in v86', packages: ['v86-adapter'], budget: 240_000 },
-  { what: 'drivers and devices', packages: ['net-backend', 'guest-drivers', 'virtio-device'], budget: 420_000 },
+  { what: 'drivers and devices', packages: ['net-backend', 'guest-drivers', 'virtio-device'], budget: 425_000 },
 ] as const;
 /** The worker that devices run in, and what of it stays on the page. */
-const THREAD_BUDGET = { worker: 480_000, page: 270_000 };
+const THREAD_BUDGET = { worker: 490_000, page: 270_000 };
 /** A page that names one constant has it, and neither its package nor those around it. */
 const CONSTANT_BUDGET = 1000;
 
