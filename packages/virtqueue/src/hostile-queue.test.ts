@@ -227,12 +227,10 @@ describe.each(['split', 'packed'] as const)('%s', (layout) => {
       queue.publishUsed();
       bench.ring.collect();
     };
-    for (let n = 0; n < 200; n++) round();
-    const before = heapAfterCollection();
-    for (let n = 0; n < 10_000; n++) round();
-    expect(heapAfterCollection() - before).toBeLessThan(512 * 1024);
-    expect(queue.counters.chainFaults[CHAIN_FAULT.INDIRECT_LENGTH]).toBe(10_200);
-    expect(queue.counters.chainFaults[CHAIN_FAULT.READABLE_AFTER_WRITABLE]).toBe(10_200);
+    const { growth, rounds } = leastGrowth(round);
+    expect(growth).toBeLessThan(512 * 1024);
+    expect(queue.counters.chainFaults[CHAIN_FAULT.INDIRECT_LENGTH]).toBe(rounds);
+    expect(queue.counters.chainFaults[CHAIN_FAULT.READABLE_AFTER_WRITABLE]).toBe(rounds);
   });
 });
 
@@ -251,12 +249,26 @@ test('10 000 ring faults, each with a reset, leave no memory behind', () => {
       if (queue.ringFault === 0) throw new Error('the ring was trusted');
       queue.stop();
     };
-    for (let n = 0; n < 200; n++) round();
-    const before = heapAfterCollection();
-    for (let n = 0; n < 10_000; n++) round();
-    expect(heapAfterCollection() - before).toBeLessThan(512 * 1024);
+    expect(leastGrowth(round).growth).toBeLessThan(512 * 1024);
   }
 });
+
+/** What is left behind each time grows the heap each time; what V8 compiles meanwhile does so once. */
+function leastGrowth(round: () => void): { growth: number; rounds: number } {
+  let rounds = 0;
+  const run = (count: number): void => {
+    for (let n = 0; n < count; n++) round();
+    rounds += count;
+  };
+  run(200);
+  let growth = Number.POSITIVE_INFINITY;
+  for (let attempt = 0; attempt < 3; attempt++) {
+    const before = heapAfterCollection();
+    run(10_000);
+    growth = Math.min(growth, heapAfterCollection() - before);
+  }
+  return { growth, rounds };
+}
 
 function heapAfterCollection(): number {
   setFlagsFromString('--expose-gc');
