@@ -1,3 +1,4 @@
+export { AdministeredFunctions } from './administered-functions.js';
 export { AssignedFunction } from './assignment/assigned-function.js';
 export {
   FunctionAssignment,

@@ -10,6 +10,7 @@ import {
   type VirtioPciConfig,
 } from '@ringwire/virtio-device';
 import { VIRTIO_ID, VIRTIO_PCI_ID } from '@ringwire/virtio-spec';
+import type { AdministeredFunctions } from './administered-functions.js';
 import { followLink } from './link-follower.js';
 import type { FunctionPlace, Personality, PhysicalPlace, VirtualPlace } from './personality.js';
 
@@ -38,6 +39,11 @@ export type VirtioFunctionOptions = FunctionCable & {
   readonly scratch: number;
   /** The rest of the device: queue pairs, offloads, trace. */
   readonly net?: Partial<NetDeviceOptions>;
+  /**
+   * The functions that the physical one administers, by a queue of its own: one object, for it and for those that are among
+   * them. virtio 1.4 §2.12, §2.13
+   */
+  readonly administered?: AdministeredFunctions;
   /** Features to offer, and a clock, as of `VirtioPciConfig`. */
   readonly pci?: Pick<VirtioPciConfig, 'offer' | 'now' | 'wake' | 'subsystemVendorId' | 'subsystemId'>;
 };
@@ -55,13 +61,16 @@ export function virtioFunction(place: VirtualPlace, options: VirtioFunctionOptio
 /** The physical function as a virtio network device; it offers SR_IOV. */
 export function virtioPhysical(place: PhysicalPlace, options: VirtioFunctionOptions): Personality {
   const { extended, virtualFunctions } = place;
-  return personality(place, options, { extended, virtualFunctions });
+  const { administered } = options;
+  administered?.own(virtualFunctions);
+  const admin = administered === undefined ? {} : { admin: { sriov: administered } };
+  return personality(place, options, { extended, virtualFunctions, ...admin });
 }
 
 function personality(
   { space, host, wake }: FunctionPlace,
   options: VirtioFunctionOptions,
-  kind: Pick<VirtioPciConfig, 'virtual' | 'extended' | 'virtualFunctions'>,
+  kind: Pick<VirtioPciConfig, 'virtual' | 'extended' | 'virtualFunctions' | 'admin'>,
 ): Personality {
   const { memory, scratch, net } = options;
   const port = 'port' in options ? options.port : undefined;
@@ -73,7 +82,7 @@ function personality(
     wake?.();
     told?.();
   };
-  const { pci, device } = new VirtioPci({
+  const virtio = new VirtioPci({
     ...options.pci,
     ...kind,
     space,
@@ -82,6 +91,8 @@ function personality(
     wake: woken,
     model,
   });
+  const { pci, device } = virtio;
+  if (kind.virtual !== undefined) options.administered?.join(virtio);
   return {
     pci,
     // A port of the card's switch hands frames over when they come; any other backend may have to be asked for them.

@@ -25,6 +25,7 @@ import {
 import { LearningSwitch } from '@ringwire/net-backend';
 import { disableVfs, enableVfs, type FoundFunction, PciPort, placeBars, RootComplex, scanBuses } from '@ringwire/pci';
 import { NET_SCRATCH_BYTES } from '@ringwire/virtio-device';
+import type { AdministeredFunctions } from '../administered-functions.js';
 import { AssignedFunction } from '../assignment/assigned-function.js';
 import { FunctionAssignment, type FunctionGuest, PASS_THROUGH } from '../assignment/function-assignment.js';
 import { isRefusal } from '../assignment/refusal.js';
@@ -181,7 +182,7 @@ export class NicStage {
   private readonly bus = new InvalidationBus(new Int32Array(BUS_WORDS));
   private readonly allocator = new PageAllocator(TABLES, TABLE_BYTES);
 
-  constructor(totalVfs = 8, hasCard = false) {
+  constructor(totalVfs = 8, hasCard = false, administered?: AdministeredFunctions) {
     memory.engine.fill(0, 0, memory.size);
     const { physical, bus, allocator, messages } = this;
     this.requesters = new RequesterTable({ physical, allocator, sink: bus });
@@ -195,6 +196,7 @@ export class NicStage {
     const options = (function_: number) => ({
       memory,
       scratch: SCRATCH + function_ * NET_SCRATCH_BYTES,
+      ...(administered === undefined ? {} : { administered }),
       ...(this.card === undefined
         ? { backend: this.wires.ports[function_]!, mac: macOf(function_) }
         : { port: function_ === 0 ? this.card.physical : this.card.virtual[function_ - 1]! }),
