@@ -7,6 +7,7 @@ import { connection, held, RAM, SessionStage, SPLIT } from './testing/session-st
 
 const REPLY_ACK = 1n << 3n;
 const BACKEND_REQ = 1n << 5n;
+const CONFIG = 1n << 9n;
 const IN_BAND = 1n << 14n;
 /** VIRTIO_NET_F_STATUS. */
 const STATUS = 1n << 16n;
@@ -69,7 +70,7 @@ describe('CONFIG_CHANGE_MSG', () => {
   const CHANGED = { id: 2, flags: 1, payload: NOTHING };
 
   test('a link that goes and comes is told', () => {
-    start(BACKEND_REQ);
+    start(BACKEND_REQ | CONFIG);
     expect(asked()).toEqual([]);
     stage.device.setLink(false);
     expect(asked()).toEqual([CHANGED]);
@@ -77,8 +78,15 @@ describe('CONFIG_CHANGE_MSG', () => {
     expect(asked()).toEqual([CHANGED]);
   });
 
+  test('… and not where CONFIG was not negotiated, whose message it is', () => {
+    start(BACKEND_REQ);
+    stage.device.setLink(false);
+    stage.turn();
+    expect(asked()).toEqual([]);
+  });
+
   test('VU-29: with acknowledgements one is under way, however often the configuration changes', () => {
-    start(BACKEND_REQ | REPLY_ACK);
+    start(BACKEND_REQ | REPLY_ACK | CONFIG);
     for (let change = 0; change < 100_000; change++) stage.device.setLink(change % 2 === 1);
     expect(asked()).toEqual([{ ...CHANGED, flags: 9 }]);
     answer(2);
@@ -89,7 +97,7 @@ describe('CONFIG_CHANGE_MSG', () => {
   });
 
   test('VU-29: without them the socket is the bound, nobody waits, and the last change is told when there is room', () => {
-    start(BACKEND_REQ);
+    start(BACKEND_REQ | CONFIG);
     for (let change = 0; change < 100_000; change++) stage.device.setLink(change % 2 === 1);
     const first = asked().length;
     expect(first).toBeLessThan(5000);
@@ -239,7 +247,7 @@ describe('what the channel can be', () => {
   });
 
   test('VU-06: descriptors that come over it are closed, and half an answer is waited for', () => {
-    start(BACKEND_REQ | REPLY_ACK);
+    start(BACKEND_REQ | REPLY_ACK | CONFIG);
     const open = held().fds;
     stage.device.setLink(false);
     send(front.socket, words(2, 5), [stage.kicks[0]!]);

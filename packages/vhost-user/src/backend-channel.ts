@@ -29,6 +29,8 @@ export class BackendChannel {
   readonly socket: number;
   /** REPLY_ACK was negotiated: every request is answered. */
   acknowledges = false;
+  /** CONFIG was negotiated: the front-end is told of changes. */
+  tellsConfig = false;
   /** Nothing is sent any more: the front-end's end is gone, or {@link problem}. */
   ended = false;
   /** What came that can't be an answer. */
@@ -56,6 +58,7 @@ export class BackendChannel {
 
   /** The device's configuration is another one than the front-end may have read. */
   configChanged(): void {
+    if (!this.tellsConfig) return;
     this.set(CONFIG_PLACE);
     // A change may come from elsewhere than a turn of the device.
     this.flush();

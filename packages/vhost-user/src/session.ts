@@ -308,8 +308,16 @@ export class Session {
     }
     this.protocol = bits;
     this.port.inBand = inBand;
-    if (this.port.channel !== undefined) this.port.channel.acknowledges = has(PROTOCOL_F.REPLY_ACK);
+    this.informChannel();
     return undefined;
+  }
+
+  /** What was negotiated of the back-end's own channel. */
+  private informChannel(): void {
+    const { channel } = this.port;
+    if (channel === undefined) return;
+    channel.acknowledges = hasProtocolFeature(this.protocol, PROTOCOL_F.REPLY_ACK);
+    channel.tellsConfig = hasProtocolFeature(this.protocol, PROTOCOL_F.CONFIG);
   }
 
   private setChannel(fds: number[]): Outcome {
@@ -320,7 +328,7 @@ export class Session {
     fds.length = 0;
     this.closeChannel();
     this.port.channel = new BackendChannel(fd, this.port.vrings.length, this.table.translated.misses);
-    this.port.channel.acknowledges = hasProtocolFeature(this.protocol, PROTOCOL_F.REPLY_ACK);
+    this.informChannel();
     return undefined;
   }
 
