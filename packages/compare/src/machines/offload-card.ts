@@ -1,10 +1,19 @@
 import { type AdminClient, type AdminDriver, openAdminDriver, openPciTransport } from '@ringwire/guest-drivers';
-import { type Personality, SriovNic, VIRTIO_NET_VF_ID, virtioVfBars } from '@ringwire/sriov-nic';
+import {
+  AdministeredFunctions,
+  SriovNic,
+  VIRTIO_NET_VF_ID,
+  virtioFunction,
+  virtioPhysical,
+  virtioVfBars,
+} from '@ringwire/sriov-nic';
 import { CardSlot, messagesFor, PHYSICAL_ID, type SpaceWrap } from '@ringwire/vdpa-vendors';
-import { MemberDevice, NetDevice, VirtioPci, type VirtioPciConfig } from '@ringwire/virtio-device';
+import type { NetDevice } from '@ringwire/virtio-device';
 import { Lab } from './lab.js';
 import { opened } from './opened.js';
 
+/** Number of the physical function's station. */
+const PHYSICAL_MAC = 0xf0;
 const ROUTING = { first: 0x80, stride: 1 };
 /** Bytes of one administration command and its answer: the parts of a device of one pair are far below. */
 const COMMAND_BYTES = 0x4000;
@@ -24,19 +33,16 @@ export class OffloadCard {
   readonly slot: CardSlot;
   /** The host's driver of the physical function. */
   private readonly owner: AdminDriver;
-  private readonly lab: Lab;
-  private readonly members: MemberDevice[] = [];
   /** The card sent a message to the physical function's driver. */
   private isCalled = false;
 
   constructor(lab: Lab, options: OffloadCardOptions) {
-    this.lab = lab;
     const { places, port, message, wrap } = options;
-    const sriov = {
-      isEnabled: true,
-      count: places.length,
-      member: (id: number) => this.members[id - 1],
-    };
+    const administered = new AdministeredFunctions();
+    const function_ = (place: number, mac: number) => ({
+      ...{ memory: lab.memory, scratch: lab.scratch(), administered },
+      ...{ backend: port(place), mac: Lab.mac(mac) },
+    });
     this.slot = new CardSlot(
       lab.host,
       (plugs) =>
@@ -46,11 +52,10 @@ export class OffloadCard {
           vfDeviceId: VIRTIO_NET_VF_ID,
           routing: ROUTING,
           vfBars: virtioVfBars(),
-          physical: ({ space, host, extended, virtualFunctions }) =>
-            this.personality(port(-1), -1, { space, host, extended, virtualFunctions, admin: { sriov } }),
-          virtual: ({ space, host, seat }) => {
-            const place = places[seat.index]!;
-            return this.personality(port(place), place, { space, host, virtual: seat });
+          physical: (place) => virtioPhysical(place, function_(-1, PHYSICAL_MAC)),
+          virtual: (place) => {
+            const at = places[place.seat.index]!;
+            return virtioFunction(place, function_(at, at));
           },
         }),
       (requesterId, vector) => {
@@ -84,23 +89,5 @@ export class OffloadCard {
     this.isCalled = false;
     this.owner.interrupt();
     return done + 1;
-  }
-
-  private personality(
-    backend: NetDevice['backend'],
-    place: number,
-    config: Omit<VirtioPciConfig, 'model'>,
-  ): Personality {
-    const { memory } = this.lab;
-    const mac = Lab.mac(place < 0 ? 0xf0 : place);
-    const model = new NetDevice({ holdWhenFull: true, memory, scratch: this.lab.scratch(), backend, mac });
-    const virtio = new VirtioPci({ ...config, model, translated: true });
-    if (place >= 0) this.members.push(new MemberDevice(virtio));
-    return {
-      pci: virtio.pci,
-      step: (budget) => virtio.device.step(budget),
-      deadline: () => virtio.device.deadline(),
-      close: () => backend.attach(undefined),
-    };
   }
 }

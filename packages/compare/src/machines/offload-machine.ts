@@ -7,7 +7,7 @@ import { Lab } from './lab.js';
 import { cardNetwork, type Network, OTHER_HOST } from './network.js';
 import { OffloadCard } from './offload-card.js';
 import { opened } from './opened.js';
-import { AdministeredMember, ownerOf } from './owned-member.js';
+import { memberOf, ownerOf } from './owned-member.js';
 import { movingGuests } from './vdpa-guests.js';
 import { virtioGuest } from './virtio-guest.js';
 
@@ -75,7 +75,7 @@ export function ownedFunctions(
         registers,
         mappings: card.slot.mappingsOf(card.slot.requesterOf(at)),
         messages: messagesFor(registers.queueLimit + 1),
-        member: new AdministeredMember(card, owner, at),
+        member: memberOf(card, owner, at),
         step: (budget) => card.step(budget),
       }),
     );

@@ -1,4 +1,4 @@
-import { type AdminReply, joinParts, MemberCommands, splitParts } from '@ringwire/guest-drivers';
+import { AdminMember, type AdminReply, MemberCommands } from '@ringwire/guest-drivers';
 import type { VpMember } from '@ringwire/vdpa';
 import type { OffloadCard } from './offload-card.js';
 
@@ -35,44 +35,6 @@ export function ownerOf(card: OffloadCard): MemberCommands {
   return members;
 }
 
-/** A virtual function in the hands of its card's owner, by administration commands of virtio's: what vp_vdpa needs to move it. */
-export class AdministeredMember implements VpMember {
-  private readonly card: OffloadCard;
-  private readonly owner: MemberCommands;
-  private readonly id: number;
-
-  /** @param at the function's place on the card */
-  constructor(card: OffloadCard, owner: MemberCommands, at: number) {
-    this.card = card;
-    this.owner = owner;
-    this.id = at + 1;
-  }
-
-  stop(): boolean {
-    return this.isDone((done) => this.owner.stop(this.id, done));
-  }
-
-  resume(): boolean {
-    return this.isDone((done) => this.owner.resume(this.id, done));
-  }
-
-  parts(): Uint8Array | undefined {
-    let bytes: Uint8Array | undefined;
-    this.isDone((done) =>
-      this.owner.getParts(this.id, (parts, reply) => {
-        if (parts !== undefined) bytes = joinParts(parts);
-        done(reply);
-      }),
-    );
-    return bytes;
-  }
-
-  setParts(bytes: Uint8Array): boolean {
-    const parts = splitParts(bytes);
-    return parts !== undefined && this.isDone((done) => this.owner.setParts(this.id, parts, done));
-  }
-
-  private isDone(send: Send): boolean {
-    return answered(this.card, send) === OK;
-  }
-}
+/** A virtual function in the hands of its card's owner. @param at its place on the card */
+export const memberOf = (card: OffloadCard, owner: MemberCommands, at: number): VpMember =>
+  new AdminMember(owner, at + 1, { tries: TURNS, pause: () => void card.step(BUDGET) });
