@@ -11,9 +11,15 @@ export class Kicks {
   /** By queue, those that the driver uses. */
   private readonly events = new Map<number, number>();
 
+  /** @throws SystemError when nothing more can be waited for */
   constructor(node: VduseNode) {
     this.node = node;
-    this.waiting.add(node.fd, NODE);
+    try {
+      this.waiting.add(node.fd, NODE);
+    } catch (error) {
+      this.waiting.close();
+      throw error;
+    }
   }
 
   /** Ready while any of them is. */

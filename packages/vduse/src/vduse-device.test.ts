@@ -1,8 +1,9 @@
-import { ftruncateSync } from 'node:fs';
+import { ftruncateSync, readdirSync } from 'node:fs';
 import { DELIVERED } from '@ringwire/net-backend';
 import { NetDevice } from '@ringwire/virtio-device';
 import { type DriverQueue, UsedBurst } from '@ringwire/virtqueue';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { ScriptedKernel } from './testing/scripted-kernel.js';
 import { NAME, PACKED, QUEUE_SIZE, RAM, SPLIT, VduseStage } from './testing/vduse-stage.js';
 
 const HEADER_BYTES = 12;
@@ -68,6 +69,22 @@ test.each([
   expect(() => stage.serve({ name: 'other', model })).toThrow(
     `model.features is VIRTIO_NET_F_${name}, want no control queue, one pair (VDUSE)`,
   );
+});
+
+test('a device whose requests cannot be waited for leaves nothing open behind, and no device', () => {
+  const kernel = new ScriptedKernel();
+  kernel.isUnpollable = true;
+  const model = new NetDevice({
+    memory: stage.host,
+    scratch: 0,
+    backend: stage.backend,
+    features: [5],
+    mac: Uint8Array.of(2, 0, 0, 0, 0, 2),
+  });
+  const before = readdirSync('/proc/self/fd').length;
+  expect(() => stage.serve({ name: 'other', model, kernel })).toThrow('EPERM');
+  expect(readdirSync('/proc/self/fd').length).toBe(before);
+  expect([kernel.openFiles, kernel.nodes.size]).toEqual([0, 0]);
 });
 
 describe.each([

@@ -115,7 +115,12 @@ export class VduseDevice {
     this.config = new ToldConfig(this.node, config);
     this.space = new IovaSpace(memory, this.node);
     this.interrupts = new Interrupts(this.node, queueSizes.length, now);
-    this.kicks = new Kicks(this.node);
+    try {
+      this.kicks = new Kicks(this.node);
+    } catch (error) {
+      this.node.close();
+      throw error;
+    }
     try {
       const parts = { model, space: this.space, translated: true, offer: words, now };
       this.device = new VirtioDevice(trace === undefined ? parts : { ...parts, trace }, this.transport());

@@ -52,6 +52,8 @@ export class ScriptedKernel implements VduseKernel {
   readonly nodes = new Map<string, ScriptedNode>();
   /** In place of answers to `open` and `ioctl`, once each: by path, or by request. */
   readonly refusals = new Map<string | number, string>();
+  /** Devices whose descriptor cannot be waited for, as where there is no room for one more. */
+  isUnpollable = false;
   /** Descriptors that are open: events in place of devices. */
   private readonly open_ = new Map<number, ScriptedNode | undefined>();
 
@@ -66,7 +68,7 @@ export class ScriptedKernel implements VduseKernel {
     if (path !== CONTROL && node === undefined) return 'ENOENT';
     if (node?.isOpen) return 'EBUSY';
     if (node !== undefined) node.isOpen = true;
-    const fd = newEvent();
+    const fd = node !== undefined && this.isUnpollable ? openSync('/dev/null', 'r') : newEvent();
     this.open_.set(fd, node);
     if (node !== undefined && node.requests.length > 0) signalEvent(fd);
     return fd;
