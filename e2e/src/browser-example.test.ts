@@ -1,49 +1,24 @@
-import { writeFileSync } from 'node:fs';
-import type { Server } from 'node:http';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { addressOf, buildSite, serveSite } from '../../examples/browser/src/site.js';
-import { sourceAliases } from '../../tools/source-aliases.mjs';
-import { findProgram } from './program.js';
+import { CHROMIUM, ExamplePages, numberOf, picture, rowOf } from './example-pages.js';
 
 const PATIENCE_MS = 240_000;
-const executablePath = findProgram('chromium');
-const SUITE = `two guests on a page${executablePath === undefined ? ': skipped, because chromium is not installed' : ''}`;
+const SUITE = `two guests on a page${CHROMIUM === undefined ? ': skipped, because chromium is not installed' : ''}`;
 /** Replies that both guests are to have: enough that each has gone round its rings of 256. */
 const ENOUGH = 600;
-/** A folder for pictures of the page, for people. */
-const { RINGWIRE_PICTURES } = process.env;
 
-describe.skipIf(executablePath === undefined)(SUITE, { timeout: PATIENCE_MS }, () => {
-  let browser: Browser;
-  let server: Server;
+describe.skipIf(CHROMIUM === undefined)(SUITE, { timeout: PATIENCE_MS }, () => {
+  let pages: ExamplePages;
 
   beforeAll(async () => {
-    const files = await buildSite({
-      deviceWorker: new URL('../../packages/device-thread/dist/device-worker.bundle.js', import.meta.url),
-      alias: sourceAliases(),
-    });
-    server = await serveSite(files, 0);
-    browser = await chromium.launch({ executablePath: executablePath!, timeout: PATIENCE_MS, args: ['--no-sandbox'] });
+    pages = await ExamplePages.open(PATIENCE_MS);
   }, PATIENCE_MS);
 
-  afterAll(async () => {
-    await browser?.close();
-    server?.closeAllConnections();
-    server?.close();
-  });
-
-  const rowOf = (page: Page, card: string, name: string): Promise<string | null> =>
-    page.textContent(`#${card} tr:has(th:text-is("${name}")) td`);
-  const numberOf = async (page: Page, card: string, name: string): Promise<number> =>
-    Number((await rowOf(page, card, name))?.replaceAll(',', ''));
+  afterAll(() => pages?.close());
 
   /** Open a page, and pause it when both guests have had enough replies. */
   async function pinged(path: string): Promise<Page> {
-    const page = await browser.newPage({ viewport: { width: 1100, height: 720 } });
-    const problems: string[] = [];
-    page.on('pageerror', (error) => problems.push(String(error)));
-    await page.goto(addressOf(server) + path);
+    const { page, problems } = await pages.visit(path, 720);
     const replies = '#guest0 tr:has(th:text-is("replies")) td';
     await page.waitForSelector(replies, { timeout: PATIENCE_MS, state: 'attached' });
     for (const guest of ['guest0', 'guest1'])
@@ -51,11 +26,7 @@ describe.skipIf(executablePath === undefined)(SUITE, { timeout: PATIENCE_MS }, (
         expect(problems).toEqual([]);
         await page.waitForTimeout(100);
       }
-    if (RINGWIRE_PICTURES !== undefined)
-      writeFileSync(
-        `${RINGWIRE_PICTURES}/browser-${path.replace(/\W/g, '') || 'threads'}.png`,
-        await page.screenshot(),
-      );
+    await picture(page, `browser-${path.replace(/\W/g, '') || 'threads'}`);
     await page.click('#pause');
     return page;
   }

@@ -1,54 +1,28 @@
-import { writeFileSync } from 'node:fs';
-import type { Server } from 'node:http';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { addressOf, buildSite, serveSite } from '../../examples/browser/src/site.js';
-import type { SiteFile } from '../../examples/browser/src/site-file.js';
+import { addressOf, serveSite } from '../../examples/browser/src/site.js';
 import { guestPartsProblem } from '../../examples/v86/src/guest-parts.js';
-import { sourceAliases } from '../../tools/source-aliases.mjs';
-import { findProgram } from './program.js';
+import { CHROMIUM, ExamplePages, numberOf, picture, rowOf } from './example-pages.js';
 
 const PATIENCE_MS = 400_000;
-const executablePath = findProgram('chromium');
-const problem = executablePath === undefined ? 'chromium is not installed' : undefined;
-const SUITE = `two v86 machines on a page${problem === undefined ? '' : `: skipped, because ${problem}`}`;
+const problem = CHROMIUM === undefined ? 'chromium is not installed' : undefined;
+const SUITE = `two v86 machines on a page${because(problem)}`;
 const noGuest = guestPartsProblem();
 /** Replies that a machine is to have: more than one run of ping. */
 const ENOUGH = 60;
-/** A folder for pictures of the page, for people. */
-const { RINGWIRE_PICTURES } = process.env;
 
 describe.skipIf(problem !== undefined)(SUITE, { timeout: PATIENCE_MS }, () => {
-  let browser: Browser;
-  let files: ReadonlyMap<string, SiteFile>;
-  let server: Server;
+  let pages: ExamplePages;
 
   beforeAll(async () => {
-    files = await buildSite({
-      deviceWorker: new URL('../../packages/device-thread/dist/device-worker.bundle.js', import.meta.url),
-      alias: sourceAliases(),
-    });
-    server = await serveSite(files, 0);
-    browser = await chromium.launch({ executablePath: executablePath!, timeout: PATIENCE_MS, args: ['--no-sandbox'] });
+    pages = await ExamplePages.open(PATIENCE_MS);
   }, PATIENCE_MS);
 
-  afterAll(async () => {
-    await browser?.close();
-    server?.closeAllConnections();
-    server?.close();
-  });
-
-  const rowOf = (page: Page, card: string, name: string): Promise<string | null> =>
-    page.textContent(`#${card} tr:has(th:text-is("${name}")) td`);
-  const numberOf = async (page: Page, card: string, name: string): Promise<number> =>
-    Number((await rowOf(page, card, name))?.replaceAll(',', ''));
+  afterAll(() => pages?.close());
 
   /** Open a page, and pause it when both machines have had enough replies and ended the run of ping they were at. */
   async function pinged(path: string): Promise<Page> {
-    const page = await browser.newPage({ viewport: { width: 1100, height: 820 } });
-    const problems: string[] = [];
-    page.on('pageerror', (error) => problems.push(String(error)));
-    await page.goto(addressOf(server) + path);
+    const { page, problems } = await pages.visit(path, 820);
     const replies = '#guest1 tr:has(th:text-is("replies")) td';
     await page.waitForSelector(replies, { timeout: PATIENCE_MS, state: 'attached' });
     for (const guest of ['guest0', 'guest1'])
@@ -57,11 +31,7 @@ describe.skipIf(problem !== undefined)(SUITE, { timeout: PATIENCE_MS }, () => {
         expect(await page.textContent('#mode')).not.toBe('stopped');
         await page.waitForTimeout(200);
       }
-    if (RINGWIRE_PICTURES !== undefined)
-      writeFileSync(
-        `${RINGWIRE_PICTURES}/browser-v86-${path.replace(/\W/g, '') || 'threads'}.png`,
-        await page.screenshot(),
-      );
+    await picture(page, `browser-v86-${path.replace(/\W/g, '')}`);
     await page.click('#pause');
     for (const guest of ['guest0', 'guest1'])
       await expect.poll(() => rowOf(page, guest, 'now'), { timeout: PATIENCE_MS }).toBe('waits');
@@ -115,8 +85,8 @@ describe.skipIf(problem !== undefined)(SUITE, { timeout: PATIENCE_MS }, () => {
     const missing = (): never => {
       throw new Error('there is no 32-bit kernel (examples/v86/guest-parts.sh gets one)');
     };
-    const empty = await serveSite(new Map([...files, ['/v86/state', missing]]), 0);
-    const page = await browser.newPage();
+    const empty = await serveSite(new Map([...pages.files, ['/v86/state', missing]]), 0);
+    const page = await pages.browser.newPage();
     await page.goto(`${addressOf(empty)}v86/`);
     await expect.poll(() => page.textContent('#mode'), { timeout: PATIENCE_MS }).toBe('stopped');
     expect(await page.textContent('#note')).toMatch(/no machines to show: there is no .*guest-parts\.sh gets one/);
