@@ -30,7 +30,7 @@ export interface BenchJson {
 }
 
 /** Keys of what is measured beside cases: empty where nothing of the kind was. */
-type FurtherFigures = Omit<BenchJson, 'schema' | 'machine' | 'cases' | 'ratios'>;
+export type FurtherFigures = Omit<BenchJson, 'schema' | 'machine' | 'cases' | 'ratios'>;
 
 const NOTHING: FurtherFigures = {
   offloads: [],
